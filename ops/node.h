@@ -1,0 +1,103 @@
+// One call of an operation: what a graph node, a backend and the check pass around.
+#ifndef MCF_OPS_NODE_H
+#define MCF_OPS_NODE_H
+
+#include "ops/types.h"
+
+typedef enum {
+#define MCF_OP(name, ...) MCF_OP_##name,
+#include "ops/ops.def"
+#undef MCF_OP
+    MCF_OP_COUNT
+} mcf_op;
+
+enum { MCF_MAX_INPUTS = 7, MCF_MAX_OUTPUTS = 4 };
+
+typedef enum { MCF_ACT_NONE, MCF_ACT_RELU, MCF_ACT_GELU } mcf_activation;
+typedef enum { MCF_REDUCE_SUM, MCF_REDUCE_MEAN } mcf_reduce;
+
+// adamw's `scalars` input, written by the host once per optimiser step.
+enum mcf_adamw_scalar {
+    MCF_ADAMW_LR,           // of this step
+    MCF_ADAMW_BETA1,
+    MCF_ADAMW_BETA2,
+    MCF_ADAMW_EPS,
+    MCF_ADAMW_CORRECTION1,  // 1 - beta1^t
+    MCF_ADAMW_CORRECTION2,  // 1 - beta2^t
+    MCF_ADAMW_GRAD_SCALE,   // gradients are multiplied by it: 1/(micro-batches * loss scale), clipping
+    MCF_ADAMW_SKIP,         // not 0: leave everything as it is
+    MCF_ADAMW_SCALARS
+};
+
+// Attributes, by operation. Every member is plain data: a node is compared and copied by bytes.
+typedef union {
+    struct { double value; } fill;
+    struct { int axis; int64_t before, after; } pad;
+    struct { int axis; } concat;
+    struct { int64_t rows; } scatter_rows;                      // L of the output
+    struct { double alpha, beta; } add;
+    struct { double alpha, beta; } scale;
+    struct { uint32_t axes; double scale; } reduce_sum;         // bit i: axis i is summed
+    struct { int trans_a, trans_b, activation; } matmul;
+    struct { double eps; } norm;                                // layer_norm, add_layer_norm, batch_norm*
+    struct { int axis; double eps; } l2_normalize;              // and l2_normalize_grad
+    struct { double scale; } attention;                         // and attention_grad
+    struct { double eps; } token_mse;
+    struct { float mean[3], std[3]; } normalize_image;
+    struct { int64_t height, width; } resize;                   // of the output, both directions
+    struct { double momentum, scale; } ema;
+    struct { int reduce; } all_reduce;
+    struct { int root; } broadcast;
+} mcf_attr;
+
+typedef struct mcf_buffer mcf_buffer;  // memory of a device; each backend has its own
+
+// A tensor in device memory.
+typedef struct {
+    mcf_buffer *buffer;            // NULL: an optional input that is absent, an output that is not wanted
+    size_t offset;                 // bytes
+    mcf_dtype dtype;
+    mcf_shape shape;
+    int64_t stride[MCF_MAX_RANK];  // elements; row-major unless the table allows others
+    uint64_t version;              // of a stored weight: changes with its contents, so that packed copies can be
+                                   // kept; 0: contents change at any time
+} mcf_operand;
+
+typedef struct {
+    mcf_op op;
+    mcf_attr attr;
+    int n_in, n_out;
+    mcf_operand in[MCF_MAX_INPUTS];
+    mcf_operand out[MCF_MAX_OUTPUTS];
+    uint32_t accumulate;           // bit i: add to output i instead of overwriting it
+} mcf_launch;
+
+// The row of an operation.
+typedef struct {
+    const char *name;
+    int inputs, optional, outputs;
+    uint32_t strided, accumulates;
+    double flops_per_element, tolerance32, tolerance16;
+} mcf_op_info;
+
+const mcf_op_info *mcf_op_describe(mcf_op op);
+// MCF_OP_COUNT where no operation has this name.
+mcf_op mcf_op_find(const char *name);
+bool mcf_op_is_collective(mcf_op op);
+
+// Row-major strides of a shape, in elements.
+void mcf_contiguous_strides(const mcf_shape *shape, int64_t stride[MCF_MAX_RANK]);
+bool mcf_operand_is_contiguous(const mcf_operand *operand);
+
+// Fills shapes and dtypes of launch->out from its inputs and attributes; checks the inputs. Element types of
+// outputs: those the table fixes (f32 statistics and losses, in-place state) are set; for the others the caller's
+// choice in out[i].dtype stays. fill's output shape is the caller's. `world` is the size of the group.
+mcf_status mcf_infer_shapes(mcf_launch *launch, int world, mcf_error *err);
+
+// Work of one call: floating-point operations, and bytes read and written once.
+typedef struct {
+    double flops, bytes;
+} mcf_cost;
+mcf_cost mcf_op_cost(const mcf_launch *launch);
+
+#endif
