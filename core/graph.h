@@ -1,0 +1,130 @@
+// Graphs: a computation as nodes in single-assignment order.
+//
+// A model is written as a function that appends nodes (model/). Gradients are more nodes of the same kind
+// (mcf_backward), so a backend knows only operations. A graph is made for fixed shapes, mode and precision;
+// core/program.h plans and runs it.
+//
+// Values are small integers. A builder that fails (shapes that do not fit) remembers the first error in the graph
+// and returns MCF_NO_VALUE; every builder given MCF_NO_VALUE where a value is required returns it too, so that model
+// code checks once, with mcf_graph_status.
+#ifndef MCF_CORE_GRAPH_H
+#define MCF_CORE_GRAPH_H
+
+#include "core/store.h"
+#include "ops/node.h"
+
+typedef struct mcf_graph mcf_graph;
+typedef int32_t mcf_value;
+#define MCF_NO_VALUE ((mcf_value)-1)
+
+// --- graph
+// world: members of the group the graph will run in (shapes of collectives depend on it).
+// compute: element type of products and what flows between them (MCF_F32, MCF_BF16, MCF_F16, MCF_F64).
+mcf_graph *mcf_graph_create(int world, mcf_dtype compute);  // NULL: out of memory
+void mcf_graph_destroy(mcf_graph *graph);
+mcf_status mcf_graph_status(const mcf_graph *graph, mcf_error *err);
+int mcf_graph_world(const mcf_graph *graph);
+mcf_dtype mcf_graph_compute(const mcf_graph *graph);
+// Remembers an error found by a builder above this floor (first one wins); returns MCF_NO_VALUE.
+mcf_value mcf_graph_fail(mcf_graph *graph, mcf_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+mcf_shape mcf_value_shape(const mcf_graph *graph, mcf_value value);
+int64_t mcf_value_dim(const mcf_graph *graph, mcf_value value, int axis);  // negative axes count from the end
+mcf_dtype mcf_value_dtype(const mcf_graph *graph, mcf_value value);
+
+// --- leaves
+// A tensor that the caller fills before every run. The name is copied.
+mcf_value mcf_input(mcf_graph *graph, const char *name, mcf_dtype dtype, mcf_shape shape);
+// A tensor of the parameter store. mcf_param: fp32 master (norms, biases, tables; f64 graphs: not available);
+// mcf_weight: in the graph's compute type, the low-precision copy where that is bf16 or f16 (matrices of products).
+// Gradients of trained entries go to the store's gradient array.
+mcf_value mcf_param(mcf_graph *graph, const mcf_store *store, int entry);
+mcf_value mcf_weight(mcf_graph *graph, const mcf_store *store, int entry);
+// A flat slice of a role's master array: [begin, begin + count) elements. For ema over many tensors at once.
+mcf_value mcf_role_slice(mcf_graph *graph, const mcf_store *store, mcf_role role, int64_t begin, int64_t count);
+// Value that all elements have.
+mcf_value mcf_fill(mcf_graph *graph, mcf_dtype dtype, mcf_shape shape, double value);
+
+// --- views: no work, no memory
+mcf_value mcf_reshape(mcf_graph *graph, mcf_value x, mcf_shape shape);  // of contiguous values; one size may be -1
+mcf_value mcf_permute(mcf_graph *graph, mcf_value x, const int *axes);  // out.dim[i] = in.dim[axes[i]]
+mcf_value mcf_slice(mcf_graph *graph, mcf_value x, int axis, int64_t begin, int64_t count);
+mcf_value mcf_expand(mcf_graph *graph, mcf_value x, mcf_shape shape);   // sizes of 1 repeated; leading axes may be added
+
+// --- operations (ops.def has the formulas). Operands that must be contiguous are copied where they are not.
+mcf_value mcf_copy(mcf_graph *graph, mcf_value x, mcf_dtype dtype);
+mcf_value mcf_cast(mcf_graph *graph, mcf_value x, mcf_dtype dtype);     // x itself where it has the type already
+mcf_value mcf_add(mcf_graph *graph, mcf_value a, mcf_value b);          // add and mul broadcast b to a's shape
+mcf_value mcf_axpby(mcf_graph *graph, double alpha, mcf_value a, double beta, mcf_value b);
+mcf_value mcf_mul(mcf_graph *graph, mcf_value a, mcf_value b);
+mcf_value mcf_scale(mcf_graph *graph, mcf_value x, double alpha, double beta);
+mcf_value mcf_relu(mcf_graph *graph, mcf_value x);
+mcf_value mcf_gelu(mcf_graph *graph, mcf_value x);
+mcf_value mcf_reduce_sum(mcf_graph *graph, mcf_value x, uint32_t axes, double scale, mcf_dtype out);
+mcf_value mcf_mean(mcf_graph *graph, mcf_value x, uint32_t axes);       // f32 (f64 of f64), axes kept as 1
+mcf_value mcf_concat(mcf_graph *graph, mcf_value a, mcf_value b, int axis);
+mcf_value mcf_gather_rows(mcf_graph *graph, mcf_value x, mcf_value ids);
+mcf_value mcf_matmul(mcf_graph *graph, mcf_value a, mcf_value b, bool trans_a, bool trans_b, mcf_dtype out);
+// x [..., K] times weight [N, K] transposed, plus bias [N] (or MCF_NO_VALUE) -> [..., N] of type `out`.
+mcf_value mcf_linear(mcf_graph *graph, mcf_value x, mcf_value weight, mcf_value bias, mcf_dtype out);
+// y = layer_norm(x) over the last axis in type `out`.
+mcf_value mcf_layer_norm(mcf_graph *graph, mcf_value x, mcf_value gamma, mcf_value beta, double eps, mcf_dtype out);
+// *sum = x + r (type of x), returns layer_norm(*sum) in type `out`: a residual connection and the norm that follows.
+mcf_value mcf_add_layer_norm(mcf_graph *graph, mcf_value x, mcf_value r, mcf_value gamma, mcf_value beta, double eps,
+                             mcf_dtype out, mcf_value *sum);
+mcf_value mcf_l2_normalize(mcf_graph *graph, mcf_value x, int axis, double eps);
+mcf_value mcf_softmax(mcf_graph *graph, mcf_value x);
+mcf_value mcf_attention(mcf_graph *graph, mcf_value qkv, double scale);  // [B,N,3,H,d] -> [B,N,H,d]
+mcf_value mcf_token_mse(mcf_graph *graph, mcf_value a, mcf_value b, double eps);
+mcf_value mcf_cross_entropy(mcf_graph *graph, mcf_value logits, mcf_value labels);
+// Training-mode BatchNorm of x [R, C] over `groups` equal groups of rows, in x's type. gamma and beta may be
+// MCF_NO_VALUE. sync: statistics over the whole job. running_mean and running_var (f32 [C], may be MCF_NO_VALUE) move
+// by `momentum` towards the first group's statistics, the variance unbiased (PyTorch's convention).
+typedef struct {
+    mcf_value gamma, beta, running_mean, running_var;
+    double eps, momentum;
+    int groups;
+    bool sync;
+} mcf_batch_norm_options;
+mcf_value mcf_batch_norm(mcf_graph *graph, mcf_value x, const mcf_batch_norm_options *options);
+// Evaluation mode: running statistics.
+mcf_value mcf_batch_norm_frozen(mcf_graph *graph, mcf_value x, const mcf_batch_norm_options *options);
+mcf_value mcf_normalize_image(mcf_graph *graph, mcf_value image, mcf_value flip, const float mean[3],
+                              const float std[3]);
+mcf_value mcf_resize_nearest(mcf_graph *graph, mcf_value x, int64_t height, int64_t width);
+mcf_value mcf_all_reduce(mcf_graph *graph, mcf_value x, mcf_reduce reduce);
+mcf_value mcf_all_gather(mcf_graph *graph, mcf_value x);
+mcf_value mcf_reduce_scatter(mcf_graph *graph, mcf_value x);
+
+// --- state. These run where they stand in the order of nodes.
+// target = momentum*target + (1 - momentum)*scale*source; momentum_value (f32 [1], or MCF_NO_VALUE) replaces momentum.
+void mcf_ema(mcf_graph *graph, mcf_value target, mcf_value source, double momentum, double scale,
+             mcf_value momentum_value);
+// Refreshes the low-precision copies of a role's entries after its masters changed; nothing to do in fp32 graphs.
+void mcf_refresh_low_precision(mcf_graph *graph, const mcf_store *store, mcf_role role);
+
+// --- recomputation: values between begin and end that the backward pass needs are computed again there, from the
+// values that enter the segment, instead of being kept. Segments do not nest.
+void mcf_segment_begin(mcf_graph *graph);
+void mcf_segment_end(mcf_graph *graph);
+
+// --- what comes out
+// Keeps the value until the next run and gives it a name for mcf_program_read. The same value may have several names.
+void mcf_output(mcf_graph *graph, mcf_value value, const char *name);
+// No gradient flows into x (a target, a frozen branch).
+mcf_value mcf_detach(mcf_graph *graph, mcf_value x);
+
+// --- gradients
+// Inputs take part where this has been called; parameters take part where their store entry is trained.
+void mcf_require_grad(mcf_graph *graph, mcf_value leaf);
+// Appends the gradient of `loss` (one element) times `seed` (f32 [1], f64 in f64 graphs; MCF_NO_VALUE: 1). Called once.
+void mcf_backward(mcf_graph *graph, mcf_value loss, mcf_value seed);
+// After mcf_backward: the gradient of a leaf, MCF_NO_VALUE where none flows.
+mcf_value mcf_gradient(const mcf_graph *graph, mcf_value leaf);
+
+// --- simplification: removes nodes without effect, fuses gelu and relu into the product before them where nothing
+// else reads its result. Called by mcf_program_create.
+void mcf_graph_simplify(mcf_graph *graph);
+
+#endif

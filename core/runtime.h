@@ -1,0 +1,98 @@
+// Running graphs on one device: the device with its store buffers, and programs (planned graphs).
+//
+// One runtime per device, one thread per runtime. All programs of a runtime share one arena, sized for the largest:
+// outputs are valid until another program of the runtime runs.
+#ifndef MCF_CORE_RUNTIME_H
+#define MCF_CORE_RUNTIME_H
+
+#include "backends/backend.h"
+#include "core/graph.h"
+
+typedef struct mcf_runtime mcf_runtime;
+typedef struct mcf_program mcf_program;
+
+// The members of a job as one of them sees it. group NULL: alone.
+typedef struct {
+    int rank, world;
+    mcf_group *group;
+} mcf_member;
+
+typedef struct {
+    const mcf_backend *backend;
+    int device_index;
+    mcf_device_options device;
+    mcf_member member;
+    mcf_dtype low_precision;  // MCF_F32: no low-precision copies
+    bool training;            // gradients and moments exist
+} mcf_runtime_options;
+
+// The store must outlive the runtime and not grow any more. Buffers hold zeros.
+// The device is opened here unless `device` is given (then it stays the caller's).
+mcf_status mcf_runtime_create(const mcf_store *store, const mcf_runtime_options *options, mcf_device *device,
+                              mcf_runtime **runtime, mcf_error *err);
+void mcf_runtime_destroy(mcf_runtime *runtime);
+const mcf_store *mcf_runtime_store(const mcf_runtime *runtime);
+mcf_device *mcf_runtime_device(const mcf_runtime *runtime);
+
+// --- store buffers. `which` names an array of the layout of its role.
+typedef enum { MCF_ARRAY_MASTER, MCF_ARRAY_GRADIENT, MCF_ARRAY_MOMENT1, MCF_ARRAY_MOMENT2 } mcf_array;
+// One entry's fp32 elements, host to device and back; write(MASTER) refreshes nothing: call mcf_runtime_refresh after.
+mcf_status mcf_runtime_write(mcf_runtime *runtime, mcf_array which, int entry, const float *values, mcf_error *err);
+mcf_status mcf_runtime_read(mcf_runtime *runtime, mcf_array which, int entry, float *values, mcf_error *err);
+// A whole role's array, padding included: store->role_count[role] elements.
+mcf_status mcf_runtime_write_role(mcf_runtime *runtime, mcf_array which, mcf_role role, const float *values,
+                                  mcf_error *err);
+mcf_status mcf_runtime_read_role(mcf_runtime *runtime, mcf_array which, mcf_role role, float *values, mcf_error *err);
+// Makes low-precision copies and cached forms of the weights follow the masters.
+mcf_status mcf_runtime_refresh(mcf_runtime *runtime, mcf_error *err);
+
+// --- optimiser step over the whole TRAINED role, then refresh of what follows from it.
+typedef struct {
+    double lr, beta1, beta2, eps, weight_decay;
+    int64_t step;            // counted from 1
+    double grad_scale;       // multiplies gradients first: 1/(micro-batches * loss scale), and clipping
+    double rate_factor[4];   // by mcf_entry.rate_group
+    bool skip;
+} mcf_adamw_step;
+mcf_status mcf_runtime_adamw(mcf_runtime *runtime, const mcf_adamw_step *step, mcf_error *err);
+// Sum of squares of all gradients (after all-reduce), for clipping and the finite check. Waits for the device.
+mcf_status mcf_runtime_gradient_norm2(mcf_runtime *runtime, double *norm2, mcf_error *err);
+// Averages TARGET towards TRAINED outside a graph (momentum_update: step).
+mcf_status mcf_runtime_ema(mcf_runtime *runtime, double momentum, mcf_error *err);
+mcf_status mcf_runtime_synchronize(mcf_runtime *runtime, mcf_error *err);
+
+// --- programs
+// Simplifies and plans the graph; takes ownership of it, also on failure. Grows the arena where needed.
+mcf_status mcf_program_create(mcf_runtime *runtime, mcf_graph *graph, mcf_program **program, mcf_error *err);
+void mcf_program_destroy(mcf_program *program);
+
+// The programs of a runtime by key ("train b8 224 bf16"): NULL where there is none. The runtime owns cached programs.
+mcf_program *mcf_runtime_cached(mcf_runtime *runtime, const char *key);
+mcf_status mcf_runtime_cache(mcf_runtime *runtime, const char *key, mcf_program *program, mcf_error *err);
+
+// Copies `bytes` (must be the input's size) into an input. Inputs keep their contents only until the next run.
+mcf_status mcf_program_write(mcf_program *program, const char *input, const void *data, size_t bytes, mcf_error *err);
+// Runs all nodes. `accumulate`: gradients add to what is there (later micro-batches). `reduce`: gradients are averaged
+// over the group as the backward pass finishes their buckets (last micro-batch); no effect alone.
+mcf_status mcf_program_run(mcf_program *program, bool accumulate, bool reduce, mcf_error *err);
+// Reads an output after a run, converted to fp32 (f64 outputs too); waits for the device. `count` elements must match.
+mcf_status mcf_program_read(mcf_program *program, const char *output, float *values, int64_t count, mcf_error *err);
+mcf_status mcf_program_read_f64(mcf_program *program, const char *output, double *values, int64_t count,
+                                mcf_error *err);
+bool mcf_program_has_output(const mcf_program *program, const char *output);
+mcf_status mcf_program_output_shape(const mcf_program *program, const char *output, mcf_shape *shape, mcf_error *err);
+
+typedef struct {
+    int nodes;
+    uint64_t arena_bytes;     // of this program
+    uint64_t value_bytes;     // sum of all values: what it would take without reuse
+    double flops, bytes;      // of one run
+} mcf_program_stats;
+void mcf_program_describe(const mcf_program *program, mcf_program_stats *stats);
+// The plan as text, a line a node: operation, shapes, offsets, lifetimes. malloc'ed; NULL: out of memory.
+char *mcf_program_print(const mcf_program *program);
+// Times each node: seconds by operation over all runs since it was switched on (each node is waited for).
+void mcf_program_profile(mcf_program *program, bool on);
+double mcf_program_profile_seconds(const mcf_program *program, mcf_op op);
+
+#endif
