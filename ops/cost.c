@@ -1,0 +1,73 @@
+// Work of a call, from its shapes: for `mcf bench` and for memory-bound estimates.
+#include "ops/node.h"
+
+// Elements that are really there: a broadcast dimension (stride 0) holds one.
+static double stored_elements(const mcf_operand *operand)
+{
+    double count = 1;
+    for (int i = 0; i < operand->shape.rank; i++)
+        count *= operand->stride[i] == 0 && operand->shape.dim[i] > 1 ? 1 : (double)operand->shape.dim[i];
+    return count;
+}
+
+// 4 B H N^2 d: two products of N x N x d, two FLOPs a term.
+static double attention_flops(const mcf_shape *qkv)
+{
+    const int64_t *x = qkv->dim;
+    return 4.0 * (double)x[0] * (double)x[3] * (double)x[1] * (double)x[1] * (double)x[4];
+}
+
+static double flops(const mcf_launch *l)
+{
+    const mcf_op_info *info = mcf_op_describe(l->op);
+    switch (l->op) {
+    case MCF_OP_matmul: {
+        int rank = l->in[0].shape.rank;
+        double k = (double)l->in[0].shape.dim[rank - (l->attr.matmul.trans_a ? 2 : 1)];
+        return 2 * k * (double)mcf_shape_count(&l->out[0].shape);
+    }
+    case MCF_OP_attention:
+        return attention_flops(&l->in[0].shape);
+    case MCF_OP_attention_grad:
+        // dv, dp, dq, dk and the scores, which are computed again: five products where attention has two.
+        return 2.5 * attention_flops(&l->in[0].shape);
+    default:
+        break;
+    }
+    double largest = 0;
+    for (int i = 0; i < l->n_in; i++)
+        if (largest < (double)mcf_shape_count(&l->in[i].shape))
+            largest = (double)mcf_shape_count(&l->in[i].shape);
+    for (int i = 0; i < l->n_out; i++)
+        if (largest < (double)mcf_shape_count(&l->out[i].shape))
+            largest = (double)mcf_shape_count(&l->out[i].shape);
+    return info->flops_per_element * largest;
+}
+
+// An input that is absent and an output that is not wanted have no buffer. Before buffers are placed none has
+// one, and then an absent input shows by its rank 0.
+static bool counts(const mcf_operand *operand, bool placed)
+{
+    return placed ? operand->buffer != NULL : operand->shape.rank > 0;
+}
+
+mcf_cost mcf_op_cost(const mcf_launch *launch)
+{
+    mcf_cost cost = {.flops = flops(launch)};
+    bool placed = launch->out[0].buffer != NULL;
+    for (int i = 0; i < launch->n_in; i++)
+        if (counts(&launch->in[i], placed))
+            cost.bytes += stored_elements(&launch->in[i]) * (double)mcf_dtype_size(launch->in[i].dtype);
+    for (int i = 0; i < launch->n_out; i++)
+        if (counts(&launch->out[i], placed)) {
+            double bytes =
+                (double)mcf_shape_count(&launch->out[i].shape) * (double)mcf_dtype_size(launch->out[i].dtype);
+            cost.bytes += launch->accumulate >> i & 1 ? 2 * bytes : bytes;
+        }
+    if (launch->op == MCF_OP_adamw) {
+        // Both moments are written as well.
+        cost.bytes += stored_elements(&launch->in[2]) * (double)mcf_dtype_size(launch->in[2].dtype);
+        cost.bytes += stored_elements(&launch->in[3]) * (double)mcf_dtype_size(launch->in[3].dtype);
+    }
+    return cost;
+}
