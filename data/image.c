@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-mcf_status mcf_buffer_resize(mcf_buffer *buffer, size_t size, mcf_error *err)
+mcf_status mcf_bytes_resize(mcf_bytes *buffer, size_t size, mcf_error *err)
 {
     if (size > SIZE_MAX - 64)
         return mcf_fail(err, MCF_ERR_NOMEM, "a buffer of %zu bytes is not possible", size);
@@ -21,10 +21,10 @@ mcf_status mcf_buffer_resize(mcf_buffer *buffer, size_t size, mcf_error *err)
     return MCF_OK;
 }
 
-void mcf_buffer_free(mcf_buffer *buffer)
+void mcf_bytes_free(mcf_bytes *buffer)
 {
     free(buffer->data);
-    *buffer = (mcf_buffer){0};
+    *buffer = (mcf_bytes){0};
 }
 
 mcf_image_format mcf_image_format_of(const uint8_t *bytes, size_t size)
@@ -69,7 +69,7 @@ static mcf_status fail_unknown(const uint8_t *bytes, size_t size, mcf_error *err
 }
 
 mcf_status mcf_image_decode(const uint8_t *bytes, size_t size, const mcf_decode_options *options,
-                            mcf_buffer *buffer, mcf_decoded *out, mcf_error *err)
+                            mcf_bytes *buffer, mcf_decoded *out, mcf_error *err)
 {
     mcf_decode_options choice = options ? *options : (mcf_decode_options){0};
     if (choice.channels == 0)

@@ -27,12 +27,12 @@ typedef struct {
     uint8_t *data;
     size_t size;      // bytes in use
     size_t capacity;
-} mcf_buffer;
+} mcf_bytes;
 
 // Sets size and sees that capacity covers it plus 64 bytes of slack (vector code may read, never use, past the
 // end). Contents are lost when it grows. Fails with MCF_ERR_NOMEM.
-mcf_status mcf_buffer_resize(mcf_buffer *buffer, size_t size, mcf_error *err);
-void mcf_buffer_free(mcf_buffer *buffer);
+mcf_status mcf_bytes_resize(mcf_bytes *buffer, size_t size, mcf_error *err);
+void mcf_bytes_free(mcf_bytes *buffer);
 
 // A view of 8-bit pixels, row-major, top row first. channels: 3 (RGB) or 4 (RGB and a byte without meaning).
 typedef struct {
@@ -65,11 +65,11 @@ typedef struct {
 // Errors: MCF_ERR_FORMAT (not an image, damaged, truncated, too large; the message has no file name, callers
 // add it), MCF_ERR_NOMEM. Thread-safe.
 mcf_status mcf_image_decode(const uint8_t *bytes, size_t size, const mcf_decode_options *options,
-                            mcf_buffer *buffer, mcf_decoded *out, mcf_error *err);
+                            mcf_bytes *buffer, mcf_decoded *out, mcf_error *err);
 
 // Encode RGB (or 4-channel, fourth byte ignored) to a whole file in memory; out->size is its length.
 // quality 1..100, chroma subsampled 4:2:0 below 90, 4:4:4 from 90 up.
-mcf_status mcf_image_encode_jpeg(const mcf_image *image, int quality, mcf_buffer *out, mcf_error *err);
-mcf_status mcf_image_encode_png(const mcf_image *image, mcf_buffer *out, mcf_error *err);
+mcf_status mcf_image_encode_jpeg(const mcf_image *image, int quality, mcf_bytes *out, mcf_error *err);
+mcf_status mcf_image_encode_png(const mcf_image *image, mcf_bytes *out, mcf_error *err);
 
 #endif

@@ -107,12 +107,12 @@ typedef struct {
     struct jpeg_source_mgr source;
     struct jpeg_progress_mgr progress;
     jpeg_errors errors;
-    mcf_buffer row;  // CMYK only
+    mcf_bytes row;  // CMYK only
 } jpeg_reader;
 
 // Everything that may longjmp happens in here; the caller cleans up.
 static mcf_status read_jpeg(jpeg_reader *reader, size_t size, const mcf_decode_options *options,
-                            mcf_buffer *buffer, mcf_decoded *out, mcf_error *err)
+                            mcf_bytes *buffer, mcf_decoded *out, mcf_error *err)
 {
     j_decompress_ptr decoder = &reader->decoder;
     if (setjmp(reader->errors.leave)) {
@@ -132,9 +132,9 @@ static mcf_status read_jpeg(jpeg_reader *reader, size_t size, const mcf_decode_o
     jpeg_start_decompress(decoder);
 
     size_t stride = (size_t)decoder->output_width * (size_t)options->channels;
-    MCF_TRY(mcf_buffer_resize(buffer, stride * decoder->output_height, err));
+    MCF_TRY(mcf_bytes_resize(buffer, stride * decoder->output_height, err));
     if (cmyk)
-        MCF_TRY(mcf_buffer_resize(&reader->row, (size_t)decoder->output_width * 4, err));
+        MCF_TRY(mcf_bytes_resize(&reader->row, (size_t)decoder->output_width * 4, err));
     while (decoder->output_scanline < decoder->output_height) {
         unsigned y = decoder->output_scanline;
         JSAMPROW rows[4];
@@ -167,7 +167,7 @@ static mcf_status read_jpeg(jpeg_reader *reader, size_t size, const mcf_decode_o
 }
 
 mcf_status mcf_jpeg_decode(const uint8_t *bytes, size_t size, const mcf_decode_options *options,
-                           mcf_buffer *buffer, mcf_decoded *out, mcf_error *err)
+                           mcf_bytes *buffer, mcf_decoded *out, mcf_error *err)
 {
     jpeg_reader reader = {.source = {.next_input_byte = bytes,
                                      .bytes_in_buffer = size,
@@ -190,7 +190,7 @@ mcf_status mcf_jpeg_decode(const uint8_t *bytes, size_t size, const mcf_decode_o
     reader.decoder.progress = &reader.progress;
     mcf_status status = read_jpeg(&reader, size, options, buffer, out, err);
     jpeg_destroy_decompress(&reader.decoder);
-    mcf_buffer_free(&reader.row);
+    mcf_bytes_free(&reader.row);
     return status;
 }
 
@@ -225,7 +225,7 @@ static mcf_status write_jpeg(jpeg_writer *writer, const mcf_image *image, int qu
     return MCF_OK;
 }
 
-mcf_status mcf_image_encode_jpeg(const mcf_image *image, int quality, mcf_buffer *out, mcf_error *err)
+mcf_status mcf_image_encode_jpeg(const mcf_image *image, int quality, mcf_bytes *out, mcf_error *err)
 {
     MCF_TRY(mcf_image_check_size((uint64_t)image->width, (uint64_t)image->height, err));
     jpeg_writer writer = {0};
@@ -234,7 +234,7 @@ mcf_status mcf_image_encode_jpeg(const mcf_image *image, int quality, mcf_buffer
     writer.errors.base.output_message = ignore_message;
     mcf_status status = write_jpeg(&writer, image, quality, err);
     if (status == MCF_OK)
-        status = mcf_buffer_resize(out, writer.size, err);
+        status = mcf_bytes_resize(out, writer.size, err);
     if (status == MCF_OK)
         memcpy(out->data, writer.bytes, writer.size);
     jpeg_destroy_compress(&writer.encoder);

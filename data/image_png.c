@@ -13,7 +13,7 @@ typedef struct {
     const uint8_t *bytes;
     size_t size, at;
     bool ran_out;
-    mcf_buffer *out;       // writing
+    mcf_bytes *out;       // writing
     char message[128];
 } png_state;
 
@@ -38,7 +38,7 @@ static void read_bytes(png_structp png, png_bytep out, size_t count)
 }
 
 // Everything that may longjmp happens in here; the caller cleans up.
-static mcf_status read_png(png_state *state, const mcf_decode_options *options, mcf_buffer *buffer,
+static mcf_status read_png(png_state *state, const mcf_decode_options *options, mcf_bytes *buffer,
                            mcf_decoded *out, mcf_error *err)
 {
     png_structp png = state->png;
@@ -78,7 +78,7 @@ static mcf_status read_png(png_state *state, const mcf_decode_options *options, 
     if (png_get_rowbytes(png, state->info) != stride)
         return mcf_fail(err, MCF_ERR_FORMAT, "damaged PNG: rows of %zu bytes where %zu were expected",
                         (size_t)png_get_rowbytes(png, state->info), stride);
-    MCF_TRY(mcf_buffer_resize(buffer, stride * height, err));
+    MCF_TRY(mcf_bytes_resize(buffer, stride * height, err));
     state->rows = malloc(height * sizeof *state->rows);
     if (!state->rows)
         return mcf_fail(err, MCF_ERR_NOMEM, "out of memory for %u rows", height);
@@ -99,7 +99,7 @@ static mcf_status read_png(png_state *state, const mcf_decode_options *options, 
 }
 
 mcf_status mcf_png_decode(const uint8_t *bytes, size_t size, const mcf_decode_options *options,
-                          mcf_buffer *buffer, mcf_decoded *out, mcf_error *err)
+                          mcf_bytes *buffer, mcf_decoded *out, mcf_error *err)
 {
     png_state state = {.bytes = bytes, .size = size};
     state.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &state, leave_with_message, ignore_warning);
@@ -114,7 +114,7 @@ mcf_status mcf_png_decode(const uint8_t *bytes, size_t size, const mcf_decode_op
 static void write_bytes(png_structp png, png_bytep bytes, size_t count)
 {
     png_state *state = png_get_io_ptr(png);
-    mcf_buffer *out = state->out;
+    mcf_bytes *out = state->out;
     if (count > out->capacity - out->size) {
         size_t capacity = out->capacity * 2 + count;
         uint8_t *grown = realloc(out->data, capacity);
@@ -146,11 +146,11 @@ static mcf_status write_png(png_state *state, const mcf_image *image, mcf_error 
     return MCF_OK;
 }
 
-mcf_status mcf_image_encode_png(const mcf_image *image, mcf_buffer *out, mcf_error *err)
+mcf_status mcf_image_encode_png(const mcf_image *image, mcf_bytes *out, mcf_error *err)
 {
     MCF_TRY(mcf_image_check_size((uint64_t)image->width, (uint64_t)image->height, err));
     png_state state = {.out = out};
-    MCF_TRY(mcf_buffer_resize(out, 0, err));
+    MCF_TRY(mcf_bytes_resize(out, 0, err));
     state.png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &state, leave_with_message, ignore_warning);
     state.info = state.png ? png_create_info_struct(state.png) : NULL;
     mcf_status status = state.info ? write_png(&state, image, err)
