@@ -1,0 +1,40 @@
+// Measurements: operations, training steps, the loader.
+#ifndef MCF_TRAIN_BENCH_H
+#define MCF_TRAIN_BENCH_H
+
+#include <signal.h>
+
+#include "train/config.h"
+#include "train/job.h"
+
+typedef struct {
+    mcf_job_options job;
+    int steps;                  // bench step: measured steps, after `warmup`; 0: 5
+    int warmup;                 // 0: 2
+    int batch;                  // bench step: images; 0: the config's per_device
+    double seconds;             // bench ops, data: time spent per measurement; 0: 0.5 and 5
+    const volatile sig_atomic_t *stop;  // NULL, or: non-zero asks to give up
+} mcf_bench_options;
+
+// Both texts are malloc'd; the caller frees. json ends without a newline.
+typedef struct {
+    char *json;
+    char *table;
+} mcf_bench_report;
+void mcf_bench_report_free(mcf_bench_report *report);
+
+// Optimiser steps of the config on random images: images/s, FLOPs per image, FLOP/s, peak resident memory, arena, and
+// the time by operation (from further steps, each operation waited for).
+mcf_status mcf_bench_step(const mcf_config *config, const mcf_bench_options *options, mcf_bench_report *report,
+                          mcf_error *err);
+// Each operation at the shapes it has in the config's step: GFLOP/s and GB/s.
+mcf_status mcf_bench_ops(const mcf_config *config, const mcf_bench_options *options, mcf_bench_report *report,
+                         mcf_error *err);
+// The loader on data.train: images/s and images/s per worker.
+mcf_status mcf_bench_data(const mcf_config *config, const mcf_bench_options *options, mcf_bench_report *report,
+                          mcf_error *err);
+// {"fp32_gflops": ..., "bf16_gflops": ...}: best rate of the backend's own matrix product at ViT-B shapes with weights
+// that do not change.
+mcf_status mcf_bench_yardstick(const mcf_bench_options *options, mcf_bench_report *report, mcf_error *err);
+
+#endif
