@@ -1,0 +1,75 @@
+// Vision transformer (Dosovitskiy et al. 2021), pre-norm, timm parameter names: its entries in a store and its graph.
+#ifndef MCF_MODEL_VIT_H
+#define MCF_MODEL_VIT_H
+
+#include "core/graph.h"
+#include "core/store.h"
+#include "model/options.h"
+
+#define MCF_VIT_NORM_EPS 1e-6
+
+// Indices of store entries; -1 where there is none.
+typedef struct {
+    int weight, bias;
+} mcf_affine;
+
+typedef struct {
+    mcf_affine norm1, qkv, proj, norm2, fc1, fc2;
+} mcf_block;
+
+// A stack of blocks: of an encoder, or of the decoder.
+typedef struct {
+    const mcf_store *store;
+    int dim, depth, heads;
+    mcf_block *blocks;  // depth of them; owned
+} mcf_blocks;
+
+typedef struct {
+    mcf_blocks stack;
+    int image_size, patch_size;
+    int cls_token, pos_embed;
+    mcf_affine patch_embed, norm;
+} mcf_vit;
+
+// Adds the entries under `prefix` ("online_encoder") to the store; trainable ones in `role`, the position table in
+// FROZEN. The store must stay at its place. Free with mcf_vit_free.
+mcf_status mcf_vit_add(mcf_store *store, const char *prefix, const mcf_vit_options *options, int image_size,
+                       int patch_size, mcf_role role, mcf_vit *vit, mcf_error *err);
+void mcf_vit_free(mcf_vit *vit);
+mcf_status mcf_blocks_add(mcf_store *store, const char *prefix, const mcf_vit_options *options, mcf_role role,
+                          mcf_blocks *blocks, mcf_error *err);
+void mcf_blocks_free(mcf_blocks *blocks);
+// Weight [out, in] and bias [out] under `name`; a linear layer without bias has bias -1.
+mcf_status mcf_linear_add(mcf_store *store, const char *name, int64_t out, int64_t in, bool bias, mcf_role role,
+                          mcf_affine *affine, mcf_error *err);
+// Weight and bias [dim] of a norm.
+mcf_status mcf_norm_add(mcf_store *store, const char *name, int64_t dim, mcf_role role, mcf_affine *affine,
+                        mcf_error *err);
+
+// --- graphs
+
+// Image [B,3,H,W] to patches [B,L,3*p*p] of type `dtype`, each ordered channel, row, column as the kernel of
+// patch_embed is stored.
+mcf_value mcf_patchify(mcf_graph *graph, mcf_value image, int64_t patch, mcf_dtype dtype);
+// The same, each patch ordered row, column, channel as the decoder predicts it; f32.
+mcf_value mcf_patchify_pixels(mcf_graph *graph, mcf_value image, int64_t patch);
+// Prediction [B,L,p*p*3] (row, column, channel) to an image [B,3,rows*p,columns*p].
+mcf_value mcf_unpatchify(mcf_graph *graph, mcf_value pixels, int64_t patch, int64_t rows, int64_t columns);
+// Prediction to the order of mcf_patchify, without going through an image.
+mcf_value mcf_pixels_to_patches(mcf_graph *graph, mcf_value pixels, int64_t patch, mcf_dtype dtype);
+
+// Linear layer from store entries: x in any float type, product in the graph's compute type.
+mcf_value mcf_vit_linear(mcf_graph *graph, const mcf_store *store, mcf_affine affine, mcf_value x, mcf_dtype out);
+
+// Tokens that enter the blocks, f32: patches [B,L,3*p*p] projected, position added, cls in front. `ids_keep` i64
+// [B,n]: only these are embedded, [B,1+n,D]; MCF_NO_VALUE: all, [B,1+L,D]. `position` [1,1+L,D]: in place of the
+// stored table; MCF_NO_VALUE: the stored one.
+mcf_value mcf_vit_tokens(mcf_graph *graph, const mcf_vit *vit, mcf_value patches, mcf_value ids_keep,
+                         mcf_value position);
+// Blocks over tokens x f32 [B,N,D], `count` of them from the first; each block's sum is fused with the norm that
+// follows. `last`: the norm after the last block, whose output is returned, in type `out`; {-1, -1}: the sum itself
+// (f32) is returned. taps (NULL allowed): taps[i] receives block i's output, f32.
+mcf_value mcf_blocks_forward(mcf_graph *graph, const mcf_blocks *blocks, mcf_value x, int count, mcf_affine last,
+                             mcf_dtype out, mcf_recompute recompute, mcf_value *taps);
+
+#endif
