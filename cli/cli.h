@@ -1,0 +1,118 @@
+// The command line: one table per command gives its parsing, its --help and its man page.
+#ifndef MCF_CLI_CLI_H
+#define MCF_CLI_CLI_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "train/job.h"
+
+#ifndef MCF_VERSION
+#define MCF_VERSION "unknown"
+#endif
+
+enum { MCF_CLI_MAX_OPTIONS = 16 };
+
+typedef struct {
+    const char *name;      // long name without dashes; NULL ends a table
+    const char *argument;  // what the help calls its value; NULL: a flag
+    const char *help;      // one sentence, no full stop
+    bool required;
+} mcf_option;
+
+// Which of the common options a command takes; --help is always there.
+enum {
+    MCF_TAKES_SET = 1 << 0,      // --set key.path=value, repeatable
+    MCF_TAKES_BACKEND = 1 << 1,  // --backend NAME, --threads N
+    MCF_TAKES_DEVICES = 1 << 2,  // --devices 0,1
+    MCF_TAKES_QUIET = 1 << 3
+};
+
+typedef struct mcf_call mcf_call;
+
+typedef struct {
+    const char *name;
+    const char *arguments;    // "CONFIG": as it stands in the synopsis
+    int least, most;          // positional arguments; most -1: any number
+    const char *summary;      // one line
+    const char *description;  // paragraphs separated by an empty line
+    const mcf_option *options;
+    unsigned common;          // MCF_TAKES_*
+    const char *examples;     // one a line
+    bool hidden;              // not listed: serves the build
+    // Prints results on stdout. Failing with MCF_ERR_USAGE exits with 2, MCF_ERR_INTERRUPTED with 130, else 1.
+    mcf_status (*run)(const mcf_call *call, mcf_error *err);
+} mcf_command;
+
+// A parsed command line. Strings belong to argv.
+struct mcf_call {
+    const mcf_command *command;
+    const char *values[MCF_CLI_MAX_OPTIONS];  // by row of command->options; "" for a flag that is given
+    const char **sets;                        // --set, in their order
+    size_t set_count;
+    mcf_job_options job;                      // --backend, --devices, --threads
+    bool quiet;
+    char **arguments;
+    int argument_count;
+};
+
+// All commands in the order of the help; NULL-terminated.
+extern const mcf_command *const mcf_commands[];
+
+mcf_status mcf_call_parse(mcf_call *call, const mcf_command *command, int argc, char **argv, bool *help,
+                          mcf_error *err);
+void mcf_call_free(mcf_call *call);
+// The value of an option of the command's own table; NULL where it was not given.
+const char *mcf_call_value(const mcf_call *call, const char *option);
+bool mcf_call_flag(const mcf_call *call, const char *option);
+// A whole number within [least, most]; `fallback` where it was not given.
+mcf_status mcf_call_integer(const mcf_call *call, const char *option, int64_t fallback, int64_t least,
+                            int64_t most, int64_t *value, mcf_error *err);
+mcf_status mcf_call_number(const mcf_call *call, const char *option, double fallback, double least, double most,
+                           double *value, mcf_error *err);
+
+// --- help (cli/help.c)
+void mcf_help_program(void);
+void mcf_help_command(const mcf_command *command);
+// Writes mcf.1 and mcf-COMMAND.1 into a folder.
+mcf_status mcf_help_man_pages(const char *folder, mcf_error *err);
+// docs/commands.md
+void mcf_help_markdown(void);
+// Rows of the common options that `common` allows, --help last; ended by a row without name.
+const mcf_option *mcf_common_options(unsigned common);
+
+// --- signals (cli/interrupt.c)
+// SIGINT and SIGTERM set a flag from here on; a second one ends the program at once.
+void mcf_interrupt_install(void);
+bool mcf_interrupted(void);
+// The flag itself, for loops below that poll it.
+const volatile sig_atomic_t *mcf_interrupt_flag(void);
+
+// --- progress on stderr (cli/progress.c)
+typedef struct mcf_progress mcf_progress;
+// quiet: draws nothing. unit: "img", "steps". NULL: out of memory, which all functions below take as quiet.
+mcf_progress *mcf_progress_start(bool quiet, const char *unit);
+// done of total units; rate in units a second (0: measured from the calls); detail: short text behind, may be NULL.
+void mcf_progress_update(mcf_progress *progress, double done, double total, double rate, const char *detail);
+// A line of its own, above the bar.
+void mcf_progress_say(mcf_progress *progress, const char *format, ...) __attribute__((format(printf, 2, 3)));
+// Takes the bar away and frees; NULL is fine.
+void mcf_progress_end(mcf_progress *progress);
+
+// --- tables on stdout (cli/table.c)
+typedef struct mcf_table mcf_table;
+// columns: headings separated by '|'; one that begins with '>' is set to the right. NULL: out of memory.
+mcf_table *mcf_table_create(const char *columns);
+// The next cell of the row; rows end by themselves.
+void mcf_table_cell(mcf_table *table, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void mcf_table_print(const mcf_table *table);
+void mcf_table_free(mcf_table *table);
+// "1.5 GiB" and "1.2 M" into a buffer of at least 32 bytes; return it.
+const char *mcf_format_bytes(char *text, size_t size, double bytes);
+const char *mcf_format_count(char *text, size_t size, double count);
+// "1 h 02 min", "3 min 20 s", "12 s"
+const char *mcf_format_duration(char *text, size_t size, double seconds);
+
+#endif

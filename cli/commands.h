@@ -1,0 +1,17 @@
+// Each command stands in a file of its name.
+#ifndef MCF_CLI_COMMANDS_H
+#define MCF_CLI_COMMANDS_H
+
+#include "cli/cli.h"
+
+extern const mcf_command mcf_command_devices;
+extern const mcf_command mcf_command_pretrain;
+extern const mcf_command mcf_command_step;
+extern const mcf_command mcf_command_embed;
+extern const mcf_command mcf_command_reconstruct;
+extern const mcf_command mcf_command_export;
+extern const mcf_command mcf_command_check;
+extern const mcf_command mcf_command_bench;
+extern const mcf_command mcf_command_help_man;
+
+#endif

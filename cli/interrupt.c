@@ -1,0 +1,37 @@
+// SIGINT and SIGTERM ask the running job to save and stop; asking twice stops it at once.
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+
+static volatile sig_atomic_t interrupted;
+
+static void on_signal(int number)
+{
+    (void)number;
+    if (interrupted)
+        _exit(130);
+    interrupted = 1;
+}
+
+void mcf_interrupt_install(void)
+{
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = on_signal;
+    sigemptyset(&action.sa_mask);
+    action.sa_flags = SA_RESTART;
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+bool mcf_interrupted(void)
+{
+    return interrupted != 0;
+}
+
+const volatile sig_atomic_t *mcf_interrupt_flag(void)
+{
+    return &interrupted;
+}

@@ -1,0 +1,90 @@
+// mcf: finds the command, runs it, turns what went wrong into one line and an exit code.
+#include <locale.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cli.h"
+
+static int exit_code(mcf_status status)
+{
+    switch (status) {
+    case MCF_OK:
+        return 0;
+    case MCF_ERR_USAGE:
+        return 2;
+    case MCF_ERR_INTERRUPTED:
+        return 130;
+    default:
+        return 1;
+    }
+}
+
+static int fail(const mcf_error *err, mcf_status status)
+{
+    fprintf(stderr, "mcf: %s\n", err->message);
+    return exit_code(status);
+}
+
+static int unknown_command(const char *name)
+{
+    fprintf(stderr, "mcf: %s is not a command; the commands are", name);
+    for (int i = 0; mcf_commands[i]; i++)
+        if (!mcf_commands[i]->hidden)
+            fprintf(stderr, "%s %s", i ? "," : "", mcf_commands[i]->name);
+    fputc('\n', stderr);
+    return 2;
+}
+
+static const mcf_command *find(const char *name)
+{
+    for (int i = 0; mcf_commands[i]; i++)
+        if (!strcmp(mcf_commands[i]->name, name))
+            return mcf_commands[i];
+    return NULL;
+}
+
+static int run(const mcf_command *command, int argc, char **argv)
+{
+    mcf_call call;
+    mcf_error err = {0};
+    bool help;
+    mcf_status status = mcf_call_parse(&call, command, argc, argv, &help, &err);
+    if (status == MCF_OK && help)
+        mcf_help_command(command);
+    else if (status == MCF_OK)
+        status = command->run(&call, &err);
+    mcf_call_free(&call);
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        if (status == MCF_OK)
+            status = mcf_fail(&err, MCF_ERR_IO, "standard output: could not be written; is the disk full?");
+    }
+    return status == MCF_OK ? 0 : fail(&err, status);
+}
+
+int main(int argc, char **argv)
+{
+    setlocale(LC_CTYPE, "");  // what the terminal can show; numbers stay in the C locale
+    const char *name = argc > 1 ? argv[1] : NULL;
+    if (!name) {
+        fprintf(stderr, "mcf: no command is given; `mcf --help` lists them\n");
+        return 2;
+    }
+    if (!strcmp(name, "--version")) {
+        printf("mcf %s\n", MCF_VERSION);
+        return 0;
+    }
+    if (!strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "help")) {
+        const mcf_command *command = argc > 2 ? find(argv[2]) : NULL;
+        if (argc > 2 && !command)
+            return unknown_command(argv[2]);
+        if (command)
+            mcf_help_command(command);
+        else
+            mcf_help_program();
+        return 0;
+    }
+    const mcf_command *command = find(name);
+    if (!command)
+        return unknown_command(name);
+    return run(command, argc - 1, argv + 1);
+}
