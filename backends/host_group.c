@@ -1,6 +1,8 @@
 // Each collective: publish the own call, wait for all, move or sum the own share, wait for all again.
 #include "backends/host_group.h"
 
+#include "backends/elements.h"
+
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,6 +80,11 @@ void mcf_host_group_destroy(mcf_host_group *g)
     free(g);
 }
 
+int mcf_host_group_size(const mcf_host_group *g)
+{
+    return g->count;
+}
+
 // With the mutex held. The first reason stays: later ones follow from it.
 static void break_group(mcf_host_group *g, const char *reason)
 {
@@ -131,7 +138,7 @@ static void compare_calls(mcf_host_group *g)
     }
 }
 
-// Waits for all members. `own`: this member's call, published before waiting; NULL at the end of a collective.
+// Waits for all members. `own`: this member's call, published before waiting; NULL at a collective's end.
 static mcf_status meet(mcf_host_group *g, int rank, const char *name, const call *own, mcf_error *err)
 {
     struct timespec end;
@@ -160,7 +167,7 @@ static mcf_status meet(mcf_host_group *g, int rank, const char *name, const call
         if (pthread_cond_timedwait(&g->changed, &g->mutex, &end) && g->generation == generation && !g->broken)
             name_missing(g, name);
     mcf_status status = MCF_OK;
-    // A collective that was complete before the group broke is still good, but the sooner all stop the better.
+    // A collective complete before the group broke is still good, but the sooner all stop the better.
     if (g->broken)
         status = mcf_fail(err, MCF_ERR_DEVICE, "%s", g->reason);
     pthread_mutex_unlock(&g->mutex);
@@ -183,49 +190,6 @@ static mcf_status check_reducible(mcf_dtype dtype, const char *name, mcf_error *
     return MCF_OK;
 }
 
-static void add_block(double *sum, const void *from, uint64_t start, int count, mcf_dtype dtype)
-{
-    switch (dtype) {
-    case MCF_F32:
-        for (int i = 0; i < count; i++)
-            sum[i] += ((const float *)from)[start + (uint64_t)i];
-        break;
-    case MCF_F64:
-        for (int i = 0; i < count; i++)
-            sum[i] += ((const double *)from)[start + (uint64_t)i];
-        break;
-    case MCF_BF16:
-        for (int i = 0; i < count; i++)
-            sum[i] += mcf_bf16_to_f32(((const uint16_t *)from)[start + (uint64_t)i]);
-        break;
-    default:
-        for (int i = 0; i < count; i++)
-            sum[i] += mcf_f16_to_f32(((const uint16_t *)from)[start + (uint64_t)i]);
-        break;
-    }
-}
-
-static void store_block(void *to, const double *sum, int count, mcf_dtype dtype)
-{
-    switch (dtype) {
-    case MCF_F32:
-        for (int i = 0; i < count; i++)
-            ((float *)to)[i] = (float)sum[i];
-        break;
-    case MCF_F64:
-        memcpy(to, sum, (size_t)count * sizeof *sum);
-        break;
-    case MCF_BF16:
-        for (int i = 0; i < count; i++)
-            ((uint16_t *)to)[i] = mcf_f32_to_bf16((float)sum[i]);
-        break;
-    default:
-        for (int i = 0; i < count; i++)
-            ((uint16_t *)to)[i] = mcf_f32_to_f16((float)sum[i]);
-        break;
-    }
-}
-
 // Sums elements [start, start + count) of every member into `block`, converted to dtype.
 static void sum_members(const mcf_host_group *g, uint64_t start, int count, mcf_dtype dtype,
                         mcf_reduce reduce, void *block)
@@ -233,11 +197,13 @@ static void sum_members(const mcf_host_group *g, uint64_t start, int count, mcf_
     double sum[BLOCK];
     memset(sum, 0, (size_t)count * sizeof *sum);
     for (int i = 0; i < g->count; i++)
-        add_block(sum, g->calls[i].from, start, count, dtype);
+        for (int j = 0; j < count; j++)
+            sum[j] += mcf_load_element(g->calls[i].from, dtype, (int64_t)(start + (uint64_t)j));
     if (reduce == MCF_REDUCE_MEAN)
         for (int i = 0; i < count; i++)
             sum[i] /= g->count;
-    store_block(block, sum, count, dtype);
+    for (int i = 0; i < count; i++)
+        mcf_store_element(block, dtype, i, sum[i]);
 }
 
 static int block_length(uint64_t start, uint64_t end)

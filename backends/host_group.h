@@ -1,9 +1,10 @@
-// Collectives among threads of one process whose buffers the host can address: the group of both CPU backends.
+// Collectives among threads of one process on memory of the host: the group of both CPU backends.
 //
-// Every member calls the same collective in the same order, each from its own thread. A collective returns when
-// all members have finished it. Sums are formed in double, in the order of ranks, and rounded once; so every
-// member gets the same bits. A member that stays away longer than the timeout, a member that calls something else
-// and mcf_host_group_abort break the group: the collective fails on all members, and so does every later one.
+// Every member calls the same collective in the same order, each from its own thread. A collective returns
+// when all members have finished it. Sums are formed in double, in the order of ranks, and rounded once; so
+// every member gets the same bits. A member that stays away longer than the timeout, a member that calls
+// something else and mcf_host_group_abort break the group: the collective fails on all members, and so does
+// every later one.
 #ifndef MCF_BACKENDS_HOST_GROUP_H
 #define MCF_BACKENDS_HOST_GROUP_H
 
@@ -16,6 +17,7 @@ mcf_status mcf_host_group_create(const int *devices, int count, double timeout_s
                                  mcf_host_group **group, mcf_error *err);
 // After the last collective has returned on every member. NULL is ignored.
 void mcf_host_group_destroy(mcf_host_group *group);
+int mcf_host_group_size(const mcf_host_group *group);
 // From any thread; the reason appears in the errors of all members.
 void mcf_host_group_abort(mcf_host_group *group, const char *reason);
 

@@ -101,5 +101,9 @@ mcf_status mcf_infer_types(mcf_launch *l, mcf_error *err)
                                 mcf_dtype_name(*dtype), wide ? "" : " not");
         }
     }
+    if (l->op == MCF_OP_copy && l->in[0].dtype != l->out[0].dtype &&
+        !(mcf_dtype_is_float(l->in[0].dtype) && mcf_dtype_is_float(l->out[0].dtype)))
+        return mcf_fail(err, MCF_ERR_SHAPE, "no conversion from %s to %s", mcf_dtype_name(l->in[0].dtype),
+                        mcf_dtype_name(l->out[0].dtype));
     return MCF_OK;
 }

@@ -1,0 +1,146 @@
+// From a launch to a function on doubles and back: checks, reads, calls, rounds, writes.
+#include "backends/elements.h"
+#include "backends/reference/reference.h"
+#include "ops/rules.h"
+
+#include <stdlib.h>
+
+static mcf_status (*const functions[MCF_OP_COUNT])(ref_call *, mcf_error *) = {
+#define MCF_OP(name, ...) [MCF_OP_##name] = ref_##name,
+#include "ops/ops.def"
+#undef MCF_OP
+};
+
+// Elements from an operand's start to just behind its last one.
+static uint64_t extent(const mcf_operand *operand)
+{
+    uint64_t last = 0;
+    for (int i = 0; i < operand->shape.rank; i++) {
+        if (operand->shape.dim[i] == 0)
+            return 0;
+        last += (uint64_t)(operand->shape.dim[i] - 1) * (uint64_t)operand->stride[i];
+    }
+    return last + 1;
+}
+
+static char *start(const mcf_operand *operand)
+{
+    return (char *)operand->buffer->data + operand->offset;
+}
+
+double *ref_read(const mcf_operand *operand)
+{
+    int64_t count = mcf_shape_count(&operand->shape);
+    int rank = operand->shape.rank;
+    const int64_t *dim = operand->shape.dim;
+    double *values = malloc((size_t)(count ? count : 1) * sizeof *values);
+    if (!values)
+        return NULL;
+    int64_t index[MCF_MAX_RANK] = {0}, place = 0;
+    for (int64_t i = 0; i < count; i++) {
+        values[i] = mcf_load_element(start(operand), operand->dtype, place);
+        // The next index in row-major order.
+        for (int axis = rank - 1; axis >= 0; axis--) {
+            place += operand->stride[axis];
+            if (++index[axis] < dim[axis])
+                break;
+            place -= index[axis] * operand->stride[axis];
+            index[axis] = 0;
+        }
+    }
+    return values;
+}
+
+void ref_write(const mcf_operand *operand, const double *values, bool accumulate)
+{
+    int64_t count = mcf_shape_count(&operand->shape);
+    for (int64_t i = 0; i < count; i++) {
+        double old = accumulate ? mcf_load_element(start(operand), operand->dtype, i) : 0;
+        mcf_store_element(start(operand), operand->dtype, i, accumulate ? old + values[i] : values[i]);
+    }
+}
+
+bool ref_supports(const mcf_device *device, const mcf_launch *launch)
+{
+    mcf_launch typed = *launch;
+    if (mcf_infer_types(&typed, NULL) != MCF_OK)
+        return false;
+    for (int i = 0; i < launch->n_out; i++)
+        if (typed.out[i].dtype != launch->out[i].dtype)
+            return false;
+    return true;
+}
+
+static mcf_status check_operand(const mcf_operand *operand, const char *what, int i, mcf_error *err)
+{
+    size_t size = mcf_dtype_size(operand->dtype);
+    if (operand->offset % size)
+        return mcf_fail(err, MCF_ERR_INTERNAL, "%s %d: offset %zu is no multiple of %zu", what, i,
+                        operand->offset, size);
+    mcf_status status = ref_check_range(operand->buffer, operand->offset, extent(operand) * size, what, err);
+    return status == MCF_OK ? status : mcf_add_context(err, status, "%d", i);
+}
+
+static mcf_status check(const mcf_launch *launch, mcf_error *err)
+{
+    mcf_launch expected = *launch;
+    MCF_TRY(mcf_infer_shapes(&expected, 1, err));
+    for (int i = 0; i < launch->n_in; i++) {
+        const mcf_operand *in = &launch->in[i];
+        if (in->buffer)
+            MCF_TRY(check_operand(in, "input", i, err));
+        else if (mcf_input_is_present(launch, i))
+            return mcf_fail(err, MCF_ERR_INTERNAL, "input %d is missing", i);
+    }
+    for (int i = 0; i < launch->n_out; i++) {
+        const mcf_operand *out = &launch->out[i];
+        if (!out->buffer && i == 0)
+            return mcf_fail(err, MCF_ERR_INTERNAL, "output 0 is missing");
+        if (!out->buffer)
+            continue;
+        if (out->dtype != expected.out[i].dtype || !mcf_shape_equal(&out->shape, &expected.out[i].shape) ||
+            !mcf_operand_is_contiguous(out))
+            return mcf_fail(err, MCF_ERR_INTERNAL, "output %d has another type, shape or layout than it must",
+                            i);
+        MCF_TRY(check_operand(out, "output", i, err));
+    }
+    return MCF_OK;
+}
+
+static mcf_status run(ref_call *call, mcf_error *err)
+{
+    const mcf_launch *l = call->launch;
+    for (int i = 0; i < l->n_in; i++)
+        if (l->in[i].buffer && !(call->in[i] = ref_read(&l->in[i])))
+            return mcf_fail(err, MCF_ERR_NOMEM, "no memory for input %d", i);
+    mcf_launch whole = *l;
+    whole.n_out = mcf_op_describe(l->op)->outputs;
+    for (int i = l->n_out; i < whole.n_out; i++)
+        whole.out[i] = (mcf_operand){.dtype = l->out[0].dtype};
+    MCF_TRY(mcf_infer_shapes(&whole, 1, err));
+    for (int i = 0; i < whole.n_out; i++) {
+        int64_t count = mcf_shape_count(&whole.out[i].shape);
+        if (!(call->out[i] = calloc((size_t)(count ? count : 1), sizeof *call->out[i])))
+            return mcf_fail(err, MCF_ERR_NOMEM, "no memory for output %d", i);
+    }
+    call->launch = &whole;
+    MCF_TRY(functions[l->op](call, err));
+    for (int i = 0; i < l->n_out; i++)
+        if (l->out[i].buffer)
+            ref_write(&l->out[i], call->out[i], l->accumulate >> i & 1);
+    return MCF_OK;
+}
+
+mcf_status ref_launch(mcf_stream *stream, const mcf_launch *launch, mcf_error *err)
+{
+    const char *name = mcf_op_describe(launch->op)->name;
+    ref_call call = {.launch = launch};
+    mcf_status status = check(launch, err);
+    if (status == MCF_OK)
+        status = run(&call, err);
+    for (int i = 0; i < MCF_MAX_INPUTS; i++)
+        free(call.in[i]);
+    for (int i = 0; i < MCF_MAX_OUTPUTS; i++)
+        free(call.out[i]);
+    return status == MCF_OK ? status : mcf_add_context(err, status, "%s", name);
+}
