@@ -1,0 +1,18 @@
+#include "train/schedule.h"
+
+#include <math.h>
+
+double mcf_schedule_scaled_rate(double base_lr, long long effective_batch)
+{
+    return base_lr * (double)effective_batch / 256;
+}
+
+double mcf_schedule_rate(double epoch, double epochs, double warmup_epochs, double peak, double min_rate)
+{
+    if (epoch < warmup_epochs)
+        return peak * epoch / warmup_epochs;
+    if (epoch >= epochs)
+        return min_rate;
+    double part = (epoch - warmup_epochs) / (epochs - warmup_epochs);
+    return min_rate + (peak - min_rate) * 0.5 * (1 + cos(M_PI * part));
+}
