@@ -88,7 +88,7 @@ typedef struct {
     bool sync;
 } mcf_batch_norm_options;
 mcf_value mcf_batch_norm(mcf_graph *graph, mcf_value x, const mcf_batch_norm_options *options);
-// Evaluation mode: running statistics.
+// Evaluation mode: running statistics. No gradient flows through it.
 mcf_value mcf_batch_norm_frozen(mcf_graph *graph, mcf_value x, const mcf_batch_norm_options *options);
 mcf_value mcf_normalize_image(mcf_graph *graph, mcf_value image, mcf_value flip, const float mean[3],
                               const float std[3]);

@@ -1,0 +1,281 @@
+// Reverse-mode differentiation: walks the values from last to first and appends nodes for their gradients.
+#include "core/graph_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct mcf_backward_context {
+    mcf_graph *graph;
+    mcf_value *gradient;      // by forward value
+    mcf_value *again;         // by forward base: the value computed again, MCF_NO_VALUE: not yet
+    bool *kept;               // by forward base: read outside its segment, so it is there anyway
+    bool *written;            // by store entry: its gradient has been written in this graph
+    int value_count;          // forward values
+};
+
+mcf_graph *mcf_backward_graph(mcf_backward_context *context) { return context->graph; }
+
+bool mcf_wants_gradient(const mcf_backward_context *context, mcf_value value)
+{
+    return value >= 0 && context->graph->values[value].requires_grad;
+}
+
+mcf_value mcf_arrived(mcf_backward_context *context, mcf_value output)
+{
+    if (output < 0 || context->gradient[output] < 0)
+        return MCF_NO_VALUE;
+    return mcf_contiguous(context->graph, context->gradient[output]);
+}
+
+// --- recomputation
+
+// The segment of the node that made a base; 0 where it is kept anyway.
+static int lost_segment(const mcf_backward_context *context, mcf_value base)
+{
+    int node = context->graph->values[base].node;
+    return node < 0 || context->kept[base] ? 0 : context->graph->nodes[node].segment;
+}
+
+static void compute_again(mcf_backward_context *context, int index)
+{
+    mcf_graph *graph = context->graph;
+    mcf_graph_node node = graph->nodes[index];
+    if (node.effect) {
+        mcf_graph_fail(graph, MCF_ERR_INTERNAL, "recompute: %s changes the store and cannot run twice",
+                       mcf_op_describe(node.op)->name);
+        return;
+    }
+    for (int i = 0; i < node.n_in; i++)
+        node.in[i] = mcf_forward(context, node.in[i]);
+    for (int i = 0; i < node.n_out; i++) {
+        mcf_graph_value value = graph->values[node.out[i]];
+        value.node = graph->node_count;
+        value.is_output = false;
+        value.requires_grad = false;
+        mcf_value fresh = mcf_new_value(graph, &value);
+        context->again[node.out[i]] = fresh;
+        node.out[i] = fresh;
+    }
+    node.segment = 0;
+    if (!mcf_grow(&graph->nodes, graph->node_count, &graph->node_capacity, sizeof *graph->nodes)) {
+        mcf_graph_fail(graph, MCF_ERR_NOMEM, "graph: out of memory");
+        return;
+    }
+    graph->nodes[graph->node_count++] = node;
+}
+
+mcf_value mcf_forward(mcf_backward_context *context, mcf_value value)
+{
+    mcf_graph *graph = context->graph;
+    if (value < 0 || value >= context->value_count || !mcf_graph_ok(graph))
+        return value;
+    mcf_value base = graph->values[value].base;
+    if (lost_segment(context, base) == 0)
+        return value;
+    if (context->again[base] < 0)
+        compute_again(context, graph->values[base].node);
+    if (!mcf_graph_ok(graph) || value == base)
+        return context->again[base];
+    mcf_graph_value view = graph->values[value];
+    view.base = context->again[base];
+    view.parent = context->again[base];
+    view.requires_grad = false;
+    return mcf_new_value(graph, &view);
+}
+
+// A value is kept where something outside its segment reads it.
+static void find_kept(mcf_backward_context *context)
+{
+    mcf_graph *graph = context->graph;
+    for (int v = 0; v < context->value_count; v++)
+        context->kept[v] = graph->values[v].is_output;
+    for (int i = 0; i < graph->node_count; i++)
+        for (int k = 0; k < graph->nodes[i].n_in; k++) {
+            mcf_value in = graph->nodes[i].in[k];
+            if (in < 0)
+                continue;
+            mcf_value base = graph->values[in].base;
+            int producer = graph->values[base].node;
+            if (producer >= 0 && graph->nodes[producer].segment != graph->nodes[i].segment)
+                context->kept[base] = true;
+        }
+}
+
+// --- flow
+
+// The trained leaf a value is (a reshaped form of), or MCF_NO_VALUE.
+static mcf_value trained_leaf(const mcf_graph *graph, mcf_value value)
+{
+    while (graph->values[value].view == MCF_VIEW_RESHAPE)
+        value = graph->values[value].parent;
+    const mcf_graph_value *v = &graph->values[value];
+    bool stored = v->place == MCF_PLACE_MASTER || v->place == MCF_PLACE_LOW;
+    return v->view == MCF_VIEW_NONE && v->node < 0 && stored && v->entry >= 0 ? value : MCF_NO_VALUE;
+}
+
+bool mcf_value_is_stored(const mcf_graph *graph, mcf_value value) { return trained_leaf(graph, value) >= 0; }
+
+// Makes the node that produced `gradient` write into the store; false where it cannot.
+static bool redirect(mcf_backward_context *context, mcf_value leaf, mcf_value gradient)
+{
+    mcf_graph *graph = context->graph;
+    mcf_graph_value *g = &graph->values[gradient];
+    mcf_graph_value *base = &graph->values[g->base];
+    if (base->node < 0 || base->dtype != MCF_F32 || base->place != MCF_PLACE_ARENA ||
+        mcf_shape_count(&g->shape) != mcf_shape_count(&base->shape) || !mcf_value_is_contiguous(graph, gradient))
+        return false;
+    mcf_graph_node *node = &graph->nodes[base->node];
+    for (int i = 0; i < node->n_out; i++) {
+        if (node->out[i] != g->base)
+            continue;
+        if (!(mcf_op_describe(node->op)->accumulates >> i & 1u))
+            return false;
+        const mcf_graph_value *target = &graph->values[leaf];
+        base->place = MCF_PLACE_GRADIENT;
+        base->role = target->role;
+        base->role_offset = target->role_offset;
+        base->entry = target->entry;
+        node->accumulate[i] = context->written[target->entry] ? MCF_ACC_ALWAYS : MCF_ACC_RUN;
+        node->effect = true;
+        context->written[target->entry] = true;
+        return true;
+    }
+    return false;
+}
+
+void mcf_flow(mcf_backward_context *context, mcf_value value, mcf_value gradient, bool fresh)
+{
+    mcf_graph *graph = context->graph;
+    if (!mcf_graph_ok(graph) || gradient < 0 || !mcf_wants_gradient(context, value))
+        return;
+    mcf_value leaf = trained_leaf(graph, value);
+    if (leaf >= 0) {
+        if (!fresh || !redirect(context, leaf, gradient)) {
+            mcf_value copy = mcf_copy(graph, gradient, MCF_F32);
+            if (copy >= 0 && !redirect(context, leaf, copy))
+                mcf_graph_fail(graph, MCF_ERR_INTERNAL, "backward: a gradient cannot be stored");
+        }
+        return;
+    }
+    gradient = mcf_cast(graph, gradient, graph->values[value].dtype);
+    if (context->gradient[value] < 0)
+        context->gradient[value] = gradient;
+    else
+        context->gradient[value] = mcf_add(graph, context->gradient[value], gradient);
+}
+
+static void flow_through_view(mcf_backward_context *context, mcf_value value)
+{
+    mcf_graph *graph = context->graph;
+    mcf_graph_value v = graph->values[value];
+    mcf_value g = context->gradient[value];
+    mcf_shape parent = graph->values[v.parent].shape;
+    switch (v.view) {
+    case MCF_VIEW_RESHAPE:
+        mcf_flow(context, v.parent, mcf_reshape(graph, g, parent), false);
+        break;
+    case MCF_VIEW_PERMUTE: {
+        int inverse[MCF_MAX_RANK];
+        for (int i = 0; i < v.shape.rank; i++)
+            inverse[v.axes[i]] = i;
+        mcf_flow(context, v.parent, mcf_permute(graph, g, inverse), false);
+        break;
+    }
+    case MCF_VIEW_SLICE: {
+        int axis = v.axes[0];
+        mcf_attr attr = {.pad = {axis, v.begin, parent.dim[axis] - v.begin - v.shape.dim[axis]}};
+        mcf_flow(context, v.parent, mcf_emit1(graph, MCF_OP_pad, &attr, &g, 1, mcf_value_dtype(graph, g)), true);
+        break;
+    }
+    case MCF_VIEW_EXPAND: {
+        uint32_t axes = 0;
+        int added = v.shape.rank - parent.rank;
+        for (int i = 0; i < v.shape.rank; i++)
+            if (i < added || parent.dim[i - added] != v.shape.dim[i])
+                axes |= 1u << i;
+        // Sums leave in fp32: trained leaves take that, others are cast.
+        mcf_value sum = mcf_reduce_sum(graph, g, axes, 1.0, mcf_statistics_dtype(graph, g));
+        mcf_flow(context, v.parent, mcf_reshape(graph, sum, parent), true);
+        break;
+    }
+    case MCF_VIEW_DETACH:
+    case MCF_VIEW_NONE:
+        break;
+    }
+}
+
+static void flow_through_node(mcf_backward_context *context, int index)
+{
+    mcf_graph *graph = context->graph;
+    mcf_graph_node node = graph->nodes[index];
+    bool arrived = false, wanted = false;
+    for (int i = 0; i < node.n_out; i++)
+        arrived = arrived || context->gradient[node.out[i]] >= 0;
+    for (int i = 0; i < node.n_in; i++)
+        wanted = wanted || mcf_wants_gradient(context, node.in[i]);
+    if (!arrived || !wanted)
+        return;
+    mcf_grad_rule rule = mcf_grad_rule_of(node.op);
+    if (!rule) {
+        mcf_graph_fail(graph, MCF_ERR_INTERNAL, "backward: %s is not differentiable", mcf_op_describe(node.op)->name);
+        return;
+    }
+    rule(context, &node);
+}
+
+void mcf_backward(mcf_graph *graph, mcf_value loss, mcf_value seed)
+{
+    if (!mcf_graph_ok(graph) || loss < 0)
+        return;
+    mcf_shape shape = graph->values[loss].shape;
+    if (mcf_shape_count(&shape) != 1) {
+        mcf_graph_fail(graph, MCF_ERR_SHAPE, "backward: the loss must have one element");
+        return;
+    }
+    if (graph->gradients || graph->segment) {
+        mcf_graph_fail(graph, MCF_ERR_INTERNAL, "backward: called twice, or inside a segment");
+        return;
+    }
+    int count = graph->value_count;
+    int entries = graph->store ? graph->store->count : 0;
+    mcf_backward_context context = {
+        .graph = graph,
+        .value_count = count,
+        .gradient = malloc((size_t)count * sizeof(mcf_value)),
+        .again = malloc((size_t)count * sizeof(mcf_value)),
+        .kept = calloc((size_t)count, sizeof(bool)),
+        .written = calloc((size_t)entries + 1, sizeof(bool)),
+    };
+    if (context.gradient && context.again && context.kept && context.written) {
+        for (int i = 0; i < count; i++)
+            context.gradient[i] = context.again[i] = MCF_NO_VALUE;
+        find_kept(&context);
+        if (seed < 0)
+            seed = mcf_fill(graph, graph->values[loss].dtype, shape, 1.0);
+        mcf_flow(&context, loss, mcf_reshape(graph, seed, shape), false);
+        for (int v = count - 1; v >= 0 && mcf_graph_ok(graph); v--) {
+            const mcf_graph_value *value = &graph->values[v];
+            if (value->view != MCF_VIEW_NONE) {
+                if (context.gradient[v] >= 0)
+                    flow_through_view(&context, v);
+            } else if (value->node >= 0 && graph->nodes[value->node].out[0] == v) {
+                // Its other outputs have higher numbers: all that flows into them has arrived.
+                flow_through_node(&context, value->node);
+            }
+        }
+        graph->gradients = context.gradient;
+        graph->gradient_count = count;
+        context.gradient = NULL;
+    } else {
+        mcf_graph_fail(graph, MCF_ERR_NOMEM, "graph: out of memory");
+    }
+    free(context.gradient);
+    free(context.again);
+    free(context.kept);
+    free(context.written);
+}
+
+mcf_value mcf_gradient(const mcf_graph *graph, mcf_value leaf)
+{
+    return leaf >= 0 && leaf < graph->gradient_count ? graph->gradients[leaf] : MCF_NO_VALUE;
+}

@@ -1,0 +1,350 @@
+// Builders of operations: a thin layer that chooses attributes and types.
+#include "core/graph_internal.h"
+
+#include <string.h>
+
+// Any address will do: shape rules only ask whether an operand is there.
+static char present;
+
+mcf_dtype mcf_statistics_dtype(const mcf_graph *graph, mcf_value x)
+{
+    return mcf_value_dtype(graph, x) == MCF_F64 ? MCF_F64 : MCF_F32;
+}
+
+int mcf_emit(mcf_graph *graph, mcf_op op, const mcf_attr *attr, const mcf_value *in, int n_in, mcf_dtype out_dtype)
+{
+    if (!mcf_graph_ok(graph))
+        return -1;
+    const mcf_op_info *info = mcf_op_describe(op);
+    mcf_graph_node node = {.op = op, .n_in = n_in, .n_out = info->outputs, .segment = graph->segment};
+    if (attr)
+        node.attr = *attr;
+    bool differentiable = false;
+    for (int i = 0; i < n_in; i++) {
+        node.in[i] = in[i];
+        if (in[i] < 0) {
+            if (i < info->inputs - info->optional) {
+                mcf_graph_fail(graph, MCF_ERR_INTERNAL, "%s: input %d is missing", info->name, i);
+                return -1;
+            }
+            continue;
+        }
+        if (!(info->strided >> i & 1u))
+            node.in[i] = mcf_contiguous(graph, in[i]);
+        if (node.in[i] < 0)
+            return -1;
+        differentiable = differentiable || graph->values[in[i]].requires_grad;
+    }
+
+    mcf_launch launch = {.op = op, .attr = node.attr, .n_in = n_in, .n_out = info->outputs};
+    for (int i = 0; i < n_in; i++) {
+        if (node.in[i] < 0)
+            continue;
+        const mcf_graph_value *value = &graph->values[node.in[i]];
+        launch.in[i].buffer = (mcf_buffer *)&present;
+        launch.in[i].dtype = value->dtype;
+        launch.in[i].shape = value->shape;
+        memcpy(launch.in[i].stride, value->stride, sizeof value->stride);
+    }
+    for (int i = 0; i < info->outputs; i++) {
+        launch.out[i].buffer = (mcf_buffer *)&present;
+        launch.out[i].dtype = out_dtype;
+    }
+    if (mcf_infer_shapes(&launch, graph->world, &graph->error) != MCF_OK)
+        return -1;
+
+    for (int i = 0; i < info->outputs; i++) {
+        mcf_graph_value value = {
+            .dtype = launch.out[i].dtype,
+            .shape = launch.out[i].shape,
+            .node = graph->node_count,
+            .place = MCF_PLACE_ARENA,
+            .entry = -1,
+            .parent = MCF_NO_VALUE,
+            .requires_grad = differentiable,
+        };
+        mcf_contiguous_strides(&value.shape, value.stride);
+        node.out[i] = mcf_new_value(graph, &value);
+        if (node.out[i] < 0)
+            return -1;
+    }
+    if (!mcf_grow(&graph->nodes, graph->node_count, &graph->node_capacity, sizeof *graph->nodes)) {
+        mcf_graph_fail(graph, MCF_ERR_NOMEM, "graph: out of memory");
+        return -1;
+    }
+    graph->nodes[graph->node_count] = node;
+    return graph->node_count++;
+}
+
+mcf_value mcf_emit1(mcf_graph *graph, mcf_op op, const mcf_attr *attr, const mcf_value *in, int n_in,
+                    mcf_dtype out_dtype)
+{
+    int node = mcf_emit(graph, op, attr, in, n_in, out_dtype);
+    return node >= 0 ? graph->nodes[node].out[0] : MCF_NO_VALUE;
+}
+
+// Outputs that carry statistics of the forward pass get no gradient of their own.
+static mcf_value emit_with_statistics(mcf_graph *graph, mcf_op op, const mcf_attr *attr, const mcf_value *in, int n_in,
+                                      mcf_dtype out_dtype, int first_statistic)
+{
+    int node = mcf_emit(graph, op, attr, in, n_in, out_dtype);
+    if (node < 0)
+        return MCF_NO_VALUE;
+    for (int i = first_statistic; i < graph->nodes[node].n_out; i++)
+        graph->values[graph->nodes[node].out[i]].requires_grad = false;
+    return graph->nodes[node].out[0];
+}
+
+mcf_value mcf_fill(mcf_graph *graph, mcf_dtype dtype, mcf_shape shape, double value)
+{
+    // One element repeated: a constant costs no memory and no time.
+    if (!mcf_graph_ok(graph))
+        return MCF_NO_VALUE;
+    mcf_attr attr = {.fill = {value}};
+    mcf_value one = mcf_emit1(graph, MCF_OP_fill, &attr, NULL, 0, dtype);
+    if (one < 0)
+        return one;
+    graph->values[one].shape = MCF_SHAPE(1);
+    mcf_contiguous_strides(&graph->values[one].shape, graph->values[one].stride);
+    return shape.rank ? mcf_expand(graph, one, shape) : mcf_reshape(graph, one, shape);
+}
+
+mcf_value mcf_copy(mcf_graph *graph, mcf_value x, mcf_dtype dtype)
+{
+    return mcf_emit1(graph, MCF_OP_copy, NULL, &x, 1, dtype);
+}
+
+mcf_value mcf_cast(mcf_graph *graph, mcf_value x, mcf_dtype dtype)
+{
+    return x < 0 || graph->values[x].dtype == dtype ? x : mcf_copy(graph, x, dtype);
+}
+
+mcf_value mcf_axpby(mcf_graph *graph, double alpha, mcf_value a, double beta, mcf_value b)
+{
+    if (!mcf_graph_ok(graph) || a < 0 || b < 0)
+        return MCF_NO_VALUE;
+    mcf_attr attr = {.add = {alpha, beta}};
+    mcf_value in[2] = {a, mcf_expand(graph, b, graph->values[a].shape)};
+    return mcf_emit1(graph, MCF_OP_add, &attr, in, 2, graph->values[a].dtype);
+}
+
+mcf_value mcf_add(mcf_graph *graph, mcf_value a, mcf_value b) { return mcf_axpby(graph, 1, a, 1, b); }
+
+mcf_value mcf_mul(mcf_graph *graph, mcf_value a, mcf_value b)
+{
+    if (!mcf_graph_ok(graph) || a < 0 || b < 0)
+        return MCF_NO_VALUE;
+    mcf_value in[2] = {a, mcf_expand(graph, b, graph->values[a].shape)};
+    return mcf_emit1(graph, MCF_OP_mul, NULL, in, 2, graph->values[a].dtype);
+}
+
+mcf_value mcf_scale(mcf_graph *graph, mcf_value x, double alpha, double beta)
+{
+    mcf_attr attr = {.scale = {alpha, beta}};
+    return mcf_emit1(graph, MCF_OP_scale, &attr, &x, 1, mcf_value_dtype(graph, x));
+}
+
+mcf_value mcf_relu(mcf_graph *graph, mcf_value x)
+{
+    return mcf_emit1(graph, MCF_OP_relu, NULL, &x, 1, mcf_value_dtype(graph, x));
+}
+
+mcf_value mcf_gelu(mcf_graph *graph, mcf_value x)
+{
+    return mcf_emit1(graph, MCF_OP_gelu, NULL, &x, 1, mcf_value_dtype(graph, x));
+}
+
+mcf_value mcf_reduce_sum(mcf_graph *graph, mcf_value x, uint32_t axes, double scale, mcf_dtype out)
+{
+    mcf_attr attr = {.reduce_sum = {axes, scale}};
+    return mcf_emit1(graph, MCF_OP_reduce_sum, &attr, &x, 1, out);
+}
+
+mcf_value mcf_mean(mcf_graph *graph, mcf_value x, uint32_t axes)
+{
+    if (!mcf_graph_ok(graph) || x < 0)
+        return MCF_NO_VALUE;
+    int64_t count = 1;
+    for (int i = 0; i < graph->values[x].shape.rank; i++)
+        if (axes >> i & 1u)
+            count *= graph->values[x].shape.dim[i];
+    return mcf_reduce_sum(graph, x, axes, 1.0 / (double)count, mcf_statistics_dtype(graph, x));
+}
+
+mcf_value mcf_concat(mcf_graph *graph, mcf_value a, mcf_value b, int axis)
+{
+    mcf_attr attr = {.concat = {axis}};
+    return mcf_emit1(graph, MCF_OP_concat, &attr, (mcf_value[]){a, b}, 2, mcf_value_dtype(graph, a));
+}
+
+mcf_value mcf_gather_rows(mcf_graph *graph, mcf_value x, mcf_value ids)
+{
+    return mcf_emit1(graph, MCF_OP_gather_rows, NULL, (mcf_value[]){x, ids}, 2, mcf_value_dtype(graph, x));
+}
+
+mcf_value mcf_matmul(mcf_graph *graph, mcf_value a, mcf_value b, bool trans_a, bool trans_b, mcf_dtype out)
+{
+    mcf_attr attr = {.matmul = {trans_a, trans_b, MCF_ACT_NONE}};
+    return mcf_emit1(graph, MCF_OP_matmul, &attr, (mcf_value[]){a, b, MCF_NO_VALUE}, 3, out);
+}
+
+mcf_value mcf_linear(mcf_graph *graph, mcf_value x, mcf_value weight, mcf_value bias, mcf_dtype out)
+{
+    if (!mcf_graph_ok(graph) || x < 0 || weight < 0)
+        return MCF_NO_VALUE;
+    mcf_shape shape = graph->values[x].shape;
+    if (shape.rank < 1)
+        return mcf_graph_fail(graph, MCF_ERR_SHAPE, "linear: the input has no axis");
+    mcf_value rows = mcf_reshape(graph, x, MCF_SHAPE(mcf_shape_count(&shape) / (shape.dim[shape.rank - 1]
+                                                     ? shape.dim[shape.rank - 1] : 1), shape.dim[shape.rank - 1]));
+    mcf_attr attr = {.matmul = {false, true, MCF_ACT_NONE}};
+    mcf_value y = mcf_emit1(graph, MCF_OP_matmul, &attr, (mcf_value[]){rows, weight, bias}, 3, out);
+    shape.dim[shape.rank - 1] = mcf_value_dim(graph, y, 1);
+    return mcf_reshape(graph, y, shape);
+}
+
+// Rows of the last axis, as [R, C].
+static mcf_value as_rows(mcf_graph *graph, mcf_value x)
+{
+    if (!mcf_graph_ok(graph) || x < 0)
+        return MCF_NO_VALUE;
+    const mcf_shape *shape = &graph->values[x].shape;
+    int64_t rows = 1;
+    for (int i = 0; i + 1 < shape->rank; i++)
+        rows *= shape->dim[i];
+    return mcf_reshape(graph, x, MCF_SHAPE(rows, shape->dim[shape->rank - 1]));
+}
+
+mcf_value mcf_layer_norm(mcf_graph *graph, mcf_value x, mcf_value gamma, mcf_value beta, double eps, mcf_dtype out)
+{
+    mcf_attr attr = {.norm = {eps}};
+    mcf_value in[3] = {as_rows(graph, x), gamma, beta};
+    mcf_value y = emit_with_statistics(graph, MCF_OP_layer_norm, &attr, in, 3, out, 1);
+    return mcf_reshape(graph, y, mcf_value_shape(graph, x));
+}
+
+mcf_value mcf_add_layer_norm(mcf_graph *graph, mcf_value x, mcf_value r, mcf_value gamma, mcf_value beta, double eps,
+                             mcf_dtype out, mcf_value *sum)
+{
+    *sum = MCF_NO_VALUE;
+    mcf_attr attr = {.norm = {eps}};
+    mcf_value in[4] = {as_rows(graph, x), as_rows(graph, r), gamma, beta};
+    int node = mcf_emit(graph, MCF_OP_add_layer_norm, &attr, in, 4, out);
+    if (node < 0)
+        return MCF_NO_VALUE;
+    const mcf_value *outputs = graph->nodes[node].out;
+    mcf_value s = outputs[0], y = outputs[1];
+    graph->values[s].dtype = graph->values[x].dtype;
+    graph->values[outputs[2]].requires_grad = graph->values[outputs[3]].requires_grad = false;
+    *sum = mcf_reshape(graph, s, mcf_value_shape(graph, x));
+    return mcf_reshape(graph, y, mcf_value_shape(graph, x));
+}
+
+mcf_value mcf_l2_normalize(mcf_graph *graph, mcf_value x, int axis, double eps)
+{
+    mcf_attr attr = {.l2_normalize = {axis, eps}};
+    return mcf_emit1(graph, MCF_OP_l2_normalize, &attr, &x, 1, mcf_value_dtype(graph, x));
+}
+
+mcf_value mcf_softmax(mcf_graph *graph, mcf_value x)
+{
+    return mcf_emit1(graph, MCF_OP_softmax, NULL, &x, 1, mcf_value_dtype(graph, x));
+}
+
+mcf_value mcf_attention(mcf_graph *graph, mcf_value qkv, double scale)
+{
+    mcf_attr attr = {.attention = {scale}};
+    return emit_with_statistics(graph, MCF_OP_attention, &attr, &qkv, 1, mcf_value_dtype(graph, qkv), 1);
+}
+
+mcf_value mcf_token_mse(mcf_graph *graph, mcf_value a, mcf_value b, double eps)
+{
+    mcf_attr attr = {.token_mse = {eps}};
+    return emit_with_statistics(graph, MCF_OP_token_mse, &attr, (mcf_value[]){a, b}, 2,
+                                mcf_statistics_dtype(graph, a), 1);
+}
+
+mcf_value mcf_cross_entropy(mcf_graph *graph, mcf_value logits, mcf_value labels)
+{
+    return emit_with_statistics(graph, MCF_OP_cross_entropy, NULL, (mcf_value[]){logits, labels}, 2,
+                                mcf_statistics_dtype(graph, logits), 1);
+}
+
+mcf_value mcf_normalize_image(mcf_graph *graph, mcf_value image, mcf_value flip, const float mean[3],
+                              const float std[3])
+{
+    mcf_attr attr = {.normalize_image = {{mean[0], mean[1], mean[2]}, {std[0], std[1], std[2]}}};
+    return mcf_emit1(graph, MCF_OP_normalize_image, &attr, (mcf_value[]){image, flip}, 2, MCF_F32);
+}
+
+mcf_value mcf_resize_nearest(mcf_graph *graph, mcf_value x, int64_t height, int64_t width)
+{
+    mcf_attr attr = {.resize = {height, width}};
+    return mcf_emit1(graph, MCF_OP_resize_nearest, &attr, &x, 1, mcf_value_dtype(graph, x));
+}
+
+// Alone, a collective has nothing to do and is left out.
+mcf_value mcf_all_reduce(mcf_graph *graph, mcf_value x, mcf_reduce reduce)
+{
+    if (graph->world == 1)
+        return x;
+    mcf_attr attr = {.all_reduce = {reduce}};
+    return mcf_emit1(graph, MCF_OP_all_reduce, &attr, &x, 1, mcf_value_dtype(graph, x));
+}
+
+mcf_value mcf_all_gather(mcf_graph *graph, mcf_value x)
+{
+    return graph->world == 1 ? x
+                             : mcf_emit1(graph, MCF_OP_all_gather, NULL, &x, 1, mcf_value_dtype(graph, x));
+}
+
+mcf_value mcf_reduce_scatter(mcf_graph *graph, mcf_value x)
+{
+    return graph->world == 1 ? x
+                             : mcf_emit1(graph, MCF_OP_reduce_scatter, NULL, &x, 1, mcf_value_dtype(graph, x));
+}
+
+// --- state
+
+// The outputs of a node that changes the store in place are the store's own memory.
+static void write_to(mcf_graph *graph, int node, mcf_value target)
+{
+    if (node < 0)
+        return;
+    graph->nodes[node].effect = true;
+    mcf_graph_value *out = &graph->values[graph->nodes[node].out[0]];
+    const mcf_graph_value *to = &graph->values[target];
+    out->place = to->place;
+    out->role = to->role;
+    out->role_offset = to->role_offset + to->offset;
+    out->requires_grad = false;
+}
+
+void mcf_ema(mcf_graph *graph, mcf_value target, mcf_value source, double momentum, double scale,
+             mcf_value momentum_value)
+{
+    if (!mcf_graph_ok(graph) || target < 0 || source < 0)
+        return;
+    if (graph->values[graph->values[target].base].place != MCF_PLACE_MASTER) {
+        mcf_graph_fail(graph, MCF_ERR_INTERNAL, "ema: the target is not in the store");
+        return;
+    }
+    mcf_attr attr = {.ema = {momentum, scale}};
+    mcf_value in[3] = {target, mcf_detach(graph, source), momentum_value};
+    write_to(graph, mcf_emit(graph, MCF_OP_ema, &attr, in, 3, MCF_F32), target);
+}
+
+void mcf_refresh_low_precision(mcf_graph *graph, const mcf_store *store, mcf_role role)
+{
+    if (!mcf_graph_ok(graph) || graph->compute == MCF_F32 || graph->compute == MCF_F64)
+        return;
+    mcf_value master = mcf_role_slice(graph, store, role, 0, store->role_count[role]);
+    int node = mcf_emit(graph, MCF_OP_copy, NULL, &master, 1, graph->compute);
+    if (node < 0)
+        return;
+    graph->nodes[node].effect = true;
+    mcf_graph_value *out = &graph->values[graph->nodes[node].out[0]];
+    out->place = MCF_PLACE_LOW;
+    out->role = role;
+    out->role_offset = 0;
+}

@@ -1,0 +1,338 @@
+// Values, nodes, leaves and views.
+#include "core/graph_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+bool mcf_grow(void *array, int count, int *capacity, size_t size)
+{
+    if (count < *capacity)
+        return true;
+    int larger = *capacity ? 2 * *capacity : 64;
+    void *memory = realloc(*(void **)array, (size_t)larger * size);
+    if (!memory)
+        return false;
+    *(void **)array = memory;
+    *capacity = larger;
+    return true;
+}
+
+mcf_graph *mcf_graph_create(int world, mcf_dtype compute)
+{
+    mcf_graph *graph = calloc(1, sizeof *graph);
+    if (graph) {
+        graph->world = world;
+        graph->compute = compute;
+    }
+    return graph;
+}
+
+void mcf_graph_destroy(mcf_graph *graph)
+{
+    if (!graph)
+        return;
+    for (int i = 0; i < graph->value_count; i++)
+        free(graph->values[i].name);
+    for (int i = 0; i < graph->output_count; i++)
+        free(graph->outputs[i].name);
+    free(graph->values);
+    free(graph->nodes);
+    free(graph->outputs);
+    free(graph->gradients);
+    free(graph);
+}
+
+bool mcf_graph_ok(const mcf_graph *graph) { return graph->error.status == MCF_OK; }
+
+mcf_status mcf_graph_status(const mcf_graph *graph, mcf_error *err)
+{
+    if (err && !mcf_graph_ok(graph))
+        *err = graph->error;
+    return graph->error.status;
+}
+
+mcf_value mcf_graph_fail(mcf_graph *graph, mcf_status status, const char *format, ...)
+{
+    if (mcf_graph_ok(graph)) {
+        va_list args;
+        va_start(args, format);
+        mcf_vfail(&graph->error, status, format, args);
+        va_end(args);
+    }
+    return MCF_NO_VALUE;
+}
+
+int mcf_graph_world(const mcf_graph *graph) { return graph->world; }
+mcf_dtype mcf_graph_compute(const mcf_graph *graph) { return graph->compute; }
+
+// A failed graph answers with a scalar, so that model code can go on to its one check.
+mcf_shape mcf_value_shape(const mcf_graph *graph, mcf_value value)
+{
+    return value >= 0 ? graph->values[value].shape : (mcf_shape){0};
+}
+
+int64_t mcf_value_dim(const mcf_graph *graph, mcf_value value, int axis)
+{
+    if (value < 0)
+        return 1;
+    const mcf_shape *shape = &graph->values[value].shape;
+    if (axis < 0)
+        axis += shape->rank;
+    return axis >= 0 && axis < shape->rank ? shape->dim[axis] : 1;
+}
+
+mcf_dtype mcf_value_dtype(const mcf_graph *graph, mcf_value value)
+{
+    return value >= 0 ? graph->values[value].dtype : MCF_F32;
+}
+
+mcf_value mcf_new_value(mcf_graph *graph, const mcf_graph_value *value)
+{
+    if (!mcf_grow(&graph->values, graph->value_count, &graph->value_capacity, sizeof *graph->values))
+        return mcf_graph_fail(graph, MCF_ERR_NOMEM, "graph: out of memory");
+    mcf_value id = graph->value_count++;
+    graph->values[id] = *value;
+    if (value->view == MCF_VIEW_NONE)
+        graph->values[id].base = id;
+    return id;
+}
+
+static mcf_value new_leaf(mcf_graph *graph, mcf_dtype dtype, mcf_shape shape, mcf_place place)
+{
+    mcf_graph_value leaf = {.dtype = dtype, .shape = shape, .node = -1, .place = place, .entry = -1,
+                            .parent = MCF_NO_VALUE};
+    mcf_contiguous_strides(&shape, leaf.stride);
+    return mcf_new_value(graph, &leaf);
+}
+
+mcf_value mcf_input(mcf_graph *graph, const char *name, mcf_dtype dtype, mcf_shape shape)
+{
+    if (!mcf_graph_ok(graph))
+        return MCF_NO_VALUE;
+    for (int i = 0; i < graph->value_count; i++)
+        if (graph->values[i].name && !strcmp(graph->values[i].name, name))
+            return mcf_graph_fail(graph, MCF_ERR_INTERNAL, "graph: two inputs are named %s", name);
+    mcf_value leaf = new_leaf(graph, dtype, shape, MCF_PLACE_INPUT);
+    if (leaf >= 0 && !(graph->values[leaf].name = strdup(name)))
+        return mcf_graph_fail(graph, MCF_ERR_NOMEM, "graph: out of memory");
+    return leaf;
+}
+
+static mcf_value store_leaf(mcf_graph *graph, const mcf_store *store, int entry, mcf_place place, mcf_dtype dtype)
+{
+    if (!mcf_graph_ok(graph))
+        return MCF_NO_VALUE;
+    if (entry < 0 || entry >= store->count)
+        return mcf_graph_fail(graph, MCF_ERR_INTERNAL, "graph: no parameter has number %d", entry);
+    if (graph->store && graph->store != store)
+        return mcf_graph_fail(graph, MCF_ERR_INTERNAL, "graph: parameters come from two stores");
+    graph->store = store;
+    // One leaf a parameter and type: what uses it twice shares it.
+    for (int i = 0; i < graph->value_count; i++) {
+        const mcf_graph_value *value = &graph->values[i];
+        if (value->base == i && value->place == place && value->entry == entry && value->node == -1)
+            return i;
+    }
+    const mcf_entry *e = &store->entries[entry];
+    mcf_value leaf = new_leaf(graph, dtype, e->shape, place);
+    if (leaf >= 0) {
+        mcf_graph_value *value = &graph->values[leaf];
+        value->entry = entry;
+        value->role = e->role;
+        value->role_offset = e->offset;
+        value->requires_grad = e->role == MCF_ROLE_TRAINED;
+    }
+    return leaf;
+}
+
+mcf_value mcf_param(mcf_graph *graph, const mcf_store *store, int entry)
+{
+    return store_leaf(graph, store, entry, MCF_PLACE_MASTER, MCF_F32);
+}
+
+mcf_value mcf_weight(mcf_graph *graph, const mcf_store *store, int entry)
+{
+    if (graph->compute == MCF_F32)
+        return mcf_param(graph, store, entry);
+    if (entry >= 0 && entry < store->count && !store->entries[entry].low_precision)
+        return mcf_graph_fail(graph, MCF_ERR_INTERNAL, "graph: %s has no low-precision copy",
+                              store->entries[entry].name);
+    return store_leaf(graph, store, entry, MCF_PLACE_LOW, graph->compute);
+}
+
+mcf_value mcf_role_slice(mcf_graph *graph, const mcf_store *store, mcf_role role, int64_t begin, int64_t count)
+{
+    if (!mcf_graph_ok(graph))
+        return MCF_NO_VALUE;
+    if (begin < 0 || count < 0 || begin + count > store->role_count[role])
+        return mcf_graph_fail(graph, MCF_ERR_INTERNAL, "graph: slice of a role is out of range");
+    mcf_value leaf = new_leaf(graph, MCF_F32, MCF_SHAPE(count), MCF_PLACE_MASTER);
+    if (leaf >= 0) {
+        graph->values[leaf].role = role;
+        graph->values[leaf].role_offset = begin;
+    }
+    return leaf;
+}
+
+void mcf_require_grad(mcf_graph *graph, mcf_value leaf)
+{
+    if (leaf >= 0)
+        graph->values[leaf].requires_grad = true;
+}
+
+void mcf_segment_begin(mcf_graph *graph)
+{
+    if (graph->segment)
+        mcf_graph_fail(graph, MCF_ERR_INTERNAL, "graph: segments do not nest");
+    graph->segment = ++graph->segment_count;
+}
+
+void mcf_segment_end(mcf_graph *graph) { graph->segment = 0; }
+
+void mcf_output(mcf_graph *graph, mcf_value value, const char *name)
+{
+    if (!mcf_graph_ok(graph) || value < 0)
+        return;
+    if (!mcf_value_is_contiguous(graph, value))
+        value = mcf_contiguous(graph, value);
+    if (value < 0)
+        return;
+    char *copy = strdup(name);
+    if (!copy || !mcf_grow(&graph->outputs, graph->output_count, &graph->output_capacity, sizeof *graph->outputs)) {
+        free(copy);
+        mcf_graph_fail(graph, MCF_ERR_NOMEM, "graph: out of memory");
+        return;
+    }
+    graph->outputs[graph->output_count++] = (mcf_graph_output){copy, value};
+    graph->values[graph->values[value].base].is_output = true;
+}
+
+// --- views
+
+bool mcf_value_is_contiguous(const mcf_graph *graph, mcf_value value)
+{
+    const mcf_graph_value *v = &graph->values[value];
+    mcf_operand operand = {.shape = v->shape};
+    memcpy(operand.stride, v->stride, sizeof operand.stride);
+    return mcf_operand_is_contiguous(&operand);
+}
+
+mcf_value mcf_contiguous(mcf_graph *graph, mcf_value value)
+{
+    if (value < 0 || mcf_value_is_contiguous(graph, value))
+        return value;
+    return mcf_copy(graph, value, graph->values[value].dtype);
+}
+
+static mcf_graph_value view_of(const mcf_graph *graph, mcf_value x, mcf_view view)
+{
+    mcf_graph_value value = graph->values[x];
+    value.view = view;
+    value.parent = x;
+    value.name = NULL;
+    value.is_output = false;
+    return value;
+}
+
+mcf_value mcf_reshape(mcf_graph *graph, mcf_value x, mcf_shape shape)
+{
+    if (!mcf_graph_ok(graph) || x < 0)
+        return MCF_NO_VALUE;
+    int64_t count = mcf_shape_count(&graph->values[x].shape), known = 1;
+    int open = -1;
+    for (int i = 0; i < shape.rank; i++) {
+        if (shape.dim[i] == -1)
+            open = i;
+        else
+            known *= shape.dim[i];
+    }
+    if (open >= 0)
+        shape.dim[open] = known ? count / known : 0;
+    if (mcf_shape_count(&shape) != count) {
+        char from[128], to[128];
+        return mcf_graph_fail(graph, MCF_ERR_SHAPE, "reshape: %s does not fill %s",
+                              mcf_shape_print(&graph->values[x].shape, from, sizeof from),
+                              mcf_shape_print(&shape, to, sizeof to));
+    }
+    if (mcf_shape_equal(&shape, &graph->values[x].shape))
+        return x;
+    x = mcf_contiguous(graph, x);
+    if (x < 0)
+        return MCF_NO_VALUE;
+    mcf_graph_value value = view_of(graph, x, MCF_VIEW_RESHAPE);
+    value.shape = shape;
+    mcf_contiguous_strides(&shape, value.stride);
+    return mcf_new_value(graph, &value);
+}
+
+mcf_value mcf_permute(mcf_graph *graph, mcf_value x, const int *axes)
+{
+    if (!mcf_graph_ok(graph) || x < 0)
+        return MCF_NO_VALUE;
+    mcf_graph_value value = view_of(graph, x, MCF_VIEW_PERMUTE);
+    const mcf_graph_value *parent = &graph->values[x];
+    unsigned seen = 0;
+    for (int i = 0; i < parent->shape.rank; i++) {
+        if (axes[i] < 0 || axes[i] >= parent->shape.rank || seen >> axes[i] & 1u)
+            return mcf_graph_fail(graph, MCF_ERR_SHAPE, "permute: the axes are no permutation");
+        seen |= 1u << axes[i];
+        value.shape.dim[i] = parent->shape.dim[axes[i]];
+        value.stride[i] = parent->stride[axes[i]];
+        value.axes[i] = axes[i];
+    }
+    return mcf_new_value(graph, &value);
+}
+
+mcf_value mcf_slice(mcf_graph *graph, mcf_value x, int axis, int64_t begin, int64_t count)
+{
+    if (!mcf_graph_ok(graph) || x < 0)
+        return MCF_NO_VALUE;
+    const mcf_shape *shape = &graph->values[x].shape;
+    if (axis < 0 || axis >= shape->rank || begin < 0 || count < 0 || begin + count > shape->dim[axis]) {
+        char text[128];
+        return mcf_graph_fail(graph, MCF_ERR_SHAPE, "slice: [%lld, %lld) of axis %d is outside %s", (long long)begin,
+                              (long long)(begin + count), axis, mcf_shape_print(shape, text, sizeof text));
+    }
+    if (begin == 0 && count == shape->dim[axis])
+        return x;
+    mcf_graph_value value = view_of(graph, x, MCF_VIEW_SLICE);
+    value.shape.dim[axis] = count;
+    value.offset += begin * value.stride[axis];
+    value.axes[0] = axis;
+    value.begin = begin;
+    return mcf_new_value(graph, &value);
+}
+
+mcf_value mcf_expand(mcf_graph *graph, mcf_value x, mcf_shape shape)
+{
+    if (!mcf_graph_ok(graph) || x < 0)
+        return MCF_NO_VALUE;
+    const mcf_graph_value *parent = &graph->values[x];
+    if (mcf_shape_equal(&shape, &parent->shape))
+        return x;
+    mcf_graph_value value = view_of(graph, x, MCF_VIEW_EXPAND);
+    int added = shape.rank - parent->shape.rank;
+    bool fits = added >= 0;
+    for (int i = 0; fits && i < shape.rank; i++) {
+        int64_t size = i < added ? 1 : parent->shape.dim[i - added];
+        fits = size == shape.dim[i] || size == 1;
+        value.stride[i] = i >= added && size == shape.dim[i] ? parent->stride[i - added] : 0;
+    }
+    if (!fits) {
+        char from[128], to[128];
+        return mcf_graph_fail(graph, MCF_ERR_SHAPE, "expand: %s does not repeat to %s",
+                              mcf_shape_print(&parent->shape, from, sizeof from),
+                              mcf_shape_print(&shape, to, sizeof to));
+    }
+    value.shape = shape;
+    return mcf_new_value(graph, &value);
+}
+
+mcf_value mcf_detach(mcf_graph *graph, mcf_value x)
+{
+    if (!mcf_graph_ok(graph) || x < 0 || !graph->values[x].requires_grad)
+        return x;
+    mcf_graph_value value = view_of(graph, x, MCF_VIEW_DETACH);
+    value.requires_grad = false;
+    return mcf_new_value(graph, &value);
+}

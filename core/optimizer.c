@@ -1,0 +1,145 @@
+// Passes over the flat store: AdamW, averaging, the gradient norm, low-precision copies.
+#include "core/runtime_internal.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static mcf_operand flat(mcf_buffer *buffer, mcf_dtype dtype, int64_t count)
+{
+    mcf_operand operand = {.buffer = buffer, .dtype = dtype, .shape = MCF_SHAPE(count), .stride = {1}};
+    return operand;
+}
+
+static mcf_operand pairs(mcf_buffer *buffer, mcf_dtype dtype, int64_t rows)
+{
+    mcf_operand operand = {.buffer = buffer, .dtype = dtype, .shape = MCF_SHAPE(rows, 2), .stride = {2, 1}};
+    return operand;
+}
+
+static mcf_status refresh_role(mcf_runtime *runtime, mcf_role role, mcf_error *err)
+{
+    mcf_runtime_touch(runtime, role);
+    if (!runtime->low[role])
+        return MCF_OK;
+    int64_t count = runtime->store->role_count[role];
+    mcf_launch launch = {.op = MCF_OP_copy, .n_in = 1, .n_out = 1};
+    launch.in[0] = flat(runtime->master[role], MCF_F32, count);
+    launch.out[0] = flat(runtime->low[role], runtime->low_precision, count);
+    return runtime->backend->launch(runtime->stream, &launch, err);
+}
+
+mcf_status mcf_runtime_refresh(mcf_runtime *runtime, mcf_error *err)
+{
+    for (int role = 0; role < MCF_ROLE_COUNT; role++)
+        MCF_TRY(refresh_role(runtime, (mcf_role)role, err));
+    return MCF_OK;
+}
+
+// The segment table: one row an entry, (begin, end) and (rate factor, decay).
+static mcf_status prepare_segments(mcf_runtime *runtime, const mcf_adamw_step *step, mcf_error *err)
+{
+    const mcf_store *store = runtime->store;
+    const mcf_backend *b = runtime->backend;
+    double wanted[5] = {step->weight_decay, step->rate_factor[0], step->rate_factor[1], step->rate_factor[2],
+                        step->rate_factor[3]};
+    if (runtime->segments && !memcmp(wanted, runtime->rates_of, sizeof wanted))
+        return MCF_OK;
+    int count = 0;
+    for (int i = 0; i < store->count; i++)
+        count += store->entries[i].role == MCF_ROLE_TRAINED;
+    int64_t *segments = calloc((size_t)count + 1, 2 * sizeof *segments);
+    float *rates = calloc((size_t)count + 1, 2 * sizeof *rates);
+    mcf_status status = MCF_OK;
+    if (!segments || !rates)
+        status = mcf_fail(err, MCF_ERR_NOMEM, "optimizer: out of memory");
+    int row = 0;
+    for (int i = 0; status == MCF_OK && i < store->count; i++) {
+        const mcf_entry *e = &store->entries[i];
+        if (e->role != MCF_ROLE_TRAINED)
+            continue;
+        segments[2 * row] = e->offset;
+        segments[2 * row + 1] = e->offset + e->count;
+        rates[2 * row] = (float)step->rate_factor[e->rate_group];
+        rates[2 * row + 1] = e->decay ? (float)step->weight_decay : 0.0f;
+        row++;
+    }
+    uint64_t bytes = (uint64_t)count * 2;
+    if (status == MCF_OK && !runtime->segments) {
+        status = b->buffer_create(runtime->device, bytes * sizeof *segments + 64, &runtime->segments, err);
+        if (status == MCF_OK)
+            status = b->buffer_create(runtime->device, bytes * sizeof *rates + 64, &runtime->rates, err);
+        if (status == MCF_OK)
+            status = b->buffer_create(runtime->device, MCF_ADAMW_SCALARS * sizeof(float), &runtime->scalars, err);
+    }
+    if (status == MCF_OK)
+        status = b->upload(runtime->stream, runtime->segments, 0, segments, bytes * sizeof *segments, err);
+    if (status == MCF_OK)
+        status = b->upload(runtime->stream, runtime->rates, 0, rates, bytes * sizeof *rates, err);
+    if (status == MCF_OK)
+        status = mcf_runtime_synchronize(runtime, err);
+    runtime->segment_count = count;
+    memcpy(runtime->rates_of, wanted, sizeof wanted);
+    free(segments);
+    free(rates);
+    return status;
+}
+
+mcf_status mcf_runtime_adamw(mcf_runtime *runtime, const mcf_adamw_step *step, mcf_error *err)
+{
+    if (!runtime->training)
+        return mcf_fail(err, MCF_ERR_INTERNAL, "optimizer: this runtime does not train");
+    MCF_TRY(prepare_segments(runtime, step, err));
+    // The corrections use the betas as the device has them: 1 - 0.999 loses five digits in fp32, and both lose the same.
+    double beta1 = (float)step->beta1, beta2 = (float)step->beta2;
+    float scalars[MCF_ADAMW_SCALARS] = {
+        [MCF_ADAMW_LR] = (float)step->lr,
+        [MCF_ADAMW_BETA1] = (float)beta1,
+        [MCF_ADAMW_BETA2] = (float)beta2,
+        [MCF_ADAMW_EPS] = (float)step->eps,
+        [MCF_ADAMW_CORRECTION1] = (float)(1.0 - pow(beta1, (double)step->step)),
+        [MCF_ADAMW_CORRECTION2] = (float)(1.0 - pow(beta2, (double)step->step)),
+        [MCF_ADAMW_GRAD_SCALE] = (float)step->grad_scale,
+        [MCF_ADAMW_SKIP] = step->skip ? 1.0f : 0.0f,
+    };
+    MCF_TRY(runtime->backend->upload(runtime->stream, runtime->scalars, 0, scalars, sizeof scalars, err));
+    int64_t count = runtime->store->role_count[MCF_ROLE_TRAINED];
+    mcf_launch launch = {.op = MCF_OP_adamw, .n_in = 7, .n_out = 1};
+    launch.in[0] = launch.out[0] = flat(runtime->master[MCF_ROLE_TRAINED], MCF_F32, count);
+    launch.in[1] = flat(runtime->gradient, MCF_F32, count);
+    launch.in[2] = flat(runtime->moment1, MCF_F32, count);
+    launch.in[3] = flat(runtime->moment2, MCF_F32, count);
+    launch.in[4] = pairs(runtime->segments, MCF_I64, runtime->segment_count);
+    launch.in[5] = pairs(runtime->rates, MCF_F32, runtime->segment_count);
+    launch.in[6] = flat(runtime->scalars, MCF_F32, MCF_ADAMW_SCALARS);
+    MCF_TRY(runtime->backend->launch(runtime->stream, &launch, err));
+    MCF_TRY(refresh_role(runtime, MCF_ROLE_TRAINED, err));
+    return mcf_runtime_synchronize(runtime, err);  // `scalars` is on this stack
+}
+
+mcf_status mcf_runtime_gradient_norm2(mcf_runtime *runtime, double *norm2, mcf_error *err)
+{
+    if (!runtime->training)
+        return mcf_fail(err, MCF_ERR_INTERNAL, "optimizer: this runtime does not train");
+    mcf_launch launch = {.op = MCF_OP_sum_squares, .n_in = 1, .n_out = 1};
+    launch.in[0] = flat(runtime->gradient, MCF_F32, runtime->store->role_count[MCF_ROLE_TRAINED]);
+    launch.out[0] = flat(runtime->norm2, MCF_F32, 1);
+    MCF_TRY(runtime->backend->launch(runtime->stream, &launch, err));
+    float value;
+    MCF_TRY(runtime->backend->download(runtime->stream, &value, runtime->norm2, 0, sizeof value, err));
+    MCF_TRY(mcf_runtime_synchronize(runtime, err));
+    *norm2 = value;
+    return MCF_OK;
+}
+
+mcf_status mcf_runtime_ema(mcf_runtime *runtime, double momentum, mcf_error *err)
+{
+    int64_t count = runtime->store->averaged_count;
+    if (!count)
+        return MCF_OK;
+    mcf_launch launch = {.op = MCF_OP_ema, .attr = {.ema = {momentum, 1.0}}, .n_in = 3, .n_out = 1};
+    launch.in[0] = launch.out[0] = flat(runtime->master[MCF_ROLE_TARGET], MCF_F32, count);
+    launch.in[1] = flat(runtime->master[MCF_ROLE_TRAINED], MCF_F32, count);
+    MCF_TRY(runtime->backend->launch(runtime->stream, &launch, err));
+    return refresh_role(runtime, MCF_ROLE_TARGET, err);
+}

@@ -1,0 +1,479 @@
+// A planned graph, ready to run again and again on one device.
+#include "core/runtime_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+// Buckets of gradients reduced at once; 4M elements are 16 MiB, past which a link's latency no longer shows.
+enum { BUCKET_ELEMENTS = 4 << 20, MAX_BUCKETS = 1024 };
+
+typedef struct {
+    mcf_bucket range;
+    int after;  // node after which the bucket is complete; -1: not written by this graph
+} ready_bucket;
+
+struct mcf_program {
+    mcf_runtime *runtime;
+    mcf_graph *graph;
+    mcf_plan plan;
+    mcf_launch *launches;      // one a node
+    uint64_t arena_generation; // of the arena that the launches point into
+    ready_bucket *buckets;
+    int bucket_count;
+    mcf_program_stats stats;
+    bool profiling;
+    double seconds[MCF_OP_COUNT];
+};
+
+// --- binding
+
+static mcf_operand bind(const mcf_program *program, mcf_value id)
+{
+    mcf_operand operand = {0};
+    if (id < 0)
+        return operand;
+    const mcf_runtime *runtime = program->runtime;
+    const mcf_graph_value *value = &program->graph->values[id];
+    const mcf_graph_value *base = &program->graph->values[value->base];
+    size_t size = mcf_dtype_size(base->dtype);
+    operand.dtype = value->dtype;
+    operand.shape = value->shape;
+    memcpy(operand.stride, value->stride, sizeof value->stride);
+    operand.offset = (size_t)value->offset * size;
+    switch (base->place) {
+    case MCF_PLACE_ARENA:
+    case MCF_PLACE_INPUT:
+        operand.buffer = runtime->arena;
+        operand.offset += program->plan.offset[value->base];
+        break;
+    case MCF_PLACE_MASTER:
+        operand.buffer = runtime->master[base->role];
+        operand.offset += (size_t)base->role_offset * size;
+        break;
+    case MCF_PLACE_LOW:
+        operand.buffer = runtime->low[base->role];
+        operand.offset += (size_t)base->role_offset * size;
+        break;
+    case MCF_PLACE_GRADIENT:
+        operand.buffer = runtime->gradient;
+        operand.offset += (size_t)base->role_offset * size;
+        break;
+    }
+    return operand;
+}
+
+static mcf_status bind_all(mcf_program *program, mcf_error *err)
+{
+    const mcf_graph *graph = program->graph;
+    for (int i = 0; i < graph->node_count; i++) {
+        const mcf_graph_node *node = &graph->nodes[i];
+        mcf_launch *launch = &program->launches[i];
+        *launch = (mcf_launch){.op = node->op, .attr = node->attr, .n_in = node->n_in, .n_out = node->n_out};
+        for (int k = 0; k < node->n_in; k++)
+            launch->in[k] = bind(program, node->in[k]);
+        for (int k = 0; k < node->n_out; k++)
+            launch->out[k] = bind(program, node->out[k]);
+        for (int k = 0; k < node->n_out; k++)
+            if (node->out[k] >= 0 && !launch->out[k].buffer)
+                return mcf_fail(err, MCF_ERR_INTERNAL, "%s: its result has no memory here (gradients without training?)",
+                                mcf_op_describe(node->op)->name);
+    }
+    program->arena_generation = program->runtime->arena_generation;
+    return MCF_OK;
+}
+
+// Whether a launch reads the store's weights, so that packed copies can be kept between updates.
+static bool is_weight(const mcf_graph_value *base)
+{
+    return base->node < 0 && (base->place == MCF_PLACE_MASTER || base->place == MCF_PLACE_LOW) && base->entry >= 0;
+}
+
+static void stamp_versions(const mcf_program *program, int index)
+{
+    const mcf_graph *graph = program->graph;
+    const mcf_graph_node *node = &graph->nodes[index];
+    for (int k = 0; k < node->n_in; k++) {
+        if (node->in[k] < 0)
+            continue;
+        const mcf_graph_value *base = &graph->values[graph->values[node->in[k]].base];
+        if (is_weight(base))
+            program->launches[index].in[k].version = program->runtime->version[base->role];
+    }
+}
+
+// --- creation
+
+static mcf_status find_buckets(mcf_program *program, mcf_error *err)
+{
+    mcf_graph *graph = program->graph;
+    if (program->runtime->member.world == 1)
+        return MCF_OK;
+    mcf_bucket ranges[MAX_BUCKETS];
+    int64_t target = BUCKET_ELEMENTS;
+    int64_t total = program->runtime->store->role_count[MCF_ROLE_TRAINED];
+    if (total / target >= MAX_BUCKETS / 2)
+        target = total / (MAX_BUCKETS / 2);
+    int count = mcf_store_buckets(program->runtime->store, target, ranges, MAX_BUCKETS);
+    program->buckets = calloc((size_t)count + 1, sizeof *program->buckets);
+    if (!program->buckets)
+        return mcf_fail(err, MCF_ERR_NOMEM, "program: out of memory");
+    program->bucket_count = count;
+    for (int b = 0; b < count; b++)
+        program->buckets[b] = (ready_bucket){ranges[b], -1};
+    for (int i = 0; i < graph->node_count; i++)
+        for (int k = 0; k < graph->nodes[i].n_out; k++) {
+            mcf_value out = graph->nodes[i].out[k];
+            if (out < 0 || graph->values[out].place != MCF_PLACE_GRADIENT)
+                continue;
+            for (int b = 0; b < count; b++)
+                if (graph->values[out].role_offset >= ranges[b].begin && graph->values[out].role_offset < ranges[b].end)
+                    program->buckets[b].after = i;
+        }
+    return MCF_OK;
+}
+
+static mcf_status check_support(const mcf_program *program, mcf_error *err)
+{
+    const mcf_runtime *runtime = program->runtime;
+    for (int i = 0; i < program->graph->node_count; i++) {
+        const mcf_launch *launch = &program->launches[i];
+        if (mcf_op_is_collective(launch->op) || runtime->backend->supports(runtime->device, launch))
+            continue;
+        char types[128] = "";
+        for (int k = 0; k < launch->n_in; k++) {
+            strcat(types, k ? ", " : "");
+            strcat(types, launch->in[k].buffer ? mcf_dtype_name(launch->in[k].dtype) : "-");
+        }
+        return mcf_fail(err, MCF_ERR_UNSUPPORTED, "backend %s cannot do %s(%s) -> %s; choose another precision",
+                        runtime->backend->name, mcf_op_describe(launch->op)->name, types,
+                        mcf_dtype_name(launch->out[0].dtype));
+    }
+    return MCF_OK;
+}
+
+static mcf_status prepare(mcf_program *program, mcf_error *err)
+{
+    mcf_graph *graph = program->graph;
+    mcf_runtime *runtime = program->runtime;
+    MCF_TRY(mcf_graph_status(graph, err));
+    if (graph->world != runtime->member.world)
+        return mcf_fail(err, MCF_ERR_INTERNAL, "program: the graph is for %d devices, the job has %d", graph->world,
+                        runtime->member.world);
+    mcf_graph_simplify(graph);
+    MCF_TRY(mcf_graph_status(graph, err));
+    uint64_t alignment = runtime->info.alignment > 64 ? runtime->info.alignment : 64;
+    MCF_TRY(mcf_plan_create(graph, alignment, &program->plan, err));
+    MCF_TRY(mcf_runtime_reserve_arena(runtime, program->plan.arena_bytes ? program->plan.arena_bytes : 64, err));
+    program->launches = calloc((size_t)graph->node_count + 1, sizeof *program->launches);
+    if (!program->launches)
+        return mcf_fail(err, MCF_ERR_NOMEM, "program: out of memory");
+    MCF_TRY(bind_all(program, err));
+    MCF_TRY(check_support(program, err));
+    MCF_TRY(find_buckets(program, err));
+    program->stats = (mcf_program_stats){
+        .nodes = graph->node_count,
+        .arena_bytes = program->plan.arena_bytes,
+        .value_bytes = program->plan.value_bytes,
+    };
+    for (int i = 0; i < graph->node_count; i++) {
+        mcf_cost cost = mcf_op_cost(&program->launches[i]);
+        program->stats.flops += cost.flops;
+        program->stats.bytes += cost.bytes;
+    }
+    return MCF_OK;
+}
+
+mcf_status mcf_program_create(mcf_runtime *runtime, mcf_graph *graph, mcf_program **out, mcf_error *err)
+{
+    *out = NULL;
+    mcf_program *program = calloc(1, sizeof *program);
+    if (!program || !graph) {
+        free(program);
+        mcf_graph_destroy(graph);
+        return mcf_fail(err, MCF_ERR_NOMEM, "program: out of memory");
+    }
+    program->runtime = runtime;
+    program->graph = graph;
+    mcf_status status = prepare(program, err);
+    if (status != MCF_OK) {
+        mcf_program_destroy(program);
+        return status;
+    }
+    *out = program;
+    return MCF_OK;
+}
+
+void mcf_program_destroy(mcf_program *program)
+{
+    if (!program)
+        return;
+    mcf_plan_free(&program->plan);
+    mcf_graph_destroy(program->graph);
+    free(program->launches);
+    free(program->buckets);
+    free(program);
+}
+
+mcf_program *mcf_runtime_cached(mcf_runtime *runtime, const char *key)
+{
+    for (int i = 0; i < runtime->cache_count; i++)
+        if (!strcmp(runtime->cache[i].key, key))
+            return runtime->cache[i].program;
+    return NULL;
+}
+
+mcf_status mcf_runtime_cache(mcf_runtime *runtime, const char *key, mcf_program *program, mcf_error *err)
+{
+    char *copy = strdup(key);
+    if (!copy || !mcf_grow(&runtime->cache, runtime->cache_count, &runtime->cache_capacity, sizeof *runtime->cache)) {
+        free(copy);
+        return mcf_fail(err, MCF_ERR_NOMEM, "program cache: out of memory");
+    }
+    runtime->cache[runtime->cache_count++] = (mcf_cached_program){copy, program};
+    return MCF_OK;
+}
+
+// --- running
+
+// Launches point into the arena: after it grew they are bound anew.
+static mcf_status follow_arena(mcf_program *program, mcf_error *err)
+{
+    return program->arena_generation == program->runtime->arena_generation ? MCF_OK : bind_all(program, err);
+}
+
+mcf_status mcf_program_write(mcf_program *program, const char *input, const void *data, size_t bytes, mcf_error *err)
+{
+    const mcf_graph *graph = program->graph;
+    MCF_TRY(follow_arena(program, err));
+    for (int v = 0; v < graph->value_count; v++) {
+        const mcf_graph_value *value = &graph->values[v];
+        if (!value->name || strcmp(value->name, input))
+            continue;
+        size_t size = (size_t)mcf_shape_count(&value->shape) * mcf_dtype_size(value->dtype);
+        if (size != bytes)
+            return mcf_fail(err, MCF_ERR_SHAPE, "input %s takes %zu bytes, got %zu", input, size, bytes);
+        return program->runtime->backend->upload(program->runtime->stream, program->runtime->arena,
+                                                 program->plan.offset[v], data, bytes, err);
+    }
+    return mcf_fail(err, MCF_ERR_INTERNAL, "the graph has no input named %s", input);
+}
+
+static mcf_status run_collective(mcf_runtime *runtime, const mcf_launch *l, mcf_error *err)
+{
+    const mcf_backend *b = runtime->backend;
+    const mcf_operand *in = &l->in[0], *out = &l->out[0];
+    mcf_group *group = runtime->member.group;
+    int rank = runtime->member.rank;
+    uint64_t count = (uint64_t)mcf_shape_count(&in->shape);
+    if (!group)
+        return b->copy(runtime->stream, out->buffer, out->offset, in->buffer, in->offset,
+                       count * mcf_dtype_size(in->dtype), err);
+    switch (l->op) {
+    case MCF_OP_all_reduce:
+        return b->all_reduce(group, rank, runtime->stream, out->buffer, out->offset, in->buffer, in->offset, count,
+                             in->dtype, (mcf_reduce)l->attr.all_reduce.reduce, err);
+    case MCF_OP_all_gather:
+        return b->all_gather(group, rank, runtime->stream, out->buffer, out->offset, in->buffer, in->offset, count,
+                             in->dtype, err);
+    case MCF_OP_reduce_scatter:
+        return b->reduce_scatter(group, rank, runtime->stream, out->buffer, out->offset, in->buffer, in->offset,
+                                 (uint64_t)mcf_shape_count(&out->shape), in->dtype, MCF_REDUCE_SUM, err);
+    case MCF_OP_broadcast:
+        return b->broadcast(group, rank, l->attr.broadcast.root, runtime->stream, out->buffer, out->offset, in->buffer,
+                            in->offset, count, in->dtype, err);
+    default:
+        return mcf_fail(err, MCF_ERR_INTERNAL, "%s is no collective", mcf_op_describe(l->op)->name);
+    }
+}
+
+// Averages the buckets that are complete after a node, on the stream beside.
+static mcf_status reduce_ready(mcf_program *program, int node, mcf_error *err)
+{
+    mcf_runtime *runtime = program->runtime;
+    const mcf_backend *b = runtime->backend;
+    for (int i = 0; i < program->bucket_count; i++) {
+        const ready_bucket *bucket = &program->buckets[i];
+        if (bucket->after != node)
+            continue;
+        MCF_TRY(b->event_record(runtime->stream, runtime->ready, err));
+        MCF_TRY(b->event_wait(runtime->reduce_stream, runtime->ready, err));
+        uint64_t offset = (uint64_t)bucket->range.begin * sizeof(float);
+        MCF_TRY(b->all_reduce(runtime->member.group, runtime->member.rank, runtime->reduce_stream, runtime->gradient,
+                              offset, runtime->gradient, offset, (uint64_t)(bucket->range.end - bucket->range.begin),
+                              MCF_F32, MCF_REDUCE_MEAN, err));
+    }
+    return MCF_OK;
+}
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+// What a node wrote in the store has new contents.
+static void touch_written(mcf_program *program, const mcf_graph_node *node)
+{
+    for (int k = 0; k < node->n_out; k++) {
+        if (node->out[k] < 0)
+            continue;
+        const mcf_graph_value *out = &program->graph->values[node->out[k]];
+        if (out->place == MCF_PLACE_MASTER || out->place == MCF_PLACE_LOW)
+            mcf_runtime_touch(program->runtime, out->role);
+    }
+}
+
+mcf_status mcf_program_run(mcf_program *program, bool accumulate, bool reduce, mcf_error *err)
+{
+    mcf_runtime *runtime = program->runtime;
+    const mcf_backend *b = runtime->backend;
+    const mcf_graph *graph = program->graph;
+    MCF_TRY(follow_arena(program, err));
+    reduce = reduce && runtime->member.group && program->bucket_count > 0;
+    for (int i = 0; i < graph->node_count; i++) {
+        const mcf_graph_node *node = &graph->nodes[i];
+        mcf_launch *launch = &program->launches[i];
+        launch->accumulate = 0;
+        for (int k = 0; k < node->n_out; k++)
+            if (node->accumulate[k] == MCF_ACC_ALWAYS || (node->accumulate[k] == MCF_ACC_RUN && accumulate))
+                launch->accumulate |= 1u << k;
+        stamp_versions(program, i);
+        double start = program->profiling ? now() : 0;
+        mcf_status status = mcf_op_is_collective(launch->op) ? run_collective(runtime, launch, err)
+                                                             : b->launch(runtime->stream, launch, err);
+        if (status != MCF_OK)
+            return mcf_add_context(err, status, "node %d, %s", i, mcf_op_describe(launch->op)->name);
+        touch_written(program, node);
+        if (program->profiling) {
+            MCF_TRY(mcf_runtime_synchronize(runtime, err));
+            program->seconds[launch->op] += now() - start;
+        }
+        if (reduce)
+            MCF_TRY(reduce_ready(program, i, err));
+    }
+    if (reduce) {
+        MCF_TRY(b->event_record(runtime->reduce_stream, runtime->reduced, err));
+        MCF_TRY(b->event_wait(runtime->stream, runtime->reduced, err));
+    }
+    return MCF_OK;
+}
+
+// --- outputs
+
+static const mcf_graph_output *find_output(const mcf_program *program, const char *name)
+{
+    for (int i = 0; i < program->graph->output_count; i++)
+        if (!strcmp(program->graph->outputs[i].name, name))
+            return &program->graph->outputs[i];
+    return NULL;
+}
+
+bool mcf_program_has_output(const mcf_program *program, const char *output) { return find_output(program, output); }
+
+mcf_status mcf_program_output_shape(const mcf_program *program, const char *name, mcf_shape *shape, mcf_error *err)
+{
+    const mcf_graph_output *output = find_output(program, name);
+    if (!output)
+        return mcf_fail(err, MCF_ERR_INTERNAL, "the graph has no output named %s", name);
+    *shape = program->graph->values[output->value].shape;
+    return MCF_OK;
+}
+
+mcf_status mcf_program_read_f64(mcf_program *program, const char *name, double *values, int64_t count, mcf_error *err)
+{
+    mcf_shape shape;
+    MCF_TRY(mcf_program_output_shape(program, name, &shape, err));
+    if (mcf_shape_count(&shape) != count)
+        return mcf_fail(err, MCF_ERR_SHAPE, "output %s has %lld elements, %lld were asked for", name,
+                        (long long)mcf_shape_count(&shape), (long long)count);
+    mcf_operand operand = bind(program, find_output(program, name)->value);
+    uint64_t bytes = (uint64_t)count * mcf_dtype_size(operand.dtype);
+    void *raw = malloc(bytes ? bytes : 1);
+    if (!raw)
+        return mcf_fail(err, MCF_ERR_NOMEM, "output %s: out of memory", name);
+    mcf_runtime *runtime = program->runtime;
+    mcf_status status = runtime->backend->download(runtime->stream, raw, operand.buffer, operand.offset, bytes, err);
+    if (status == MCF_OK)
+        status = mcf_runtime_synchronize(runtime, err);
+    for (int64_t i = 0; status == MCF_OK && i < count; i++) {
+        switch (operand.dtype) {
+        case MCF_F32: values[i] = ((float *)raw)[i]; break;
+        case MCF_F64: values[i] = ((double *)raw)[i]; break;
+        case MCF_F16: values[i] = mcf_f16_to_f32(((uint16_t *)raw)[i]); break;
+        case MCF_BF16: values[i] = mcf_bf16_to_f32(((uint16_t *)raw)[i]); break;
+        case MCF_I64: values[i] = (double)((int64_t *)raw)[i]; break;
+        case MCF_I32: values[i] = ((int32_t *)raw)[i]; break;
+        case MCF_U8: values[i] = ((uint8_t *)raw)[i]; break;
+        case MCF_DTYPE_COUNT: break;
+        }
+    }
+    free(raw);
+    return status;
+}
+
+mcf_status mcf_program_read(mcf_program *program, const char *name, float *values, int64_t count, mcf_error *err)
+{
+    double *wide = malloc((size_t)(count ? count : 1) * sizeof *wide);
+    if (!wide)
+        return mcf_fail(err, MCF_ERR_NOMEM, "output %s: out of memory", name);
+    mcf_status status = mcf_program_read_f64(program, name, wide, count, err);
+    for (int64_t i = 0; status == MCF_OK && i < count; i++)
+        values[i] = (float)wide[i];
+    free(wide);
+    return status;
+}
+
+// --- description
+
+void mcf_program_describe(const mcf_program *program, mcf_program_stats *stats) { *stats = program->stats; }
+
+void mcf_program_profile(mcf_program *program, bool on)
+{
+    program->profiling = on;
+    if (on)
+        memset(program->seconds, 0, sizeof program->seconds);
+}
+
+double mcf_program_profile_seconds(const mcf_program *program, mcf_op op) { return program->seconds[op]; }
+
+char *mcf_program_print(const mcf_program *program)
+{
+    static const char *const places[] = {"arena", "input", "master", "low", "gradient"};
+    const mcf_graph *graph = program->graph;
+    char *text = NULL;
+    size_t size = 0;
+    FILE *file = open_memstream(&text, &size);
+    if (!file)
+        return NULL;
+    fprintf(file, "%d nodes, arena %.1f MiB of %.1f MiB without reuse, %.2f GFLOP\n", program->stats.nodes,
+            (double)program->stats.arena_bytes / (1 << 20), (double)program->stats.value_bytes / (1 << 20),
+            program->stats.flops * 1e-9);
+    for (int i = 0; i < graph->node_count; i++) {
+        const mcf_graph_node *node = &graph->nodes[i];
+        fprintf(file, "%5d %-18s", i, mcf_op_describe(node->op)->name);
+        for (int k = 0; k < node->n_in; k++)
+            if (node->in[k] >= 0)
+                fprintf(file, " %%%d", graph->values[node->in[k]].base);
+        fprintf(file, " ->");
+        for (int k = 0; k < node->n_out; k++) {
+            mcf_value out = node->out[k];
+            if (out < 0)
+                continue;
+            const mcf_graph_value *value = &graph->values[out];
+            char shape[128];
+            fprintf(file, " %%%d %s%s %s", out, mcf_dtype_name(value->dtype),
+                    mcf_shape_print(&value->shape, shape, sizeof shape), places[value->place]);
+            if (value->place == MCF_PLACE_ARENA)
+                fprintf(file, "+%llu until %d", (unsigned long long)program->plan.offset[out], program->plan.last[out]);
+        }
+        fputc('\n', file);
+    }
+    if (fclose(file) != 0) {
+        free(text);
+        return NULL;
+    }
+    return text;
+}

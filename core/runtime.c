@@ -1,0 +1,197 @@
+// A device with the store's buffers.
+#include "core/runtime_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const role_names[MCF_ROLE_COUNT] = {"trained", "target", "frozen", "statistics"};
+
+void mcf_runtime_touch(mcf_runtime *runtime, mcf_role role) { runtime->version[role] = ++runtime->last_version; }
+
+static mcf_status new_buffer(mcf_runtime *runtime, uint64_t bytes, const char *what, mcf_buffer **buffer,
+                             mcf_error *err)
+{
+    mcf_status status = runtime->backend->buffer_create(runtime->device, bytes ? bytes : 64, buffer, err);
+    return status == MCF_OK ? status
+                            : mcf_add_context(err, status, "%s (%.1f MiB)", what, (double)bytes / (1 << 20));
+}
+
+static mcf_status create_store_buffers(mcf_runtime *runtime, mcf_error *err)
+{
+    const mcf_store *store = runtime->store;
+    for (int role = 0; role < MCF_ROLE_COUNT; role++) {
+        uint64_t count = (uint64_t)store->role_count[role];
+        char what[64];
+        strcpy(what, "parameters: ");
+        strcat(what, role_names[role]);
+        MCF_TRY(new_buffer(runtime, count * 4, what, &runtime->master[role], err));
+        bool copied = false;
+        for (int i = 0; i < store->count; i++)
+            copied = copied || (store->entries[i].role == (mcf_role)role && store->entries[i].low_precision);
+        if (runtime->low_precision != MCF_F32 && copied)
+            MCF_TRY(new_buffer(runtime, count * mcf_dtype_size(runtime->low_precision), "low-precision weights",
+                               &runtime->low[role], err));
+        mcf_runtime_touch(runtime, (mcf_role)role);
+    }
+    if (!runtime->training)
+        return MCF_OK;
+    uint64_t trained = (uint64_t)store->role_count[MCF_ROLE_TRAINED] * 4;
+    MCF_TRY(new_buffer(runtime, trained, "gradients", &runtime->gradient, err));
+    MCF_TRY(new_buffer(runtime, trained, "first moments", &runtime->moment1, err));
+    MCF_TRY(new_buffer(runtime, trained, "second moments", &runtime->moment2, err));
+    return new_buffer(runtime, sizeof(float), "gradient norm", &runtime->norm2, err);
+}
+
+mcf_status mcf_runtime_create(const mcf_store *store, const mcf_runtime_options *options, mcf_device *device,
+                              mcf_runtime **out, mcf_error *err)
+{
+    *out = NULL;
+    mcf_runtime *runtime = calloc(1, sizeof *runtime);
+    if (!runtime)
+        return mcf_fail(err, MCF_ERR_NOMEM, "runtime: out of memory");
+    runtime->store = store;
+    runtime->backend = options->backend;
+    runtime->member = options->member;
+    if (runtime->member.world < 1)
+        runtime->member.world = 1;
+    runtime->low_precision = options->low_precision;
+    runtime->training = options->training;
+    runtime->device = device;
+    runtime->owns_device = !device;
+    const mcf_backend *b = options->backend;
+    mcf_status status = b->device_info(options->device_index, &runtime->info, err);
+    if (status == MCF_OK && !device)
+        status = b->device_open(options->device_index, &options->device, &runtime->device, err);
+    if (status == MCF_OK)
+        status = b->stream_create(runtime->device, &runtime->stream, err);
+    if (status == MCF_OK)
+        status = b->stream_create(runtime->device, &runtime->reduce_stream, err);
+    if (status == MCF_OK)
+        status = b->event_create(runtime->device, &runtime->ready, err);
+    if (status == MCF_OK)
+        status = b->event_create(runtime->device, &runtime->reduced, err);
+    if (status == MCF_OK)
+        status = create_store_buffers(runtime, err);
+    if (status != MCF_OK) {
+        mcf_runtime_destroy(runtime);
+        return mcf_add_context(err, status, "%s device %d", b->name, options->device_index);
+    }
+    *out = runtime;
+    return MCF_OK;
+}
+
+void mcf_runtime_destroy(mcf_runtime *runtime)
+{
+    if (!runtime)
+        return;
+    const mcf_backend *b = runtime->backend;
+    for (int i = 0; i < runtime->cache_count; i++) {
+        free(runtime->cache[i].key);
+        mcf_program_destroy(runtime->cache[i].program);
+    }
+    free(runtime->cache);
+    mcf_buffer *buffers[] = {runtime->gradient, runtime->moment1, runtime->moment2, runtime->segments,
+                             runtime->rates,    runtime->scalars, runtime->norm2,   runtime->arena};
+    for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
+        if (buffers[i])
+            b->buffer_destroy(buffers[i]);
+    for (int role = 0; role < MCF_ROLE_COUNT; role++) {
+        if (runtime->master[role])
+            b->buffer_destroy(runtime->master[role]);
+        if (runtime->low[role])
+            b->buffer_destroy(runtime->low[role]);
+    }
+    if (runtime->ready)
+        b->event_destroy(runtime->ready);
+    if (runtime->reduced)
+        b->event_destroy(runtime->reduced);
+    if (runtime->stream)
+        b->stream_destroy(runtime->stream);
+    if (runtime->reduce_stream)
+        b->stream_destroy(runtime->reduce_stream);
+    if (runtime->owns_device && runtime->device)
+        b->device_close(runtime->device);
+    free(runtime);
+}
+
+const mcf_store *mcf_runtime_store(const mcf_runtime *runtime) { return runtime->store; }
+mcf_device *mcf_runtime_device(const mcf_runtime *runtime) { return runtime->device; }
+
+mcf_status mcf_runtime_synchronize(mcf_runtime *runtime, mcf_error *err)
+{
+    return runtime->backend->stream_synchronize(runtime->stream, err);
+}
+
+mcf_status mcf_runtime_reserve_arena(mcf_runtime *runtime, uint64_t bytes, mcf_error *err)
+{
+    if (bytes <= runtime->arena_bytes)
+        return MCF_OK;
+    if (runtime->arena) {
+        MCF_TRY(mcf_runtime_synchronize(runtime, err));
+        runtime->backend->buffer_destroy(runtime->arena);
+        runtime->arena = NULL;
+        runtime->arena_bytes = 0;
+    }
+    MCF_TRY(new_buffer(runtime, bytes, "memory of a step; lower batch.per_device or set model.recompute: blocks",
+                       &runtime->arena, err));
+    runtime->arena_bytes = bytes;
+    runtime->arena_generation++;
+    return MCF_OK;
+}
+
+// --- store arrays
+
+static mcf_status find_array(mcf_runtime *runtime, mcf_array which, mcf_role role, mcf_buffer **buffer,
+                             mcf_error *err)
+{
+    mcf_buffer *of_trained[] = {NULL, runtime->gradient, runtime->moment1, runtime->moment2};
+    *buffer = which == MCF_ARRAY_MASTER ? runtime->master[role]
+              : role == MCF_ROLE_TRAINED ? of_trained[which] : NULL;
+    if (!*buffer)
+        return mcf_fail(err, MCF_ERR_INTERNAL, "%s parameters have no such array", role_names[role]);
+    return MCF_OK;
+}
+
+static mcf_status write_array(mcf_runtime *runtime, mcf_array which, mcf_role role, int64_t offset, int64_t count,
+                              const float *values, mcf_error *err)
+{
+    mcf_buffer *buffer;
+    MCF_TRY(find_array(runtime, which, role, &buffer, err));
+    MCF_TRY(runtime->backend->upload(runtime->stream, buffer, (uint64_t)offset * 4, values, (uint64_t)count * 4, err));
+    if (which == MCF_ARRAY_MASTER)
+        mcf_runtime_touch(runtime, role);
+    return mcf_runtime_synchronize(runtime, err);
+}
+
+static mcf_status read_array(mcf_runtime *runtime, mcf_array which, mcf_role role, int64_t offset, int64_t count,
+                             float *values, mcf_error *err)
+{
+    mcf_buffer *buffer;
+    MCF_TRY(find_array(runtime, which, role, &buffer, err));
+    MCF_TRY(runtime->backend->download(runtime->stream, values, buffer, (uint64_t)offset * 4, (uint64_t)count * 4,
+                                       err));
+    return mcf_runtime_synchronize(runtime, err);
+}
+
+mcf_status mcf_runtime_write(mcf_runtime *runtime, mcf_array which, int entry, const float *values, mcf_error *err)
+{
+    const mcf_entry *e = &runtime->store->entries[entry];
+    return write_array(runtime, which, e->role, e->offset, e->count, values, err);
+}
+
+mcf_status mcf_runtime_read(mcf_runtime *runtime, mcf_array which, int entry, float *values, mcf_error *err)
+{
+    const mcf_entry *e = &runtime->store->entries[entry];
+    return read_array(runtime, which, e->role, e->offset, e->count, values, err);
+}
+
+mcf_status mcf_runtime_write_role(mcf_runtime *runtime, mcf_array which, mcf_role role, const float *values,
+                                  mcf_error *err)
+{
+    return write_array(runtime, which, role, 0, runtime->store->role_count[role], values, err);
+}
+
+mcf_status mcf_runtime_read_role(mcf_runtime *runtime, mcf_array which, mcf_role role, float *values, mcf_error *err)
+{
+    return read_array(runtime, which, role, 0, runtime->store->role_count[role], values, err);
+}
