@@ -140,8 +140,7 @@ mcf_status mcf_params_download(const mcf_params *params, mcf_runtime *runtime, m
 
 // First values of everything (method.md, "Weight initialisation"): the numbers of a tensor depend on the seed and
 // its name only. M_1 too (what `random` means). The target is left for mcf_pretrain_copy_target.
-mcf_status mcf_pretrain_init(const mcf_pretrain_model *model, uint64_t seed, const mcf_params *params,
-                             mcf_error *err);
+void mcf_pretrain_init(const mcf_pretrain_model *model, uint64_t seed, const mcf_params *params);
 // Target = copy of the online encoder and head, position table and running statistics included.
 void mcf_pretrain_copy_target(const mcf_pretrain_model *model, const mcf_params *params);
 // A run's start: mcf_pretrain_init, then model.init, then M_1 from teacher_checkpoint ("" is an error where the
@@ -156,13 +155,12 @@ mcf_status mcf_pretrain_start(const mcf_pretrain_model *model, uint64_t seed, co
 // that are no parameters are named by `skip_prefix` (NULL: none).
 mcf_status mcf_params_load(const mcf_pretrain_model *model, const mcf_safetensors *file, const char *skip_prefix,
                            const mcf_params *params, mcf_error *err);
-// One encoder from a file with timm names, or with these names under online_encoder., perceptual_loss.model. or
-// backbone. (the first that the file has, in that order after `prefer`). The position table is resized where its
-// grid differs.
+// One encoder from a file with timm names, bare or under a prefix (mcf_vit_prefix). The position table is resized
+// where its grid differs. A head (fc.) beside a prefixed encoder is passed over.
 mcf_status mcf_vit_load(const mcf_store *store, const mcf_vit *vit, const mcf_safetensors *file, const char *prefer,
                         const mcf_params *params, mcf_error *err);
-// Whether the file has the online encoder under its mcf names, timm names or backbone names; returns the prefix
-// ("online_encoder.", "", "backbone.") or NULL.
+// The prefix under which the file has an encoder: the first with a cls_token of `prefer` (NULL: none),
+// "online_encoder.", "perceptual_loss.model.", "backbone.", "" (bare timm names); NULL: it has none.
 const char *mcf_vit_prefix(const mcf_safetensors *file, const char *prefer);
 // The encoder's options as the file's shapes say: dim, depth, mlp_ratio, patch_size and image_size (of the position
 // table). Heads are not in the shapes: dim/64, at least 1, unless the caller knows better.

@@ -7,6 +7,7 @@
 #include "model/options.h"
 
 #define MCF_VIT_NORM_EPS 1e-6
+enum { MCF_MAX_DEPTH = 256 };
 
 // Indices of store entries; -1 where there is none.
 typedef struct {

@@ -1,0 +1,218 @@
+// Parameters from safetensors files, with all that does not fit in one message.
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/position.h"
+#include "model/pretrain.h"
+
+// --- what does not fit
+enum { SHOWN = 4 };
+
+typedef struct {
+    int missing, extra, misshapen;
+    char missing_names[256], extra_names[256], shapes[320];
+} report;
+
+static void note(char *list, size_t size, int *count, const char *text)
+{
+    size_t used = strlen(list);
+    if (*count < SHOWN)
+        snprintf(list + used, size - used, "%s%s", used ? ", " : "", text);
+    ++*count;
+}
+
+static void note_shape(report *r, const mcf_entry *entry, const mcf_shape *found)
+{
+    char text[256], want[96], is[96];
+    snprintf(text, sizeof text, "%s is %s instead of %s", entry->name, mcf_shape_print(found, is, sizeof is),
+             mcf_shape_print(&entry->shape, want, sizeof want));
+    note(r->shapes, sizeof r->shapes, &r->misshapen, text);
+}
+
+static void append(char *text, size_t size, const char *what, int count, const char *names)
+{
+    size_t used = strlen(text);
+    if (count > SHOWN)
+        snprintf(text + used, size - used, "%s%d %s: %s and %d more", used ? "; " : "", count, what, names,
+                 count - SHOWN);
+    else if (count)
+        snprintf(text + used, size - used, "%s%d %s: %s", used ? "; " : "", count, what, names);
+}
+
+static mcf_status conclude(const report *r, const mcf_safetensors *file, mcf_error *err)
+{
+    char text[900] = "";
+    if (!r->missing && !r->extra && !r->misshapen)
+        return MCF_OK;
+    append(text, sizeof text, "missing", r->missing, r->missing_names);
+    append(text, sizeof text, "not of this network", r->extra, r->extra_names);
+    append(text, sizeof text, "of another shape", r->misshapen, r->shapes);
+    return mcf_fail(err, MCF_ERR_SHAPE, "%s: tensors do not fit the configured network: %s",
+                    mcf_safetensors_path(file), text);
+}
+
+// --- all parameters
+static bool starts(const char *name, const char *prefix)
+{
+    return !strncmp(name, prefix, strlen(prefix));
+}
+
+// Tensors of parts that exist with other objectives.
+static bool is_unused_part(const mcf_pretrain_model *model, const char *name)
+{
+    if (!model->contrastive &&
+        (starts(name, "target_encoder.") || starts(name, "predictor.") || starts(name, "online_encoder.fc.")))
+        return true;
+    if (!model->decodes && (starts(name, "decoder_") || !strcmp(name, "mask_token")))
+        return true;
+    return !model->feature && starts(name, "perceptual_loss.");
+}
+
+mcf_status mcf_params_load(const mcf_pretrain_model *model, const mcf_safetensors *file, const char *skip_prefix,
+                           const mcf_params *params, mcf_error *err)
+{
+    const mcf_store *store = &model->store;
+    report r = {0};
+    for (int i = 0; i < store->count; i++) {
+        const mcf_entry *entry = &store->entries[i];
+        const mcf_safetensors_entry *found = mcf_safetensors_find(file, entry->name);
+        if (!found)
+            note(r.missing_names, sizeof r.missing_names, &r.missing, entry->name);
+        else if (!mcf_shape_equal(&found->shape, &entry->shape))
+            note_shape(&r, entry, &found->shape);
+        else
+            MCF_TRY(mcf_safetensors_read_f32(file, found, mcf_params_at(params, store, i), err));
+    }
+    for (size_t i = 0; i < mcf_safetensors_count(file); i++) {
+        const char *name = mcf_safetensors_at(file, i)->name;
+        bool known = mcf_store_find(store, name) >= 0 || is_unused_part(model, name) ||
+                     (skip_prefix && starts(name, skip_prefix));
+        if (!known)
+            note(r.extra_names, sizeof r.extra_names, &r.extra, name);
+    }
+    return conclude(&r, file, err);
+}
+
+// --- one encoder
+const char *mcf_vit_prefix(const mcf_safetensors *file, const char *prefer)
+{
+    const char *prefixes[] = {prefer, "online_encoder.", "perceptual_loss.model.", "backbone.", ""};
+    for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++) {
+        char name[256];
+        if (!prefixes[i])
+            continue;
+        snprintf(name, sizeof name, "%scls_token", prefixes[i]);
+        if (mcf_safetensors_find(file, name))
+            return prefixes[i];
+    }
+    return NULL;
+}
+
+// Side of the square grid of a position table [1, 1+side*side, D]; 0: it is none.
+static int64_t grid_side(const mcf_shape *shape)
+{
+    if (shape->rank != 3 || shape->dim[0] != 1 || shape->dim[1] < 2 || shape->dim[1] > (int64_t)1 << 40)
+        return 0;
+    int64_t side = (int64_t)llround(sqrt((double)(shape->dim[1] - 1)));
+    return side * side == shape->dim[1] - 1 ? side : 0;
+}
+
+static mcf_status load_position(const mcf_safetensors *file, const mcf_safetensors_entry *found,
+                                const mcf_entry *entry, float *to, report *r, mcf_error *err)
+{
+    int64_t from_side = grid_side(&found->shape), to_side = grid_side(&entry->shape);
+    if (!from_side || found->shape.dim[2] != entry->shape.dim[2]) {
+        note_shape(r, entry, &found->shape);
+        return MCF_OK;
+    }
+    float *from = malloc((size_t)found->count * sizeof *from);
+    if (!from)
+        return mcf_fail(err, MCF_ERR_NOMEM, "no memory for %s of %s", found->name, mcf_safetensors_path(file));
+    mcf_status status = mcf_safetensors_read_f32(file, found, from, err);
+    if (status == MCF_OK)
+        mcf_position_resize(from, from_side, from_side, to, to_side, to_side, entry->shape.dim[2]);
+    free(from);
+    return status;
+}
+
+static bool is_head(const char *name, const char *prefix)
+{
+    return prefix[0] && starts(name, prefix) && starts(name + strlen(prefix), "fc.");
+}
+
+mcf_status mcf_vit_load(const mcf_store *store, const mcf_vit *vit, const mcf_safetensors *file, const char *prefer,
+                        const mcf_params *params, mcf_error *err)
+{
+    const char *prefix = mcf_vit_prefix(file, prefer);
+    if (!prefix)
+        return mcf_fail(err, MCF_ERR_FORMAT, "%s: holds no encoder (no cls_token under a known name); bring the file "
+                        "into form with `mcf import`", mcf_safetensors_path(file));
+    // The store's names of this encoder: its cls_token's, up to that word.
+    const char *cls = store->entries[vit->cls_token].name;
+    size_t own = strlen(cls) - strlen("cls_token");
+    char name[512];
+    report r = {0};
+    for (int i = 0; i < store->count; i++) {
+        const mcf_entry *entry = &store->entries[i];
+        if (strncmp(entry->name, cls, own) || starts(entry->name + own, "fc."))
+            continue;
+        snprintf(name, sizeof name, "%s%s", prefix, entry->name + own);
+        const mcf_safetensors_entry *found = mcf_safetensors_find(file, name);
+        float *to = mcf_params_at(params, store, i);
+        if (!found)
+            note(r.missing_names, sizeof r.missing_names, &r.missing, name);
+        else if (mcf_shape_equal(&found->shape, &entry->shape))
+            MCF_TRY(mcf_safetensors_read_f32(file, found, to, err));
+        else if (i == vit->pos_embed)
+            MCF_TRY(load_position(file, found, entry, to, &r, err));
+        else
+            note_shape(&r, entry, &found->shape);
+    }
+    for (size_t i = 0; i < mcf_safetensors_count(file); i++) {
+        const char *there = mcf_safetensors_at(file, i)->name;
+        if (!starts(there, prefix) || is_head(there, prefix))
+            continue;
+        snprintf(name, sizeof name, "%.*s%s", (int)own, cls, there + strlen(prefix));
+        if (mcf_store_find(store, name) < 0)
+            note(r.extra_names, sizeof r.extra_names, &r.extra, there);
+    }
+    return conclude(&r, file, err);
+}
+
+static const mcf_safetensors_entry *find_under(const mcf_safetensors *file, const char *prefix, const char *name)
+{
+    char full[512];
+    snprintf(full, sizeof full, "%s%s", prefix, name);
+    return mcf_safetensors_find(file, full);
+}
+
+mcf_status mcf_vit_describe(const mcf_safetensors *file, const char *prefix, mcf_vit_options *options,
+                            int *patch_size, int *image_size, mcf_error *err)
+{
+    const mcf_safetensors_entry *patch = find_under(file, prefix, "patch_embed.proj.weight");
+    const mcf_safetensors_entry *position = find_under(file, prefix, "pos_embed");
+    const mcf_safetensors_entry *fc1 = find_under(file, prefix, "blocks.0.mlp.fc1.weight");
+    int64_t side = position ? grid_side(&position->shape) : 0;
+    if (!patch || patch->shape.rank != 4 || patch->shape.dim[2] != patch->shape.dim[3] || !fc1 ||
+        fc1->shape.rank != 2 || !side || patch->shape.dim[0] < 1 || patch->shape.dim[0] > 1 << 16 ||
+        patch->shape.dim[2] < 1 || side * patch->shape.dim[2] > 1 << 14)
+        return mcf_fail(err, MCF_ERR_FORMAT, "%s: %spatch_embed.proj.weight, %spos_embed or "
+                        "%sblocks.0.mlp.fc1.weight is missing or not of a vision transformer's shape",
+                        mcf_safetensors_path(file), prefix, prefix, prefix);
+    int depth = 0;
+    char name[64];
+    do
+        snprintf(name, sizeof name, "blocks.%d.norm1.weight", ++depth);
+    while (depth < MCF_MAX_DEPTH && find_under(file, prefix, name));
+    int dim = (int)patch->shape.dim[0];
+    double ratio = (double)fc1->shape.dim[0] / dim;
+    if ((int64_t)(dim * ratio) < fc1->shape.dim[0])  // the hidden width is dim*ratio, rounded down
+        ratio = nextafter(ratio, INFINITY);
+    *options =
+        (mcf_vit_options){.dim = dim, .depth = depth, .heads = dim >= 64 ? dim / 64 : 1, .mlp_ratio = ratio};
+    *patch_size = (int)patch->shape.dim[2];
+    *image_size = (int)(side * patch->shape.dim[2]);
+    return MCF_OK;
+}

@@ -1,0 +1,214 @@
+#include "model/vit.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { NAME = 256 };
+
+// --- entries
+static mcf_status add(mcf_store *store, const char *prefix, const char *name, mcf_shape shape, mcf_role role,
+                      bool product, int *entry, mcf_error *err)
+{
+    char full[NAME];
+    snprintf(full, sizeof full, "%s%s", prefix, name);
+    *entry = mcf_store_add(store, full, shape, role, product);
+    if (*entry < 0)
+        return mcf_fail(err, MCF_ERR_NOMEM, "no memory for parameter %s, or its name is taken", full);
+    return MCF_OK;
+}
+
+mcf_status mcf_linear_add(mcf_store *store, const char *name, int64_t out, int64_t in, bool bias, mcf_role role,
+                          mcf_affine *affine, mcf_error *err)
+{
+    affine->bias = -1;
+    MCF_TRY(add(store, name, ".weight", MCF_SHAPE(out, in), role, true, &affine->weight, err));
+    if (bias)
+        MCF_TRY(add(store, name, ".bias", MCF_SHAPE(out), role, false, &affine->bias, err));
+    return MCF_OK;
+}
+
+mcf_status mcf_norm_add(mcf_store *store, const char *name, int64_t dim, mcf_role role, mcf_affine *affine,
+                        mcf_error *err)
+{
+    MCF_TRY(add(store, name, ".weight", MCF_SHAPE(dim), role, false, &affine->weight, err));
+    return add(store, name, ".bias", MCF_SHAPE(dim), role, false, &affine->bias, err);
+}
+
+mcf_status mcf_blocks_add(mcf_store *store, const char *prefix, const mcf_vit_options *options, mcf_role role,
+                          mcf_blocks *blocks, mcf_error *err)
+{
+    int64_t dim = options->dim, hidden = (int64_t)(options->dim * options->mlp_ratio);
+    *blocks = (mcf_blocks){.store = store, .dim = options->dim, .depth = options->depth, .heads = options->heads};
+    blocks->blocks = calloc((size_t)options->depth, sizeof *blocks->blocks);
+    if (!blocks->blocks)
+        return mcf_fail(err, MCF_ERR_NOMEM, "no memory for %d blocks of %s", options->depth, prefix);
+    for (int i = 0; i < options->depth; i++) {
+        mcf_block *block = &blocks->blocks[i];
+        char name[NAME];
+#define AT(part) (snprintf(name, sizeof name, "%s.%d.%s", prefix, i, part), name)
+        MCF_TRY(mcf_norm_add(store, AT("norm1"), dim, role, &block->norm1, err));
+        MCF_TRY(mcf_linear_add(store, AT("attn.qkv"), 3 * dim, dim, true, role, &block->qkv, err));
+        MCF_TRY(mcf_linear_add(store, AT("attn.proj"), dim, dim, true, role, &block->proj, err));
+        MCF_TRY(mcf_norm_add(store, AT("norm2"), dim, role, &block->norm2, err));
+        MCF_TRY(mcf_linear_add(store, AT("mlp.fc1"), hidden, dim, true, role, &block->fc1, err));
+        MCF_TRY(mcf_linear_add(store, AT("mlp.fc2"), dim, hidden, true, role, &block->fc2, err));
+#undef AT
+    }
+    return MCF_OK;
+}
+
+void mcf_blocks_free(mcf_blocks *blocks)
+{
+    free(blocks->blocks);
+    blocks->blocks = NULL;
+}
+
+mcf_status mcf_vit_add(mcf_store *store, const char *prefix, const mcf_vit_options *options, int image_size,
+                       int patch_size, mcf_role role, mcf_vit *vit, mcf_error *err)
+{
+    int64_t dim = options->dim, p = patch_size, side = image_size / patch_size;
+    char name[NAME];
+    vit->image_size = image_size;
+    vit->patch_size = patch_size;
+    MCF_TRY(add(store, prefix, ".cls_token", MCF_SHAPE(1, 1, dim), role, false, &vit->cls_token, err));
+    MCF_TRY(add(store, prefix, ".pos_embed", MCF_SHAPE(1, 1 + side * side, dim), MCF_ROLE_FROZEN, false,
+                &vit->pos_embed, err));
+    MCF_TRY(add(store, prefix, ".patch_embed.proj.weight", MCF_SHAPE(dim, 3, p, p), role, true,
+                &vit->patch_embed.weight, err));
+    MCF_TRY(add(store, prefix, ".patch_embed.proj.bias", MCF_SHAPE(dim), role, false, &vit->patch_embed.bias, err));
+    snprintf(name, sizeof name, "%s.blocks", prefix);
+    MCF_TRY(mcf_blocks_add(store, name, options, role, &vit->stack, err));
+    snprintf(name, sizeof name, "%s.norm", prefix);
+    return mcf_norm_add(store, name, dim, role, &vit->norm, err);
+}
+
+void mcf_vit_free(mcf_vit *vit)
+{
+    mcf_blocks_free(&vit->stack);
+}
+
+// --- patches. An axis each: image, row of patches, row in a patch, column of patches, column in a patch, channel.
+static mcf_value split_image(mcf_graph *graph, mcf_value image, int64_t patch)
+{
+    int64_t b = mcf_value_dim(graph, image, 0), h = mcf_value_dim(graph, image, 2), w = mcf_value_dim(graph, image, 3);
+    return mcf_reshape(graph, image, MCF_SHAPE(b, 3, h / patch, patch, w / patch, patch));
+}
+
+static mcf_value as_patches(mcf_graph *graph, mcf_value split, const int axes[6], mcf_dtype dtype)
+{
+    mcf_value x = mcf_copy(graph, mcf_permute(graph, split, axes), dtype);
+    mcf_shape s = mcf_value_shape(graph, x);
+    return mcf_reshape(graph, x, MCF_SHAPE(s.dim[0], s.dim[1] * s.dim[2], s.dim[3] * s.dim[4] * s.dim[5]));
+}
+
+mcf_value mcf_patchify(mcf_graph *graph, mcf_value image, int64_t patch, mcf_dtype dtype)
+{
+    return as_patches(graph, split_image(graph, image, patch), (int[]){0, 2, 4, 1, 3, 5}, dtype);
+}
+
+mcf_value mcf_patchify_pixels(mcf_graph *graph, mcf_value image, int64_t patch)
+{
+    return as_patches(graph, split_image(graph, image, patch), (int[]){0, 2, 4, 3, 5, 1}, MCF_F32);
+}
+
+mcf_value mcf_unpatchify(mcf_graph *graph, mcf_value pixels, int64_t patch, int64_t rows, int64_t columns)
+{
+    int64_t b = mcf_value_dim(graph, pixels, 0);
+    mcf_value x = mcf_reshape(graph, pixels, MCF_SHAPE(b, rows, columns, patch, patch, 3));
+    x = mcf_copy(graph, mcf_permute(graph, x, (int[]){0, 5, 1, 3, 2, 4}), MCF_F32);
+    return mcf_reshape(graph, x, MCF_SHAPE(b, 3, rows * patch, columns * patch));
+}
+
+mcf_value mcf_pixels_to_patches(mcf_graph *graph, mcf_value pixels, int64_t patch, mcf_dtype dtype)
+{
+    int64_t b = mcf_value_dim(graph, pixels, 0), count = mcf_value_dim(graph, pixels, 1);
+    mcf_value x = mcf_reshape(graph, pixels, MCF_SHAPE(b, count, patch, patch, 3));
+    x = mcf_copy(graph, mcf_permute(graph, x, (int[]){0, 1, 4, 2, 3}), dtype);
+    return mcf_reshape(graph, x, MCF_SHAPE(b, count, 3 * patch * patch));
+}
+
+// --- layers
+mcf_value mcf_vit_linear(mcf_graph *graph, const mcf_store *store, mcf_affine affine, mcf_value x, mcf_dtype out)
+{
+    const mcf_entry *entry = &store->entries[affine.weight];
+    mcf_value weight = mcf_weight(graph, store, affine.weight);
+    if (entry->shape.rank > 2)  // a patch projection, stored as a convolution's kernel
+        weight = mcf_reshape(graph, weight, MCF_SHAPE(entry->shape.dim[0], entry->count / entry->shape.dim[0]));
+    mcf_value bias = affine.bias < 0 ? MCF_NO_VALUE : mcf_param(graph, store, affine.bias);
+    return mcf_linear(graph, mcf_cast(graph, x, mcf_graph_compute(graph)), weight, bias, out);
+}
+
+mcf_value mcf_vit_tokens(mcf_graph *graph, const mcf_vit *vit, mcf_value patches, mcf_value ids_keep,
+                         mcf_value position)
+{
+    const mcf_store *store = vit->stack.store;
+    int64_t b = mcf_value_dim(graph, patches, 0), count = mcf_value_dim(graph, patches, 1), dim = vit->stack.dim;
+    if (position == MCF_NO_VALUE)
+        position = mcf_param(graph, store, vit->pos_embed);
+    mcf_value places = mcf_slice(graph, position, 1, 1, count);
+    if (ids_keep != MCF_NO_VALUE) {
+        patches = mcf_gather_rows(graph, patches, ids_keep);
+        places = mcf_gather_rows(graph, mcf_expand(graph, places, MCF_SHAPE(b, count, dim)), ids_keep);
+    }
+    mcf_value x = mcf_vit_linear(graph, store, vit->patch_embed, patches, MCF_F32);
+    x = mcf_add(graph, x, places);
+    mcf_value cls = mcf_param(graph, store, vit->cls_token);
+    cls = mcf_add(graph, cls, mcf_slice(graph, position, 1, 0, 1));
+    return mcf_concat(graph, mcf_expand(graph, cls, MCF_SHAPE(b, 1, dim)), x, 1);
+}
+
+static mcf_value attend(mcf_graph *graph, const mcf_blocks *blocks, const mcf_block *block, mcf_value y)
+{
+    mcf_dtype compute = mcf_graph_compute(graph);
+    int64_t b = mcf_value_dim(graph, y, 0), n = mcf_value_dim(graph, y, 1), heads = blocks->heads;
+    int64_t width = blocks->dim / blocks->heads;
+    mcf_value qkv = mcf_vit_linear(graph, blocks->store, block->qkv, y, compute);
+    qkv = mcf_reshape(graph, qkv, MCF_SHAPE(b, n, 3, heads, width));
+    mcf_value mixed = mcf_attention(graph, qkv, 1 / sqrt((double)width));
+    mixed = mcf_reshape(graph, mixed, MCF_SHAPE(b, n, blocks->dim));
+    return mcf_vit_linear(graph, blocks->store, block->proj, mixed, compute);
+}
+
+static mcf_value perceive(mcf_graph *graph, const mcf_blocks *blocks, const mcf_block *block, mcf_value y)
+{
+    mcf_dtype compute = mcf_graph_compute(graph);
+    mcf_value hidden = mcf_gelu(graph, mcf_vit_linear(graph, blocks->store, block->fc1, y, compute));
+    return mcf_vit_linear(graph, blocks->store, block->fc2, hidden, compute);
+}
+
+// x = x + r, returns norm(x).
+static mcf_value residual_norm(mcf_graph *graph, const mcf_blocks *blocks, mcf_affine norm, mcf_value *x, mcf_value r,
+                               mcf_dtype out)
+{
+    mcf_value gamma = mcf_param(graph, blocks->store, norm.weight), beta = mcf_param(graph, blocks->store, norm.bias);
+    return mcf_add_layer_norm(graph, *x, r, gamma, beta, MCF_VIT_NORM_EPS, out, x);
+}
+
+mcf_value mcf_blocks_forward(mcf_graph *graph, const mcf_blocks *blocks, mcf_value x, int count, mcf_affine last,
+                             mcf_dtype out, mcf_recompute recompute, mcf_value *taps)
+{
+    mcf_dtype compute = mcf_graph_compute(graph);
+    const mcf_block *block = blocks->blocks;
+    mcf_value gamma = mcf_param(graph, blocks->store, block->norm1.weight);
+    mcf_value beta = mcf_param(graph, blocks->store, block->norm1.bias);
+    mcf_value y = mcf_layer_norm(graph, x, gamma, beta, MCF_VIT_NORM_EPS, compute);
+    for (int i = 0; i < count; i++, block++) {
+        // A segment ends before the norm that is fused with its sum, so x and y are all that a block keeps.
+        if (recompute == MCF_RECOMPUTE_BLOCKS)
+            mcf_segment_begin(graph);
+        y = residual_norm(graph, blocks, block->norm2, &x, attend(graph, blocks, block, y), compute);
+        mcf_value r = perceive(graph, blocks, block, y);
+        if (recompute == MCF_RECOMPUTE_BLOCKS)
+            mcf_segment_end(graph);
+        if (i + 1 < count)
+            y = residual_norm(graph, blocks, block[1].norm1, &x, r, compute);
+        else if (last.weight >= 0)
+            y = residual_norm(graph, blocks, last, &x, r, out);
+        else
+            y = x = mcf_add(graph, x, r);
+        if (taps)
+            taps[i] = x;
+    }
+    return y;
+}
