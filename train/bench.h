@@ -11,7 +11,7 @@ typedef struct {
     mcf_job_options job;
     int steps;                  // bench step: measured steps, after `warmup`; 0: 5
     int warmup;                 // 0: 2
-    int batch;                  // bench step: images; 0: the config's per_device
+    int batch;                  // images of a device, without accumulation; 0: as the config says
     double seconds;             // bench ops, data: time spent per measurement; 0: 0.5 and 5
     const volatile sig_atomic_t *stop;  // NULL, or: non-zero asks to give up
 } mcf_bench_options;

@@ -1,0 +1,25 @@
+// Private to train/bench*.c.
+#ifndef MCF_TRAIN_BENCH_INTERNAL_H
+#define MCF_TRAIN_BENCH_INTERNAL_H
+
+#include <jansson.h>
+
+#include "train/bench.h"
+
+// Text that grows. Start from {0}; running out of memory leaves `failed` set.
+typedef struct {
+    char *text;
+    size_t size, capacity;
+    bool failed;
+} mcf_text;
+
+void mcf_text_add(mcf_text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void mcf_text_free(mcf_text *text);
+
+double mcf_bench_now(void);  // seconds of a clock that only goes forward
+// Peak resident memory of this process, bytes.
+int64_t mcf_bench_peak_rss(void);
+// Fills the report from `root` (stays the caller's; NULL: no memory) and takes the table's text.
+mcf_status mcf_bench_finish(mcf_bench_report *report, json_t *root, mcf_text *table, mcf_error *err);
+
+#endif
