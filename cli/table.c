@@ -1,4 +1,5 @@
 // Aligned tables on stdout, and numbers as people read them.
+#define _GNU_SOURCE  // vasprintf
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>

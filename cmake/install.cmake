@@ -1,0 +1,17 @@
+# Program, library, header, pages, and what other builds need to find them.
+install(TARGETS mcf RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(TARGETS mcf_shared EXPORT mcfTargets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(FILES include/mcf.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(DIRECTORY ${CMAKE_BINARY_DIR}/man/ DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 FILES_MATCHING PATTERN "*.1")
+install(DIRECTORY configs/ DESTINATION ${CMAKE_INSTALL_DATADIR}/mcf/configs FILES_MATCHING PATTERN "*.yaml")
+install(FILES README.md LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
+
+configure_file(cmake/mcf.pc.in mcf.pc @ONLY)
+install(FILES ${CMAKE_BINARY_DIR}/mcf.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+
+set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/mcf)
+configure_package_config_file(cmake/mcfConfig.cmake.in ${CMAKE_BINARY_DIR}/mcfConfig.cmake
+  INSTALL_DESTINATION ${package_dir})
+write_basic_package_version_file(${CMAKE_BINARY_DIR}/mcfConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${CMAKE_BINARY_DIR}/mcfConfig.cmake ${CMAKE_BINARY_DIR}/mcfConfigVersion.cmake DESTINATION ${package_dir})
+install(EXPORT mcfTargets NAMESPACE mcf:: DESTINATION ${package_dir})

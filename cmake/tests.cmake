@@ -1,0 +1,25 @@
+# tests/test_*.c: one cmocka program each. tests/*.sh: one shell test each, told where source and build are.
+# ci/count.sh adds up what all of them say.
+pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
+file(GLOB test_sources CONFIGURE_DEPENDS tests/test_*.c)
+foreach(source ${test_sources})
+  get_filename_component(name ${source} NAME_WE)
+  add_executable(${name} ${source})
+  target_link_libraries(${name} PRIVATE mcf_objects PkgConfig::CMOCKA)
+  target_compile_definitions(${name} PRIVATE MCF_SOURCE_DIR="${CMAKE_SOURCE_DIR}" MCF_BINARY_DIR="${CMAKE_BINARY_DIR}")
+  add_test(NAME ${name} COMMAND ${name})
+  set_tests_properties(${name} PROPERTIES TIMEOUT 1500)
+endforeach()
+
+# A small tool of the tests and the demonstration: draws faces whose shape and colour are a person's.
+add_executable(make_faces tests/tools/make_faces.c)
+target_link_libraries(make_faces PRIVATE mcf_objects)
+
+# lib.sh is what the others share; fresh_clone.sh is long and called by ci/full.
+file(GLOB test_scripts CONFIGURE_DEPENDS tests/*.sh)
+list(REMOVE_ITEM test_scripts ${CMAKE_SOURCE_DIR}/tests/lib.sh ${CMAKE_SOURCE_DIR}/tests/fresh_clone.sh)
+foreach(script ${test_scripts})
+  get_filename_component(name ${script} NAME_WE)
+  add_test(NAME ${name} COMMAND sh ${script} ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR})
+  set_tests_properties(${name} PROPERTIES TIMEOUT 1500 SKIP_RETURN_CODE 77)
+endforeach()
