@@ -7,7 +7,7 @@
 
 Written for speed on a CPU: only visible patches are embedded, attention is scaled_dot_product_attention, the
 frozen teacher takes no weight gradients and (in bf16) keeps its products' weights in bf16, the target and the
-real image run without autograd, AdamW and the average are fused. One step is target average, forward, backward,
+real image run without autograd, AdamW and the average are fused. One step is target average, forward,
 AdamW.
 """
 import argparse
@@ -313,7 +313,8 @@ def measure(args):
     work = flops(PAPER)
     print(json.dumps({
         'what': 'compile' if args.compile else 'eager', 'torch': torch.__version__,
-        'precision': args.precision, 'batch': args.batch, 'threads': args.threads, 'images_per_second': args.batch / seconds,
+        'precision': args.precision, 'batch': args.batch, 'threads': args.threads,
+        'images_per_second': args.batch / seconds,
         'step_seconds': [round(s, 4) for s in times[args.warmup:]],
         'warmup_seconds': round(sum(times[:args.warmup]), 2), 'flops_per_image': work,
         'gflops': work * args.batch / seconds / 1e9, 'loss_first': first, 'loss': float(loss),
