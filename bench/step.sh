@@ -1,8 +1,8 @@
 #!/bin/bash
 # bench/step.sh: the ViT-B/16 MCF step of this program and of PyTorch, same batch, same threads, one run.
 #
-# Rounds are interleaved (yardstick, mcf, PyTorch eager, PyTorch compiled; fp32, bf16; then again), each reading in
-# a process of its own, so that a slow spell of the machine falls on all of them. The table takes medians.
+# Rounds are interleaved (yardstick, mcf, PyTorch eager, PyTorch compiled; fp32, bf16; then again), each reading
+# in a process of its own, so that a slow spell of the machine falls on all of them. The table takes medians.
 set -euo pipefail
 
 usage() {
@@ -49,13 +49,13 @@ reading() {
 for ((round = 1; round <= rounds; round++)); do
     for precision in $precisions; do
         reading yardstick "$precision" "$mcf" bench yardstick --backend cpu --json
-        reading mcf "$precision" "$mcf" bench step --backend cpu --set "precision=$precision" --batch "$batch" \
-            --steps "$steps" --json
+        reading mcf "$precision" "$mcf" bench step --backend cpu --set "precision=$precision" \
+            --batch "$batch" --steps "$steps" --json
         for how in eager compile; do
             flag=()
             [[ $how == eager ]] || flag=(--compile)
-            reading "$how" "$precision" "$python" "$here/torch_step.py" --batch "$batch" --threads "$threads" \
-                --precision "$precision" --steps "$steps" "${flag[@]}"
+            reading "$how" "$precision" "$python" "$here/torch_step.py" --precision "$precision" \
+                --batch "$batch" --threads "$threads" --steps "$steps" "${flag[@]}"
         done
     done
 done

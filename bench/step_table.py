@@ -1,6 +1,6 @@
 """Table of bench/step.sh: medians of the readings, ratios and targets.
 
-    step_table.py [--strict] READINGS.jsonl          prints the table; --strict: exit 1 where a target is missed
+    step_table.py [--strict] READINGS.jsonl       prints the table; --strict: exit 1 where a target is missed
     step_table.py --keep NAME PRECISION FILE         turns one program's JSON output into a line of readings
 """
 import json
@@ -40,7 +40,8 @@ def table(readings):
         gflops = median(readings, 'yardstick', precision, precision + '_gflops')
         flops = median(readings, 'eager', precision, 'flops_per_image')
         best = gflops * 1e9 / flops
-        print(f'\n{precision}: yardstick {gflops:.0f} GFLOP/s = {best:.2f} img/s at {flops / 1e9:.0f} GFLOP an image')
+        print(f'\n{precision}: yardstick {gflops:.0f} GFLOP/s = {best:.2f} img/s '
+              f'at {flops / 1e9:.0f} GFLOP an image')
         print(f'{"":18}{"img/s":>8}{"GFLOP/s":>9}{"yardstick":>11}{"peak MiB":>10}')
         rate, peak = {}, {}
         for name, title in (('mcf', 'mcf'), ('eager', 'PyTorch eager'), ('compile', 'PyTorch compiled')):

@@ -8,7 +8,7 @@
 Written for speed on a CPU: only visible patches are embedded, attention is scaled_dot_product_attention, the
 frozen teacher takes no weight gradients and (in bf16) keeps its products' weights in bf16, the target and the
 real image run without autograd, AdamW and the average are fused. One step is target average, forward,
-AdamW.
+backward, AdamW.
 """
 import argparse
 import json
