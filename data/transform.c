@@ -1,0 +1,36 @@
+#include "data/transform.h"
+
+#include "core/rng.h"
+
+void mcf_transform_scratch_free(mcf_transform_scratch *scratch)
+{
+    mcf_bytes_free(&scratch->encoded);
+    mcf_bytes_free(&scratch->decoded);
+    mcf_bytes_free(&scratch->extra[0]);
+    mcf_bytes_free(&scratch->extra[1]);
+    mcf_resizer_free(&scratch->resizer);
+}
+
+static mcf_status center_crop(const void *user, const mcf_transform_input *in, mcf_transform_output *out,
+                              mcf_error *err)
+{
+    const mcf_center_crop_options *options = user;
+    mcf_decode_options decode = {.channels = 4, .min_side = options->fast_decode ? options->side : 0};
+    mcf_decoded decoded;
+    MCF_TRY(mcf_image_decode(in->bytes, in->size, &decode, &in->scratch->decoded, &decoded, err));
+    mcf_resize_plan plan = mcf_resize_center_crop(&decoded, options->side, options->filter);
+    MCF_TRY(mcf_resize(&in->scratch->resizer, &decoded.image, &plan, out->view[0].pixels, (size_t)options->side * 3,
+                       err));
+    mcf_resize_inverse(&decoded, &plan, out->view[0].inverse);
+    out->original[0] = decoded.original_width;
+    out->original[1] = decoded.original_height;
+    mcf_rng rng = mcf_rng_make(in->seed, MCF_RNG_FLIP, in->epoch, (uint64_t)in->sample);
+    *out->view[0].flip = options->flip ? (uint8_t)(mcf_rng_u32(&rng) >> 31) : 0;
+    return MCF_OK;
+}
+
+mcf_transform mcf_transform_center_crop(const mcf_center_crop_options *options)
+{
+    return (mcf_transform){
+        .views = 1, .width = options->side, .height = options->side, .apply = center_crop, .options = options};
+}
