@@ -9,8 +9,8 @@
 // - Errors are values with a message; nothing exits or prints.
 // - Threads: functions on different devices may run at the same time; functions on one device are called by one
 //   thread at a time. group_abort may be called from any thread.
-// - Sizes and offsets are bytes in 64 bits. Host memory given to upload and download must stay valid until the
-//   stream has been synchronised.
+// - Sizes and offsets are bytes in 64 bits. Host memory given to upload may be reused when the call returns (a backend
+//   that copies later stages it); memory given to download must stay valid until the stream has been synchronised.
 // - The same launches with the same inputs, device count and thread count give the same bits.
 #ifndef MCF_BACKENDS_BACKEND_H
 #define MCF_BACKENDS_BACKEND_H

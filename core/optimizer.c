@@ -76,8 +76,6 @@ static mcf_status prepare_segments(mcf_runtime *runtime, const mcf_adamw_step *s
         status = b->upload(runtime->stream, runtime->segments, 0, segments, bytes * sizeof *segments, err);
     if (status == MCF_OK)
         status = b->upload(runtime->stream, runtime->rates, 0, rates, bytes * sizeof *rates, err);
-    if (status == MCF_OK)
-        status = mcf_runtime_synchronize(runtime, err);
     runtime->segment_count = count;
     memcpy(runtime->rates_of, wanted, sizeof wanted);
     free(segments);
@@ -113,8 +111,7 @@ mcf_status mcf_runtime_adamw(mcf_runtime *runtime, const mcf_adamw_step *step, m
     launch.in[5] = pairs(runtime->rates, MCF_F32, runtime->segment_count);
     launch.in[6] = flat(runtime->scalars, MCF_F32, MCF_ADAMW_SCALARS);
     MCF_TRY(runtime->backend->launch(runtime->stream, &launch, err));
-    MCF_TRY(refresh_role(runtime, MCF_ROLE_TRAINED, err));
-    return mcf_runtime_synchronize(runtime, err);  // `scalars` is on this stack
+    return refresh_role(runtime, MCF_ROLE_TRAINED, err);
 }
 
 mcf_status mcf_runtime_gradient_norm2(mcf_runtime *runtime, double *norm2, mcf_error *err)
