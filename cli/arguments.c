@@ -42,8 +42,8 @@ static mcf_status usage(const mcf_command *command, mcf_error *err, const char *
 }
 
 // A whole number within [least, most]; `what` names it in the message.
-static mcf_status parse_integer(const char *what, const char *text, int64_t least, int64_t most, int64_t *value,
-                                mcf_error *err)
+static mcf_status parse_integer(const char *what, const char *text, int64_t least, int64_t most,
+                                int64_t *value, mcf_error *err)
 {
     char *end;
     errno = 0;
@@ -54,7 +54,8 @@ static mcf_status parse_integer(const char *what, const char *text, int64_t leas
     return MCF_OK;
 }
 
-static mcf_status parse_common(mcf_call *call, const char *name, const char *value, bool *help, mcf_error *err)
+static mcf_status parse_common(mcf_call *call, const char *name, const char *value, bool *help,
+                               mcf_error *err)
 {
     if (!strcmp(name, "set")) {
         const char *equals = strchr(value, '=');
@@ -98,11 +99,12 @@ mcf_status mcf_call_parse(mcf_call *call, const mcf_command *command, int argc, 
     for (const mcf_option *common = mcf_common_options(command->common); common->name; common++)
         rows[count++] = common;
     for (int i = 0; i < count; i++)
-        table[i] = (struct option){rows[i]->name, rows[i]->argument ? required_argument : no_argument, NULL, 256 + i};
+        table[i] = (struct option){rows[i]->name, rows[i]->argument ? required_argument : no_argument, NULL,
+                                   256 + i};
     table[count] = (struct option){0};
 
     opterr = 0;
-    optind = 0;  // glibc: start anew
+    optind = 0; // glibc: start anew
     while ((letter = getopt_long(argc, argv, ":hq", table, NULL)) != -1) {
         if (letter == ':' || letter == '?') {
             const char *word = argv[optind - 1];
@@ -187,8 +189,8 @@ mcf_status mcf_call_integer(const mcf_call *call, const char *option, int64_t fa
     return parse_integer(what, text, least, most, value, err);
 }
 
-mcf_status mcf_call_number(const mcf_call *call, const char *option, double fallback, double least, double most,
-                           double *value, mcf_error *err)
+mcf_status mcf_call_number(const mcf_call *call, const char *option, double fallback, double least,
+                           double most, double *value, mcf_error *err)
 {
     const char *text = mcf_call_value(call, option);
     char *end;

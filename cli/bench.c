@@ -6,7 +6,8 @@
 #include "data/file.h"
 #include "train/bench.h"
 
-typedef mcf_status (*bench_fn)(const mcf_config *, const mcf_bench_options *, mcf_bench_report *, mcf_error *);
+typedef mcf_status (*bench_fn)(const mcf_config *, const mcf_bench_options *, mcf_bench_report *,
+                               mcf_error *);
 
 static mcf_status write_report(const mcf_call *call, const mcf_bench_report *report, mcf_error *err)
 {
@@ -38,20 +39,21 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
         if (!strcmp(whats[i].name, what))
             function = whats[i].function;
     if (!function && !yardstick)
-        return mcf_fail(err, MCF_ERR_USAGE, "bench: %s is not measured here; ops, step, data and yardstick are",
-                        what);
+        return mcf_fail(err, MCF_ERR_USAGE,
+                        "bench: %s is not measured here; ops, step, data and yardstick are", what);
     MCF_TRY(mcf_call_integer(call, "steps", 0, 1, 1000000, &steps, err));
     MCF_TRY(mcf_call_integer(call, "warmup", 0, 1, 1000000, &warmup, err));
     MCF_TRY(mcf_call_integer(call, "batch", 0, 1, 65536, &batch, err));
     MCF_TRY(mcf_call_number(call, "seconds", 0, 0.01, 86400, &seconds, err));
     if (yardstick && (path || call->set_count))
-        return mcf_fail(err, MCF_ERR_USAGE, "bench: the yardstick depends on no config; leave --config and --set out");
+        return mcf_fail(err, MCF_ERR_USAGE,
+                        "bench: the yardstick depends on no config; leave --config and --set out");
     // without a config: the defaults, ViT-B/16 at 224 with M_1 at its random start
     if (path)
         MCF_TRY(mcf_config_load(&config, path, call->sets, call->set_count, err));
     else if (!yardstick)
-        MCF_TRY(mcf_config_parse(&config, "model: {teacher: {checkpoint: random}}\n", 40, "defaults", call->sets,
-                                 call->set_count, err));
+        MCF_TRY(mcf_config_parse(&config, "model: {teacher: {checkpoint: random}}\n", 40, "defaults",
+                                 call->sets, call->set_count, err));
     mcf_bench_options options = {
         .job = call->job,
         .steps = (int)steps,
@@ -61,8 +63,8 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
         .stop = mcf_interrupt_flag(),
     };
     mcf_interrupt_install();
-    mcf_status status = yardstick ? mcf_bench_yardstick(&options, &report, err)
-                                  : function(&config, &options, &report, err);
+    mcf_status status =
+        yardstick ? mcf_bench_yardstick(&options, &report, err) : function(&config, &options, &report, err);
     if (status == MCF_OK)
         status = write_report(call, &report, err);
     mcf_bench_report_free(&report);
@@ -89,9 +91,11 @@ const mcf_command mcf_command_bench = {
     .most = 1,
     .summary = "Measure operations, training steps or the loader",
     .description =
-        "WHAT is one of `ops` (each operation at the shapes of the config's step: GFLOP/s and GB/s), `step` (optimiser "
+        "WHAT is one of `ops` (each operation at the shapes of the config's step: GFLOP/s and GB/s), `step` "
+        "(optimiser "
         "steps on random images: images a second, FLOP/s, memory, time by operation), `data` (the loader on "
-        "data.train: images a second, per worker) and `yardstick` (the best rate of the backend's own matrix product "
+        "data.train: images a second, per worker) and `yardstick` (the best rate of the backend's own matrix "
+        "product "
         "at ViT-B shapes, by precision).",
     .options = options,
     .common = MCF_TAKES_SET | MCF_TAKES_BACKEND | MCF_TAKES_DEVICES,

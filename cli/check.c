@@ -12,14 +12,14 @@ enum { MAX_ROWS = 128, MAX_SHOWN = 20 };
 typedef struct {
     char op[48];
     int passed, failed, unsupported;
-    double worst;  // largest error / tolerance
+    double worst; // largest error / tolerance
 } row;
 
 typedef struct {
     row rows[MAX_ROWS];
     int row_count, shown;
     bool verbose;
-    mcf_progress *progress;
+    mcf_bar *progress;
     uint64_t seed;
     double done;
 } tally;
@@ -55,7 +55,7 @@ static void on_case(void *context, const mcf_check_result *result)
         printf("%s: %s %s: error %.2e, allowed %.2e%s%s (seed %llu)\n", words[result->verdict], result->op,
                result->text, result->error, result->tolerance, *result->message ? ": " : "", result->message,
                (unsigned long long)t->seed);
-    mcf_progress_update(t->progress, ++t->done, 0, 0, result->op);
+    mcf_bar_update(t->progress, ++t->done, 0, 0, result->op);
 }
 
 static void print(const mcf_call *call, const tally *t, const char *backend, int passed, int failed)
@@ -64,12 +64,12 @@ static void print(const mcf_call *call, const tally *t, const char *backend, int
         json_t *list = json_array();
         for (int i = 0; i < t->row_count; i++) {
             const row *r = &t->rows[i];
-            json_array_append_new(list, json_pack("{s:s, s:i, s:i, s:i, s:f}", "operation", r->op, "passed", r->passed,
-                                                  "failed", r->failed, "unsupported", r->unsupported, "worst",
-                                                  r->worst));
+            json_array_append_new(list, json_pack("{s:s, s:i, s:i, s:i, s:f}", "operation", r->op, "passed",
+                                                  r->passed, "failed", r->failed, "unsupported",
+                                                  r->unsupported, "worst", r->worst));
         }
-        json_t *json = json_pack("{s:s, s:i, s:i, s:o}", "backend", backend, "passed", passed, "failed", failed,
-                                 "operations", list);
+        json_t *json = json_pack("{s:s, s:i, s:i, s:o}", "backend", backend, "passed", passed, "failed",
+                                 failed, "operations", list);
         json_dumpf(json, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(4));
         putchar('\n');
         json_decref(json);
@@ -120,12 +120,12 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
     MCF_TRY(parse_precision(mcf_call_value(call, "precision"), &options.dtypes, err));
     MCF_TRY(mcf_backend_find(call->job.backend, &backend, err));
     mcf_interrupt_install();
-    t.progress = mcf_progress_start(call->quiet, "cases");
+    t.progress = mcf_bar_start(call->quiet, "cases");
     for (int64_t i = 0; i < seeds && status == MCF_OK; i++) {
         mcf_check_summary one;
         t.seed = options.seed = (uint64_t)(seed + i);
-        status = mcf_check_backend(backend, call->job.device_count ? call->job.devices[0] : 0, &options, on_case, &t,
-                                   &one, err);
+        status = mcf_check_backend(backend, call->job.device_count ? call->job.devices[0] : 0, &options,
+                                   on_case, &t, &one, err);
         if (status == MCF_OK && mcf_interrupted())
             status = mcf_fail(err, MCF_ERR_INTERRUPTED, "check: interrupted after %lld of %lld seeds",
                               (long long)i + 1, (long long)seeds);
@@ -134,13 +134,13 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
             sum.failed += one.failed;
         }
     }
-    mcf_progress_end(t.progress);
+    mcf_bar_end(t.progress);
     if (status != MCF_OK)
         return status;
     print(call, &t, backend->name, sum.passed, sum.failed);
     if (sum.failed)
-        return mcf_fail(err, MCF_ERR_NUMERIC, "check: %s differs from cpu-reference in %d cases", backend->name,
-                        sum.failed);
+        return mcf_fail(err, MCF_ERR_NUMERIC, "check: %s differs from cpu-reference in %d cases",
+                        backend->name, sum.failed);
     if (!sum.passed)
         return mcf_fail(err, MCF_ERR_USAGE, "check: --op %s names no operation; `mcf check` lists them",
                         options.only ? options.only : "");
@@ -164,7 +164,8 @@ const mcf_command mcf_command_check = {
     .summary = "Check every operation of a backend against the CPU reference",
     .description =
         "Runs every operation of the table over odd shapes, strides and types, the memory functions and the "
-        "collectives, and compares with `cpu-reference` in double precision within the table's tolerances. Any "
+        "collectives, and compares with `cpu-reference` in double precision within the table's tolerances. "
+        "Any "
         "difference is printed with its case, and the exit code is 1.",
     .options = options,
     .common = MCF_TAKES_BACKEND | MCF_TAKES_DEVICES | MCF_TAKES_QUIET,

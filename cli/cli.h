@@ -16,17 +16,17 @@
 enum { MCF_CLI_MAX_OPTIONS = 16 };
 
 typedef struct {
-    const char *name;      // long name without dashes; NULL ends a table
-    const char *argument;  // what the help calls its value; NULL: a flag
-    const char *help;      // one sentence, no full stop
+    const char *name; // long name without dashes; NULL ends a table
+    const char *argument; // what the help calls its value; NULL: a flag
+    const char *help; // one sentence, no full stop
     bool required;
 } mcf_option;
 
 // Which of the common options a command takes; --help is always there.
 enum {
-    MCF_TAKES_SET = 1 << 0,      // --set key.path=value, repeatable
-    MCF_TAKES_BACKEND = 1 << 1,  // --backend NAME, --threads N
-    MCF_TAKES_DEVICES = 1 << 2,  // --devices 0,1
+    MCF_TAKES_SET = 1 << 0, // --set key.path=value, repeatable
+    MCF_TAKES_BACKEND = 1 << 1, // --backend NAME, --threads N
+    MCF_TAKES_DEVICES = 1 << 2, // --devices 0,1
     MCF_TAKES_QUIET = 1 << 3
 };
 
@@ -34,14 +34,14 @@ typedef struct mcf_call mcf_call;
 
 typedef struct {
     const char *name;
-    const char *arguments;    // "CONFIG": as it stands in the synopsis
-    int least, most;          // positional arguments; most -1: any number
-    const char *summary;      // one line
-    const char *description;  // paragraphs separated by an empty line
+    const char *arguments; // "CONFIG": as it stands in the synopsis
+    int least, most; // positional arguments; most -1: any number
+    const char *summary; // one line
+    const char *description; // paragraphs separated by an empty line
     const mcf_option *options;
-    unsigned common;          // MCF_TAKES_*
-    const char *examples;     // one a line
-    bool hidden;              // not listed: serves the build
+    unsigned common; // MCF_TAKES_*
+    const char *examples; // one a line
+    bool hidden; // not listed: serves the build
     // Prints results on stdout. Failing with MCF_ERR_USAGE exits with 2, MCF_ERR_INTERRUPTED with 130, else 1.
     mcf_status (*run)(const mcf_call *call, mcf_error *err);
 } mcf_command;
@@ -49,10 +49,10 @@ typedef struct {
 // A parsed command line. Strings belong to argv.
 struct mcf_call {
     const mcf_command *command;
-    const char *values[MCF_CLI_MAX_OPTIONS];  // by row of command->options; "" for a flag that is given
-    const char **sets;                        // --set, in their order
+    const char *values[MCF_CLI_MAX_OPTIONS]; // by row of command->options; "" for a flag that is given
+    const char **sets; // --set, in their order
     size_t set_count;
-    mcf_job_options job;                      // --backend, --devices, --threads
+    mcf_job_options job; // --backend, --devices, --threads
     bool quiet;
     char **arguments;
     int argument_count;
@@ -70,8 +70,8 @@ bool mcf_call_flag(const mcf_call *call, const char *option);
 // A whole number within [least, most]; `fallback` where it was not given.
 mcf_status mcf_call_integer(const mcf_call *call, const char *option, int64_t fallback, int64_t least,
                             int64_t most, int64_t *value, mcf_error *err);
-mcf_status mcf_call_number(const mcf_call *call, const char *option, double fallback, double least, double most,
-                           double *value, mcf_error *err);
+mcf_status mcf_call_number(const mcf_call *call, const char *option, double fallback, double least,
+                           double most, double *value, mcf_error *err);
 
 // --- help (cli/help.c)
 void mcf_help_program(void);
@@ -90,16 +90,16 @@ bool mcf_interrupted(void);
 // The flag itself, for loops below that poll it.
 const volatile sig_atomic_t *mcf_interrupt_flag(void);
 
-// --- progress on stderr (cli/progress.c)
-typedef struct mcf_progress mcf_progress;
+// --- progress on stderr (cli/bar.c)
+typedef struct mcf_bar mcf_bar;
 // quiet: draws nothing. unit: "img", "steps". NULL: out of memory, which all functions below take as quiet.
-mcf_progress *mcf_progress_start(bool quiet, const char *unit);
-// done of total units; rate in units a second (0: measured from the calls); detail: short text behind, may be NULL.
-void mcf_progress_update(mcf_progress *progress, double done, double total, double rate, const char *detail);
+mcf_bar *mcf_bar_start(bool quiet, const char *unit);
+// done of total units (total 0: not known); rate in units a second (0: measured from the calls); detail: short text behind, may be NULL.
+void mcf_bar_update(mcf_bar *bar, double done, double total, double rate, const char *detail);
 // A line of its own, above the bar.
-void mcf_progress_say(mcf_progress *progress, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void mcf_bar_say(mcf_bar *bar, const char *format, ...) __attribute__((format(printf, 2, 3)));
 // Takes the bar away and frees; NULL is fine.
-void mcf_progress_end(mcf_progress *progress);
+void mcf_bar_end(mcf_bar *bar);
 
 // --- tables on stdout (cli/table.c)
 typedef struct mcf_table mcf_table;

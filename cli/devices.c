@@ -84,13 +84,13 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
         if (mcf_backend_find(names[i], &backend, &reason) != MCF_OK) {
             if (missing_count < 8)
                 snprintf(missing[missing_count++], sizeof missing[0], "%s: %s", names[i], reason.message);
-            json_array_append_new(list, json_pack("{s:s, s:b, s:s, s:o}", "backend", names[i], "usable", 0, "reason",
-                                                  reason.message, "devices", devices));
+            json_array_append_new(list, json_pack("{s:s, s:b, s:s, s:o}", "backend", names[i], "usable", 0,
+                                                  "reason", reason.message, "devices", devices));
             continue;
         }
         add_rows(backend, table, devices);
-        json_array_append_new(list, json_pack("{s:s, s:b, s:s, s:o}", "backend", backend->name, "usable", 1, "about",
-                                              backend->about, "devices", devices));
+        json_array_append_new(list, json_pack("{s:s, s:b, s:s, s:o}", "backend", backend->name, "usable", 1,
+                                              "about", backend->about, "devices", devices));
     }
     if (mcf_call_flag(call, "json")) {
         json_dumpf(list, stdout, JSON_INDENT(2));
@@ -117,9 +117,9 @@ const mcf_command mcf_command_devices = {
     .name = "devices",
     .arguments = "",
     .summary = "List backends and devices, and why one is not usable",
-    .description =
-        "Lists every backend with its devices: memory, precisions, instruction set. A backend that cannot be used "
-        "here is named with the reason.",
+    .description = "Lists every backend with its devices: memory, precisions, instruction set. A backend "
+                   "that cannot be used "
+                   "here is named with the reason.",
     .options = options,
     .examples = "mcf devices\nmcf devices --json",
     .run = run,

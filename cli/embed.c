@@ -8,7 +8,7 @@
 
 static void on_progress(void *context, int64_t done, int64_t total)
 {
-    mcf_progress_update(context, (double)done, (double)total, 0, NULL);
+    mcf_bar_update(context, (double)done, (double)total, 0, NULL);
 }
 
 static void print(const mcf_call *call, const mcf_embed_result *r)
@@ -21,19 +21,20 @@ static void print(const mcf_call *call, const mcf_embed_result *r)
         if (retrieval)
             json_object_set_new(json, "retrieval",
                                 json_pack("{s:f, s:f, s:I, s:I}", "rank1", r->retrieval.rank1, "map",
-                                          r->retrieval.map, "queries", (json_int_t)r->retrieval.queries, "people",
-                                          (json_int_t)r->retrieval.people));
+                                          r->retrieval.map, "queries", (json_int_t)r->retrieval.queries,
+                                          "people", (json_int_t)r->retrieval.people));
         json_dumpf(json, stdout, JSON_REAL_PRECISION(9));
         putchar('\n');
         json_decref(json);
         return;
     }
     if (!call->quiet || !retrieval)
-        printf("%lld images, %d features each%s%s\n", (long long)r->images, r->dim, out ? ", written to " : "",
-               out ? out : "");
+        printf("%lld images, %d features each%s%s\n", (long long)r->images, r->dim,
+               out ? ", written to " : "", out ? out : "");
     if (retrieval)
-        printf("retrieval: rank 1 %.2f %%, mAP %.2f %% (%lld queries, %lld people)\n", 100 * r->retrieval.rank1,
-               100 * r->retrieval.map, (long long)r->retrieval.queries, (long long)r->retrieval.people);
+        printf("retrieval: rank 1 %.2f %%, mAP %.2f %% (%lld queries, %lld people)\n",
+               100 * r->retrieval.rank1, 100 * r->retrieval.map, (long long)r->retrieval.queries,
+               (long long)r->retrieval.people);
 }
 
 static mcf_status run(const mcf_call *call, mcf_error *err)
@@ -51,14 +52,15 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
         return mcf_fail(err, MCF_ERR_USAGE,
                         "embed: --out FILE is missing (it may be left out only with --retrieval)");
     if (call->set_count && !path)
-        return mcf_fail(err, MCF_ERR_USAGE, "embed: --set changes a config, and a checkpoint brings its own; "
-                                            "use it with --config");
+        return mcf_fail(err, MCF_ERR_USAGE,
+                        "embed: --set changes a config, and a checkpoint brings its own; "
+                        "use it with --config");
     MCF_TRY(mcf_call_integer(call, "batch", 0, 1, 65536, &batch, err));
     MCF_TRY(mcf_call_integer(call, "workers", 0, 1, 1024, &workers, err));
     if (path)
         MCF_TRY(mcf_config_load(&config, path, call->sets, call->set_count, err));
 
-    mcf_progress *progress = mcf_progress_start(call->quiet, "img");
+    mcf_bar *progress = mcf_bar_start(call->quiet, "img");
     mcf_embed_options options = {
         .network = {.job = call->job,
                     .checkpoint = mcf_call_value(call, "checkpoint"),
@@ -75,13 +77,13 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
     };
     mcf_interrupt_install();
     mcf_status status = mcf_embed(&options, &result, err);
-    mcf_progress_end(progress);
+    mcf_bar_end(progress);
     if (path)
         mcf_config_free(&config);
     if (status == MCF_OK) {
         if (result.broken)
-            fprintf(stderr, "mcf: %lld images left out as unreadable, the first: %s\n", (long long)result.broken,
-                    result.first_broken ? result.first_broken : "");
+            fprintf(stderr, "mcf: %lld images left out as unreadable, the first: %s\n",
+                    (long long)result.broken, result.first_broken ? result.first_broken : "");
         print(call, &result);
     }
     free(result.first_broken);
@@ -92,8 +94,10 @@ static const mcf_option options[] = {
     {"checkpoint", "FILE", "Run directory, checkpoint directory or safetensors file", false},
     {"config", "FILE", "In place of --checkpoint: the config's network as it starts, untrained", false},
     {"out", "FILE", "Receives cls [N,D], mean [N,D] and the images' names (safetensors)", false},
-    {"retrieval", NULL, "Judge the cls features: an image's folder is the person's name, every image asks for the "
-                        "others of its person; prints rank 1 and mAP", false},
+    {"retrieval", NULL,
+     "Judge the cls features: an image's folder is the person's name, every image asks for the "
+     "others of its person; prints rank 1 and mAP",
+     false},
     {"batch", "N", "Images at once (default 32)", false},
     {"workers", "N", "Decoding threads (default: the config's data.workers)", false},
     {"json", NULL, "Print JSON", false},
@@ -106,10 +110,11 @@ const mcf_command mcf_command_embed = {
     .least = 1,
     .most = -1,
     .summary = "Compute features of images",
-    .description =
-        "Runs the encoder, without masks, over images, folders, tar shards or lists and writes two features an "
-        "image: the class token and the mean of the patch tokens, both after the final norm. Images that cannot be "
-        "read are left out, counted, and the first is named.",
+    .description = "Runs the encoder, without masks, over images, folders, tar shards or lists and writes "
+                   "two features an "
+                   "image: the class token and the mean of the patch tokens, both after the final norm. "
+                   "Images that cannot be "
+                   "read are left out, counted, and the first is named.",
     .options = options,
     .common = MCF_TAKES_SET | MCF_TAKES_BACKEND | MCF_TAKES_DEVICES | MCF_TAKES_QUIET,
     .examples = "mcf embed --checkpoint runs/small --out features.safetensors face.jpg folder/\n"

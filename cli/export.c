@@ -26,7 +26,8 @@ const mcf_command mcf_command_export = {
     .most = 1,
     .summary = "Write the backbone with timm's names",
     .description =
-        "Writes the online encoder of a run directory, checkpoint directory or safetensors file in fp32 with the "
+        "Writes the online encoder of a run directory, checkpoint directory or safetensors file in fp32 with "
+        "the "
         "names of timm's vision transformers. The metadata say architecture, image and patch size, mean and "
         "deviation.",
     .options = options,

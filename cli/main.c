@@ -63,7 +63,7 @@ static int run(const mcf_command *command, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    setlocale(LC_CTYPE, "");  // what the terminal can show; numbers stay in the C locale
+    setlocale(LC_CTYPE, ""); // what the terminal can show; numbers stay in the C locale
     const char *name = argc > 1 ? argv[1] : NULL;
     if (!name) {
         fprintf(stderr, "mcf: no command is given; `mcf --help` lists them\n");

@@ -15,26 +15,27 @@ static void on_step(void *context, const mcf_train_progress *p)
     } terms[] = {{"feature", p->feature}, {"contrastive", p->contrastive}, {"pixel", p->pixel}};
     for (size_t i = 0; i < 3; i++)
         if (!isnan(terms[i].value) && used < sizeof text)
-            used += (size_t)snprintf(text + used, sizeof text - used, "  %s %.4g", terms[i].name, terms[i].value);
+            used +=
+                (size_t)snprintf(text + used, sizeof text - used, "  %s %.4g", terms[i].name, terms[i].value);
     if (used < sizeof text)
         used += (size_t)snprintf(text + used, sizeof text - used, "  %.1f img/s", p->images_per_second);
     if (p->broken && used < sizeof text)
         snprintf(text + used, sizeof text - used, "  %lld broken", (long long)p->broken);
     // the rate in steps that gives the loop's own estimate of the time left
     double rate = p->seconds_left > 0 ? (double)(p->steps - p->step) / p->seconds_left : 0;
-    mcf_progress_update(context, (double)p->step, (double)p->steps, rate, text);
+    mcf_bar_update(context, (double)p->step, (double)p->steps, rate, text);
 }
 
 static void on_notice(void *context, const char *line)
 {
-    mcf_progress_say(context, "mcf: %s", line);
+    mcf_bar_say(context, "mcf: %s", line);
 }
 
 static mcf_status run(const mcf_call *call, mcf_error *err)
 {
     mcf_config config;
     MCF_TRY(mcf_config_load(&config, call->arguments[0], call->sets, call->set_count, err));
-    mcf_progress *progress = mcf_progress_start(call->quiet, "steps");
+    mcf_bar *progress = mcf_bar_start(call->quiet, "steps");
     mcf_pretrain_options options = {
         .job = call->job,
         .run = mcf_call_value(call, "out"),
@@ -46,7 +47,7 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
     };
     mcf_interrupt_install();
     mcf_status status = mcf_pretrain(&config, &options, err);
-    mcf_progress_end(progress);
+    mcf_bar_end(progress);
     mcf_config_free(&config);
     return status;
 }
@@ -64,9 +65,11 @@ const mcf_command mcf_command_pretrain = {
     .most = 1,
     .summary = "Pre-train an encoder as a config says",
     .description =
-        "Trains on the images that `data.train` of the config names and writes checkpoints, a log and TensorBoard "
+        "Trains on the images that `data.train` of the config names and writes checkpoints, a log and "
+        "TensorBoard "
         "events into RUN. docs/config.md describes every key of a config.\n\n"
-        "SIGINT and SIGTERM save a checkpoint and exit with 130; a second one ends at once. However a run ended, "
+        "SIGINT and SIGTERM save a checkpoint and exit with 130; a second one ends at once. However a run "
+        "ended, "
         "`--resume` goes on from its newest checkpoint, with the same bits as if it had not stopped.",
     .options = options,
     .common = MCF_TAKES_SET | MCF_TAKES_BACKEND | MCF_TAKES_DEVICES | MCF_TAKES_QUIET,

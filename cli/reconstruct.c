@@ -6,7 +6,7 @@
 
 static void on_progress(void *context, int64_t done, int64_t total)
 {
-    mcf_progress_update(context, (double)done, (double)total, 0, NULL);
+    mcf_bar_update(context, (double)done, (double)total, 0, NULL);
 }
 
 static mcf_status run(const mcf_call *call, mcf_error *err)
@@ -14,7 +14,7 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
     mcf_reconstruct_result result;
     int64_t limit;
     MCF_TRY(mcf_call_integer(call, "limit", 0, 1, INT64_MAX, &limit, err));
-    mcf_progress *progress = mcf_progress_start(call->quiet, "img");
+    mcf_bar *progress = mcf_bar_start(call->quiet, "img");
     mcf_reconstruct_options options = {
         .job = call->job,
         .checkpoint = mcf_call_value(call, "checkpoint"),
@@ -28,7 +28,7 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
     };
     mcf_interrupt_install();
     mcf_status status = mcf_reconstruct(&options, &result, err);
-    mcf_progress_end(progress);
+    mcf_bar_end(progress);
     if (status != MCF_OK)
         return status;
     if (result.broken)
@@ -53,7 +53,8 @@ const mcf_command mcf_command_reconstruct = {
     .most = -1,
     .summary = "Draw what a network makes of masked images",
     .description =
-        "Writes one PNG an image with the masked input, the pseudo image of the decoder and the original side by "
+        "Writes one PNG an image with the masked input, the pseudo image of the decoder and the original "
+        "side by "
         "side. The mask follows from the config's seed. IMAGE may be images, folders, tar shards or lists.",
     .options = options,
     .common = MCF_TAKES_BACKEND | MCF_TAKES_DEVICES | MCF_TAKES_QUIET,

@@ -28,8 +28,8 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
 
 static const mcf_option options[] = {
     {"init", "FILE", "Parameters under their checkpoint names, M_1's included (safetensors)", true},
-    {"batch", "FILE", "image [B,3,S,S] normalised, ids_shuffle and ids_shuffle_target [B,L] int64 (safetensors)",
-     true},
+    {"batch", "FILE",
+     "image [B,3,S,S] normalised, ids_shuffle and ids_shuffle_target [B,L] int64 (safetensors)", true},
     {"out", "FILE", "Receives loss*, out.*, grad.* and param.* (safetensors)", true},
     {"steps", "N", "Optimiser steps, all on the same batch (default 1)", false},
     {0},
@@ -42,13 +42,15 @@ const mcf_command mcf_command_step = {
     .most = 1,
     .summary = "Run optimiser steps on given tensors and dump every result",
     .description =
-        "The way to compare backends, machines and other programs: losses, outputs, gradients and updated parameters "
+        "The way to compare backends, machines and other programs: losses, outputs, gradients and updated "
+        "parameters "
         "of one or more AdamW steps on the tensors given, without augmentation. The rate is the config's "
         "`optimizer.lr`, constant. Results are those of the last step.",
     .options = options,
     .common = MCF_TAKES_SET | MCF_TAKES_BACKEND | MCF_TAKES_DEVICES | MCF_TAKES_QUIET,
-    .examples = "mcf step config.yaml --init params.safetensors --batch batch.safetensors --out got.safetensors\n"
-                "mcf step config.yaml --init params.safetensors --batch batch.safetensors --out got.safetensors "
-                "--backend cpu-reference --steps 3",
+    .examples =
+        "mcf step config.yaml --init params.safetensors --batch batch.safetensors --out got.safetensors\n"
+        "mcf step config.yaml --init params.safetensors --batch batch.safetensors --out got.safetensors "
+        "--backend cpu-reference --steps 3",
     .run = run,
 };

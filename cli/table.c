@@ -1,5 +1,5 @@
 // Aligned tables on stdout, and numbers as people read them.
-#define _GNU_SOURCE  // vasprintf
+#define _GNU_SOURCE // vasprintf
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,9 +12,9 @@ enum { MAX_COLUMNS = 16 };
 struct mcf_table {
     int columns;
     bool right[MAX_COLUMNS];
-    char **cells;  // row-major, headings first
+    char **cells; // row-major, headings first
     size_t count, capacity;
-    bool failed;   // out of memory: printing says so instead of showing half a table
+    bool failed; // out of memory: printing says so instead of showing half a table
 };
 
 static void add(mcf_table *table, char *text)

@@ -15,7 +15,7 @@ typedef struct {
 
 typedef struct {
     colour skin, hair, iris, lips;
-    double width, height;                   // of the face, in half pictures
+    double width, height; // of the face, in half pictures
     double eye_gap, eye_size, eye_height;
     double nose_length, nose_width, mouth_width, mouth_height, brow_tilt, brow_thickness;
     double hair_line, hair_side;
@@ -23,8 +23,8 @@ typedef struct {
 } person;
 
 typedef struct {
-    double x, y, scale, angle, turn;        // pose
-    double light, light_x, light_y, open;   // open: of the mouth
+    double x, y, scale, angle, turn; // pose
+    double light, light_x, light_y, open; // open: of the mouth
     colour ground, ground2, shirt;
 } picture;
 
@@ -55,8 +55,9 @@ static colour random_colour(double from, double to)
 
 static person random_person(void)
 {
-    static const colour dark = {70, 42, 30}, pale = {245, 208, 182}, black = {25, 20, 20}, blond = {215, 175, 100},
-                        red = {150, 60, 30}, brown = {70, 40, 20}, blue = {70, 120, 180};
+    static const colour dark = {70, 42, 30}, pale = {245, 208, 182}, black = {25, 20, 20},
+                        blond = {215, 175, 100}, red = {150, 60, 30}, brown = {70, 40, 20},
+                        blue = {70, 120, 180};
     person p;
     p.skin = mix(dark, pale, uniform(0, 1));
     p.hair = uniform(0, 1) < 0.3 ? mix(red, blond, uniform(0, 1)) : mix(black, blond, uniform(0, 0.8));
@@ -137,7 +138,7 @@ static colour shade(const person *p, const picture *v, double px, double py)
     if (ellipse(x, y, 0, 0, p->width, p->height) < 1) {
         double rim = ellipse(x, y, 0, 0, p->width, p->height);
         out = mix(p->skin, (colour){0, 0, 0}, 0.25 * rim * rim);
-        x -= v->turn * (1 - rim);  // features move over the face when it turns
+        x -= v->turn * (1 - rim); // features move over the face when it turns
         if (y < p->hair_line + 0.25 * x * x)
             out = p->hair;
         if (p->beard && y > p->mouth_height - 0.08 && ellipse(x, y, 0, 0, p->width, p->height) > 0.35)
@@ -162,7 +163,7 @@ static uint8_t byte_of(double value)
 
 static void draw(const person *p, const picture *v, int size, uint8_t *pixels)
 {
-    enum { SUB = 2 };  // samples a side of a pixel
+    enum { SUB = 2 }; // samples a side of a pixel
     for (int y = 0; y < size; y++)
         for (int x = 0; x < size; x++) {
             colour sum = {0, 0, 0};
@@ -196,7 +197,8 @@ static mcf_status make(const char *out, int people, int pictures, int size, mcf_
             snprintf(path, sizeof path, "%s/person_%03d/%02d.jpg", out, i, j);
             status = mcf_image_encode_jpeg(&image, 92, &file, err);
             FILE *to = status == MCF_OK ? fopen(path, "wb") : NULL;
-            if (status == MCF_OK && (!to || fwrite(file.data, 1, file.size, to) != file.size || fclose(to) != 0))
+            if (status == MCF_OK &&
+                (!to || fwrite(file.data, 1, file.size, to) != file.size || fclose(to) != 0))
                 status = mcf_fail(err, MCF_ERR_IO, "%s: could not be written", path);
         }
     }
