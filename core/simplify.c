@@ -64,7 +64,8 @@ static void remove_dead(mcf_graph *graph)
         const mcf_graph_node *node = &graph->nodes[i];
         live[i] = node->effect;
         for (int k = 0; k < node->n_out; k++)
-            live[i] = live[i] || read[node->out[k]] || graph->values[node->out[k]].is_output;
+            if (node->out[k] >= 0)
+                live[i] = live[i] || read[node->out[k]] || graph->values[node->out[k]].is_output;
         for (int k = 0; live[i] && k < node->n_in; k++)
             if (node->in[k] >= 0)
                 read[graph->values[node->in[k]].base] = true;
@@ -75,6 +76,8 @@ static void remove_dead(mcf_graph *graph)
             continue;
         mcf_graph_node node = graph->nodes[i];
         for (int k = 0; k < node.n_out; k++) {
+            if (node.out[k] < 0)
+                continue;  // dropped before
             mcf_graph_value *out = &graph->values[node.out[k]];
             out->node = kept;
             if (k > 0 && !read[node.out[k]] && !out->is_output && out->place == MCF_PLACE_ARENA)
