@@ -1,0 +1,165 @@
+// `mcf step` on worked examples, against results computed in double precision by a program that shares no code
+// (tests/golden, and the shared examples where they are there: $MCF_SHARED/golden).
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "tests/judge.h"
+#include "train/step.h"
+
+static const char *const own[] = {
+    "odd_width",   "teacher_narrow",  "teacher_wide", "teacher_larger", "teacher_smaller",  "decoder_1",
+    "decoder_8",   "mixed",           "all_terms",    "patch_norm",     "contrast_patch",   "contrast_only",
+    "one_block",   "visible_rounded", "mlp_ratio",    "batch_32",       "batchnorm_groups",
+};
+static const char *const shared[] = {"mcf", "mcf_3steps", "mae_pixel"};
+enum { OWN = sizeof own / sizeof *own, SHARED = sizeof shared / sizeof *shared };
+
+static const char *own_folder(void) { return MCF_SOURCE_DIR "/tests/golden"; }
+
+static const char *shared_folder(void)
+{
+    static char path[3000];
+    const char *from = getenv("MCF_SHARED");
+    snprintf(path, sizeof path, "%s/golden", from ? from : MCF_SOURCE_DIR "/../shared");
+    return path;
+}
+
+static int read_steps(const char *folder)
+{
+    char path[4200];
+    int steps = 0;
+    snprintf(path, sizeof path, "%s/steps", folder);
+    FILE *file = fopen(path, "r");
+    if (file) {
+        if (fscanf(file, "%d", &steps) != 1)
+            steps = 0;
+        fclose(file);
+    }
+    return steps;
+}
+
+// Runs a case and judges it. sets: changes of its config; devices: how many share the batch.
+static judgement run(const char *folder, const char *name, const char *backend, int devices,
+                     const char *const *sets, size_t set_count, double rtol, bool print)
+{
+    char path[4096], config_path[4200], init[4200], batch[4200], want[4200], out[4200];
+    mcf_error err = {0};
+    mcf_config config;
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    snprintf(config_path, sizeof config_path, "%s/config.yaml", path);
+    snprintf(init, sizeof init, "%s/params.safetensors", path);
+    snprintf(batch, sizeof batch, "%s/batch.safetensors", path);
+    snprintf(want, sizeof want, "%s/expected.safetensors", path);
+    snprintf(out, sizeof out, "%s/golden-%d-%s.safetensors", MCF_BINARY_DIR, (int)getpid(), name);
+    mcf_step_options options = {.init = init, .batch = batch, .out = out, .steps = read_steps(path)};
+    options.job = (mcf_job_options){.backend = backend, .device_count = devices, .threads = devices > 1 ? 1 : 0};
+    if (options.steps < 1 || mcf_config_load(&config, config_path, sets, set_count, &err) != MCF_OK)
+        fail_msg("%s: no steps, or %s", path, err.message);
+    if (mcf_step(&config, &options, NULL, &err) != MCF_OK)
+        fail_msg("%s on %s: %s", name, backend, err.message);
+    mcf_config_free(&config);
+    judgement j = judge(out, want, init, rtol, print);
+    unlink(out);
+    fprintf(stderr, "%-16s %-13s %d device%s: %3d tensors, worst %.2f of the tolerance (%s, %.1e)\n", name, backend,
+            devices, devices > 1 ? "s" : " ", j.tensors, j.worst, j.worst_name, j.worst_error);
+    return j;
+}
+
+static void check(const char *folder, const char *name, const char *backend, int devices, const char *const *sets,
+                  size_t set_count, double rtol)
+{
+    judgement j = run(folder, name, backend, devices, sets, set_count, rtol, true);
+    if (j.missing || j.off || !j.tensors)
+        fail_msg("%s on %s: %d of %d tensors off, %d missing; worst %s: %.1f times its tolerance", name, backend,
+                 j.off, j.tensors, j.missing, j.worst_name, j.worst);
+}
+
+static void check_shared(const char *backend, double rtol)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/mcf/config.yaml", shared_folder());
+    if (access(path, R_OK))
+        skip();
+    for (int i = 0; i < SHARED; i++)
+        check(shared_folder(), shared[i], backend, 1, NULL, 0, rtol);
+}
+
+static void reference_own(void **state)
+{
+    (void)state;
+    for (int i = 0; i < OWN; i++)
+        check(own_folder(), own[i], "cpu-reference", 1, NULL, 0, 5e-5);
+}
+
+static void cpu_own(void **state)
+{
+    (void)state;
+    for (int i = 0; i < OWN; i++)
+        check(own_folder(), own[i], "cpu", 1, NULL, 0, 2e-4);
+}
+
+static void reference_shared(void **state)
+{
+    (void)state;
+    check_shared("cpu-reference", 5e-5);
+}
+
+static void cpu_shared(void **state)
+{
+    (void)state;
+    check_shared("cpu", 2e-4);
+}
+
+// N devices with B images equal one with N*B: with synchronised statistics always, without when that one takes its
+// statistics in N groups (which is what the expectation of batchnorm_groups was computed with).
+static void devices_synchronised(void **state)
+{
+    (void)state;
+    const char *const sync[] = {"model.sync_batchnorm=true"};
+    check(own_folder(), "contrast_patch", "cpu-reference", 3, sync, 1, 5e-5);
+    check(own_folder(), "batch_32", "cpu-reference", 2, sync, 1, 5e-5);
+    check(own_folder(), "contrast_patch", "cpu", 3, sync, 1, 2e-4);
+    check(own_folder(), "one_block", "cpu", 3, sync, 1, 2e-4);
+    check(own_folder(), "batch_32", "cpu", 4, sync, 1, 2e-4);
+}
+
+static void devices_grouped(void **state)
+{
+    (void)state;
+    const char *const alone[] = {"model.batchnorm_groups=1"};
+    check(own_folder(), "batchnorm_groups", "cpu-reference", 2, alone, 1, 5e-5);
+    check(own_folder(), "batchnorm_groups", "cpu", 2, alone, 1, 2e-4);
+}
+
+// Terms without BatchNorm need neither.
+static void devices_plain(void **state)
+{
+    (void)state;
+    check(own_folder(), "decoder_8", "cpu", 2, NULL, 0, 2e-4);
+    check(own_folder(), "teacher_smaller", "cpu", 2, (const char *const[]){"model.sync_batchnorm=true"}, 1, 2e-4);
+}
+
+// A step of another case than its expectation must not pass: the judge has teeth.
+static void judge_refuses(void **state)
+{
+    (void)state;
+    const char *const other[] = {"objective.contrastive.temperature=0.201"};
+    assert_true(run(own_folder(), "contrast_only", "cpu-reference", 1, other, 1, 5e-5, false).off > 10);
+    const char *const rate[] = {"optimizer.lr=0.00101"};
+    assert_true(run(own_folder(), "contrast_only", "cpu-reference", 1, rate, 1, 5e-5, false).off > 2);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reference_own),        cmocka_unit_test(cpu_own),         cmocka_unit_test(reference_shared),
+        cmocka_unit_test(cpu_shared),           cmocka_unit_test(devices_grouped), cmocka_unit_test(devices_synchronised),
+        cmocka_unit_test(devices_plain),        cmocka_unit_test(judge_refuses),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
