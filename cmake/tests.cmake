@@ -23,3 +23,13 @@ foreach(script ${test_scripts})
   add_test(NAME ${name} COMMAND sh ${script} ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR})
   set_tests_properties(${name} PROPERTIES TIMEOUT 1500 SKIP_RETURN_CODE 77)
 endforeach()
+
+# Every fuzz target over its corpus, fuzz/corpus/NAME of fuzz/fuzz_NAME.c.
+file(GLOB fuzz_targets CONFIGURE_DEPENDS fuzz/fuzz_*.c)
+foreach(source ${fuzz_targets})
+  get_filename_component(name ${source} NAME_WE)
+  string(REPLACE "fuzz_" "" what ${name})
+  add_executable(replay_${what} ${source} tests/tools/replay.c)
+  target_link_libraries(replay_${what} PRIVATE mcf_objects)
+  add_test(NAME replay_${what} COMMAND replay_${what} ${CMAKE_SOURCE_DIR}/fuzz/corpus/${what})
+endforeach()
