@@ -1,7 +1,7 @@
 #!/bin/bash
 # bench/step.sh: the ViT-B/16 MCF step of this program and of PyTorch, same batch, same threads, one run.
 #
-# Rounds are interleaved (yardstick, mcf, PyTorch eager, PyTorch compiled; fp32, bf16; then again), each reading
+# Rounds are interleaved (yardstick, mcf, PyTorch eager, PyTorch compiled; fp32, bf16; again), each reading
 # in a process of its own, so that a slow spell of the machine falls on all of them. The table takes medians.
 set -euo pipefail
 
