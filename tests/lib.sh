@@ -43,3 +43,24 @@ done_testing() {
     [ $failures = 0 ]
     exit $?
 }
+
+# A network and a run small enough for a test: 32 pixels, two blocks, both terms that need no teacher.
+tiny_config() {
+    cat >"$1" <<'YAML'
+seed: 7
+data: {workers: 2}
+model:
+  image_size: 32
+  patch_size: 8
+  encoder: {dim: 32, depth: 2, heads: 2, mlp_ratio: 2}
+  decoder: {dim: 32, depth: 1, heads: 2, mlp_ratio: 2}
+  projector: {hidden: 64, out: 16}
+objective:
+  feature: {weight: 0}
+  pixel: {weight: 1}
+  contrastive: {weight: 1}
+schedule: {epochs: 3, warmup_epochs: 1}
+batch: {per_device: 8, accumulate: 1}
+checkpoint: {every: 2 steps, keep: 3}
+YAML
+}
