@@ -4,11 +4,13 @@
 #include <archive_entry.h>
 #include <endian.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -159,13 +161,16 @@ mcf_status mcf_tar_index_scan(const char *path, mcf_tar_index *index, mcf_error 
         return mcf_fail(err, MCF_ERR_FORMAT, "%s: not a regular file, so it cannot be read at random", path);
     if (info.st_size == 0)
         return mcf_fail(err, MCF_ERR_FORMAT, "%s: the tar is empty (0 bytes)", path);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return mcf_fail(err, MCF_ERR_IO, "%s: %s", path, strerror(errno));
     struct archive *reader = new_reader();
-    if (!reader)
-        return mcf_fail(err, MCF_ERR_NOMEM, "%s: out of memory for the tar reader", path);
-    mcf_status status = archive_read_open_filename(reader, path, 16384) == ARCHIVE_OK
+    mcf_status status = !reader ? mcf_fail(err, MCF_ERR_NOMEM, "%s: out of memory for the tar reader", path)
+                        : archive_read_open_fd(reader, fd, 16384) == ARCHIVE_OK
                             ? scan(reader, path, (uint64_t)info.st_size, index, err)
-                            : mcf_fail(err, MCF_ERR_IO, "%s: %s", path, archive_error_string(reader));
+                            : fail_no_tar(path, archive_error_string(reader), err);
     archive_read_free(reader);
+    close(fd);
     if (status != MCF_OK)
         mcf_tar_index_free(index);
     index->mtime_ns = (int64_t)info.st_mtim.tv_sec * 1000000000 + info.st_mtim.tv_nsec;
