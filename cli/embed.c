@@ -119,6 +119,6 @@ const mcf_command mcf_command_embed = {
     .common = MCF_TAKES_SET | MCF_TAKES_BACKEND | MCF_TAKES_DEVICES | MCF_TAKES_QUIET,
     .examples = "mcf embed --checkpoint runs/small --out features.safetensors face.jpg folder/\n"
                 "mcf embed --checkpoint runs/small --retrieval faces/\n"
-                "mcf embed --config configs/small.yaml --retrieval faces/",
+                "mcf embed --config configs/small/faces96.yaml --retrieval faces/",
     .run = run,
 };

@@ -73,7 +73,7 @@ const mcf_command mcf_command_pretrain = {
         "`--resume` goes on from its newest checkpoint, with the same bits as if it had not stopped.",
     .options = options,
     .common = MCF_TAKES_SET | MCF_TAKES_BACKEND | MCF_TAKES_DEVICES | MCF_TAKES_QUIET,
-    .examples = "mcf pretrain configs/small.yaml --out runs/small --set data.train=[faces]\n"
-                "mcf pretrain configs/small.yaml --out runs/small --resume",
+    .examples = "mcf pretrain configs/small/faces96.yaml --out runs/small --set data.train=[faces]\n"
+                "mcf pretrain configs/small/faces96.yaml --out runs/small --resume",
     .run = run,
 };
