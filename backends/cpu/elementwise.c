@@ -1,0 +1,126 @@
+// Operations that treat each element by itself.
+#include "backends/cpu/cpu.h"
+
+enum { MAX_OPERANDS = 2 };
+
+// What a line of one or two inputs becomes.
+typedef void (*line_function)(const mcf_cpu_kernels *k, const mcf_launch *l, float *out, const float *a,
+                              const float *b, int64_t n);
+
+// Axes of size 1 go, and neighbours that are one run in all operands are joined; the result is contiguous.
+typedef struct {
+    int rank;
+    int64_t dim[MCF_MAX_RANK], stride[MAX_OPERANDS][MCF_MAX_RANK];
+} loops;
+
+static loops collapse(const mcf_launch *l)
+{
+    loops s = {0};
+    const mcf_shape *shape = &l->out[0].shape;
+    for (int i = 0; i < shape->rank; i++) {
+        int64_t size = shape->dim[i];
+        if (size == 1)
+            continue;
+        bool join = s.rank > 0;
+        for (int j = 0; j < l->n_in && join; j++)
+            join = s.stride[j][s.rank - 1] == l->in[j].stride[i] * size;
+        if (join) {
+            s.dim[s.rank - 1] *= size;
+        } else {
+            s.dim[s.rank++] = size;
+        }
+        for (int j = 0; j < l->n_in; j++)
+            s.stride[j][s.rank - 1] = l->in[j].stride[i];
+    }
+    if (s.rank == 0) {
+        s.rank = 1;
+        s.dim[0] = 1;
+    }
+    return s;
+}
+
+static mcf_status each_line(mcf_device *device, const mcf_launch *l, line_function function)
+{
+    const mcf_operand *out = &l->out[0];
+    const mcf_cpu_kernels *k = device->kernels;
+    int64_t total = mcf_shape_count(&out->shape);
+    if (total == 0)
+        return MCF_OK;
+    const loops s = collapse(l);
+    int64_t n = s.dim[s.rank - 1], lines = total / n, pieces = (n + MCF_CPU_LINE - 1) / MCF_CPU_LINE;
+#pragma omp parallel for schedule(static) num_threads(mcf_cpu_team(device, total))
+    for (int64_t job = 0; job < lines * pieces; job++) {
+        float room[MAX_OPERANDS + 1][MCF_CPU_LINE];
+        const float *in[MAX_OPERANDS] = {NULL};
+        int64_t line = job / pieces, begin = job % pieces * MCF_CPU_LINE;
+        int64_t count = mcf_cpu_min(n - begin, MCF_CPU_LINE);
+        for (int j = 0; j < l->n_in; j++) {
+            int64_t step = s.stride[j][s.rank - 1], at = begin * step, rest = line;
+            for (int i = s.rank - 2; i >= 0; i--) {
+                at += rest % s.dim[i] * s.stride[j][i];
+                rest /= s.dim[i];
+            }
+            in[j] = mcf_cpu_read(k, room[j], mcf_cpu_at(&l->in[j], at), l->in[j].dtype, step, count);
+        }
+        void *to = mcf_cpu_at(out, line * n + begin);
+        float *result = mcf_cpu_place(room[MAX_OPERANDS], to, out->dtype);
+        function(k, l, result, in[0], in[1], count);
+        mcf_cpu_write(k, to, out->dtype, result, count);
+    }
+    return MCF_OK;
+}
+
+static void add_line(const mcf_cpu_kernels *k, const mcf_launch *l, float *out, const float *a, const float *b,
+                     int64_t n)
+{
+    k->add(out, a, b, (float)l->attr.add.alpha, (float)l->attr.add.beta, n);
+}
+
+static void mul_line(const mcf_cpu_kernels *k, const mcf_launch *l, float *out, const float *a, const float *b,
+                     int64_t n)
+{
+    k->mul(out, a, b, n);
+}
+
+static void scale_line(const mcf_cpu_kernels *k, const mcf_launch *l, float *out, const float *a, const float *b,
+                       int64_t n)
+{
+    k->scale(out, a, (float)l->attr.scale.alpha, (float)l->attr.scale.beta, n);
+}
+
+static void relu_line(const mcf_cpu_kernels *k, const mcf_launch *l, float *out, const float *a, const float *b,
+                      int64_t n)
+{
+    k->relu(out, a, n);
+}
+
+static void relu_grad_line(const mcf_cpu_kernels *k, const mcf_launch *l, float *out, const float *a,
+                           const float *b, int64_t n)
+{
+    k->relu_grad(out, a, b, n);
+}
+
+static void gelu_line(const mcf_cpu_kernels *k, const mcf_launch *l, float *out, const float *a, const float *b,
+                      int64_t n)
+{
+    k->gelu(out, a, n);
+}
+
+static void gelu_grad_line(const mcf_cpu_kernels *k, const mcf_launch *l, float *out, const float *a,
+                           const float *b, int64_t n)
+{
+    k->gelu_grad(out, a, b, n);
+}
+
+#define ELEMENTWISE(name)                                                                       \
+    mcf_status mcf_cpu_op_##name(mcf_device *device, const mcf_launch *launch, mcf_error *err)     \
+    {                                                                                           \
+        return each_line(device, launch, name##_line);                                          \
+    }
+ELEMENTWISE(add)
+ELEMENTWISE(mul)
+ELEMENTWISE(scale)
+ELEMENTWISE(relu)
+ELEMENTWISE(relu_grad)
+ELEMENTWISE(gelu)
+ELEMENTWISE(gelu_grad)

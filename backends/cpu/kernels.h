@@ -1,0 +1,90 @@
+// The table of inner loops, one for each instruction set, chosen when a device is opened. They work on lines of
+// floats that lie in the nearest cache; what calls them brings bf16 lines to float and back. All may be called
+// with n = 0; pointers need no alignment; results may overwrite operands of the same place.
+#ifndef MCF_CPU_KERNELS_H
+#define MCF_CPU_KERNELS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+// Coefficients of one AdamW step over a segment.
+typedef struct {
+    float grad_scale, beta1, beta2, eps;
+    float step;         // lr * rate / correction1
+    float correction2;  // 1/sqrt(1 - beta2^t)
+    float keep;         // 1 - lr * rate * decay
+} mcf_cpu_adamw_step;
+
+typedef struct {
+    const char *name;   // "avx512", "avx2", "portable"
+    int lanes;          // floats in a vector; widths given to gemm are multiples of it
+
+    // -- element types
+    void (*widen)(float *to, const uint16_t *from, int64_t n);   // bf16 -> float
+    void (*narrow)(uint16_t *to, const float *from, int64_t n);  // float -> bf16
+
+    // -- elementwise
+    void (*add)(float *out, const float *a, const float *b, float alpha, float beta, int64_t n);
+    void (*mul)(float *out, const float *a, const float *b, int64_t n);
+    void (*scale)(float *out, const float *x, float alpha, float beta, int64_t n);
+    void (*relu)(float *out, const float *x, int64_t n);
+    void (*relu_grad)(float *out, const float *x, const float *dy, int64_t n);
+    void (*gelu)(float *out, const float *x, int64_t n);
+    void (*gelu_grad)(float *out, const float *x, const float *dy, int64_t n);
+    void (*axpy)(float *y, const float *x, float a, int64_t n);                        // y += a x
+    void (*multiply_add)(float *y, const float *a, const float *b, int64_t n);         // y += a b
+
+    // -- sums over a line, in one fixed order
+    float (*sum)(const float *x, int64_t n);
+    float (*dot)(const float *a, const float *b, int64_t n);
+    float (*largest)(const float *x, int64_t n);                                       // NaN if there is one
+    // out = exp(scale*x - shift); returns their sum
+    float (*exp_sum)(float *out, const float *x, float scale, float shift, int64_t n);
+
+    // -- rows of a layer norm; mean and rstd of x over n
+    void (*layer_norm)(float *y, const float *x, const float *gamma, const float *beta, float eps, float *mean,
+                       float *rstd, int64_t n);
+    // dx = rstd (g - mean(g) - xhat mean(g xhat)) + dsum, g = gamma dy; dgamma += dy xhat, dbeta += dy.
+    // dsum, dgamma and dbeta may be NULL.
+    void (*layer_norm_grad)(float *dx, const float *x, const float *gamma, float mean, float rstd, const float *dy,
+                            const float *dsum, float *dgamma, float *dbeta, int64_t n);
+
+    // -- rows of a batch norm: every operand has one value per channel
+    void (*square_difference)(float *sum, const float *x, const float *mean, int64_t n);  // sum += (x - mean)^2
+    void (*normalize)(float *y, const float *x, const float *mean, const float *rstd, const float *gamma,
+                      const float *beta, int64_t n);                                       // gamma, beta may be NULL
+    void (*normalize_sums)(float *sum_dy, float *sum_dy_xhat, const float *x, const float *mean, const float *rstd,
+                           const float *dy, int64_t n);
+    void (*normalize_grad)(float *dx, const float *x, const float *mean, const float *rstd, const float *dy,
+                           const float *mean_dy, const float *mean_dy_xhat, const float *gamma, int64_t n);
+
+    // -- attention
+    // dscore = p (dp - delta) scale, in place of dp
+    void (*softmax_slope)(float *dp, const float *p, float delta, float scale, int64_t n);
+    // c [m, n] (=, or += where accumulate) a [m, k] b [k, n]; element (i, j) of a at a[i*a_row + j*a_column],
+    // rows of b and c ldb and ldc apart, n a multiple of lanes.
+    void (*gemm)(float *c, int64_t ldc, const float *a, int64_t a_row, int64_t a_column, const float *b,
+                 int64_t ldb, int64_t m, int64_t n, int64_t k, bool accumulate);
+
+    // -- token_mse: lines over channels
+    // sum += (a inv_a - b inv_b)^2
+    void (*hat_difference)(float *sum, const float *a, const float *b, const float *inv_a, const float *inv_b,
+                           int64_t n);
+    // sum += a inv_a (a inv_a - b inv_b)
+    void (*hat_product)(float *sum, const float *a, const float *b, const float *inv_a, const float *inv_b,
+                        int64_t n);
+    // da = (a inv_a - b inv_b - a inv_a along) inv_a factor
+    void (*hat_grad)(float *da, const float *a, const float *b, const float *inv_a, const float *inv_b,
+                     const float *along, float factor, int64_t n);
+
+    // -- flat memory
+    void (*adamw)(float *param, const float *grad, float *m, float *v, const mcf_cpu_adamw_step *c, int64_t n);
+} mcf_cpu_kernels;
+
+extern const mcf_cpu_kernels mcf_cpu_kernels_portable, mcf_cpu_kernels_avx2, mcf_cpu_kernels_avx512;
+
+// The best table this processor can run. MCF_CPU_ISA=portable|avx2|avx512 asks for a lesser one (for tests and
+// for comparing machines); NULL where it names one that does not exist or cannot run here.
+const mcf_cpu_kernels *mcf_cpu_choose_kernels(void);
+
+#endif

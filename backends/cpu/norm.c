@@ -1,0 +1,115 @@
+// Layer norm (Ba et al. 2016), forward and backward, with the residual addition before it.
+#include <string.h>
+
+#include "backends/cpu/cpu.h"
+
+static float *statistics(const mcf_launch *l, int i)
+{
+    return mcf_cpu_has_output(l, i) ? (float *)mcf_cpu_address(&l->out[i]) : NULL;
+}
+
+// Lines of a whole row: `lines` of them for each thread.
+static mcf_status row_room(mcf_device *device, int64_t columns, int lines, float **room, mcf_error *err)
+{
+    void *memory;
+    MCF_TRY(mcf_cpu_scratch(device, (size_t)(columns * lines * device->threads) * sizeof(float), &memory, err));
+    *room = memory;
+    return MCF_OK;
+}
+
+// y = norm(x) where sum_out is NULL, else sum_out = x + r and y = norm(x + r).
+static mcf_status forward(mcf_device *device, const mcf_launch *l, const mcf_operand *r, const mcf_operand *sum_out,
+                          int first_parameter, int y_index, mcf_error *err)
+{
+    const mcf_operand *x = &l->in[0], *y = &l->out[y_index];
+    const float *gamma = (const float *)mcf_cpu_address(&l->in[first_parameter]);
+    const float *beta = (const float *)mcf_cpu_address(&l->in[first_parameter + 1]);
+    const mcf_cpu_kernels *k = device->kernels;
+    int64_t rows = x->shape.dim[0], n = x->shape.dim[1];
+    float *mean = statistics(l, y_index + 1), *rstd = statistics(l, y_index + 2), *room, eps = (float)l->attr.norm.eps;
+    bool want_y = mcf_cpu_has_output(l, y_index);
+    MCF_TRY(row_room(device, n, 4, &room, err));
+    int shares = mcf_cpu_team(device, rows * n);
+#pragma omp parallel for schedule(static) num_threads(shares)
+    for (int share = 0; share < shares; share++) {
+        float *line = room + share * 4 * n;
+        int64_t begin, end;
+        mcf_cpu_share(rows, shares, share, &begin, &end);
+        for (int64_t i = begin; i < end; i++) {
+            const float *a = mcf_cpu_read(k, line, mcf_cpu_at(x, i * n), x->dtype, 1, n);
+            if (sum_out) {
+                float *s = mcf_cpu_place(line + n, mcf_cpu_at(sum_out, i * n), sum_out->dtype);
+                k->add(s, a, mcf_cpu_read(k, line + 2 * n, mcf_cpu_at(r, i * n), r->dtype, 1, n), 1, 1, n);
+                mcf_cpu_write(k, mcf_cpu_at(sum_out, i * n), sum_out->dtype, s, n);
+                a = s;
+            }
+            float m, d, *to = line + 3 * n;
+            if (want_y)
+                to = mcf_cpu_place(to, mcf_cpu_at(y, i * n), y->dtype);
+            k->layer_norm(to, a, gamma, beta, eps, &m, &d, n);
+            if (want_y)
+                mcf_cpu_write(k, mcf_cpu_at(y, i * n), y->dtype, to, n);
+            if (mean)
+                mean[i] = m;
+            if (rstd)
+                rstd[i] = d;
+        }
+    }
+    return MCF_OK;
+}
+
+mcf_status mcf_cpu_op_layer_norm(mcf_device *device, const mcf_launch *l, mcf_error *err)
+{
+    return forward(device, l, NULL, NULL, 1, 0, err);
+}
+
+mcf_status mcf_cpu_op_add_layer_norm(mcf_device *device, const mcf_launch *l, mcf_error *err)
+{
+    return forward(device, l, &l->in[1], &l->out[0], 2, 1, err);
+}
+
+// A parameter's gradient: the threads' parts in order, set or added.
+static void gather_parts(const mcf_cpu_kernels *k, const mcf_launch *l, int i, const float *parts, int shares,
+                         int64_t step, int64_t n)
+{
+    if (!mcf_cpu_has_output(l, i))
+        return;
+    float *to = (float *)mcf_cpu_address(&l->out[i]);
+    if (!(l->accumulate >> i & 1))
+        memset(to, 0, (size_t)n * sizeof(float));
+    for (int share = 0; share < shares; share++)
+        k->add(to, to, parts + share * step, 1, 1, n);
+}
+
+mcf_status mcf_cpu_op_layer_norm_grad(mcf_device *device, const mcf_launch *l, mcf_error *err)
+{
+    const mcf_operand *x = &l->in[0], *dy = &l->in[4], *dx = &l->out[0];
+    const mcf_operand *dsum = mcf_cpu_has_input(l, 5) ? &l->in[5] : NULL;
+    const float *gamma = (const float *)mcf_cpu_address(&l->in[1]), *mean = (const float *)mcf_cpu_address(&l->in[2]);
+    const float *rstd = (const float *)mcf_cpu_address(&l->in[3]);
+    const mcf_cpu_kernels *k = device->kernels;
+    int64_t rows = x->shape.dim[0], n = x->shape.dim[1];
+    bool want_gamma = mcf_cpu_has_output(l, 1), want_beta = mcf_cpu_has_output(l, 2);
+    float *room;
+    MCF_TRY(row_room(device, n, 6, &room, err));
+    int shares = mcf_cpu_team(device, rows * n);
+#pragma omp parallel for schedule(static) num_threads(shares)
+    for (int share = 0; share < shares; share++) {
+        float *line = room + share * 6 * n, *dgamma = line + 4 * n, *dbeta = line + 5 * n;
+        int64_t begin, end;
+        memset(dgamma, 0, (size_t)(2 * n) * sizeof(float));
+        mcf_cpu_share(rows, shares, share, &begin, &end);
+        for (int64_t i = begin; i < end; i++) {
+            const float *a = mcf_cpu_read(k, line, mcf_cpu_at(x, i * n), x->dtype, 1, n);
+            const float *d = mcf_cpu_read(k, line + n, mcf_cpu_at(dy, i * n), dy->dtype, 1, n);
+            const float *s = dsum ? mcf_cpu_read(k, line + 2 * n, mcf_cpu_at(dsum, i * n), dsum->dtype, 1, n) : NULL;
+            float *to = mcf_cpu_place(line + 3 * n, mcf_cpu_at(dx, i * n), dx->dtype);
+            k->layer_norm_grad(to, a, gamma, mean[i], rstd[i], d, s, want_gamma ? dgamma : NULL,
+                               want_beta ? dbeta : NULL, n);
+            mcf_cpu_write(k, mcf_cpu_at(dx, i * n), dx->dtype, to, n);
+        }
+    }
+    gather_parts(k, l, 1, room + 4 * n, shares, 6 * n, n);
+    gather_parts(k, l, 2, room + 5 * n, shares, 6 * n, n);
+    return MCF_OK;
+}

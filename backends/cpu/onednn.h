@@ -1,0 +1,35 @@
+// Products by oneDNN. This is all the rest of the backend sees of it; onednn.c is the only file that calls it.
+#ifndef MCF_CPU_ONEDNN_H
+#define MCF_CPU_ONEDNN_H
+
+#include "ops/node.h"
+
+typedef struct mcf_cpu_onednn mcf_cpu_onednn;
+
+// c = act(a b + bias), or c += a b + bias. The last two axes are the matrices a [M,K], b [K,N], c [M,N]; the axes
+// before them are batches, where a size of 1 is repeated. One of the last two strides of a and of b is 1, c is
+// contiguous. Types: all f32, or a and b bf16 and c f32 or bf16. Compared by bytes: unused members are 0.
+typedef struct {
+    int rank;
+    int a_dtype, b_dtype, c_dtype;
+    int bias, activation, accumulate;
+    int packed;  // b is a stored weight: kept in the layout the product likes best
+    int64_t a_dim[MCF_MAX_RANK], a_stride[MCF_MAX_RANK];
+    int64_t b_dim[MCF_MAX_RANK], b_stride[MCF_MAX_RANK];
+} mcf_cpu_product;
+
+mcf_status mcf_cpu_onednn_create(mcf_cpu_onednn **onednn, mcf_error *err);
+void mcf_cpu_onednn_destroy(mcf_cpu_onednn *onednn);
+// Drops packed copies of weights in memory that is about to be freed.
+void mcf_cpu_onednn_forget(mcf_cpu_onednn *onednn, const void *memory, size_t bytes);
+
+// Runs on the calling thread and its OpenMP team. The first call of a shape makes the primitive; later ones make
+// nothing. `version` is that of b where product->packed is set. bias is f32 [N] or NULL.
+mcf_status mcf_cpu_onednn_run(mcf_cpu_onednn *onednn, const mcf_cpu_product *product, const void *a, const void *b,
+                              uint64_t version, const float *bias, void *c, mcf_error *err);
+
+// Whether products of bf16 operands run on bf16 instructions here.
+bool mcf_cpu_onednn_has_bf16(void);
+const char *mcf_cpu_onednn_version(void);
+
+#endif
