@@ -1,9 +1,18 @@
-// Parts of mcf_infer_shapes; private to ops/.
+// Parts of mcf_infer_shapes that an oracle and the check use as well.
 #ifndef MCF_OPS_RULES_H
 #define MCF_OPS_RULES_H
 
 #include "ops/node.h"
 
+// Types of an operation's inputs and outputs, a letter each:
+//   f  any float; f64 only where all floats of the operation are f64. As an output: the caller's choice
+//   s  f32, or f64 beside f64: statistics, losses, parameters of norms, biases
+//   i  i64;  u  u8;  a  any;  =  as input 0
+const char *mcf_op_input_types(mcf_op op);
+const char *mcf_op_output_types(mcf_op op);
+
+// While a graph is built there are no buffers: an absent input has rank 0, which no optional input has
+// otherwise.
 bool mcf_input_is_present(const mcf_launch *launch, int input);
 
 // Checks the element types of the inputs, sets those of the outputs that the operation fixes and checks the

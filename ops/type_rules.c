@@ -1,10 +1,7 @@
 // Element types of inputs and outputs, and which inputs are there.
 #include "ops/rules.h"
 
-// Types of the inputs and of the outputs, a letter each:
-//   f  any float; f64 only where all floats of the operation are f64. As an output: the caller's choice
-//   s  f32, or f64 beside f64: statistics, losses, parameters of norms, biases
-//   i  i64;  u  u8;  a  any;  =  as input 0
+// The letters are explained in rules.h.
 static const struct {
     const char *in, *out;
 } types[MCF_OP_COUNT] = {
@@ -52,8 +49,16 @@ static const struct {
     [MCF_OP_broadcast] = {"a", "="},
 };
 
-// While a graph is built there are no buffers: an absent input has rank 0, which no optional input has
-// otherwise.
+const char *mcf_op_input_types(mcf_op op)
+{
+    return types[op].in;
+}
+
+const char *mcf_op_output_types(mcf_op op)
+{
+    return types[op].out;
+}
+
 bool mcf_input_is_present(const mcf_launch *l, int i)
 {
     const mcf_op_info *info = mcf_op_describe(l->op);
