@@ -254,7 +254,7 @@ static void other_networks_are_refused(void **state)
     assert_non_null(strstr(err.message, "not expected: fc.1.num_batches_tracked"));
     assert_non_null(strstr(err.message, "different: encoder.w [100, 500] where the config needs [2, 3]"));
     mcf_named_tensor many[100];
-    char many_names[100][24];
+    char many_names[100][40];
     for (int i = 0; i < 100; i++) {
         snprintf(many_names[i], sizeof(many_names[i]), "decoder_blocks.%d", i);
         many[i] = (mcf_named_tensor){many_names[i], MCF_F32, MCF_SHAPE(1), x};
