@@ -151,10 +151,11 @@ void mcf_flow(mcf_backward_context *context, mcf_value value, mcf_value gradient
     mcf_value leaf = trained_leaf(graph, value);
     if (leaf >= 0) {
         if (!fresh || !redirect(context, leaf, gradient)) {
-            mcf_value copy = mcf_copy(graph, gradient, MCF_F32);
-            if (copy >= 0 && !redirect(context, leaf, copy))
+            gradient = mcf_copy(graph, gradient, MCF_F32);
+            if (gradient >= 0 && !redirect(context, leaf, gradient))
                 mcf_graph_fail(graph, MCF_ERR_INTERNAL, "backward: a gradient cannot be stored");
         }
+        context->gradient[leaf] = gradient;
         return;
     }
     gradient = mcf_cast(graph, gradient, graph->values[value].dtype);

@@ -190,25 +190,28 @@ mcf_value mcf_blocks_forward(mcf_graph *graph, const mcf_blocks *blocks, mcf_val
 {
     mcf_dtype compute = mcf_graph_compute(graph);
     const mcf_block *block = blocks->blocks;
-    mcf_value gamma = mcf_param(graph, blocks->store, block->norm1.weight);
-    mcf_value beta = mcf_param(graph, blocks->store, block->norm1.bias);
-    mcf_value y = mcf_layer_norm(graph, x, gamma, beta, MCF_VIT_NORM_EPS, compute);
+    mcf_value r = MCF_NO_VALUE, y;
     for (int i = 0; i < count; i++, block++) {
-        // A segment ends before the norm that is fused with its sum, so x and y are all that a block keeps.
+        // A segment begins with the sum and norm that end the block before, so that a block keeps only x and r.
         if (recompute == MCF_RECOMPUTE_BLOCKS)
             mcf_segment_begin(graph);
+        if (i == 0)
+            y = mcf_layer_norm(graph, x, mcf_param(graph, blocks->store, block->norm1.weight),
+                               mcf_param(graph, blocks->store, block->norm1.bias), MCF_VIT_NORM_EPS, compute);
+        else
+            y = residual_norm(graph, blocks, block->norm1, &x, r, compute);
+        if (taps && i > 0)
+            taps[i - 1] = x;
         y = residual_norm(graph, blocks, block->norm2, &x, attend(graph, blocks, block, y), compute);
-        mcf_value r = perceive(graph, blocks, block, y);
+        r = perceive(graph, blocks, block, y);
         if (recompute == MCF_RECOMPUTE_BLOCKS)
             mcf_segment_end(graph);
-        if (i + 1 < count)
-            y = residual_norm(graph, blocks, block[1].norm1, &x, r, compute);
-        else if (last.weight >= 0)
-            y = residual_norm(graph, blocks, last, &x, r, out);
-        else
-            y = x = mcf_add(graph, x, r);
-        if (taps)
-            taps[i] = x;
     }
+    if (last.weight >= 0)
+        y = residual_norm(graph, blocks, last, &x, r, out);
+    else
+        y = x = mcf_add(graph, x, r);
+    if (taps)
+        taps[count - 1] = x;
     return y;
 }

@@ -69,7 +69,7 @@ static double judge_tensor(const char *name, const float *got, const float *want
     return *error / tolerance;
 }
 
-static judgement judge(const char *got_path, const char *want_path, const char *init_path, double rtol,
+static inline judgement judge(const char *got_path, const char *want_path, const char *init_path, double rtol,
                        bool print)
 {
     judgement j = {0};

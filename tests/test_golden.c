@@ -203,6 +203,15 @@ static void bf16(void **state)
     check(own_folder(), "batch_32", "cpu", 1, precision, 1, 0);
 }
 
+// With one micro-batch a step, averaging once a step is averaging once a micro-batch.
+static void average_by_step(void **state)
+{
+    (void)state;
+    const char *const update[] = {"objective.contrastive.momentum_update=step"};
+    check(own_folder(), "all_terms", "cpu-reference", 1, update, 1, 5e-5);
+    check(own_folder(), "all_terms", "cpu", 1, update, 1, 2e-4);
+}
+
 // A step of another case than its expectation must not pass: the judge has teeth.
 static void judge_refuses(void **state)
 {
@@ -219,7 +228,7 @@ int main(void)
         cmocka_unit_test(reference_own),        cmocka_unit_test(cpu_own),         cmocka_unit_test(reference_shared),
         cmocka_unit_test(cpu_shared),           cmocka_unit_test(devices_grouped), cmocka_unit_test(devices_synchronised),
         cmocka_unit_test(devices_plain),        cmocka_unit_test(judge_refuses),
-        cmocka_unit_test(bf16),
+        cmocka_unit_test(bf16),                 cmocka_unit_test(average_by_step),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
