@@ -14,7 +14,7 @@ typedef struct {
     double loss, feature, contrastive, pixel;  // means over the step; NAN where a term is off
     double lr;
     double images_per_second;     // over the last steps
-    double seconds_left;
+    double seconds_left;          // negative: not known yet
     double loss_scale;            // 1 unless fp16
     bool skipped;                 // fp16: gradients were not finite at this scale
     int64_t broken;               // images replaced so far

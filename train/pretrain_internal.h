@@ -1,0 +1,85 @@
+// Private to train/pretrain*.c: the state of a run and its parts.
+#ifndef MCF_TRAIN_PRETRAIN_INTERNAL_H
+#define MCF_TRAIN_PRETRAIN_INTERNAL_H
+
+#include "data/loader.h"
+#include "train/engine.h"
+#include "train/log.h"
+#include "train/pretrain.h"
+#include "train/tensorboard.h"
+
+// What a step adds to the log.
+typedef struct {
+    mcf_losses losses;
+    double lr, gradient_norm, epoch;
+    bool skipped;
+} mcf_step_record;
+
+enum { MCF_PACE_WINDOW = 32 };
+
+// Rate over the last steps, so that a slow start or a pause does not count for ever.
+typedef struct {
+    int64_t step[MCF_PACE_WINDOW];
+    double seconds[MCF_PACE_WINDOW];
+    int count, next;
+} mcf_pace;
+
+typedef struct {
+    const mcf_config *config;
+    const mcf_pretrain_options *options;
+    int lock;                     // file descriptor that holds the run directory; -1: none
+    mcf_engine *engine;
+    mcf_source *source, *validation;
+    mcf_center_crop_options crop, crop_still;  // training; validation without flips
+    mcf_transform transform, transform_still;
+    mcf_loader *loader;
+    int64_t *ids, *ids_target;    // [world * per_device, L]
+    float *moment1, *moment2;     // host arrays of TRAINED; NULL until the first checkpoint
+
+    // position: what a checkpoint holds besides tensors
+    int64_t step;                 // optimiser steps done, skipped ones included
+    int64_t updates;              // steps that moved the weights
+    int64_t epoch, index;         // of the next global batch
+    double loss_scale;
+    int64_t good_steps;           // since the scale last changed
+    int64_t broken;               // replaced in the parts of the run before this start
+
+    int64_t steps_per_epoch, steps;
+    int64_t last_saved;           // step of the newest checkpoint; -1: none
+    int64_t broken_seen;          // of the loader's, already told
+    mcf_log *log;
+    mcf_tensorboard *board;
+    mcf_pace pace;
+} mcf_run;
+
+// --- train/pretrain_run.c
+// Claims the directory; refuses one with a run in it unless resuming. Writes nothing else.
+mcf_status mcf_run_open(mcf_run *run, mcf_error *err);
+// Fills parameters and position, from the newest checkpoint or as a run starts, and writes config.yaml where it is
+// new. Before the loader exists.
+mcf_status mcf_run_start(mcf_run *run, mcf_error *err);
+mcf_status mcf_run_save(mcf_run *run, mcf_error *err);
+// Formats a line for options->notice.
+void mcf_run_notice(const mcf_run *run, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+// --- train/pretrain_log.c
+mcf_status mcf_run_log_open(mcf_run *run, mcf_error *err);
+mcf_status mcf_run_log_step(mcf_run *run, const mcf_step_record *record, mcf_error *err);
+mcf_status mcf_run_log_validation(mcf_run *run, const mcf_losses *losses, mcf_error *err);
+// Tells and logs samples that were replaced since the last call.
+mcf_status mcf_run_log_broken(mcf_run *run, mcf_error *err);
+
+// Notes that run->step steps lie behind now.
+void mcf_run_pace(mcf_run *run);
+// Steps a second; 0: not known yet.
+double mcf_run_rate(const mcf_run *run);
+double mcf_run_images_per_second(const mcf_run *run);
+
+// --- train/pretrain_validate.c
+// Mean losses over data.validation with fixed masks; running statistics stay as they were.
+mcf_status mcf_run_validate(mcf_run *run, mcf_losses *losses, mcf_error *err);
+
+// Masks of a batch's rows: ids and ids_target [rows, L]; epoch and sample decide.
+void mcf_run_masks(const mcf_run *run, const mcf_batch *batch, uint32_t epoch, int64_t *ids, int64_t *ids_target);
+
+#endif
