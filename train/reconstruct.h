@@ -25,7 +25,7 @@ typedef struct {
     double pixel_mse;           // mean over masked patches, in normalised units: the pixel term's own measure
 } mcf_reconstruct_result;
 
-// Writes OUT/NAME.png per image: masked input, pseudo image, original, side by side. The mask is that of the config's
+// Writes OUT/000012-NAME.png per image: masked input, pseudo image, original, side by side. The mask is that of the config's
 // seed, epoch 0. The pseudo image is shown as it is, clipped to the range of a picture: a network trained on the
 // feature term alone has no reason to give true pixels; one trained on normalised patches shows them with each
 // patch's own mean and deviation put back.
