@@ -112,19 +112,18 @@ void mcf_bar_update(mcf_bar *bar, double done, double total, double rate, const 
         fprintf(stderr, "%s%s\n", line, detail ? detail : "");
         return;
     }
-    int width = terminal_width() - 1,
-        cells = width - (int)strlen(line) - (detail ? (int)strlen(detail) : 0) - 3;
-    if (cells > 40)
-        cells = 40;
+    // the numbers first, a bar where it fits, and of the detail what the terminal's width leaves
+    int width = terminal_width() - 1, room = width - (int)strlen(line);
+    int cells = total <= 0 || room < 12 ? 0 : room < 52 ? 10 : 20;
     fputs("\r", stderr);
-    if (cells >= 8 && total > 0) {
+    if (cells) {
         draw_bar(bar, filled, sizeof filled, cells, share);
-        fprintf(stderr, bar->utf8 ? "▕%s▏ %s%s" : "[%s] %s%s", filled, line, detail ? detail : "");
-    } else { // a narrow terminal: the numbers only, cut where it ends
-        char whole[1024];
-        snprintf(whole, sizeof whole, "%s%s", line, detail ? detail : "");
-        fprintf(stderr, "%.*s", width > 0 ? width : 0, whole);
+        fprintf(stderr, bar->utf8 ? "▕%s▏" : "[%s]", filled);
+        room -= cells + 2;
     }
+    fprintf(stderr, "%.*s", width > 0 ? width : 0, line);
+    if (detail && room > 0)
+        fprintf(stderr, "%.*s", room, detail);
     fputs("\033[K", stderr);
     fflush(stderr);
     bar->drawn = true;
