@@ -114,7 +114,8 @@ typedef const mcf_backend *(*mcf_backend_entry_fn)(void);
 // --- the registry (backends/registry.c), the only global state
 
 // Finds a backend by name, loading its module from, in order: $MCF_MODULE_PATH, the folder of the running program or
-// library, the install folder. "auto" takes the first usable of cuda, opencl (GPUs only), cpu, cpu-reference.
+// library, the module folder of the installed tree it stands in, the install folder. "auto" takes the first usable of
+// cuda, opencl (GPUs only), cpu, cpu-reference.
 // The backend lives as long as the process. Fails with the reason when it cannot be used.
 mcf_status mcf_backend_find(const char *name, const mcf_backend **backend, mcf_error *err);
 

@@ -12,8 +12,12 @@
 #include <string.h>
 #include <unistd.h>
 
+// Where modules are installed: as configured, and seen from the folder of the program, for a tree that was moved.
 #ifndef MCF_MODULE_DIR
 #define MCF_MODULE_DIR "/usr/local/lib/mcf"
+#endif
+#ifndef MCF_MODULE_FROM_BIN
+#define MCF_MODULE_FROM_BIN "../lib/mcf"
 #endif
 
 enum { MAX_BACKENDS = 16 };
@@ -62,12 +66,17 @@ static bool look_in_list(search *s, const char *list, const char *name)
     return false;
 }
 
-static bool look_beside(search *s, const char *file, const char *name)
+// In the folder of `file`, and in `inside` of it.
+static bool look_beside(search *s, const char *file, const char *inside, const char *name)
 {
-    char copy[PATH_MAX];
+    char copy[PATH_MAX], installed[PATH_MAX];
     snprintf(copy, sizeof copy, "%s", file);
     const char *folder = dirname(copy);
-    return look_in(s, folder, strlen(folder), name);
+    if (look_in(s, folder, strlen(folder), name))
+        return true;
+    int length = snprintf(installed, sizeof installed, "%s/%s", folder, inside);
+    return length > 0 && (size_t)length < sizeof installed && access(installed, F_OK) == 0 &&
+           look_in(s, installed, strlen(installed), name);
 }
 
 static bool find_module(search *s, const char *name)
@@ -78,7 +87,7 @@ static bool find_module(search *s, const char *name)
     ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
     if (length > 0) {
         program[length] = '\0';
-        if (look_beside(s, program, name))
+        if (look_beside(s, program, MCF_MODULE_FROM_BIN, name))
             return true;
     }
     // The library, where this code is linked into one; the program again otherwise.
@@ -86,7 +95,7 @@ static bool find_module(search *s, const char *name)
     if (dladdr(names, &info) && info.dli_fname && strchr(info.dli_fname, '/')) {
         char library[PATH_MAX];
         if (realpath(info.dli_fname, library) && (length <= 0 || strcmp(library, program)) &&
-            look_beside(s, library, name))
+            look_beside(s, library, "mcf", name))
             return true;
     }
     return look_in(s, MCF_MODULE_DIR, strlen(MCF_MODULE_DIR), name);
