@@ -12,6 +12,7 @@ typedef enum {
     MCF_VALUES_POSITIVE, // 0.25 to 2: variances, norms, squares
     MCF_VALUES_ZERO_LINE, // normal, with every third line that is normalised all zeros
     MCF_VALUES_UNIT, // 0.75
+    MCF_VALUES_COUNT, // the number of elements of input 0: a loss scale that keeps a mean's gradient in 16 bits
     MCF_VALUES_ROWS, // ids: a permutation's beginning, repeated past its end; of case->limit rows
     MCF_VALUES_LABELS, // ids drawn freely from case->limit
     MCF_VALUES_BYTES, // 0..255

@@ -246,7 +246,7 @@ static mcf_status cases_token_mse(mcf_case_maker *m, mcf_op op, mcf_error *err)
                     c.values[j] = MCF_VALUES_OUTPUT;
                 }
                 mcf_case_shape(&c, 4, MCF_SHAPE(1));
-                c.values[4] = MCF_VALUES_UNIT;
+                c.values[4] = MCF_VALUES_COUNT;
                 c.source = MCF_OP_token_mse;
             } else {
                 c.unwanted = variant & 2 ? 6 : 0;

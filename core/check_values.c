@@ -81,6 +81,8 @@ static double draw_one(const mcf_check_case *c, int input, int64_t i, mcf_rng *r
         return on_zero_line(c, &c->launch.in[input].shape, i) ? 0 : mcf_rng_normal(rng);
     case MCF_VALUES_UNIT:
         return 0.75;
+    case MCF_VALUES_COUNT:
+        return (double)mcf_shape_count(&c->launch.in[0].shape);
     case MCF_VALUES_LABELS:
         return (double)mcf_rng_below(rng, (uint64_t)c->limit);
     case MCF_VALUES_BYTES:
