@@ -65,7 +65,8 @@ static mcf_status parse_common(mcf_call *call, const char *name, const char *val
     } else if (!strcmp(name, "backend")) {
         call->job.backend = value;
     } else if (!strcmp(name, "devices")) {
-        return mcf_job_parse_devices(&call->job, value, err);
+        mcf_status status = mcf_job_parse_devices(&call->job, value, err);
+        return status == MCF_OK ? status : mcf_add_context(err, status, "--devices");
     } else if (!strcmp(name, "threads")) {
         int64_t threads;
         MCF_TRY(parse_integer("--threads", value, 1, 4096, &threads, err));

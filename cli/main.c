@@ -19,9 +19,13 @@ static int exit_code(mcf_status status)
     }
 }
 
+// One line whatever the message quotes: names of files may hold anything.
 static int fail(const mcf_error *err, mcf_status status)
 {
-    fprintf(stderr, "mcf: %s\n", err->message);
+    fputs("mcf: ", stderr);
+    for (const char *at = err->message; *at; at++)
+        fputc((unsigned char)*at < ' ' || *at == 127 ? ' ' : *at, stderr);
+    fputc('\n', stderr);
     return exit_code(status);
 }
 

@@ -75,7 +75,7 @@ wait $pid
 got=$?
 if [ $got = 130 ]; then ok "SIGTERM exits with 130"; else not_ok "SIGTERM exits with 130, not $got"; fi
 check "SIGTERM leaves a checkpoint" "$mcf" export stopped --out stopped.safetensors
-fails 2 "" "another config is refused on --resume" "$mcf" pretrain tiny.yaml --out stopped --resume \
+fails 2 "another config" "another config is refused on --resume" "$mcf" pretrain tiny.yaml --out stopped --resume \
     --set "data.train=[faces]" --set schedule.epochs=300 --set model.encoder.depth=3
 
 # --- what is made of a run
