@@ -36,6 +36,7 @@ typedef struct {
 // A weight in a product's layout.
 typedef struct {
     const void *weight;
+    int64_t stride[2];  // a square weight read as it is and transposed gives the same layout with other contents
     uint64_t version;
     void *data;
     size_t bytes;
@@ -406,7 +407,8 @@ static mcf_status find_packed(mcf_cpu_onednn *o, const primitive *p, const void 
     layout form = layout_of(p, dnnl_query_weights_md);
     for (size_t i = 0; i < o->weight_count; i++) {
         layout other;
-        if (o->weights[i].weight != weight)
+        if (o->weights[i].weight != weight ||
+            memcmp(o->weights[i].stride, p->product.b_stride, sizeof o->weights[i].stride))
             continue;
         DNNL_TRY(dnnl_memory_get_memory_desc(o->weights[i].memory, &other), "reading a layout");
         if (dnnl_memory_desc_equal(other, form)) {
@@ -422,7 +424,7 @@ static mcf_status find_packed(mcf_cpu_onednn *o, const primitive *p, const void 
         o->weights = weights;
         o->weight_capacity = capacity;
     }
-    packed w = {.weight = weight};
+    packed w = {.weight = weight, .stride = {p->product.b_stride[0], p->product.b_stride[1]}};
     mcf_status status = make_packed(o, p, &w, err);
     if (status != MCF_OK) {
         destroy_packed(&w);
