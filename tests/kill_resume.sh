@@ -8,10 +8,8 @@ seed=${MCF_KILL_SEED:-$$}
 tiny_config tiny.yaml
 "$build/make_faces" faces 4 16 48 9 || exit 1
 
-train() {
-    "$mcf" pretrain tiny.yaml --out "$1" --quiet --resume --threads 1 --set "data.train=[faces]" --set schedule.epochs=12 \
-        --set "checkpoint.every=3 steps"
-}
+set -- pretrain tiny.yaml --quiet --resume --threads 1 --set "data.train=[faces]" --set schedule.epochs=40 \
+    --set "checkpoint.every=3 steps"
 # everything of the newest checkpoint, and the log without its times
 state_of() {
     last=$(ls -d "$1"/checkpoints/* 2>/dev/null | sort -V | tail -n 1)
@@ -20,7 +18,7 @@ state_of() {
 }
 
 start=$(date +%s%N)
-check "an undisturbed run" train whole
+check "an undisturbed run" "$mcf" "$@" --out whole
 millis=$((($(date +%s%N) - start) / 1000000))
 state_of whole >want
 check "it has a checkpoint" test "$(wc -l <want)" -gt 5
@@ -30,10 +28,10 @@ while [ $number -lt "$runs" ]; do
     number=$((number + 1))
     kills=0
     while :; do
-        train "run$number" &
+        "$mcf" "$@" --out "run$number" &  # no function: the process to kill is the program itself
         pid=$!
         # a random moment within the time of a whole run: early, in the middle, while saving, or never
-        wait_ms=$(awk -v seed="$seed$number$kills" -v top="$millis" 'BEGIN {srand(seed); printf "%d", rand() * top}')
+        wait_ms=$(awk -v seed="$seed$number$kills" -v top="$millis" 'BEGIN {srand(seed); printf "%d", rand() * top / 2}')
         sleep "$(awk -v ms="$wait_ms" 'BEGIN {printf "%.3f", ms / 1000}')"
         kill -9 $pid 2>/dev/null
         wait $pid 2>/dev/null
