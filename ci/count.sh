@@ -6,13 +6,14 @@ awk '
 function finish() {
     if (name == "") return
     if (verdict == "skipped") skips++
-    else if (verdict == "failed") { if (!bad) bad = 1 }
+    else if (verdict == "failed" || lost) { if (!bad) bad = 1 }
     else if (!good && !bad && !skip) good = 1
     passed += good; failed += bad; skips += skip
     if (bad) print "failed: " name
     name = ""
 }
-/^[0-9]+\/[0-9]+ Testing: / { finish(); name = $3; good = bad = skip = 0; verdict = "failed"; next }
+/^[0-9]+\/[0-9]+ Testing: / { finish(); name = $3; good = bad = skip = lost = 0; verdict = "failed"; next }
+/^Command: ""$/ { lost = 1 }  # not built: ctest writes "Test Passed." for it
 /^\[  PASSED  \] [0-9]+ test/ { good += $4 }
 /^\[  FAILED  \] [0-9]+ test/ { bad += $4 }
 /^\[  SKIPPED \] [0-9]+ test/ { skip += $4 }
