@@ -55,6 +55,11 @@ static mcf_status want_positive(const mcf_launch *l, int i, int axis, mcf_error 
     return MCF_OK;
 }
 
+static mcf_status overflow(mcf_error *err)
+{
+    return mcf_fail(err, MCF_ERR_SHAPE, "sizes overflow 64 bits");
+}
+
 static mcf_status out_like(mcf_launch *l, int i)
 {
     l->out[0].shape = l->in[i].shape;
@@ -81,7 +86,10 @@ static mcf_status shape_pad(mcf_launch *l, int world, mcf_error *err)
         return mcf_fail(err, MCF_ERR_SHAPE, "negative padding %lld, %lld", (long long)l->attr.pad.before,
                         (long long)l->attr.pad.after);
     out_like(l, 0);
-    l->out[0].shape.dim[l->attr.pad.axis] += l->attr.pad.before + l->attr.pad.after;
+    int64_t *size = &l->out[0].shape.dim[l->attr.pad.axis];
+    if (__builtin_add_overflow(*size, l->attr.pad.before, size) ||
+        __builtin_add_overflow(*size, l->attr.pad.after, size))
+        return overflow(err);
     return MCF_OK;
 }
 
@@ -95,8 +103,8 @@ static mcf_status shape_concat(mcf_launch *l, int world, mcf_error *err)
     if (!mcf_shape_equal(&other, &l->in[0].shape))
         return mcf_fail(err, MCF_ERR_SHAPE, "%s and %s do not join along axis %d", SHOW(0), SHOW(1), axis);
     out_like(l, 0);
-    l->out[0].shape.dim[axis] += l->in[1].shape.dim[axis];
-    return MCF_OK;
+    int64_t *size = &l->out[0].shape.dim[axis];
+    return __builtin_add_overflow(*size, l->in[1].shape.dim[axis], size) ? overflow(err) : MCF_OK;
 }
 
 static mcf_status shape_gather_rows(mcf_launch *l, int world, mcf_error *err)
@@ -480,8 +488,8 @@ static mcf_status shape_all_gather(mcf_launch *l, int world, mcf_error *err)
 {
     MCF_TRY(want_axis(l, 0, 0, err));
     out_like(l, 0);
-    l->out[0].shape.dim[0] *= world;
-    return MCF_OK;
+    int64_t *size = &l->out[0].shape.dim[0];
+    return __builtin_mul_overflow(*size, (int64_t)world, size) ? overflow(err) : MCF_OK;
 }
 
 static mcf_status shape_reduce_scatter(mcf_launch *l, int world, mcf_error *err)

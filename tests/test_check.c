@@ -1,4 +1,4 @@
-// The check judges cpu-reference by itself (fp32 and 16 bit against f64), and catches backends that are wrong.
+// The check judges cpu-reference by itself (fp32 and 16 bit against f64) and catches backends that are wrong.
 #include "core/check.h"
 
 #include "backends/elements.h"
