@@ -49,11 +49,11 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
         return mcf_fail(err, MCF_ERR_USAGE,
                         "bench: the yardstick depends on no config; leave --config and --set out");
     // without a config: the defaults, ViT-B/16 at 224 with M_1 at its random start
+    static const char defaults[] = "model: {teacher: {checkpoint: random}}\n";
     if (path)
         MCF_TRY(mcf_config_load(&config, path, call->sets, call->set_count, err));
     else if (!yardstick)
-        MCF_TRY(mcf_config_parse(&config, "model: {teacher: {checkpoint: random}}\n", 40, "defaults",
-                                 call->sets, call->set_count, err));
+        MCF_TRY(mcf_config_parse(&config, defaults, strlen(defaults), "defaults", call->sets, call->set_count, err));
     mcf_bench_options options = {
         .job = call->job,
         .steps = (int)steps,
