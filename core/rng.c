@@ -7,7 +7,8 @@ mcf_rng mcf_rng_make(uint64_t seed, mcf_rng_purpose purpose, uint32_t epoch, uin
 {
     mcf_rng rng = {
         .key = {(uint32_t)seed, (uint32_t)(seed >> 32)},
-        .counter = {0, epoch, (uint32_t)sample, (uint32_t)purpose << 24 | (uint32_t)(sample >> 32 & 0xffffff)},
+        .counter = {0, epoch, (uint32_t)sample,
+                    (uint32_t)purpose << 24 | (uint32_t)(sample >> 32 & 0xffffff)},
     };
     return rng;
 }
@@ -36,7 +37,8 @@ uint64_t mcf_rng_u64(mcf_rng *rng)
     return low | (uint64_t)mcf_rng_u32(rng) << 32;
 }
 
-// Multiply-shift: the high half of word * n is the draw; low halves under 2^w mod n would favour some results.
+// Multiply-shift: the high half of word * n is the draw; low halves under 2^w mod n would favour some
+// results.
 uint64_t mcf_rng_below(mcf_rng *rng, uint64_t n)
 {
     if (n <= UINT32_MAX) {
@@ -56,9 +58,15 @@ uint64_t mcf_rng_below(mcf_rng *rng, uint64_t n)
     return word % n;
 }
 
-float mcf_rng_float(mcf_rng *rng) { return (float)(mcf_rng_u32(rng) >> 8) * 0x1p-24f; }
+float mcf_rng_float(mcf_rng *rng)
+{
+    return (float)(mcf_rng_u32(rng) >> 8) * 0x1p-24f;
+}
 
-double mcf_rng_double(mcf_rng *rng) { return (double)(mcf_rng_u64(rng) >> 11) * 0x1p-53; }
+double mcf_rng_double(mcf_rng *rng)
+{
+    return (double)(mcf_rng_u64(rng) >> 11) * 0x1p-53;
+}
 
 double mcf_rng_normal(mcf_rng *rng)
 {
@@ -66,7 +74,7 @@ double mcf_rng_normal(mcf_rng *rng)
         rng->has_spare = 0;
         return rng->spare;
     }
-    double radius = sqrt(-2.0 * log(1.0 - mcf_rng_double(rng)));  // 1 - u lies in (0, 1]
+    double radius = sqrt(-2.0 * log(1.0 - mcf_rng_double(rng))); // 1 - u lies in (0, 1]
     double angle = 6.283185307179586476925286766559 * mcf_rng_double(rng);
     rng->spare = radius * sin(angle);
     rng->has_spare = 1;
@@ -77,7 +85,7 @@ void mcf_rng_permutation(mcf_rng *rng, int64_t *out, int64_t n)
 {
     for (int64_t i = 0; i < n; i++) {
         int64_t j = (int64_t)mcf_rng_below(rng, (uint64_t)i + 1);
-        out[i] = out[j];  // the inside-out form: no separate fill
+        out[i] = out[j]; // the inside-out form: no separate fill
         out[j] = i;
     }
 }

@@ -2,10 +2,11 @@
 // memory is taken, and a picture that is damaged, truncated or too large is an error that says so.
 //
 // What the pixels are (as PIL's Image.open(...).convert("RGB") unless noted):
-// - JPEG: grey is replicated; CMYK and YCCK are taken in Adobe's inverted convention, R = K - K (255 - C) / 255.
+// - JPEG: grey is replicated; CMYK and YCCK are taken in Adobe's inverted convention, R = K - K (255 - C) /
+//   255.
 // - PNG: grey of 1, 2, 4 bits is scaled to 0..255; palettes are looked up; alpha and tRNS are dropped, not
-//   blended; 16-bit channels keep their high byte (PIL does so for colour; it saturates 16-bit grey, we do not);
-//   gamma and colour profiles are ignored.
+//   blended; 16-bit channels keep their high byte (PIL does so for colour; it saturates 16-bit grey, we do
+//   not); gamma and colour profiles are ignored.
 // - EXIF orientation is ignored, as torchvision's folder loader does.
 #ifndef MCF_DATA_IMAGE_H
 #define MCF_DATA_IMAGE_H
@@ -17,27 +18,27 @@
 #include "ops/error.h"
 
 enum {
-    MCF_IMAGE_MAX_SIDE = 65500,        // libjpeg's own limit
-    MCF_IMAGE_MAX_PIXELS = 100000000,  // a larger picture is refused before memory is taken
-    MCF_IMAGE_MAX_SCANS = 100          // of a progressive JPEG: bounds the time a small file can take
+    MCF_IMAGE_MAX_SIDE = 65500, // libjpeg's own limit
+    MCF_IMAGE_MAX_PIXELS = 100000000, // a larger picture is refused before memory is taken
+    MCF_IMAGE_MAX_SCANS = 100 // of a progressive JPEG: bounds the time a small file can take
 };
 
 // A growing byte buffer, reused from sample to sample. Start from {0}.
 typedef struct {
     uint8_t *data;
-    size_t size;      // bytes in use
+    size_t size; // bytes in use
     size_t capacity;
 } mcf_bytes;
 
-// Sets size and sees that capacity covers it plus 64 bytes of slack (vector code may read, never use, past the
-// end). Contents are lost when it grows. Fails with MCF_ERR_NOMEM.
+// Sets size and sees that capacity covers it plus 64 bytes of slack (vector code may read, never use, past
+// the end). Contents are lost when it grows. Fails with MCF_ERR_NOMEM.
 mcf_status mcf_bytes_resize(mcf_bytes *buffer, size_t size, mcf_error *err);
 void mcf_bytes_free(mcf_bytes *buffer);
 
 // A view of 8-bit pixels, row-major, top row first. channels: 3 (RGB) or 4 (RGB and a byte without meaning).
 typedef struct {
     int width, height, channels;
-    size_t stride;    // bytes from a row to the next
+    size_t stride; // bytes from a row to the next
     const uint8_t *pixels;
 } mcf_image;
 
@@ -47,16 +48,17 @@ typedef enum { MCF_IMAGE_UNKNOWN = 0, MCF_IMAGE_JPEG, MCF_IMAGE_PNG } mcf_image_
 mcf_image_format mcf_image_format_of(const uint8_t *bytes, size_t size);
 
 typedef struct {
-    int channels;     // 3 or 4; 0 means 3. 4 is what mcf_resize reads fastest
+    int channels; // 3 or 4; 0 means 3. 4 is what mcf_resize reads fastest
     // fast decode: when > 0 a JPEG is decoded at the smallest DCT scale of 1/8, 1/4, 1/2, 1 whose
     // shorter side is still >= this; PNG ignores it.
     int min_side;
 } mcf_decode_options;
 
 typedef struct {
-    mcf_image image;                   // view into the caller's buffer
+    mcf_image image; // view into the caller's buffer
     int original_width, original_height;
-    // Size of the whole picture on the decoded grid, original * scale: not integral when the scale cuts a pixel.
+    // Size of the whole picture on the decoded grid, original * scale: not integral when the scale cuts a
+    // pixel.
     double scaled_width, scaled_height;
     mcf_image_format format;
 } mcf_decoded;

@@ -13,7 +13,7 @@
 typedef struct {
     struct jpeg_error_mgr base;
     jmp_buf leave;
-    bool ran_out;  // the source asked for bytes past the end
+    bool ran_out; // the source asked for bytes past the end
     char message[JMSG_LENGTH_MAX];
 } jpeg_errors;
 
@@ -39,7 +39,10 @@ static void judge_warning(j_common_ptr info, int level)
     }
 }
 
-static void ignore_message(j_common_ptr info) { (void)info; }
+static void ignore_message(j_common_ptr info)
+{
+    (void)info;
+}
 
 static void check_scans(j_common_ptr info)
 {
@@ -74,7 +77,10 @@ static void skip_bytes(j_decompress_ptr decoder, long count)
     decoder->src->bytes_in_buffer -= (size_t)count;
 }
 
-static void do_nothing(j_decompress_ptr decoder) { (void)decoder; }
+static void do_nothing(j_decompress_ptr decoder)
+{
+    (void)decoder;
+}
 
 // Adobe writes CMYK inverted: a stored 255 is no ink. R = K - K (255 - C) / 255 on stored values, with PIL's
 // rounding of a product of bytes: (t + (t >> 8)) >> 8, t = a b + 128.
@@ -107,7 +113,7 @@ typedef struct {
     struct jpeg_source_mgr source;
     struct jpeg_progress_mgr progress;
     jpeg_errors errors;
-    mcf_bytes row;  // CMYK only
+    mcf_bytes row; // CMYK only
 } jpeg_reader;
 
 // Everything that may longjmp happens in here; the caller cleans up.
@@ -117,8 +123,8 @@ static mcf_status read_jpeg(jpeg_reader *reader, size_t size, const mcf_decode_o
     j_decompress_ptr decoder = &reader->decoder;
     if (setjmp(reader->errors.leave)) {
         if (reader->errors.ran_out)
-            return mcf_fail(err, MCF_ERR_FORMAT, "truncated JPEG: it ends after %zu bytes, before its picture does",
-                            size);
+            return mcf_fail(err, MCF_ERR_FORMAT,
+                            "truncated JPEG: it ends after %zu bytes, before its picture does", size);
         return mcf_fail(err, MCF_ERR_FORMAT, "damaged JPEG: %s", reader->errors.message);
     }
     jpeg_read_header(decoder, TRUE);
@@ -152,7 +158,8 @@ static mcf_status read_jpeg(jpeg_reader *reader, size_t size, const mcf_decode_o
     }
     // A later scan that never came raises no warning: it shows only as an early end.
     if (reader->errors.ran_out && jpeg_has_multiple_scans(decoder))
-        return mcf_fail(err, MCF_ERR_FORMAT, "truncated JPEG: it ends after %zu bytes, before its last scan", size);
+        return mcf_fail(err, MCF_ERR_FORMAT, "truncated JPEG: it ends after %zu bytes, before its last scan",
+                        size);
 
     out->original_width = (int)decoder->image_width;
     out->original_height = (int)decoder->image_height;

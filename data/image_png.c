@@ -13,7 +13,7 @@ typedef struct {
     const uint8_t *bytes;
     size_t size, at;
     bool ran_out;
-    mcf_bytes *out;       // writing
+    mcf_bytes *out; // writing
     char message[128];
 } png_state;
 
@@ -24,7 +24,10 @@ static void leave_with_message(png_structp png, png_const_charp message)
     png_longjmp(png, 1);
 }
 
-static void ignore_warning(png_structp png, png_const_charp message) { (void)png, (void)message; }
+static void ignore_warning(png_structp png, png_const_charp message)
+{
+    (void)png, (void)message;
+}
 
 static void read_bytes(png_structp png, png_bytep out, size_t count)
 {
@@ -44,8 +47,8 @@ static mcf_status read_png(png_state *state, const mcf_decode_options *options, 
     png_structp png = state->png;
     if (setjmp(png_jmpbuf(png))) {
         if (state->ran_out)
-            return mcf_fail(err, MCF_ERR_FORMAT, "truncated PNG: it ends after %zu bytes, before its picture does",
-                            state->size);
+            return mcf_fail(err, MCF_ERR_FORMAT,
+                            "truncated PNG: it ends after %zu bytes, before its picture does", state->size);
         return mcf_fail(err, MCF_ERR_FORMAT, "damaged PNG: %s", state->message);
     }
     png_set_read_fn(png, state, read_bytes);
@@ -127,7 +130,10 @@ static void write_bytes(png_structp png, png_bytep bytes, size_t count)
     out->size += count;
 }
 
-static void flush_nothing(png_structp png) { (void)png; }
+static void flush_nothing(png_structp png)
+{
+    (void)png;
+}
 
 static mcf_status write_png(png_state *state, const mcf_image *image, mcf_error *err)
 {

@@ -1,5 +1,6 @@
-// A ring of batches. Rows are handed to workers one by one in order; a batch whose rows are all done waits for
-// the consumer, who gives its slot back with the next call. One mutex guards everything but the rows in work.
+// A ring of batches. Rows are handed to workers one by one in order; a batch whose rows are all done waits
+// for the consumer, who gives its slot back with the next call. One mutex guards everything but the rows in
+// work.
 #include "data/loader.h"
 
 #include <pthread.h>
@@ -18,10 +19,10 @@ typedef struct {
 
 typedef struct {
     mcf_batch batch;
-    int pending;           // rows not done
+    int pending; // rows not done
     broken_event *events;
     int event_count, event_room;
-    mcf_status status;     // of the first row (in row order) that failed for good
+    mcf_status status; // of the first row (in row order) that failed for good
     int failed_row;
     mcf_error error;
 } batch_slot;
@@ -30,26 +31,26 @@ struct mcf_loader {
     const mcf_source *source;
     mcf_transform transform;
     mcf_loader_options options;
-    int64_t samples, batches;      // per epoch
+    int64_t samples, batches; // per epoch
 
     pthread_mutex_t mutex;
-    pthread_cond_t work, ready;    // a slot became free; a batch became whole
+    pthread_cond_t work, ready; // a slot became free; a batch became whole
     pthread_t *threads;
     int thread_count;
     bool stop;
 
     batch_slot *slots;
     int slot_count;
-    int64_t made, given;           // batches begun by workers, given to the consumer (both from 0)
-    bool held;                     // the consumer still uses batch given - 1
-    int64_t epoch, index;          // position of the batch being made
-    int row;                       // next row of it to hand out; batch `made` is open when row > 0
-    int64_t *order, order_epoch;   // permutation of order_epoch, -1: none yet
+    int64_t made, given; // batches begun by workers, given to the consumer (both from 0)
+    bool held; // the consumer still uses batch given - 1
+    int64_t epoch, index; // position of the batch being made
+    int row; // next row of it to hand out; batch `made` is open when row > 0
+    int64_t *order, order_epoch; // permutation of order_epoch, -1: none yet
 
     // The consumer's own.
     mcf_transform_scratch scratch; // workers == 0
     mcf_loader_stats stats;
-    uint8_t *seen_broken;          // bit per sample
+    uint8_t *seen_broken; // bit per sample
     mcf_status failed;
     mcf_error failure;
 };
@@ -63,7 +64,8 @@ typedef struct {
 static int rows_of(const mcf_loader *loader, int64_t index)
 {
     const mcf_loader_options *o = &loader->options;
-    int64_t global = (int64_t)o->batch * o->world, rest = loader->samples - index * global - (int64_t)o->rank * o->batch;
+    int64_t global = (int64_t)o->batch * o->world,
+            rest = loader->samples - index * global - (int64_t)o->rank * o->batch;
     return (int)(rest < 0 ? 0 : rest > o->batch ? o->batch : rest);
 }
 
@@ -121,7 +123,7 @@ static bool take_row(mcf_loader *loader, row_work *work)
             open_batch(loader);
         }
         batch_slot *slot = &loader->slots[loader->made % loader->slot_count];
-        if (slot->batch.count == 0) {  // keep_last: nothing for this rank
+        if (slot->batch.count == 0) { // keep_last: nothing for this rank
             close_batch(loader);
             pthread_cond_signal(&loader->ready);
             continue;
@@ -151,14 +153,14 @@ static mcf_status note_broken(mcf_loader *loader, const row_work *work, int64_t 
         }
     }
     if (status == MCF_OK)
-        slot->events[slot->event_count++] = (broken_event){
-            {sample, -1, slot->batch.epoch, slot->batch.index, *error}, work->row, attempt};
+        slot->events[slot->event_count++] =
+            (broken_event){{sample, -1, slot->batch.epoch, slot->batch.index, *error}, work->row, attempt};
     pthread_mutex_unlock(&loader->mutex);
     return status;
 }
 
-static mcf_status fill_row(mcf_loader *loader, const row_work *work, int64_t sample, mcf_transform_scratch *scratch,
-                           mcf_error *err)
+static mcf_status fill_row(mcf_loader *loader, const row_work *work, int64_t sample,
+                           mcf_transform_scratch *scratch, mcf_error *err)
 {
     const mcf_transform *transform = &loader->transform;
     mcf_batch *batch = &work->slot->batch;
@@ -175,13 +177,15 @@ static mcf_status fill_row(mcf_loader *loader, const row_work *work, int64_t sam
     size_t picture = (size_t)transform->width * (size_t)transform->height * 3;
     for (int v = 0; v < transform->views; v++) {
         size_t place = (size_t)v * (size_t)loader->options.batch + (size_t)work->row;
-        out.view[v] = (mcf_view){batch->pixels + place * picture, batch->flip + place, batch->inverse + 6 * place};
+        out.view[v] =
+            (mcf_view){batch->pixels + place * picture, batch->flip + place, batch->inverse + 6 * place};
     }
     return transform->apply(transform->options, &in, &out, err);
 }
 
 // A row is the sample it asks for, or the next of the source that is whole.
-static mcf_status make_row(mcf_loader *loader, const row_work *work, mcf_transform_scratch *scratch, mcf_error *err)
+static mcf_status make_row(mcf_loader *loader, const row_work *work, mcf_transform_scratch *scratch,
+                           mcf_error *err)
 {
     int64_t sample = work->sample;
     work->slot->batch.sample[work->row] = -1;
@@ -281,7 +285,8 @@ static mcf_status judge_broken(mcf_loader *loader, const batch_slot *slot, mcf_e
         return MCF_OK;
     char last[640];
     mcf_broken_describe(loader->source, &stats->recent[stats->recent_count - 1], last, sizeof last);
-    return mcf_fail(err, MCF_ERR_FORMAT, "%lld of %lld samples are broken, more than the %lld allowed; the last one: %s",
+    return mcf_fail(err, MCF_ERR_FORMAT,
+                    "%lld of %lld samples are broken, more than the %lld allowed; the last one: %s",
                     (long long)stats->broken_distinct, (long long)stats->samples, (long long)limit, last);
 }
 
@@ -350,11 +355,18 @@ mcf_status mcf_loader_next(mcf_loader *loader, const mcf_batch **batch, mcf_erro
     return MCF_OK;
 }
 
-int64_t mcf_loader_batches_per_epoch(const mcf_loader *loader) { return loader->batches; }
+int64_t mcf_loader_batches_per_epoch(const mcf_loader *loader)
+{
+    return loader->batches;
+}
 
-const mcf_loader_stats *mcf_loader_get_stats(const mcf_loader *loader) { return &loader->stats; }
+const mcf_loader_stats *mcf_loader_get_stats(const mcf_loader *loader)
+{
+    return &loader->stats;
+}
 
-char *mcf_broken_describe(const mcf_source *source, const mcf_broken_sample *broken, char *buffer, size_t size)
+char *mcf_broken_describe(const mcf_source *source, const mcf_broken_sample *broken, char *buffer,
+                          size_t size)
 {
     char name[512], other[512];
     mcf_source_name(source, broken->sample, name, sizeof name);
@@ -380,20 +392,26 @@ static mcf_status check_options(mcf_loader *loader, mcf_error *err)
     if (o->batch < 1 || o->workers < 0 || o->rank < 0 || o->rank >= o->world || o->epoch < 0 ||
         o->epoch > UINT32_MAX || o->index < 0 || t->views < 1 || t->views > MCF_MAX_VIEWS || t->width < 1 ||
         t->height < 1 || t->width > 8192 || t->height > 8192)
-        return mcf_fail(err, MCF_ERR_USAGE, "loader: batch %d, workers %d, rank %d of %d, epoch %lld, batch index %lld, "
-                        "%d views of %dx%d are not possible", o->batch, o->workers, o->rank, o->world,
-                        (long long)o->epoch, (long long)o->index, t->views, t->width, t->height);
+        return mcf_fail(err, MCF_ERR_USAGE,
+                        "loader: batch %d, workers %d, rank %d of %d, epoch %lld, batch index %lld, "
+                        "%d views of %dx%d are not possible",
+                        o->batch, o->workers, o->rank, o->world, (long long)o->epoch, (long long)o->index,
+                        t->views, t->width, t->height);
     int64_t global = (int64_t)o->batch * o->world;
     loader->samples = mcf_source_count(loader->source);
     loader->batches = o->keep_last ? (loader->samples + global - 1) / global
                                    : loader->samples / global / o->multiple * o->multiple;
     if (loader->batches < 1)
-        return mcf_fail(err, MCF_ERR_USAGE, "%lld samples are fewer than one step of %lld (batch %d, %d devices, %lld "
-                        "micro-batches); use a smaller batch", (long long)loader->samples,
-                        (long long)(global * o->multiple), o->batch, o->world, (long long)o->multiple);
+        return mcf_fail(err, MCF_ERR_USAGE,
+                        "%lld samples are fewer than one step of %lld (batch %d, %d devices, %lld "
+                        "micro-batches); use a smaller batch",
+                        (long long)loader->samples, (long long)(global * o->multiple), o->batch, o->world,
+                        (long long)o->multiple);
     if (o->index >= loader->batches)
-        return mcf_fail(err, MCF_ERR_USAGE, "batch %lld lies past the end of an epoch of %lld batches: the data has "
-                        "changed", (long long)o->index, (long long)loader->batches);
+        return mcf_fail(err, MCF_ERR_USAGE,
+                        "batch %lld lies past the end of an epoch of %lld batches: the data has "
+                        "changed",
+                        (long long)o->index, (long long)loader->batches);
     return MCF_OK;
 }
 
@@ -418,7 +436,8 @@ static mcf_status allocate(mcf_loader *loader, mcf_error *err)
         batch->original = malloc(rows * 2 * sizeof(int32_t));
         batch->extra = malloc(rows * t->extra_size + 1);
         batch->sample = malloc(rows * sizeof(int64_t));
-        whole = batch->pixels && batch->flip && batch->inverse && batch->original && batch->extra && batch->sample;
+        whole = batch->pixels && batch->flip && batch->inverse && batch->original && batch->extra &&
+                batch->sample;
     }
     return whole ? MCF_OK
                  : mcf_fail(err, MCF_ERR_NOMEM, "out of memory for %d batches of %d pictures of %dx%d",
@@ -441,7 +460,8 @@ static mcf_status start_threads(mcf_loader *loader, mcf_error *err)
         loader->thread_count += !failed;
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return failed ? mcf_fail(err, MCF_ERR_IO, "a loader thread could not be started: %s", strerror(failed)) : MCF_OK;
+    return failed ? mcf_fail(err, MCF_ERR_IO, "a loader thread could not be started: %s", strerror(failed))
+                  : MCF_OK;
 }
 
 mcf_status mcf_loader_create(mcf_loader **out, const mcf_source *source, const mcf_transform *transform,

@@ -1,11 +1,12 @@
-// Plans, weights and the plain code; resize_avx2.c has the same two passes for AVX2.
+// Plans, weights and the plain code; resize_avx2.c and resize_avx512.c have the same two passes in vector
+// code.
 #include "data/resize.h"
 #include "data/resize_passes.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { WEIGHT_BITS = 22 };  // 32 - 8 - 2: sums of bytes times weights stay in an int32, overshoot included
+enum { WEIGHT_BITS = 22 }; // 32 - 8 - 2: sums of bytes times weights stay in an int32, overshoot included
 
 static double filter_support(mcf_filter filter)
 {
@@ -40,7 +41,10 @@ mcf_resize_plan mcf_resize_whole(const mcf_image *image, int width, int height, 
                              .out_height = height};
 }
 
-static int half_even(int n) { return n % 2 == 0 ? n / 2 : (n - 1) / 2 % 2 == 0 ? (n - 1) / 2 : (n + 1) / 2; }
+static int half_even(int n)
+{
+    return n % 2 == 0 ? n / 2 : (n - 1) / 2 % 2 == 0 ? (n - 1) / 2 : (n + 1) / 2;
+}
 
 mcf_resize_plan mcf_resize_center_crop(const mcf_decoded *decoded, int side, mcf_filter filter)
 {
@@ -80,9 +84,10 @@ static mcf_status make_weights(mcf_filter filter, int size, double from, double 
     double support = filter_support(filter) * stretch;
     int taps = (int)ceil(support) * 2 + 1;
     int pairs = (taps + 1) / 2;
-    size_t per_output = 2 * sizeof(int) + (size_t)taps * sizeof(int32_t) + (size_t)pairs * 2 * sizeof(int32_t);
+    size_t per_output =
+        2 * sizeof(int) + (size_t)taps * sizeof(int32_t) + (size_t)pairs * 2 * sizeof(int32_t);
     MCF_TRY(mcf_bytes_resize(memory, (size_t)count * per_output + (size_t)taps * sizeof(double) + 64, err));
-    double *real = (double *)memory->data;  // first: it needs the strictest alignment
+    double *real = (double *)memory->data; // first: it needs the strictest alignment
     *out = (mcf_resize_weights){.outputs = count, .taps = taps, .pairs = pairs};
     out->first = (int *)(real + taps);
     out->count = out->first + count;
@@ -115,25 +120,27 @@ static mcf_status make_weights(mcf_filter filter, int size, double from, double 
     return MCF_OK;
 }
 
-// For code that multiplies pairs of 16-bit numbers: w = 256 high + low, two taps in one 32-bit word.
-// An odd last tap gets a partner of weight 0, before it where it would lie past the end of the row.
+// For code that multiplies pairs of 16-bit numbers: w = 256 high + low, two taps in one 32-bit word. Every
+// output takes the same number of pairs, missing taps weigh 0; where the last would lie past the end of the
+// axis (stay_inside), all begin earlier.
 static void split_weights(mcf_resize_weights *w, int size, bool stay_inside)
 {
+    int most = 0;
+    for (int i = 0; i < w->outputs; i++)
+        most = w->count[i] > most ? w->count[i] : most;
+    w->pairs = (most + 1) / 2;
     for (int i = 0; i < w->outputs; i++) {
         const int32_t *weight = w->weight + (size_t)i * (size_t)w->taps;
         int32_t *pair = w->pair + (size_t)i * (size_t)w->pairs * 2;
-        int used = (w->count[i] + 1) / 2, shift = 0;
-        if (stay_inside && w->first[i] + 2 * used > size && w->first[i] > 0)
-            shift = 1;
-        for (int p = 0; p < used; p++) {
+        int shift = stay_inside && w->first[i] + 2 * w->pairs > size ? w->first[i] + 2 * w->pairs - size : 0;
+        for (int p = 0; p < w->pairs; p++) {
             int k0 = 2 * p - shift, k1 = k0 + 1;
             int32_t w0 = k0 >= 0 && k0 < w->count[i] ? weight[k0] : 0;
-            int32_t w1 = k1 < w->count[i] ? weight[k1] : 0;
+            int32_t w1 = k1 >= 0 && k1 < w->count[i] ? weight[k1] : 0;
             pair[2 * p] = (int32_t)((uint32_t)(w0 >> 8 & 0xffff) | (uint32_t)(w1 >> 8) << 16);
             pair[2 * p + 1] = (w0 & 255) | (w1 & 255) << 16;
         }
         w->first[i] -= shift;
-        w->count[i] += shift;
     }
 }
 
@@ -183,19 +190,26 @@ static const mcf_resize_passes *forced_passes;
 
 static const mcf_resize_passes *choose_passes(void)
 {
-    const mcf_resize_passes *forced = __atomic_load_n(&forced_passes, __ATOMIC_RELAXED);
-    if (forced)
-        return forced;
-    const mcf_resize_passes *fast = mcf_resize_avx2();
-    return fast ? fast : &plain_passes;
+    const mcf_resize_passes *passes = __atomic_load_n(&forced_passes, __ATOMIC_RELAXED);
+    passes = passes ? passes : mcf_resize_avx512();
+    passes = passes ? passes : mcf_resize_avx2();
+    return passes ? passes : &plain_passes;
 }
 
-const char *mcf_resize_isa(void) { return choose_passes()->name; }
-
-void mcf_resize_force_isa(const char *name)
+const char *mcf_resize_isa(void)
 {
-    const mcf_resize_passes *passes = name && strcmp(name, "plain") == 0 ? &plain_passes : NULL;
-    __atomic_store_n(&forced_passes, passes, __ATOMIC_RELAXED);
+    return choose_passes()->name;
+}
+
+bool mcf_resize_force_isa(const char *name)
+{
+    const mcf_resize_passes *const all[] = {&plain_passes, mcf_resize_avx2(), mcf_resize_avx512()};
+    const mcf_resize_passes *found = NULL;
+    for (int i = 0; name && i < 3; i++)
+        if (all[i] && strcmp(all[i]->name, name) == 0)
+            found = all[i];
+    __atomic_store_n(&forced_passes, found, __ATOMIC_RELAXED);
+    return found || !name;
 }
 
 void mcf_resizer_free(mcf_resizer *resizer)
@@ -212,8 +226,8 @@ static mcf_status check_plan(const mcf_image *image, const mcf_resize_plan *p, m
                         image->height, image->channels);
     if (!(p->box_left >= 0 && p->box_top >= 0 && p->box_width > 0 && p->box_height > 0 &&
           p->box_left + p->box_width <= image->width && p->box_top + p->box_height <= image->height))
-        return mcf_fail(err, MCF_ERR_SHAPE, "resize: box %g,%g %gx%g lies outside an image of %dx%d", p->box_left,
-                        p->box_top, p->box_width, p->box_height, image->width, image->height);
+        return mcf_fail(err, MCF_ERR_SHAPE, "resize: box %g,%g %gx%g lies outside an image of %dx%d",
+                        p->box_left, p->box_top, p->box_width, p->box_height, image->width, image->height);
     if (p->out_width < 1 || p->out_height < 1 || p->left < 0 || p->top < 0 ||
         p->left > p->full_width - p->out_width || p->top > p->full_height - p->out_height)
         return mcf_fail(err, MCF_ERR_SHAPE, "resize: window %d,%d %dx%d lies outside %dx%d", p->left, p->top,
@@ -226,8 +240,8 @@ static void copy_columns(const mcf_image *image, int first_row, int rows, int le
                          size_t out_stride)
 {
     for (int y = 0; y < rows; y++) {
-        const uint8_t *from = image->pixels + (size_t)(first_row + y) * image->stride +
-                              (size_t)left * (size_t)image->channels;
+        const uint8_t *from =
+            image->pixels + (size_t)(first_row + y) * image->stride + (size_t)left * (size_t)image->channels;
         uint8_t *to = out + (size_t)y * out_stride;
         if (image->channels == 3) {
             memcpy(to, from, (size_t)width * 3);
@@ -246,8 +260,10 @@ mcf_status mcf_resize(mcf_resizer *resizer, const mcf_image *image, const mcf_re
 {
     MCF_TRY(check_plan(image, plan, err));
     const mcf_resize_passes *passes = choose_passes();
-    bool horizontal = plan->full_width != image->width || plan->box_left != 0 || plan->box_width != image->width;
-    bool vertical = plan->full_height != image->height || plan->box_top != 0 || plan->box_height != image->height;
+    bool horizontal =
+        plan->full_width != image->width || plan->box_left != 0 || plan->box_width != image->width;
+    bool vertical =
+        plan->full_height != image->height || plan->box_top != 0 || plan->box_height != image->height;
 
     mcf_resize_weights columns, lines;
     int first_row = plan->top, rows = plan->out_height;
@@ -263,8 +279,8 @@ mcf_status mcf_resize(mcf_resizer *resizer, const mcf_image *image, const mcf_re
         rows = end - first_row;
         split_weights(&lines, image->height, false);
     }
-    // A horizontal pass writes 4 bytes a pixel, 3 of them its own: rows need room for the last one.
-    size_t bytes = (size_t)plan->out_width * 3, stride = (bytes + 1 + 63) / 64 * 64;
+    // A horizontal pass may write up to 16 bytes past a row's own: rows have room for them.
+    size_t bytes = (size_t)plan->out_width * 3, stride = (bytes + 16 + 63) / 64 * 64;
     uint8_t *between = out;
     if (vertical || horizontal) {
         MCF_TRY(mcf_bytes_resize(&resizer->rows, stride * (size_t)rows, err));
@@ -276,7 +292,7 @@ mcf_status mcf_resize(mcf_resizer *resizer, const mcf_image *image, const mcf_re
         MCF_TRY(make_weights(plan->filter, image->width, plan->box_left, plan->box_width, plan->full_width,
                              plan->left, plan->out_width, &resizer->weights[0], &columns, err));
         // Vector code reads two pixels at a time: a picture narrower than that takes the plain way.
-        bool fast = passes != &plain_passes && image->channels == 4 && image->width >= 2 * columns.pairs + 2;
+        bool fast = passes != &plain_passes && image->channels == 4 && image->width >= 2 * columns.pairs;
         if (fast)
             split_weights(&columns, image->width, true);
         (fast ? passes : &plain_passes)->horizontal(image, first_row, rows, &columns, between, stride);
@@ -284,7 +300,8 @@ mcf_status mcf_resize(mcf_resizer *resizer, const mcf_image *image, const mcf_re
         copy_columns(image, first_row, rows, plan->left, plan->out_width, between, stride);
     }
     if (vertical) {
-        (bytes >= 16 ? passes : &plain_passes)->vertical(between, stride, first_row, bytes, &lines, out, out_stride);
+        (bytes >= 16 ? passes : &plain_passes)
+            ->vertical(between, stride, first_row, bytes, &lines, out, out_stride);
     } else if (between != out) {
         for (int y = 0; y < rows; y++)
             memcpy(out + (size_t)y * out_stride, between + (size_t)y * stride, bytes);

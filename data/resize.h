@@ -1,12 +1,12 @@
 // Antialiased resizing, bit for bit as PIL's Image.resize (its "resample" on 8-bit channels).
 //
 // A separable filter h of support s (bilinear: triangle, s = 1; bicubic: a = -0.5, s = 2) is stretched by the
-// reduction f = max(1, source / target). Output x takes the inputs i with |i + 0.5 - c| < s f around its centre
-// c = start + (x + 0.5) source / target, weights h((i + 0.5 - c) / f) normalised to sum 1 and rounded to
-// multiples of 2^-22. Rows are filtered first and rounded to bytes, then columns. An axis whose size does not
-// change is left alone.
-// (PIL 13 takes columns first where the height shrinks much more than the width; there bilinear results differ
-// by a grey level. With the aspect kept, as in pre-training, every PIL gives these bytes.)
+// reduction f = max(1, source / target). Output x takes the inputs i with |i + 0.5 - c| < s f around its
+// centre c = start + (x + 0.5) source / target, weights h((i + 0.5 - c) / f) normalised to sum 1 and rounded
+// to multiples of 2^-22. Rows are filtered first and rounded to bytes, then columns. An axis whose size does
+// not change is left alone. (PIL 13 takes columns first where the height shrinks much more than the width;
+// there bilinear results differ by a grey level. With the aspect kept, as in pre-training, every PIL gives
+// these bytes.)
 #ifndef MCF_DATA_RESIZE_H
 #define MCF_DATA_RESIZE_H
 
@@ -14,8 +14,8 @@
 
 typedef enum { MCF_FILTER_BILINEAR = 0, MCF_FILTER_BICUBIC, MCF_FILTER_BOX } mcf_filter;
 
-// The source box (in source pixels, may be fractional) is resized to full_width x full_height, of which only the
-// window starting at (left, top) of out_width x out_height is computed: a resize followed by a crop.
+// The source box (in source pixels, may be fractional) is resized to full_width x full_height, of which only
+// the window starting at (left, top) of out_width x out_height is computed: a resize followed by a crop.
 typedef struct {
     mcf_filter filter;
     double box_left, box_top, box_width, box_height;
@@ -25,8 +25,8 @@ typedef struct {
 
 // Scratch memory, one per thread, reused. Start from {0}.
 typedef struct {
-    mcf_bytes rows;        // after the horizontal pass
-    mcf_bytes weights[2];  // horizontal, vertical
+    mcf_bytes rows; // after the horizontal pass
+    mcf_bytes weights[2]; // horizontal, vertical
 } mcf_resizer;
 
 void mcf_resizer_free(mcf_resizer *resizer);
@@ -50,9 +50,10 @@ mcf_status mcf_resize(mcf_resizer *resizer, const mcf_image *image, const mcf_re
 // scale). The flip is not part of it.
 void mcf_resize_inverse(const mcf_decoded *decoded, const mcf_resize_plan *plan, double m[6]);
 
-// "avx2" or "plain": which code this processor runs.
+// "avx512", "avx2" or "plain": which code this processor runs.
 const char *mcf_resize_isa(void);
-// For tests and benchmarks: NULL for the best, or "plain". Not while another thread resizes.
-void mcf_resize_force_isa(const char *name);
+// For tests and benchmarks: one of these names, NULL for the best. False, and the best, where this processor
+// lacks it. Not while another thread resizes.
+bool mcf_resize_force_isa(const char *name);
 
 #endif

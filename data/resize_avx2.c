@@ -19,13 +19,17 @@ AVX2 static inline __m256i finish(__m256i high, __m256i low)
 
 AVX2 static inline __m256i load_pixel_pairs(const uint8_t *a, const uint8_t *b)
 {
-    const __m256i interleave = _mm256_setr_epi8(0, -1, 4, -1, 1, -1, 5, -1, 2, -1, 6, -1, 3, -1, 7, -1,  //
+    const __m256i interleave = _mm256_setr_epi8(0, -1, 4, -1, 1, -1, 5, -1, 2, -1, 6, -1, 3, -1, 7, -1, //
                                                 0, -1, 4, -1, 1, -1, 5, -1, 2, -1, 6, -1, 3, -1, 7, -1);
     __m128i pair_a = _mm_loadl_epi64((const __m128i *)a), pair_b = _mm_loadl_epi64((const __m128i *)b);
-    return _mm256_shuffle_epi8(_mm256_inserti128_si256(_mm256_castsi128_si256(pair_a), pair_b, 1), interleave);
+    return _mm256_shuffle_epi8(_mm256_inserti128_si256(_mm256_castsi128_si256(pair_a), pair_b, 1),
+                               interleave);
 }
 
-static inline void store4(uint8_t *to, int value) { memcpy(to, &value, 4); }
+static inline void store4(uint8_t *to, int value)
+{
+    memcpy(to, &value, 4);
+}
 
 // Four rows at a time: their pixels share the weights. A 128-bit lane holds R, G, B, X of one row.
 AVX2 static void horizontal(const mcf_image *image, int first_row, int rows, const mcf_resize_weights *w,
@@ -35,7 +39,7 @@ AVX2 static void horizontal(const mcf_image *image, int first_row, int rows, con
         const uint8_t *in[4];
         uint8_t *to[4];
         for (int i = 0; i < 4; i++) {
-            int row = y + i < rows ? y + i : rows - 1;  // the last group repeats the last row
+            int row = y + i < rows ? y + i : rows - 1; // the last group repeats the last row
             in[i] = image->pixels + (size_t)(first_row + row) * image->stride;
             to[i] = out + (size_t)row * out_stride;
         }
@@ -43,9 +47,10 @@ AVX2 static void horizontal(const mcf_image *image, int first_row, int rows, con
         for (int x = 0; x < w->outputs; x++, pair += 2 * w->pairs) {
             __m256i high01 = _mm256_setzero_si256(), low01 = high01, high23 = high01, low23 = high01;
             size_t at = (size_t)w->first[x] * 4;
-            for (int p = 0; p < (w->count[x] + 1) / 2; p++, at += 8) {
+            for (int p = 0; p < w->pairs; p++, at += 8) {
                 __m256i h = _mm256_set1_epi32(pair[2 * p]), l = _mm256_set1_epi32(pair[2 * p + 1]);
-                __m256i a = load_pixel_pairs(in[0] + at, in[1] + at), b = load_pixel_pairs(in[2] + at, in[3] + at);
+                __m256i a = load_pixel_pairs(in[0] + at, in[1] + at),
+                        b = load_pixel_pairs(in[2] + at, in[3] + at);
                 high01 = _mm256_add_epi32(high01, _mm256_madd_epi16(a, h));
                 low01 = _mm256_add_epi32(low01, _mm256_madd_epi16(a, l));
                 high23 = _mm256_add_epi32(high23, _mm256_madd_epi16(b, h));
@@ -63,7 +68,8 @@ AVX2 static void horizontal(const mcf_image *image, int first_row, int rows, con
 }
 
 // Sixteen columns of one output row; odd counts read the last row twice with weight 0.
-AVX2 static inline void columns16(const uint8_t *in, size_t stride, int count, const int32_t *pair, uint8_t *to)
+AVX2 static inline void columns16(const uint8_t *in, size_t stride, int count, const int32_t *pair,
+                                  uint8_t *to)
 {
     __m256i high_a = _mm256_setzero_si256(), low_a = high_a, high_b = high_a, low_b = high_a;
     for (int k = 0; k < count; k += 2, pair += 2) {
@@ -94,7 +100,7 @@ AVX2 static void vertical(const uint8_t *in, size_t in_stride, int first_row, si
         size_t x = 0;
         for (; x + 16 <= bytes; x += 16)
             columns16(from + x, in_stride, w->count[y], pair, to + x);
-        if (x < bytes)  // the last group overlaps the one before: nothing is written past the row
+        if (x < bytes) // the last group overlaps the one before: nothing is written past the row
             columns16(from + bytes - 16, in_stride, w->count[y], pair, to + bytes - 16);
     }
 }
@@ -106,5 +112,8 @@ const mcf_resize_passes *mcf_resize_avx2(void)
 }
 
 #else
-const mcf_resize_passes *mcf_resize_avx2(void) { return NULL; }
+const mcf_resize_passes *mcf_resize_avx2(void)
+{
+    return NULL;
+}
 #endif

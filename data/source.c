@@ -60,9 +60,11 @@ mcf_status mcf_source_add_sample(mcf_source *source, uint32_t container, const c
         if (source->sidecars) {
             void *more = realloc(source->sidecars, (size_t)room * sizeof *source->sidecars);
             if (!more)
-                return mcf_fail(err, MCF_ERR_NOMEM, "out of memory for captions of %lld samples", (long long)room);
+                return mcf_fail(err, MCF_ERR_NOMEM, "out of memory for captions of %lld samples",
+                                (long long)room);
             source->sidecars = more;
-            memset(source->sidecars + source->room, 0, (size_t)(room - source->room) * sizeof *source->sidecars);
+            memset(source->sidecars + source->room, 0,
+                   (size_t)(room - source->room) * sizeof *source->sidecars);
         }
         source->room = room;
     }
@@ -114,8 +116,8 @@ static mcf_status add_path(mcf_source *source, const char *path, mcf_source_form
     return mcf_source_add_list(source, path, err);
 }
 
-mcf_status mcf_source_open(mcf_source **out, const char *const *paths, int path_count, mcf_source_format format,
-                           mcf_error *err)
+mcf_status mcf_source_open(mcf_source **out, const char *const *paths, int path_count,
+                           mcf_source_format format, mcf_error *err)
 {
     *out = NULL;
     mcf_source *source = calloc(1, sizeof *source);
@@ -123,10 +125,10 @@ mcf_status mcf_source_open(mcf_source **out, const char *const *paths, int path_
         return mcf_fail(err, MCF_ERR_NOMEM, "out of memory for a data source");
     // Shards are kept open, but never so many that the rest of the program runs out of descriptors.
     struct rlimit limit;
-    source->open_limit = getrlimit(RLIMIT_NOFILE, &limit) != 0        ? 64
-                         : limit.rlim_cur == RLIM_INFINITY            ? 4096
-                         : limit.rlim_cur / 2 > 4096                  ? 4096
-                                                                      : (int)(limit.rlim_cur / 2);
+    source->open_limit = getrlimit(RLIMIT_NOFILE, &limit) != 0 ? 64
+                         : limit.rlim_cur == RLIM_INFINITY     ? 4096
+                         : limit.rlim_cur / 2 > 4096           ? 4096
+                                                               : (int)(limit.rlim_cur / 2);
     mcf_status status = MCF_OK;
     for (int i = 0; status == MCF_OK && i < path_count; i++) {
         int64_t before = source->count;
@@ -179,11 +181,12 @@ mcf_status mcf_source_subset(mcf_source *source, double fraction, uint64_t seed,
         return MCF_OK;
     int64_t *order = malloc((size_t)source->count * sizeof *order);
     if (!order)
-        return mcf_fail(err, MCF_ERR_NOMEM, "out of memory for a permutation of %lld", (long long)source->count);
+        return mcf_fail(err, MCF_ERR_NOMEM, "out of memory for a permutation of %lld",
+                        (long long)source->count);
     mcf_rng rng = mcf_rng_make(seed, MCF_RNG_FRACTION, 0, 0);
     mcf_rng_permutation(&rng, order, source->count);
     qsort(order, (size_t)keep, sizeof *order, compare_int64);
-    for (int64_t i = 0; i < keep; i++) {  // order[i] >= i: nothing is overwritten before it is moved
+    for (int64_t i = 0; i < keep; i++) { // order[i] >= i: nothing is overwritten before it is moved
         source->samples[i] = source->samples[order[i]];
         if (source->sidecars)
             memmove(source->sidecars[i], source->sidecars[order[i]], sizeof source->sidecars[i]);
@@ -193,11 +196,20 @@ mcf_status mcf_source_subset(mcf_source *source, double fraction, uint64_t seed,
     return MCF_OK;
 }
 
-int64_t mcf_source_count(const mcf_source *source) { return source->count; }
+int64_t mcf_source_count(const mcf_source *source)
+{
+    return source->count;
+}
 
-int mcf_source_note_count(const mcf_source *source) { return source->note_count; }
+int mcf_source_note_count(const mcf_source *source)
+{
+    return source->note_count;
+}
 
-const char *mcf_source_note(const mcf_source *source, int i) { return source->notes[i]; }
+const char *mcf_source_note(const mcf_source *source, int i)
+{
+    return source->notes[i];
+}
 
 // Both parts of a sample's name; an absolute line of a list, or a single file, stands for itself.
 static const char *sample_name(const mcf_source *source, int64_t i, const source_container **container)
@@ -211,7 +223,8 @@ static int write_path(const source_container *container, const char *name, char 
     size_t length = strlen(container->path);
     if (length == 0 || name[0] == '/')
         return snprintf(buffer, size, "%s", name);
-    return snprintf(buffer, size, container->path[length - 1] == '/' ? "%s%s" : "%s/%s", container->path, name);
+    return snprintf(buffer, size, container->path[length - 1] == '/' ? "%s%s" : "%s/%s", container->path,
+                    name);
 }
 
 char *mcf_source_name(const mcf_source *source, int64_t i, char *buffer, size_t size)
@@ -280,8 +293,8 @@ static mcf_status read_file(const char *path, mcf_bytes *out, mcf_error *err)
     return status;
 }
 
-static mcf_status read_member(const source_container *container, uint64_t offset, uint32_t size, mcf_bytes *out,
-                              mcf_error *err)
+static mcf_status read_member(const source_container *container, uint64_t offset, uint32_t size,
+                              mcf_bytes *out, mcf_error *err)
 {
     if (size > MCF_SOURCE_MAX_FILE)
         return mcf_fail(err, MCF_ERR_FORMAT, "%u bytes are more than the limit of %d for a picture", size,

@@ -1,10 +1,10 @@
 // Where samples come from: folders of pictures, tar shards, text lists, single files. A source is a fixed,
 // ordered list of encoded pictures that any thread may read at random.
 //
-// - folder: every .jpg .jpeg .png (any case) below it, links followed, hidden names skipped; each directory in
-//   byte order of its names, so the order does not depend on locale or file system.
-// - tar: KEY.jpg|jpeg|png in the order of the tar; KEY.txt (caption) and KEY.json next to it belong to the sample.
-//   Hidden names (macOS "._x.jpg") are skipped.
+// - folder: every .jpg .jpeg .png (any case) below it, links followed, hidden names skipped; each directory
+//   in byte order of its names, so the order does not depend on locale or file system.
+// - tar: KEY.jpg|jpeg|png in the order of the tar; KEY.txt (caption) and KEY.json next to it belong to the
+//   sample. Hidden names (macOS "._x.jpg") are skipped.
 // - list: one path a line, relative to the list's directory or absolute; empty lines are skipped. Files are
 //   looked at only when read.
 // - auto: a directory is a folder, or its shards if it holds *.tar and no picture; *.tar is a shard;
@@ -19,7 +19,7 @@ typedef struct mcf_source mcf_source;
 typedef enum { MCF_SOURCE_AUTO = 0, MCF_SOURCE_FOLDER, MCF_SOURCE_TAR, MCF_SOURCE_LIST } mcf_source_format;
 typedef enum { MCF_SIDECAR_TEXT = 0, MCF_SIDECAR_JSON } mcf_sidecar;
 
-enum { MCF_SOURCE_MAX_FILE = 256 << 20 };  // bytes of one encoded sample
+enum { MCF_SOURCE_MAX_FILE = 256 << 20 }; // bytes of one encoded sample
 
 // "auto", "folder", "tar", "list"; anything else is MCF_ERR_USAGE.
 mcf_status mcf_source_format_parse(const char *text, mcf_source_format *format, mcf_error *err);

@@ -12,15 +12,15 @@ typedef struct {
 } source_container;
 
 typedef struct {
-    uint64_t name;    // offset into names
-    uint64_t offset;  // tar only
-    uint32_t size;    // tar only
+    uint64_t name; // offset into names
+    uint64_t offset; // tar only
+    uint32_t size; // tar only
     uint32_t container;
 } source_sample;
 
 typedef struct {
     uint64_t offset;
-    uint32_t size;    // 0: none
+    uint32_t size; // 0: none
 } source_piece;
 
 struct mcf_source {
@@ -28,12 +28,12 @@ struct mcf_source {
     size_t container_count, container_room;
     source_sample *samples;
     int64_t count, room;
-    source_piece (*sidecars)[2];  // [count], only when some shard has any
+    source_piece (*sidecars)[2]; // [count], only when some shard has any
     char *names;
     uint64_t names_size, names_room;
     char **notes;
     int note_count;
-    int open_files, open_limit;   // shards kept open
+    int open_files, open_limit; // shards kept open
 };
 
 // Appends a container and returns its index in *index; path is copied.
@@ -44,11 +44,12 @@ mcf_status mcf_source_add_sample(mcf_source *source, uint32_t container, const c
 mcf_status mcf_source_add_note(mcf_source *source, const char *note, mcf_error *err);
 
 // Fill a source from one path of a given kind.
-mcf_status mcf_source_add_folder(mcf_source *source, const char *path, mcf_source_format format, mcf_error *err);
+mcf_status mcf_source_add_folder(mcf_source *source, const char *path, mcf_source_format format,
+                                 mcf_error *err);
 mcf_status mcf_source_add_tar(mcf_source *source, const char *path, mcf_error *err);
 mcf_status mcf_source_add_list(mcf_source *source, const char *path, mcf_error *err);
 
 bool mcf_has_picture_extension(const char *name);
-bool mcf_has_extension(const char *name, const char *extension);  // ".tar"; any case
+bool mcf_has_extension(const char *name, const char *extension); // ".tar"; any case
 
 #endif

@@ -71,8 +71,10 @@ static const char *entry_name(struct archive_entry *entry)
 
 static mcf_status fail_no_tar(const char *path, const char *why, mcf_error *err)
 {
-    return mcf_fail(err, MCF_ERR_FORMAT, "%s: not a tar file that can be read at random (%s); a compressed tar must "
-                    "be unpacked first", path, why ? why : "unknown");
+    return mcf_fail(err, MCF_ERR_FORMAT,
+                    "%s: not a tar file that can be read at random (%s); a compressed tar must "
+                    "be unpacked first",
+                    path, why ? why : "unknown");
 }
 
 // Walks the headers. Where a file's bytes would pass the end of the tar, or a header makes no sense, the tar
@@ -83,7 +85,7 @@ static mcf_status scan(struct archive *reader, const char *path, uint64_t tar_si
     index_builder builder = {.index = index};
     index->tar_size = tar_size;
     bool any = false, ended = false;
-    uint64_t end = 0;  // of the last whole entry, padding not counted
+    uint64_t end = 0; // of the last whole entry, padding not counted
     struct archive_entry *entry;
     while (!ended) {
         int result = archive_read_next_header(reader, &entry);
@@ -135,8 +137,8 @@ static struct archive *new_reader(void)
     return reader;
 }
 
-mcf_status mcf_tar_index_scan_memory(const uint8_t *bytes, size_t size, const char *name, mcf_tar_index *index,
-                                     mcf_error *err)
+mcf_status mcf_tar_index_scan_memory(const uint8_t *bytes, size_t size, const char *name,
+                                     mcf_tar_index *index, mcf_error *err)
 {
     *index = (mcf_tar_index){0};
     struct archive *reader = new_reader();
@@ -221,7 +223,8 @@ static mcf_status copy_checked(const uint8_t *bytes, mcf_tar_index *index, mcf_e
     index->entries = malloc(index->count * sizeof *index->entries + 1);
     index->names = malloc(index->names_size + 1);
     if (!index->entries || !index->names)
-        return mcf_fail(err, MCF_ERR_NOMEM, "out of memory for %llu entries", (unsigned long long)index->count);
+        return mcf_fail(err, MCF_ERR_NOMEM, "out of memory for %llu entries",
+                        (unsigned long long)index->count);
     memcpy(index->names, names, index->names_size);
     for (uint64_t i = 0; i < index->count; i++) {
         size_t at = HEADER_WORDS + i * ENTRY_WORDS;
@@ -303,11 +306,14 @@ mcf_status mcf_tar_index_open(const char *path, mcf_tar_index *index, char *note
     if (status != MCF_OK)
         return status;
     if (index->truncated_at)
-        snprintf(note, note_size, "%s: truncated: it breaks off after byte %llu of %llu; its %llu whole files are "
-                 "used, what followed is lost", path, (unsigned long long)index->truncated_at,
-                 (unsigned long long)index->tar_size, (unsigned long long)index->count);
+        snprintf(note, note_size,
+                 "%s: truncated: it breaks off after byte %llu of %llu; its %llu whole files are "
+                 "used, what followed is lost",
+                 path, (unsigned long long)index->truncated_at, (unsigned long long)index->tar_size,
+                 (unsigned long long)index->count);
     else if (index->skipped)
-        snprintf(note, note_size, "%s: %llu sparse files are not read", path, (unsigned long long)index->skipped);
+        snprintf(note, note_size, "%s: %llu sparse files are not read", path,
+                 (unsigned long long)index->skipped);
     else if (write_error.status != MCF_OK)
         snprintf(note, note_size, "%s: index kept in memory only (%s)", path, write_error.message);
     return MCF_OK;

@@ -16,7 +16,8 @@ static int is_large(const uint8_t *bytes, size_t size)
                  ((uint64_t)bytes[20] << 24 | bytes[21] << 16 | bytes[22] << 8 | bytes[23]);
     for (size_t i = 2; i + 9 <= size && mcf_image_format_of(bytes, size) == MCF_IMAGE_JPEG; i++)
         if (bytes[i] == 0xff && (bytes[i + 1] & 0xf0) == 0xc0) {
-            uint64_t claim = (uint64_t)(bytes[i + 5] << 8 | bytes[i + 6]) * (uint64_t)(bytes[i + 7] << 8 | bytes[i + 8]);
+            uint64_t claim =
+                (uint64_t)(bytes[i + 5] << 8 | bytes[i + 6]) * (uint64_t)(bytes[i + 7] << 8 | bytes[i + 8]);
             pixels = claim > pixels ? claim : pixels;
         }
     return pixels > 1 << 18 && pixels <= MCF_IMAGE_MAX_PIXELS;
@@ -36,7 +37,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     } else {
         uint8_t out[17 * 17 * 3];
         mcf_resizer resizer = {0};
-        mcf_resize_plan plan = mcf_resize_center_crop(&decoded, 17, data[0] & 2 ? MCF_FILTER_BICUBIC : MCF_FILTER_BILINEAR);
+        mcf_resize_plan plan =
+            mcf_resize_center_crop(&decoded, 17, data[0] & 2 ? MCF_FILTER_BICUBIC : MCF_FILTER_BILINEAR);
         if (mcf_resize(&resizer, &decoded.image, &plan, out, 51, &err) != MCF_OK)
             abort();
         mcf_resizer_free(&resizer);

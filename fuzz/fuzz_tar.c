@@ -67,7 +67,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         uint8_t *mended = malloc(size);
         uint64_t hash = XXH64(data, size - 8, 0);
         memcpy(mended, data, size - 8);
-        memcpy(mended + size - 8, &hash, 8);  // little-endian, like the machines this runs on
+        memcpy(mended + size - 8, &hash, 8); // little-endian, like the machines this runs on
         try_index(mended, size);
         free(mended);
     }

@@ -23,7 +23,7 @@
 
 typedef struct {
     int width, height;
-    uint8_t *pixels;  // RGB
+    uint8_t *pixels; // RGB
 } ppm;
 
 // tests/data/image/NAME.ppm, as tests/data/make_image_fixtures.py writes them.

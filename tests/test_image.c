@@ -5,14 +5,15 @@
 
 typedef struct {
     const char *name;
-    int tolerance;  // 0 for PNG; JPEG may differ by a level with another libjpeg than PIL's
+    int tolerance; // 0 for PNG; JPEG may differ by a level with another libjpeg than PIL's
 } fixture;
 
 static const fixture fixtures[] = {
-    {"rgb444.jpg", 1},   {"rgb422.jpg", 1},    {"rgb420.jpg", 1},     {"progressive.jpg", 1}, {"grey.jpg", 1},
-    {"cmyk.jpg", 2},     {"one.jpg", 1},       {"rgb.png", 0},        {"rgb_trns.png", 0},    {"rgba.png", 0},
-    {"grey.png", 0},     {"grey_alpha.png", 0}, {"bilevel.png", 0},   {"palette.png", 0},     {"palette4.png", 0},
-    {"palette_trns.png", 0}, {"rgb16.png", 0}, {"grey16.png", 0},     {"interlaced.png", 0},
+    {"rgb444.jpg", 1},   {"rgb422.jpg", 1},  {"rgb420.jpg", 1},     {"progressive.jpg", 1},
+    {"grey.jpg", 1},     {"cmyk.jpg", 2},    {"one.jpg", 1},        {"rgb.png", 0},
+    {"rgb_trns.png", 0}, {"rgba.png", 0},    {"grey.png", 0},       {"grey_alpha.png", 0},
+    {"bilevel.png", 0},  {"palette.png", 0}, {"palette4.png", 0},   {"palette_trns.png", 0},
+    {"rgb16.png", 0},    {"grey16.png", 0},  {"interlaced.png", 0},
 };
 
 static void decode_equals_pil(void **state)
@@ -52,7 +53,7 @@ static void truncation_is_an_error(void **state)
         mcf_bytes bytes = read_fixture(fixtures[f].name), buffer = {0};
         mcf_decoded decoded;
         for (size_t size = 0; size + 16 < bytes.size; size++) {
-            uint8_t *copy = malloc(size ? size : 1);  // exact size: ASan sees a read past it
+            uint8_t *copy = malloc(size ? size : 1); // exact size: ASan sees a read past it
             memcpy(copy, bytes.data, size);
             mcf_error err = {0};
             mcf_status status = mcf_image_decode(copy, size, NULL, &buffer, &decoded, &err);
@@ -122,7 +123,8 @@ static void huge_pictures_are_refused(void **state)
         for (int i = 0; i < 4; i++)
             bytes.data[29 + i] = (uint8_t)(crc >> (24 - 8 * i));
         mcf_error err = {0};
-        assert_int_equal(mcf_image_decode(bytes.data, bytes.size, NULL, &buffer, &decoded, &err), MCF_ERR_FORMAT);
+        assert_int_equal(mcf_image_decode(bytes.data, bytes.size, NULL, &buffer, &decoded, &err),
+                         MCF_ERR_FORMAT);
         assert_true(strstr(err.message, "limit") || strstr(err.message, "IHDR"));
         assert_int_equal(buffer.capacity, 0);
         mcf_bytes_free(&bytes);
@@ -195,7 +197,8 @@ static void fast_decode_is_never_smaller(void **state)
     uint8_t *pixels = calloc(203 * 151, 3);
     mcf_image image = {203, 151, 3, 203 * 3, pixels};
     assert_int_equal(mcf_image_encode_jpeg(&image, 80, &jpeg, NULL), MCF_OK);
-    const int cases[][2] = {{0, 203}, {151, 203}, {76, 203}, {75, 102}, {38, 102}, {37, 51}, {19, 51}, {18, 26}, {1, 26}};
+    const int cases[][2] = {{0, 203}, {151, 203}, {76, 203}, {75, 102}, {38, 102},
+                            {37, 51}, {19, 51},   {18, 26},  {1, 26}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         mcf_decode_options options = {.min_side = cases[i][0]};
         mcf_decoded decoded;
@@ -204,7 +207,8 @@ static void fast_decode_is_never_smaller(void **state)
         assert_true(decoded.image.height >= cases[i][0]);
         assert_int_equal(decoded.original_width, 203);
         assert_int_equal(decoded.original_height, 151);
-        assert_true(decoded.scaled_width > decoded.image.width - 1 && decoded.scaled_width <= decoded.image.width);
+        assert_true(decoded.scaled_width > decoded.image.width - 1 &&
+                    decoded.scaled_width <= decoded.image.width);
     }
     free(pixels);
     mcf_bytes_free(&jpeg);
@@ -245,10 +249,14 @@ static void encoders_round_trip(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(decode_equals_pil),          cmocka_unit_test(truncation_is_an_error),
-        cmocka_unit_test(missing_end_marker_is_fine), cmocka_unit_test(no_picture_is_named),
-        cmocka_unit_test(huge_pictures_are_refused),  cmocka_unit_test(ycck_equals_cmyk),
-        cmocka_unit_test(fast_decode_is_never_smaller), cmocka_unit_test(encoders_round_trip),
+        cmocka_unit_test(decode_equals_pil),
+        cmocka_unit_test(truncation_is_an_error),
+        cmocka_unit_test(missing_end_marker_is_fine),
+        cmocka_unit_test(no_picture_is_named),
+        cmocka_unit_test(huge_pictures_are_refused),
+        cmocka_unit_test(ycck_equals_cmyk),
+        cmocka_unit_test(fast_decode_is_never_smaller),
+        cmocka_unit_test(encoders_round_trip),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

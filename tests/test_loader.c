@@ -1,5 +1,5 @@
-// The loader's promises: exact permutations, the same stream whatever the workers, ranks that add up, positions
-// that can be taken up, broken samples named and replaced.
+// The loader's promises: exact permutations, the same stream whatever the workers, ranks that add up,
+// positions that can be taken up, broken samples named and replaced.
 #include "tests/data_helpers.h"
 
 #include "core/rng.h"
@@ -43,7 +43,8 @@ static void check_rows(const mcf_batch *batch)
         int id = (int)batch->sample[r];
         const uint8_t *pixel = batch->pixels + (size_t)r * SIDE * SIDE * 3;
         for (int i = 0; i < SIDE * SIDE; i++, pixel += 3)
-            assert_true(pixel[0] == (uint8_t)id && pixel[1] == (uint8_t)(7 * id) && pixel[2] == (uint8_t)(255 - id));
+            assert_true(pixel[0] == (uint8_t)id && pixel[1] == (uint8_t)(7 * id) &&
+                        pixel[2] == (uint8_t)(255 - id));
         assert_int_equal(batch->original[2 * r], 9 + id % 5);
         assert_int_equal(batch->original[2 * r + 1], 9 + id % 3);
         assert_true(batch->inverse[6 * r] > 1 && batch->inverse[6 * r + 1] == 0);
@@ -77,7 +78,8 @@ static stream record(mcf_loader *loader, int batches)
 static void every_epoch_is_a_permutation(void **state)
 {
     const mcf_source *source = *state;
-    mcf_loader *loader = make_loader(source, (mcf_loader_options){.seed = 5, .batch = 5, .workers = 2, .shuffle = true});
+    mcf_loader *loader =
+        make_loader(source, (mcf_loader_options){.seed = 5, .batch = 5, .workers = 2, .shuffle = true});
     assert_int_equal(mcf_loader_batches_per_epoch(loader), 8);
     stream epochs[3];
     int flips = 0;
@@ -103,8 +105,10 @@ static void workers_change_nothing(void **state)
 {
     stream expected = {0};
     for (int workers = 0; workers <= 5; workers++) {
-        mcf_loader *loader = make_loader(*state, (mcf_loader_options){.seed = 5, .batch = 7, .workers = workers,
-                                                                      .ahead = 1 + workers % 3, .shuffle = true});
+        mcf_loader *loader = make_loader(
+            *state,
+            (mcf_loader_options){
+                .seed = 5, .batch = 7, .workers = workers, .ahead = 1 + workers % 3, .shuffle = true});
         stream got = record(loader, 13);
         if (workers == 0)
             expected = got;
@@ -142,11 +146,13 @@ static void positions_are_taken_up(void **state)
 
 static void ranks_add_up(void **state)
 {
-    mcf_loader *one = make_loader(*state, (mcf_loader_options){.seed = 5, .batch = 6, .workers = 1, .shuffle = true});
+    mcf_loader *one =
+        make_loader(*state, (mcf_loader_options){.seed = 5, .batch = 6, .workers = 1, .shuffle = true});
     mcf_loader *ranks[3];
     for (int r = 0; r < 3; r++)
-        ranks[r] = make_loader(*state, (mcf_loader_options){
-            .seed = 5, .batch = 2, .workers = r, .shuffle = true, .rank = r, .world = 3});
+        ranks[r] = make_loader(
+            *state, (mcf_loader_options){
+                        .seed = 5, .batch = 2, .workers = r, .shuffle = true, .rank = r, .world = 3});
     for (int b = 0; b < 9; b++) {
         const mcf_batch *global = next_batch(one);
         for (int r = 0; r < 3; r++) {
@@ -167,8 +173,10 @@ static void ends_multiples_and_last_batches(void **state)
 {
     for (int workers = 0; workers <= 2; workers += 2) {
         // 40 samples: 4 batches of 9, of which a multiple of 3 is kept.
-        mcf_loader *loader = make_loader(*state, (mcf_loader_options){
-            .seed = 5, .batch = 9, .workers = workers, .shuffle = true, .multiple = 3, .end_epoch = 2});
+        mcf_loader *loader = make_loader(
+            *state,
+            (mcf_loader_options){
+                .seed = 5, .batch = 9, .workers = workers, .shuffle = true, .multiple = 3, .end_epoch = 2});
         assert_int_equal(mcf_loader_batches_per_epoch(loader), 3);
         record(loader, 6);
         assert_null(next_batch(loader));
@@ -176,8 +184,13 @@ static void ends_multiples_and_last_batches(void **state)
         mcf_loader_destroy(loader);
         // Evaluation: everything once, in order, on two ranks; the second has no row of the last batch.
         for (int rank = 0; rank < 2; rank++) {
-            loader = make_loader(*state, (mcf_loader_options){.seed = 5, .batch = 6, .workers = workers, .end_epoch = 1,
-                                                              .keep_last = true, .rank = rank, .world = 2});
+            loader = make_loader(*state, (mcf_loader_options){.seed = 5,
+                                                              .batch = 6,
+                                                              .workers = workers,
+                                                              .end_epoch = 1,
+                                                              .keep_last = true,
+                                                              .rank = rank,
+                                                              .world = 2});
             stream got = record(loader, 4);
             assert_int_equal(got.count, rank == 0 ? 22 : 18);
             for (int i = 0; i < got.count; i++)
@@ -192,8 +205,13 @@ static void impossible_options(void **state)
 {
     mcf_transform transform = mcf_transform_center_crop(&crop);
     const mcf_loader_options wrong[] = {
-        {.batch = 41}, {.batch = 0}, {.batch = 8, .world = 6}, {.batch = 8, .rank = 1, .world = 1},
-        {.batch = 8, .index = 5}, {.batch = 8, .multiple = 6}, {.batch = 8, .workers = -1},
+        {.batch = 41},
+        {.batch = 0},
+        {.batch = 8, .world = 6},
+        {.batch = 8, .rank = 1, .world = 1},
+        {.batch = 8, .index = 5},
+        {.batch = 8, .multiple = 6},
+        {.batch = 8, .workers = -1},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         mcf_loader *loader;
@@ -206,8 +224,9 @@ static void impossible_options(void **state)
 static void early_exit(void **state)
 {
     for (int i = 0; i < 30; i++) {
-        mcf_loader *loader = make_loader(*state, (mcf_loader_options){
-            .seed = 5, .batch = 3, .workers = 1 + i % 4, .ahead = 1 + i % 5, .shuffle = true});
+        mcf_loader *loader = make_loader(
+            *state, (mcf_loader_options){
+                        .seed = 5, .batch = 3, .workers = 1 + i % 4, .ahead = 1 + i % 5, .shuffle = true});
         for (int b = 0; b < i % 3; b++)
             next_batch(loader);
         mcf_loader_destroy(loader);
@@ -229,8 +248,8 @@ static void broken_samples_are_replaced(void **state)
     mcf_source *source = open_folder(dir);
     stream expected = {0};
     for (int workers = 0; workers <= 4; workers++) {
-        mcf_loader *loader = make_loader(source, (mcf_loader_options){
-            .seed = 5, .batch = 10, .workers = workers, .shuffle = true});
+        mcf_loader *loader = make_loader(
+            source, (mcf_loader_options){.seed = 5, .batch = 10, .workers = workers, .shuffle = true});
         stream got = record(loader, 8);
         if (workers == 0)
             expected = got;
@@ -238,7 +257,7 @@ static void broken_samples_are_replaced(void **state)
         for (int i = 0; i < got.count; i++)
             assert_true(got.sample[i] != 7 && got.sample[i] != 8 && got.sample[i] != 39);
         const mcf_loader_stats *stats = mcf_loader_get_stats(loader);
-        assert_int_equal(stats->broken, 8);  // 7 also meets 8: four an epoch
+        assert_int_equal(stats->broken, 8); // 7 also meets 8: four an epoch
         assert_int_equal(stats->broken_distinct, 3);
         assert_int_equal(stats->recent_count, 8);
         int met[3] = {0};
@@ -250,14 +269,17 @@ static void broken_samples_are_replaced(void **state)
             char text[1024], name[300];
             mcf_broken_describe(source, b, text, sizeof text);
             assert_non_null(strstr(text, mcf_source_name(source, b->sample, name, sizeof name)));
-            assert_non_null(strstr(text, b->sample == 7 ? "truncated PNG" : b->sample == 8 ? "empty" : "text, not"));
+            assert_non_null(strstr(text, b->sample == 7   ? "truncated PNG"
+                                         : b->sample == 8 ? "empty"
+                                                          : "text, not"));
         }
         assert_true(met[0] == 2 && met[1] == 4 && met[2] == 2);
         mcf_loader_destroy(loader);
 
         // None allowed: the first one stops the loader, for good.
-        loader = make_loader(source, (mcf_loader_options){
-            .seed = 5, .batch = 40, .workers = workers, .shuffle = true, .broken_min = -1});
+        loader = make_loader(
+            source, (mcf_loader_options){
+                        .seed = 5, .batch = 40, .workers = workers, .shuffle = true, .broken_min = -1});
         const mcf_batch *batch;
         mcf_error err = {0};
         assert_int_equal(mcf_loader_next(loader, &batch, &err), MCF_ERR_FORMAT);
@@ -284,7 +306,7 @@ static void too_many_broken(void **state)
     const mcf_batch *batch;
     mcf_error err = {0};
     assert_non_null(next_batch(loader));
-    assert_non_null(next_batch(loader));  // ten so far: allowed
+    assert_non_null(next_batch(loader)); // ten so far: allowed
     assert_int_equal(mcf_loader_get_stats(loader)->broken_distinct, 10);
     assert_int_equal(mcf_loader_next(loader, &batch, &err), MCF_ERR_FORMAT);
     assert_non_null(strstr(err.message, "11 of 30"));
@@ -308,7 +330,8 @@ static void too_many_broken(void **state)
 }
 
 // A transform with two views and extra bytes, as crops with labels will be.
-static mcf_status paint(const void *options, const mcf_transform_input *in, mcf_transform_output *out, mcf_error *err)
+static mcf_status paint(const void *options, const mcf_transform_input *in, mcf_transform_output *out,
+                        mcf_error *err)
 {
     (void)err;
     const int *marks = options;
@@ -326,7 +349,8 @@ static mcf_status paint(const void *options, const mcf_transform_input *in, mcf_
 static void other_transforms(void **state)
 {
     const int marks[2] = {0, 100};
-    mcf_transform transform = {.views = 2, .width = 4, .height = 3, .extra_size = 8, .apply = paint, .options = marks};
+    mcf_transform transform = {
+        .views = 2, .width = 4, .height = 3, .extra_size = 8, .apply = paint, .options = marks};
     mcf_loader_options options = {.seed = 5, .batch = 5, .workers = 2, .shuffle = true};
     mcf_loader *loader;
     assert_int_equal(mcf_loader_create(&loader, *state, &transform, &options, NULL), MCF_OK);
@@ -366,11 +390,16 @@ static int close_group(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_epoch_is_a_permutation),    cmocka_unit_test(workers_change_nothing),
-        cmocka_unit_test(positions_are_taken_up),          cmocka_unit_test(ranks_add_up),
-        cmocka_unit_test(ends_multiples_and_last_batches), cmocka_unit_test(impossible_options),
-        cmocka_unit_test(early_exit),                      cmocka_unit_test(broken_samples_are_replaced),
-        cmocka_unit_test(too_many_broken),                 cmocka_unit_test(other_transforms),
+        cmocka_unit_test(every_epoch_is_a_permutation),
+        cmocka_unit_test(workers_change_nothing),
+        cmocka_unit_test(positions_are_taken_up),
+        cmocka_unit_test(ranks_add_up),
+        cmocka_unit_test(ends_multiples_and_last_batches),
+        cmocka_unit_test(impossible_options),
+        cmocka_unit_test(early_exit),
+        cmocka_unit_test(broken_samples_are_replaced),
+        cmocka_unit_test(too_many_broken),
+        cmocka_unit_test(other_transforms),
     };
     return cmocka_run_group_tests(tests, open_group, close_group);
 }

@@ -30,8 +30,10 @@ static void names_make_streams(void **state)
 {
     (void)state;
     mcf_rng base = mcf_rng_make(1, MCF_RNG_FLIP, 2, 3);
-    mcf_rng others[] = {mcf_rng_make(2, MCF_RNG_FLIP, 2, 3), mcf_rng_make(1, MCF_RNG_SHUFFLE, 2, 3),
-                        mcf_rng_make(1, MCF_RNG_FLIP, 3, 3), mcf_rng_make(1, MCF_RNG_FLIP, 2, 4),
+    mcf_rng others[] = {mcf_rng_make(2, MCF_RNG_FLIP, 2, 3),
+                        mcf_rng_make(1, MCF_RNG_SHUFFLE, 2, 3),
+                        mcf_rng_make(1, MCF_RNG_FLIP, 3, 3),
+                        mcf_rng_make(1, MCF_RNG_FLIP, 2, 4),
                         mcf_rng_make(1, MCF_RNG_FLIP, 2, 3 + ((uint64_t)1 << 32)),
                         mcf_rng_make(1 + ((uint64_t)1 << 32), MCF_RNG_FLIP, 2, 3)};
     mcf_rng same = mcf_rng_make(1, MCF_RNG_FLIP, 2, 3);

@@ -1,4 +1,5 @@
-// Folders, shards and lists: what is found, in which order, and what happens to tars that are not as they should be.
+// Folders, shards and lists: what is found, in which order, and what happens to tars that are not as they
+// should be.
 #include "tests/data_helpers.h"
 
 #include <utime.h>
@@ -59,7 +60,8 @@ static void folder_order_and_labels(void **state)
 {
     (void)state;
     char *dir = make_temp_directory();
-    const char *files[] = {"b/2.jpg", "b/10.JPG", "a.png", "B/x.jpeg", "b/notes.txt", ".hidden/y.jpg", "b/._2.jpg", "c/d/e.PNG"};
+    const char *files[] = {"b/2.jpg",     "b/10.JPG",      "a.png",     "B/x.jpeg",
+                           "b/notes.txt", ".hidden/y.jpg", "b/._2.jpg", "c/d/e.PNG"};
     for (int i = 0; i < 8; i++)
         write_file(dir, files[i], files[i], strlen(files[i]));
     mcf_source *source = open_one(dir, MCF_SOURCE_AUTO);
@@ -151,7 +153,7 @@ static void tar_members(void **state)
             tar_add(&tar, longest, "long name", 9);
         }
         tar_end(&tar);
-        for (int round = 0; round < 2; round++) {  // scanned, then from the index
+        for (int round = 0; round < 2; round++) { // scanned, then from the index
             mcf_source *source = open_one(join(dir, "s.tar"), MCF_SOURCE_AUTO);
             assert_int_equal(mcf_source_note_count(source), 0);
             assert_true(mcf_path_exists(join(dir, "s.tar.idx")));
@@ -166,13 +168,17 @@ static void tar_members(void **state)
                 expect_bytes(source, 3, "long name");
             mcf_bytes text = {0};
             bool found;
-            assert_int_equal(mcf_source_read_sidecar(source, 0, MCF_SIDECAR_TEXT, &text, &found, NULL), MCF_OK);
+            assert_int_equal(mcf_source_read_sidecar(source, 0, MCF_SIDECAR_TEXT, &text, &found, NULL),
+                             MCF_OK);
             assert_true(found && text.size == 9 && memcmp(text.data, "a caption", 9) == 0);
-            assert_int_equal(mcf_source_read_sidecar(source, 0, MCF_SIDECAR_JSON, &text, &found, NULL), MCF_OK);
+            assert_int_equal(mcf_source_read_sidecar(source, 0, MCF_SIDECAR_JSON, &text, &found, NULL),
+                             MCF_OK);
             assert_true(found && text.size == 7);
-            assert_int_equal(mcf_source_read_sidecar(source, 1, MCF_SIDECAR_TEXT, &text, &found, NULL), MCF_OK);
+            assert_int_equal(mcf_source_read_sidecar(source, 1, MCF_SIDECAR_TEXT, &text, &found, NULL),
+                             MCF_OK);
             assert_true(found && text.size == 18);
-            assert_int_equal(mcf_source_read_sidecar(source, 2, MCF_SIDECAR_TEXT, &text, &found, NULL), MCF_OK);
+            assert_int_equal(mcf_source_read_sidecar(source, 2, MCF_SIDECAR_TEXT, &text, &found, NULL),
+                             MCF_OK);
             assert_false(found);
             char label[32];
             assert_string_equal(mcf_source_label(source, 2, label, sizeof label), "people");
@@ -200,7 +206,7 @@ static void truncated_tar(void **state)
 {
     (void)state;
     char *dir = make_temp_directory();
-    make_shard(dir, "s.tar", 4);  // each file: 512 + 1024 bytes
+    make_shard(dir, "s.tar", 4); // each file: 512 + 1024 bytes
     char *bytes, *path = join(dir, "s.tar"), shard[1024];
     size_t size;
     strcpy(shard, path);
@@ -282,7 +288,8 @@ static void stale_and_broken_indices(void **state)
     mcf_tar_index_free(&index);
     free(bytes);
 
-    // Where the index cannot be written (a directory stands in its place), it stays in memory and that is said.
+    // Where the index cannot be written (a directory stands in its place), it stays in memory and that is
+    // said.
     unlink(index_path);
     assert_int_equal(mkdir(index_path, 0755), 0);
     write_file(index_path, "keep", "", 0);
@@ -335,9 +342,12 @@ static void directory_of_shards_and_fraction(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(folder_order_and_labels),  cmocka_unit_test(lists_are_relative),
-        cmocka_unit_test(nothing_to_read),          cmocka_unit_test(tar_members),
-        cmocka_unit_test(truncated_tar),            cmocka_unit_test(stale_and_broken_indices),
+        cmocka_unit_test(folder_order_and_labels),
+        cmocka_unit_test(lists_are_relative),
+        cmocka_unit_test(nothing_to_read),
+        cmocka_unit_test(tar_members),
+        cmocka_unit_test(truncated_tar),
+        cmocka_unit_test(stale_and_broken_indices),
         cmocka_unit_test(directory_of_shards_and_fraction),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
