@@ -1,19 +1,20 @@
 // The decoder M_0: from visible tokens to the pixels of all patches.
 #include "model/parts.h"
 
-mcf_status mcf_decoder_add(mcf_store *store, const mcf_vit_options *options, int64_t in, int64_t patch, int64_t side,
-                           mcf_decoder *decoder, mcf_error *err)
+mcf_status mcf_decoder_add(mcf_store *store, const mcf_vit_options *options, int64_t in, int64_t patch,
+                           int64_t side, mcf_decoder *decoder, mcf_error *err)
 {
     int64_t dim = options->dim;
     MCF_TRY(mcf_linear_add(store, "decoder_embed", dim, in, true, MCF_ROLE_TRAINED, &decoder->embed, err));
     decoder->mask_token = mcf_store_add(store, "mask_token", MCF_SHAPE(1, 1, dim), MCF_ROLE_TRAINED, false);
-    decoder->pos_embed = mcf_store_add(store, "decoder_pos_embed", MCF_SHAPE(1, 1 + side * side, dim),
-                                       MCF_ROLE_FROZEN, false);
+    decoder->pos_embed =
+        mcf_store_add(store, "decoder_pos_embed", MCF_SHAPE(1, 1 + side * side, dim), MCF_ROLE_FROZEN, false);
     if (decoder->mask_token < 0 || decoder->pos_embed < 0)
         return mcf_fail(err, MCF_ERR_NOMEM, "no memory for the decoder's tokens");
     MCF_TRY(mcf_blocks_add(store, "decoder_blocks", options, MCF_ROLE_TRAINED, &decoder->stack, err));
     MCF_TRY(mcf_norm_add(store, "decoder_norm", dim, MCF_ROLE_TRAINED, &decoder->norm, err));
-    return mcf_linear_add(store, "decoder_pred", 3 * patch * patch, dim, true, MCF_ROLE_TRAINED, &decoder->pred, err);
+    return mcf_linear_add(store, "decoder_pred", 3 * patch * patch, dim, true, MCF_ROLE_TRAINED,
+                          &decoder->pred, err);
 }
 
 mcf_value mcf_decoder_forward(mcf_graph *graph, const mcf_pretrain_model *model, mcf_value latent,

@@ -141,8 +141,8 @@ void mcf_pretrain_copy_target(const mcf_pretrain_model *model, const mcf_params 
     copy(model, params, model->online_head.var2, model->target_head.var2);
 }
 
-static mcf_status load_encoder(const mcf_pretrain_model *model, const mcf_vit *v, const char *path, const char *key,
-                               const char *prefer, const mcf_params *params, mcf_error *err)
+static mcf_status load_encoder(const mcf_pretrain_model *model, const mcf_vit *v, const char *path,
+                               const char *key, const char *prefer, const mcf_params *params, mcf_error *err)
 {
     mcf_safetensors *file = NULL;
     mcf_status status = mcf_safetensors_open(&file, path, err);
@@ -157,11 +157,13 @@ mcf_status mcf_pretrain_start(const mcf_pretrain_model *model, uint64_t seed, co
 {
     const mcf_model_options *options = &model->model;
     if (model->feature && !options->teacher_checkpoint[0])
-        return mcf_fail(err, MCF_ERR_USAGE, "model.teacher.checkpoint: the feature term needs M_1's weights; name a "
-                                            "safetensors file, or `random` to go without trained ones");
+        return mcf_fail(err, MCF_ERR_USAGE,
+                        "model.teacher.checkpoint: the feature term needs M_1's weights; name a "
+                        "safetensors file, or `random` to go without trained ones");
     mcf_pretrain_init(model, seed, params);
     if (options->init[0])
-        MCF_TRY(load_encoder(model, &model->online, options->init, "model.init", "online_encoder.", params, err));
+        MCF_TRY(
+            load_encoder(model, &model->online, options->init, "model.init", "online_encoder.", params, err));
     if (model->feature && strcmp(options->teacher_checkpoint, "random"))
         MCF_TRY(load_encoder(model, &model->teacher, options->teacher_checkpoint, "model.teacher.checkpoint",
                              "perceptual_loss.model.", params, err));

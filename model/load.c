@@ -70,8 +70,8 @@ static bool is_unused_part(const mcf_pretrain_model *model, const char *name)
     return !model->feature && starts(name, "perceptual_loss.");
 }
 
-mcf_status mcf_params_load(const mcf_pretrain_model *model, const mcf_safetensors *file, const char *skip_prefix,
-                           const mcf_params *params, mcf_error *err)
+mcf_status mcf_params_load(const mcf_pretrain_model *model, const mcf_safetensors *file,
+                           const char *skip_prefix, const mcf_params *params, mcf_error *err)
 {
     const mcf_store *store = &model->store;
     report r = {0};
@@ -129,7 +129,8 @@ static mcf_status load_position(const mcf_safetensors *file, const mcf_safetenso
     }
     float *from = malloc((size_t)found->count * sizeof *from);
     if (!from)
-        return mcf_fail(err, MCF_ERR_NOMEM, "no memory for %s of %s", found->name, mcf_safetensors_path(file));
+        return mcf_fail(err, MCF_ERR_NOMEM, "no memory for %s of %s", found->name,
+                        mcf_safetensors_path(file));
     mcf_status status = mcf_safetensors_read_f32(file, found, from, err);
     if (status == MCF_OK)
         mcf_position_resize(from, from_side, from_side, to, to_side, to_side, entry->shape.dim[2]);
@@ -142,13 +143,15 @@ static bool is_head(const char *name, const char *prefix)
     return prefix[0] && starts(name, prefix) && starts(name + strlen(prefix), "fc.");
 }
 
-mcf_status mcf_vit_load(const mcf_store *store, const mcf_vit *vit, const mcf_safetensors *file, const char *prefer,
-                        const mcf_params *params, mcf_error *err)
+mcf_status mcf_vit_load(const mcf_store *store, const mcf_vit *vit, const mcf_safetensors *file,
+                        const char *prefer, const mcf_params *params, mcf_error *err)
 {
     const char *prefix = mcf_vit_prefix(file, prefer);
     if (!prefix)
-        return mcf_fail(err, MCF_ERR_FORMAT, "%s: holds no encoder (no cls_token under a known name); bring the file "
-                        "into form with `mcf import`", mcf_safetensors_path(file));
+        return mcf_fail(err, MCF_ERR_FORMAT,
+                        "%s: holds no encoder (no cls_token under a known name); bring the file "
+                        "into form with `mcf import`",
+                        mcf_safetensors_path(file));
     // The store's names of this encoder: its cls_token's, up to that word.
     const char *cls = store->entries[vit->cls_token].name;
     size_t own = strlen(cls) - strlen("cls_token");
@@ -181,7 +184,8 @@ mcf_status mcf_vit_load(const mcf_store *store, const mcf_vit *vit, const mcf_sa
     return conclude(&r, file, err);
 }
 
-static const mcf_safetensors_entry *find_under(const mcf_safetensors *file, const char *prefix, const char *name)
+static const mcf_safetensors_entry *find_under(const mcf_safetensors *file, const char *prefix,
+                                               const char *name)
 {
     char full[512];
     snprintf(full, sizeof full, "%s%s", prefix, name);
@@ -198,7 +202,8 @@ mcf_status mcf_vit_describe(const mcf_safetensors *file, const char *prefix, mcf
     if (!patch || patch->shape.rank != 4 || patch->shape.dim[2] != patch->shape.dim[3] || !fc1 ||
         fc1->shape.rank != 2 || !side || patch->shape.dim[0] < 1 || patch->shape.dim[0] > 1 << 16 ||
         patch->shape.dim[2] < 1 || side * patch->shape.dim[2] > 1 << 14)
-        return mcf_fail(err, MCF_ERR_FORMAT, "%s: %spatch_embed.proj.weight, %spos_embed or "
+        return mcf_fail(err, MCF_ERR_FORMAT,
+                        "%s: %spatch_embed.proj.weight, %spos_embed or "
                         "%sblocks.0.mlp.fc1.weight is missing or not of a vision transformer's shape",
                         mcf_safetensors_path(file), prefix, prefix, prefix);
     int depth = 0;
@@ -208,7 +213,7 @@ mcf_status mcf_vit_describe(const mcf_safetensors *file, const char *prefix, mcf
     while (depth < MCF_MAX_DEPTH && find_under(file, prefix, name));
     int dim = (int)patch->shape.dim[0];
     double ratio = (double)fc1->shape.dim[0] / dim;
-    if ((int64_t)(dim * ratio) < fc1->shape.dim[0])  // the hidden width is dim*ratio, rounded down
+    if ((int64_t)(dim * ratio) < fc1->shape.dim[0]) // the hidden width is dim*ratio, rounded down
         ratio = nextafter(ratio, INFINITY);
     *options =
         (mcf_vit_options){.dim = dim, .depth = depth, .heads = dim >= 64 ? dim / 64 : 1, .mlp_ratio = ratio};

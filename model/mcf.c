@@ -13,7 +13,8 @@ static void m1(mcf_graph *graph, const mcf_pretrain_model *model, mcf_value patc
         if (model->model.teacher_blocks[j] > deepest)
             deepest = model->model.teacher_blocks[j];
     mcf_value x = mcf_vit_tokens(graph, &model->teacher, patches, MCF_NO_VALUE, MCF_NO_VALUE);
-    mcf_blocks_forward(graph, &model->teacher.stack, x, deepest, (mcf_affine){-1, -1}, MCF_F32, recompute, taps);
+    mcf_blocks_forward(graph, &model->teacher.stack, x, deepest, (mcf_affine){-1, -1}, MCF_F32, recompute,
+                       taps);
     for (int j = 0; j < model->model.teacher_block_count; j++)
         features[j] = taps[model->model.teacher_blocks[j] - 1];
 }
@@ -76,8 +77,8 @@ static mcf_value key(mcf_graph *graph, const mcf_pretrain_model *model, mcf_valu
     const mcf_store *store = &model->store;
     if (average) {
         mcf_ema(graph, mcf_role_slice(graph, store, MCF_ROLE_TARGET, 0, store->averaged_count),
-                mcf_role_slice(graph, store, MCF_ROLE_TRAINED, 0, store->averaged_count), model->objective.momentum, 1,
-                MCF_NO_VALUE);
+                mcf_role_slice(graph, store, MCF_ROLE_TRAINED, 0, store->averaged_count),
+                model->objective.momentum, 1, MCF_NO_VALUE);
         mcf_refresh_low_precision(graph, store, MCF_ROLE_TARGET);
     }
     mcf_value latent = mcf_encode(graph, &model->target, patches, ids_keep, MCF_RECOMPUTE_NONE);
@@ -111,15 +112,18 @@ static mcf_value pseudo_patches(mcf_graph *graph, const mcf_pretrain_model *mode
 static mcf_value add_term(mcf_graph *graph, mcf_value total, mcf_value term, double weight, const char *name)
 {
     mcf_output(graph, term, name);
-    return total == MCF_NO_VALUE ? mcf_scale(graph, term, weight, 0) : mcf_axpby(graph, 1, total, weight, term);
+    return total == MCF_NO_VALUE ? mcf_scale(graph, term, weight, 0)
+                                 : mcf_axpby(graph, 1, total, weight, term);
 }
 
 // The order matters for memory: what needs no gradient runs first, before the online encoder leaves its activations.
-static void build(mcf_graph *graph, const mcf_pretrain_model *model, const mcf_pretrain_graph_options *options)
+static void build(mcf_graph *graph, const mcf_pretrain_model *model,
+                  const mcf_pretrain_graph_options *options)
 {
     int64_t b = options->batch, count = model->patches, n = model->visible;
     const mcf_objective_options *objective = &model->objective;
-    mcf_value image = mcf_image_input(graph, b, model->model.image_size, model->model.image_size, options->image_u8);
+    mcf_value image =
+        mcf_image_input(graph, b, model->model.image_size, model->model.image_size, options->image_u8);
     mcf_value patches = mcf_patchify(graph, image, model->model.patch_size, mcf_graph_compute(graph));
     mcf_value real[MCF_MAX_TEACHER_BLOCKS], pseudo[MCF_MAX_TEACHER_BLOCKS], total = MCF_NO_VALUE;
     mcf_value k = MCF_NO_VALUE, labels = MCF_NO_VALUE;
@@ -170,8 +174,9 @@ mcf_status mcf_pretrain_graph(const mcf_pretrain_model *model, const mcf_pretrai
 {
     *graph = NULL;
     if (!model->contrastive && !model->decodes)
-        return mcf_fail(err, MCF_ERR_USAGE, "objective: all weights are 0; set feature.weight, pixel.weight or "
-                                            "contrastive.weight");
+        return mcf_fail(err, MCF_ERR_USAGE,
+                        "objective: all weights are 0; set feature.weight, pixel.weight or "
+                        "contrastive.weight");
     mcf_graph *g = mcf_graph_create(options->world, options->compute);
     if (!g)
         return mcf_fail(err, MCF_ERR_NOMEM, "no memory for a graph");

@@ -9,11 +9,11 @@
 mcf_status mcf_projector_add(mcf_store *store, const char *prefix, int64_t in, int64_t hidden, int64_t out,
                              bool out_norm, mcf_role role, mcf_projector *projector, mcf_error *err);
 // x [B,in] -> f32 [B,out]. Between the products everything is f32: over a small batch BatchNorm magnifies rounding.
-mcf_value mcf_projector_forward(mcf_graph *graph, const mcf_pretrain_model *model, const mcf_projector *projector,
-                                mcf_value x);
+mcf_value mcf_projector_forward(mcf_graph *graph, const mcf_pretrain_model *model,
+                                const mcf_projector *projector, mcf_value x);
 
-mcf_status mcf_decoder_add(mcf_store *store, const mcf_vit_options *options, int64_t in, int64_t patch, int64_t side,
-                           mcf_decoder *decoder, mcf_error *err);
+mcf_status mcf_decoder_add(mcf_store *store, const mcf_vit_options *options, int64_t in, int64_t patch,
+                           int64_t side, mcf_decoder *decoder, mcf_error *err);
 // latent [B,1+n,D] and ids_restore i64 [B,L] -> f32 [B,L,P*P*3], cls dropped.
 mcf_value mcf_decoder_forward(mcf_graph *graph, const mcf_pretrain_model *model, mcf_value latent,
                               mcf_value ids_restore);

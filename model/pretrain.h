@@ -24,8 +24,8 @@ extern const float mcf_image_mean[3], mcf_image_std[3];
 // Linear, BatchNorm, ReLU, Linear and, in the heads of encoders, a BatchNorm without affine.
 typedef struct {
     mcf_affine linear1, norm1, linear2;
-    int mean1, var1;  // running statistics of the first BatchNorm
-    int mean2, var2;  // of the last; -1: there is none
+    int mean1, var1; // running statistics of the first BatchNorm
+    int mean2, var2; // of the last; -1: there is none
 } mcf_projector;
 
 typedef struct {
@@ -44,8 +44,8 @@ typedef struct {
 typedef struct {
     mcf_model_options model;
     mcf_objective_options objective;
-    bool feature, pixel, contrastive, decodes;  // terms that are on; decodes: feature or pixel
-    int64_t patches, visible;                   // L and n of an image of the model's size
+    bool feature, pixel, contrastive, decodes; // terms that are on; decodes: feature or pixel
+    int64_t patches, visible; // L and n of an image of the model's size
     mcf_store store;
     mcf_vit online, target, teacher;
     mcf_projector online_head, target_head, predictor;
@@ -56,20 +56,20 @@ typedef struct {
 // afterwards: descriptors point at its store.
 mcf_status mcf_pretrain_create(const mcf_model_options *model, const mcf_objective_options *objective,
                                mcf_pretrain_model **out, mcf_error *err);
-void mcf_pretrain_destroy(mcf_pretrain_model *model);  // NULL is fine
+void mcf_pretrain_destroy(mcf_pretrain_model *model); // NULL is fine
 
 // n = floor(L * (1 - mask_ratio)), computed in double precision.
 int64_t mcf_visible_count(int64_t patches, double mask_ratio);
 
 // --- graphs
 typedef struct {
-    int64_t batch;      // B: images of this device in a micro-batch
-    int world;          // devices of the job
-    mcf_dtype compute;  // of products
-    bool image_u8;      // inputs image u8 [B,S,S,3] and flip u8 [B]; else image f32 [B,3,S,S], already normalised
-    bool outputs;       // out.pred [B,L,P*P*3], out.q and out.k [B,out] (normalised), f32
-    bool backward;      // gradients of the trained entries
-    bool average;       // the target's average is taken before its forward pass (momentum_update: micro-batch)
+    int64_t batch; // B: images of this device in a micro-batch
+    int world; // devices of the job
+    mcf_dtype compute; // of products
+    bool image_u8; // inputs image u8 [B,S,S,3] and flip u8 [B]; else image f32 [B,3,S,S], already normalised
+    bool outputs; // out.pred [B,L,P*P*3], out.q and out.k [B,out] (normalised), f32
+    bool backward; // gradients of the trained entries
+    bool average; // the target's average is taken before its forward pass (momentum_update: micro-batch)
 } mcf_pretrain_graph_options;
 
 // One micro-batch. Inputs: image (and flip), ids_keep i64 [B,n]; with the decoder ids_restore [B,L]; with pixel
@@ -83,9 +83,9 @@ mcf_status mcf_pretrain_graph(const mcf_pretrain_model *model, const mcf_pretrai
 typedef struct {
     const void *image;
     const uint8_t *flip;
-    const int64_t *ids_shuffle;         // [B,L]: a permutation of the patches a row
+    const int64_t *ids_shuffle; // [B,L]: a permutation of the patches a row
     const int64_t *ids_shuffle_target;
-    int rank;                           // of this device in the job
+    int rank; // of this device in the job
     float loss_scale;
 } mcf_pretrain_batch;
 // Checks that rows of ids are permutations. `options` are those that the program's graph was made with.
@@ -94,8 +94,8 @@ mcf_status mcf_pretrain_write(const mcf_pretrain_model *model, const mcf_pretrai
 
 // ids_shuffle [batch,patches] -> keep [batch,visible] (its first columns), mask [batch,patches-visible] (the rest),
 // restore [batch,patches] (its inverse). Any output may be NULL.
-mcf_status mcf_mask_split(const int64_t *ids_shuffle, int64_t batch, int64_t patches, int64_t visible, int64_t *keep,
-                          int64_t *mask, int64_t *restore, mcf_error *err);
+mcf_status mcf_mask_split(const int64_t *ids_shuffle, int64_t batch, int64_t patches, int64_t visible,
+                          int64_t *keep, int64_t *mask, int64_t *restore, mcf_error *err);
 
 // Embedding: the online encoder over all patches, no gradient. Inputs image f32 [B,3,H,W] or, with image_u8, image
 // u8 [B,H,W,3] and flip u8 [B]; H and W are multiples of the patch. Where H or W differ from the model's size there
@@ -121,17 +121,19 @@ typedef struct {
     mcf_dtype compute;
     bool image_u8;
 } mcf_reconstruct_graph_options;
-mcf_status mcf_reconstruct_graph(const mcf_pretrain_model *model, const mcf_reconstruct_graph_options *options,
-                                 mcf_graph **graph, mcf_error *err);
-mcf_status mcf_reconstruct_write(const mcf_pretrain_model *model, const mcf_reconstruct_graph_options *options,
-                                 mcf_program *program, const mcf_pretrain_batch *batch, mcf_error *err);
+mcf_status mcf_reconstruct_graph(const mcf_pretrain_model *model,
+                                 const mcf_reconstruct_graph_options *options, mcf_graph **graph,
+                                 mcf_error *err);
+mcf_status mcf_reconstruct_write(const mcf_pretrain_model *model,
+                                 const mcf_reconstruct_graph_options *options, mcf_program *program,
+                                 const mcf_pretrain_batch *batch, mcf_error *err);
 
 // --- parameters on the host: one array a role, laid out as the store
 typedef struct {
     float *role[MCF_ROLE_COUNT];
 } mcf_params;
 
-mcf_status mcf_params_create(const mcf_store *store, mcf_params *params, mcf_error *err);  // zeros
+mcf_status mcf_params_create(const mcf_store *store, mcf_params *params, mcf_error *err); // zeros
 void mcf_params_free(mcf_params *params);
 float *mcf_params_at(const mcf_params *params, const mcf_store *store, int entry);
 // Writes all roles to the runtime and refreshes what follows from them.
@@ -153,12 +155,12 @@ mcf_status mcf_pretrain_start(const mcf_pretrain_model *model, uint64_t seed, co
 // Every entry of the store by its checkpoint name. Tensors of parts that the objective does not use (heads,
 // predictor, decoder, target, M_1) are passed over; other extra names are errors. Tensors of a training checkpoint
 // that are no parameters are named by `skip_prefix` (NULL: none).
-mcf_status mcf_params_load(const mcf_pretrain_model *model, const mcf_safetensors *file, const char *skip_prefix,
-                           const mcf_params *params, mcf_error *err);
+mcf_status mcf_params_load(const mcf_pretrain_model *model, const mcf_safetensors *file,
+                           const char *skip_prefix, const mcf_params *params, mcf_error *err);
 // One encoder from a file with timm names, bare or under a prefix (mcf_vit_prefix). The position table is resized
 // where its grid differs. A head (fc.) beside a prefixed encoder is passed over.
-mcf_status mcf_vit_load(const mcf_store *store, const mcf_vit *vit, const mcf_safetensors *file, const char *prefer,
-                        const mcf_params *params, mcf_error *err);
+mcf_status mcf_vit_load(const mcf_store *store, const mcf_vit *vit, const mcf_safetensors *file,
+                        const char *prefer, const mcf_params *params, mcf_error *err);
 // The prefix under which the file has an encoder: the first with a cls_token of `prefer` (NULL: none),
 // "online_encoder.", "perceptual_loss.model.", "backbone.", "" (bare timm names); NULL: it has none.
 const char *mcf_vit_prefix(const mcf_safetensors *file, const char *prefer);

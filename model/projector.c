@@ -33,8 +33,8 @@ mcf_status mcf_projector_add(mcf_store *store, const char *prefix, int64_t in, i
     return out_norm ? add_statistics(store, name, out, &projector->mean2, &projector->var2, err) : MCF_OK;
 }
 
-static mcf_value batch_norm(mcf_graph *graph, const mcf_pretrain_model *model, mcf_affine affine, int mean, int var,
-                            mcf_value x)
+static mcf_value batch_norm(mcf_graph *graph, const mcf_pretrain_model *model, mcf_affine affine, int mean,
+                            int var, mcf_value x)
 {
     const mcf_store *store = &model->store;
     mcf_batch_norm_options options = {
@@ -50,8 +50,8 @@ static mcf_value batch_norm(mcf_graph *graph, const mcf_pretrain_model *model, m
     return mcf_batch_norm(graph, x, &options);
 }
 
-mcf_value mcf_projector_forward(mcf_graph *graph, const mcf_pretrain_model *model, const mcf_projector *projector,
-                                mcf_value x)
+mcf_value mcf_projector_forward(mcf_graph *graph, const mcf_pretrain_model *model,
+                                const mcf_projector *projector, mcf_value x)
 {
     x = mcf_vit_linear(graph, &model->store, projector->linear1, x, MCF_F32);
     x = batch_norm(graph, model, projector->norm1, projector->mean1, projector->var1, x);

@@ -12,7 +12,7 @@
 
 typedef struct {
     int tensors, off, missing;
-    double worst;        // error over its tolerance
+    double worst; // error over its tolerance
     char worst_name[256];
     double worst_error;
 } judgement;
@@ -32,8 +32,8 @@ static float *judge_read(const mcf_safetensors *file, const char *name, int64_t 
 }
 
 // Error of one tensor over rtol's tolerance for it; 0 where nothing is judged.
-static double judge_tensor(const char *name, const float *got, const float *want, int64_t count, const float *start,
-                           const float *gradient, double rtol, double *error)
+static double judge_tensor(const char *name, const float *got, const float *want, int64_t count,
+                           const float *start, const float *gradient, double rtol, double *error)
 {
     bool moved = start != NULL;
     double difference = 0, size = 0, origin = 0, limit = 0, tolerance = moved ? 5 * rtol : rtol;
@@ -70,11 +70,12 @@ static double judge_tensor(const char *name, const float *got, const float *want
 }
 
 static inline judgement judge(const char *got_path, const char *want_path, const char *init_path, double rtol,
-                       bool print)
+                              bool print)
 {
     judgement j = {0};
     mcf_safetensors *got = NULL, *want = NULL, *init = NULL;
-    if (mcf_safetensors_open(&got, got_path, NULL) != MCF_OK || mcf_safetensors_open(&want, want_path, NULL) != MCF_OK ||
+    if (mcf_safetensors_open(&got, got_path, NULL) != MCF_OK ||
+        mcf_safetensors_open(&want, want_path, NULL) != MCF_OK ||
         mcf_safetensors_open(&init, init_path, NULL) != MCF_OK)
         j.missing = 1;
     for (size_t t = 0; !j.missing && t < mcf_safetensors_count(want); t++) {

@@ -12,14 +12,17 @@
 #include "train/step.h"
 
 static const char *const own[] = {
-    "odd_width",   "teacher_narrow",  "teacher_wide", "teacher_larger", "teacher_smaller",  "decoder_1",
-    "decoder_8",   "mixed",           "all_terms",    "patch_norm",     "contrast_patch",   "contrast_only",
-    "one_block",   "visible_rounded", "mlp_ratio",    "batch_32",       "batchnorm_groups",
+    "odd_width", "teacher_narrow",  "teacher_wide", "teacher_larger", "teacher_smaller",  "decoder_1",
+    "decoder_8", "mixed",           "all_terms",    "patch_norm",     "contrast_patch",   "contrast_only",
+    "one_block", "visible_rounded", "mlp_ratio",    "batch_32",       "batchnorm_groups",
 };
 static const char *const shared[] = {"mcf", "mcf_3steps", "mae_pixel"};
 enum { OWN = sizeof own / sizeof *own, SHARED = sizeof shared / sizeof *shared };
 
-static const char *own_folder(void) { return MCF_SOURCE_DIR "/tests/golden"; }
+static const char *own_folder(void)
+{
+    return MCF_SOURCE_DIR "/tests/golden";
+}
 
 static const char *shared_folder(void)
 {
@@ -50,8 +53,14 @@ static double bf16_bound(const char *name)
         const char *start;
         double bound;
     } bounds[] = {
-        {"loss", 5e-3},          {"out.pred", 1e-2},       {"out.", 3.5e-2},        {"grad.online_encoder.fc.", 0.22},
-        {"grad.predictor.", 0.22}, {"grad.online_", 8e-2}, {"grad.", 3.5e-2},       {"param.", 1e-2},
+        {"loss", 5e-3},
+        {"out.pred", 1e-2},
+        {"out.", 3.5e-2},
+        {"grad.online_encoder.fc.", 0.22},
+        {"grad.predictor.", 0.22},
+        {"grad.online_", 8e-2},
+        {"grad.", 3.5e-2},
+        {"param.", 1e-2},
     };
     for (size_t i = 0; i < sizeof bounds / sizeof *bounds; i++)
         if (!strncmp(name, bounds[i].start, strlen(bounds[i].start)))
@@ -63,7 +72,8 @@ static judgement judge_bf16(const char *got_path, const char *want_path)
 {
     judgement j = {0};
     mcf_safetensors *got = NULL, *want = NULL;
-    if (mcf_safetensors_open(&got, got_path, NULL) != MCF_OK || mcf_safetensors_open(&want, want_path, NULL) != MCF_OK)
+    if (mcf_safetensors_open(&got, got_path, NULL) != MCF_OK ||
+        mcf_safetensors_open(&want, want_path, NULL) != MCF_OK)
         j.missing = 1;
     for (size_t t = 0; !j.missing && t < mcf_safetensors_count(want); t++) {
         const mcf_safetensors_entry *entry = mcf_safetensors_at(want, t);
@@ -76,7 +86,7 @@ static judgement judge_bf16(const char *got_path, const char *want_path)
             size += (double)e[i] * e[i];
         }
         double error = sqrt(difference / (size + 1e-300)), ratio = error / bf16_bound(entry->name);
-        if (size >= 1e-14) {  // smaller ones are zero in exact arithmetic
+        if (size >= 1e-14) { // smaller ones are zero in exact arithmetic
             j.tensors++;
             j.off += !(ratio <= 1);
             if (!(ratio <= j.worst)) {
@@ -108,7 +118,8 @@ static judgement run(const char *folder, const char *name, const char *backend, 
     snprintf(want, sizeof want, "%s/expected.safetensors", path);
     snprintf(out, sizeof out, "%s/golden-%d-%s.safetensors", MCF_BINARY_DIR, (int)getpid(), name);
     mcf_step_options options = {.init = init, .batch = batch, .out = out, .steps = read_steps(path)};
-    options.job = (mcf_job_options){.backend = backend, .device_count = devices, .threads = devices > 1 ? 1 : 0};
+    options.job =
+        (mcf_job_options){.backend = backend, .device_count = devices, .threads = devices > 1 ? 1 : 0};
     if (options.steps < 1 || mcf_config_load(&config, config_path, sets, set_count, &err) != MCF_OK)
         fail_msg("%s: no steps, or %s", path, err.message);
     if (mcf_step(&config, &options, NULL, &err) != MCF_OK)
@@ -116,18 +127,18 @@ static judgement run(const char *folder, const char *name, const char *backend, 
     mcf_config_free(&config);
     judgement j = bf16 ? judge_bf16(out, want) : judge(out, want, init, rtol, print);
     unlink(out);
-    fprintf(stderr, "%-16s %-13s %d device%s: %3d tensors, worst %.2f of the tolerance (%s, %.1e)\n", name, backend,
-            devices, devices > 1 ? "s" : " ", j.tensors, j.worst, j.worst_name, j.worst_error);
+    fprintf(stderr, "%-16s %-13s %d device%s: %3d tensors, worst %.2f of the tolerance (%s, %.1e)\n", name,
+            backend, devices, devices > 1 ? "s" : " ", j.tensors, j.worst, j.worst_name, j.worst_error);
     return j;
 }
 
-static void check(const char *folder, const char *name, const char *backend, int devices, const char *const *sets,
-                  size_t set_count, double rtol)
+static void check(const char *folder, const char *name, const char *backend, int devices,
+                  const char *const *sets, size_t set_count, double rtol)
 {
     judgement j = run(folder, name, backend, devices, sets, set_count, rtol, true);
     if (j.missing || j.off || !j.tensors)
-        fail_msg("%s on %s: %d of %d tensors off, %d missing; worst %s: %.1f times its tolerance", name, backend,
-                 j.off, j.tensors, j.missing, j.worst_name, j.worst);
+        fail_msg("%s on %s: %d of %d tensors off, %d missing; worst %s: %.1f times its tolerance", name,
+                 backend, j.off, j.tensors, j.missing, j.worst_name, j.worst);
 }
 
 static void check_shared(const char *backend, double rtol)
@@ -192,7 +203,8 @@ static void devices_plain(void **state)
 {
     (void)state;
     check(own_folder(), "decoder_8", "cpu", 2, NULL, 0, 2e-4);
-    check(own_folder(), "teacher_smaller", "cpu", 2, (const char *const[]){"model.sync_batchnorm=true"}, 1, 2e-4);
+    check(own_folder(), "teacher_smaller", "cpu", 2, (const char *const[]){"model.sync_batchnorm=true"}, 1,
+          2e-4);
 }
 
 static void bf16(void **state)
@@ -225,10 +237,16 @@ static void judge_refuses(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reference_own),        cmocka_unit_test(cpu_own),         cmocka_unit_test(reference_shared),
-        cmocka_unit_test(cpu_shared),           cmocka_unit_test(devices_grouped), cmocka_unit_test(devices_synchronised),
-        cmocka_unit_test(devices_plain),        cmocka_unit_test(judge_refuses),
-        cmocka_unit_test(bf16),                 cmocka_unit_test(average_by_step),
+        cmocka_unit_test(reference_own),
+        cmocka_unit_test(cpu_own),
+        cmocka_unit_test(reference_shared),
+        cmocka_unit_test(cpu_shared),
+        cmocka_unit_test(devices_grouped),
+        cmocka_unit_test(devices_synchronised),
+        cmocka_unit_test(devices_plain),
+        cmocka_unit_test(judge_refuses),
+        cmocka_unit_test(bf16),
+        cmocka_unit_test(average_by_step),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
