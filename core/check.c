@@ -270,8 +270,10 @@ static mcf_status run(check *k, const mcf_check_case *c, mcf_launch *l, work *w,
         if (w->values[i])
             MCF_TRY(place(k, &l->in[i], w->values[i], &w->in[i], err));
     for (int i = 0; i < l->n_out; i++) {
-        if (c->unwanted >> i & 1)
+        if (c->unwanted >> i & 1) {
+            l->out[i] = (mcf_operand){.buffer = NULL};
             continue;
+        }
         if (i == 0 && c->changed & 1)
             l->out[0] = l->in[0];
         else

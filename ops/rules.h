@@ -14,6 +14,8 @@ const char *mcf_op_output_types(mcf_op op);
 // While a graph is built there are no buffers: an absent input has rank 0, which no optional input has
 // otherwise.
 bool mcf_input_is_present(const mcf_launch *launch, int input);
+// An output that is not wanted has no buffer while the first one has; its type means nothing.
+bool mcf_output_is_wanted(const mcf_launch *launch, int output);
 
 // Checks the element types of the inputs, sets those of the outputs that the operation fixes and checks the
 // others.

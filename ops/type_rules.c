@@ -49,6 +49,12 @@ static const struct {
     [MCF_OP_broadcast] = {"a", "="},
 };
 
+// While a graph is built no output has a buffer, and all are wanted.
+bool mcf_output_is_wanted(const mcf_launch *l, int i)
+{
+    return i == 0 || l->out[i].buffer || !l->out[0].buffer;
+}
+
 const char *mcf_op_input_types(mcf_op op)
 {
     return types[op].in;
@@ -93,6 +99,8 @@ mcf_status mcf_infer_types(mcf_launch *l, mcf_error *err)
     }
     for (int i = 0; i < l->n_out; i++) {
         mcf_dtype *dtype = &l->out[i].dtype;
+        if (!mcf_output_is_wanted(l, i))
+            continue;
         if (out[i] == '=') {
             *dtype = l->in[0].dtype;
         } else if (out[i] == 's') {

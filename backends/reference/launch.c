@@ -66,7 +66,7 @@ bool ref_supports(const mcf_device *device, const mcf_launch *launch)
     if (mcf_infer_types(&typed, NULL) != MCF_OK)
         return false;
     for (int i = 0; i < launch->n_out; i++)
-        if (typed.out[i].dtype != launch->out[i].dtype)
+        if (mcf_output_is_wanted(launch, i) && typed.out[i].dtype != launch->out[i].dtype)
             return false;
     return true;
 }
