@@ -1,6 +1,7 @@
 // mcf: finds the command, runs it, turns what went wrong into one line and an exit code.
 #include <locale.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/cli.h"
@@ -65,8 +66,17 @@ static int run(const mcf_command *command, int argc, char **argv)
     return status == MCF_OK ? 0 : fail(&err, status);
 }
 
+// OpenMP's threads wait for work by spinning for seconds, which on a machine shared with anything else costs many
+// times what it saves. Read when the cpu backend's module is loaded; the user's own setting stays.
+static void spin_briefly(void)
+{
+    if (!getenv("OMP_WAIT_POLICY") && !getenv("GOMP_SPINCOUNT"))
+        setenv("GOMP_SPINCOUNT", "20000", 0);
+}
+
 int main(int argc, char **argv)
 {
+    spin_briefly();
     setlocale(LC_CTYPE, ""); // what the terminal can show; numbers stay in the C locale
     const char *name = argc > 1 ? argv[1] : NULL;
     if (!name) {
