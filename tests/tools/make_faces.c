@@ -89,13 +89,13 @@ static picture random_picture(void)
     v.scale = uniform(0.9, 1.12);
     v.angle = uniform(-0.2, 0.2);
     v.turn = uniform(-0.12, 0.12);
-    v.light = uniform(0.7, 1.15);
-    v.light_x = uniform(-0.3, 0.3);
-    v.light_y = uniform(-0.2, 0.2);
+    v.light = uniform(0.85, 1.1);
+    v.light_x = uniform(-0.2, 0.2);
+    v.light_y = uniform(-0.1, 0.1);
     v.open = uniform(0.015, 0.07);
-    v.ground = random_colour(30, 230);
-    v.ground2 = random_colour(30, 230);
-    v.shirt = random_colour(20, 240);
+    v.ground = random_colour(100, 160); // dull, so that a person's colours are what sets pictures apart
+    v.ground2 = random_colour(100, 160);
+    v.shirt = random_colour(60, 200);
     return v;
 }
 
