@@ -29,15 +29,20 @@ static void note(void *context, const mcf_check_result *result)
     }
 }
 
-static mcf_check_summary run(const mcf_backend *backend, const char *only, seen *s)
+static mcf_check_summary run_sizes(const mcf_backend *backend, const char *only, bool tiny, seen *s)
 {
-    mcf_check_options options = {.seed = 1, .only = only, .tiny = true};
+    mcf_check_options options = {.seed = 1, .only = only, .tiny = tiny};
     mcf_check_summary summary;
     mcf_error err = {.message = ""};
     memset(s, 0, sizeof *s);
     if (mcf_check_backend(backend, 0, &options, note, s, &summary, &err) != MCF_OK)
         fail_msg("%s", err.message);
     return summary;
+}
+
+static mcf_check_summary run(const mcf_backend *backend, const char *only, seen *s)
+{
+    return run_sizes(backend, only, true, s);
 }
 
 static void reference_passes(void **state)
@@ -49,6 +54,23 @@ static void reference_passes(void **state)
     assert_true(summary.passed > 1000);
     assert_int_equal(summary.unsupported, 0);
     assert_true(summary.worst <= 1);
+    for (int op = 0; op < MCF_OP_COUNT; op++)
+        if (!s.results[op])
+            fail_msg("%s was not checked", mcf_op_describe((mcf_op)op)->name);
+}
+
+// In all sizes, and with every operation in every plain type.
+static void cpu_passes(void **state)
+{
+    seen s;
+    const mcf_backend *backend;
+    mcf_error err;
+    if (mcf_backend_find("cpu", &backend, &err) != MCF_OK)
+        fail_msg("%s", err.message);
+    mcf_check_summary summary = run_sizes(backend, NULL, false, &s);
+    if (summary.failed)
+        fail_msg("%d failed, first %s%s", summary.failed, s.op, s.message);
+    assert_true(summary.passed > 5000);
     for (int op = 0; op < MCF_OP_COUNT; op++)
         if (!s.results[op])
             fail_msg("%s was not checked", mcf_op_describe((mcf_op)op)->name);
@@ -182,6 +204,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reference_passes),
+        cmocka_unit_test(cpu_passes),
         cmocka_unit_test(wrong_operations_are_caught),
         cmocka_unit_test(ignored_strides_are_caught),
         cmocka_unit_test(a_missing_operation_is_caught),
