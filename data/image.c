@@ -9,7 +9,9 @@ mcf_status mcf_bytes_resize(mcf_bytes *buffer, size_t size, mcf_error *err)
 {
     if (size > SIZE_MAX - 64)
         return mcf_fail(err, MCF_ERR_NOMEM, "a buffer of %zu bytes is not possible", size);
-    if (buffer->capacity < size + 64) {
+    // One huge picture should not hold its memory for the rest of the run.
+    bool wasteful = buffer->capacity > (size_t)64 << 20 && size + 64 < buffer->capacity / 8;
+    if (buffer->capacity < size + 64 || wasteful) {
         free(buffer->data);
         buffer->data = malloc(size + 64);
         buffer->capacity = buffer->data ? size + 64 : 0;

@@ -31,7 +31,7 @@ typedef struct {
 } mcf_bytes;
 
 // Sets size and sees that capacity covers it plus 64 bytes of slack (vector code may read, never use, past
-// the end). Contents are lost when it grows. Fails with MCF_ERR_NOMEM.
+// the end). Contents are lost when it grows or, far too large, shrinks. Fails with MCF_ERR_NOMEM.
 mcf_status mcf_bytes_resize(mcf_bytes *buffer, size_t size, mcf_error *err);
 void mcf_bytes_free(mcf_bytes *buffer);
 

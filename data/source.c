@@ -17,18 +17,6 @@
 #include "data/file.h"
 #include "data/source_internal.h"
 
-mcf_status mcf_source_format_parse(const char *text, mcf_source_format *format, mcf_error *err)
-{
-    static const char *const names[] = {"auto", "folder", "tar", "list"};
-    for (int i = 0; i < 4; i++) {
-        if (strcmp(text, names[i]) == 0) {
-            *format = (mcf_source_format)i;
-            return MCF_OK;
-        }
-    }
-    return mcf_fail(err, MCF_ERR_USAGE, "data.format: '%s' is none of auto, folder, tar, list", text);
-}
-
 mcf_status mcf_source_add_container(mcf_source *source, const char *path, bool tar, uint32_t *index,
                                     mcf_error *err)
 {

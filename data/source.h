@@ -3,8 +3,8 @@
 //
 // - folder: every .jpg .jpeg .png (any case) below it, links followed, hidden names skipped; each directory
 //   in byte order of its names, so the order does not depend on locale or file system.
-// - tar: KEY.jpg|jpeg|png in the order of the tar; KEY.txt (caption) and KEY.json next to it belong to the
-//   sample. Hidden names (macOS "._x.jpg") are skipped.
+// - shards (tar): KEY.jpg|jpeg|png in the order of the tar; KEY.txt (caption) and KEY.json next to it belong
+//   to the sample. Hidden names (macOS "._x.jpg") are skipped.
 // - list: one path a line, relative to the list's directory or absolute; empty lines are skipped. Files are
 //   looked at only when read.
 // - auto: a directory is a folder, or its shards if it holds *.tar and no picture; *.tar is a shard;
@@ -21,11 +21,8 @@ typedef enum { MCF_SIDECAR_TEXT = 0, MCF_SIDECAR_JSON } mcf_sidecar;
 
 enum { MCF_SOURCE_MAX_FILE = 256 << 20 }; // bytes of one encoded sample
 
-// "auto", "folder", "tar", "list"; anything else is MCF_ERR_USAGE.
-mcf_status mcf_source_format_parse(const char *text, mcf_source_format *format, mcf_error *err);
-
-// Opens path_count paths, concatenated in that order; under `folder`, `tar`, `list` each must be of that kind
-// (`tar` also takes a directory of shards). *source is the caller's, freed by mcf_source_close.
+// Opens path_count paths, concatenated in that order; under `folder`, `shards`, `list` each must be of that
+// kind (`shards` also takes a directory of shards). *source is the caller's, freed by mcf_source_close.
 // Errors: MCF_ERR_IO, MCF_ERR_FORMAT (not a tar, ...), MCF_ERR_USAGE (nothing found at all).
 mcf_status mcf_source_open(mcf_source **source, const char *const *paths, int path_count,
                            mcf_source_format format, mcf_error *err);

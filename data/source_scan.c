@@ -98,7 +98,7 @@ mcf_status mcf_source_add_folder(mcf_source *source, const char *path, mcf_sourc
     if (status == MCF_OK && format == MCF_SOURCE_AUTO && source->count > before && shards.count > 0)
         status = mcf_fail(err, MCF_ERR_USAGE,
                           "%s: holds both pictures and tar shards (%s); set data.format to folder "
-                          "or tar",
+                          "or shards",
                           path, shards.paths[0]);
     if (format == MCF_SOURCE_TAR)
         source->count = before;
