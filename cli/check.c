@@ -58,6 +58,14 @@ static void on_case(void *context, const mcf_check_result *result)
     mcf_bar_update(t->progress, ++t->done, 0, 0, result->op);
 }
 
+static void cell_unless_zero(mcf_table *table, int count)
+{
+    if (count)
+        mcf_table_cell(table, "%d", count);
+    else
+        mcf_table_cell(table, "%s", "");
+}
+
 static void print(const mcf_call *call, const tally *t, const char *backend, int passed, int failed)
 {
     if (mcf_call_flag(call, "json")) {
@@ -80,8 +88,8 @@ static void print(const mcf_call *call, const tally *t, const char *backend, int
         const row *r = &t->rows[i];
         mcf_table_cell(table, "%s", r->op);
         mcf_table_cell(table, "%d", r->passed + r->failed);
-        mcf_table_cell(table, r->failed ? "%d" : "", r->failed);
-        mcf_table_cell(table, r->unsupported ? "%d" : "", r->unsupported);
+        cell_unless_zero(table, r->failed);
+        cell_unless_zero(table, r->unsupported);
         mcf_table_cell(table, "%.3f", r->worst);
     }
     mcf_table_print(table);
