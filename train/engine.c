@@ -114,9 +114,13 @@ static mcf_status upload(int rank, void *context, mcf_error *err)
     return mcf_params_upload(&engine->params, engine->runtime[rank], err);
 }
 
+// The host arrays are as large as the model, and not read again before a download has filled them: their memory
+// goes back, and untouched zeros take its place.
 mcf_status mcf_engine_upload(mcf_engine *engine, mcf_error *err)
 {
-    return mcf_job_run(engine->job, upload, engine, err);
+    MCF_TRY(mcf_job_run(engine->job, upload, engine, err));
+    mcf_params_free(&engine->params);
+    return mcf_params_create(&engine->model->store, &engine->params, err);
 }
 
 static mcf_status download(int rank, void *context, mcf_error *err)
