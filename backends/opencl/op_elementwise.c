@@ -1,0 +1,74 @@
+// add, mul, scale, relu, gelu and the gradients of the last two.
+#include "backends/opencl/opencl.h"
+
+#include <string.h>
+
+// `flat` and `strided` are the kernels for contiguous operands and others; strided NULL: all are contiguous.
+static mcf_status pointwise(mcf_stream *stream, const mcf_launch *l, const char *flat, const char *strided, double alpha,
+                            double beta, mcf_error *err)
+{
+    const mcf_operand *out = &l->out[0];
+    const bool two = mcf_op_describe(l->op)->inputs == 2;
+    const int64_t count = mcf_shape_count(&out->shape);
+    if (!count)
+        return MCF_OK;
+    ocl_layout s = {.rank = out->shape.rank};
+    size_t bytes = sizeof(int64_t) * (size_t)s.rank;
+    memcpy(s.dim, out->shape.dim, bytes);
+    memcpy(s.a, l->in[0].stride, bytes);
+    memcpy(s.b, l->in[two].stride, bytes);
+    memcpy(s.out, out->stride, bytes);
+    ocl_layout_join(&s);
+    const bool plain = !strided || (s.rank == 1 && s.a[0] == 1 && s.b[0] == 1);
+    ocl_kernel_key key = {"elementwise.cl", plain ? flat : strided, l->in[0].dtype,
+                          two ? (int)l->in[1].dtype : OCL_NONE, OCL_NONE, out->dtype, "", 0};
+    ocl_call call;
+    MCF_TRY(ocl_begin(&call, stream, &key, err));
+    ocl_operand(&call, &l->in[0]);
+    if (two)
+        ocl_operand(&call, &l->in[1]);
+    ocl_operand(&call, out);
+    if (plain)
+        ocl_int64(&call, count);
+    else
+        ocl_bytes(&call, &s, sizeof s);
+    ocl_float(&call, alpha);
+    ocl_float(&call, beta);
+    return plain ? ocl_run_items(&call, count, 1, 1, err)
+                 : ocl_run_items(&call, s.dim[s.rank - 1], ocl_layout_rows(&s), 1, err);
+}
+
+mcf_status ocl_op_add(mcf_stream *stream, const mcf_launch *l, mcf_error *err)
+{
+    return pointwise(stream, l, "add_flat", "add_strided", l->attr.add.alpha, l->attr.add.beta, err);
+}
+
+mcf_status ocl_op_mul(mcf_stream *stream, const mcf_launch *l, mcf_error *err)
+{
+    return pointwise(stream, l, "mul_flat", "mul_strided", 0, 0, err);
+}
+
+mcf_status ocl_op_scale(mcf_stream *stream, const mcf_launch *l, mcf_error *err)
+{
+    return pointwise(stream, l, "scale_flat", "scale_strided", l->attr.scale.alpha, l->attr.scale.beta, err);
+}
+
+mcf_status ocl_op_relu(mcf_stream *stream, const mcf_launch *l, mcf_error *err)
+{
+    return pointwise(stream, l, "relu", NULL, 0, 0, err);
+}
+
+mcf_status ocl_op_relu_grad(mcf_stream *stream, const mcf_launch *l, mcf_error *err)
+{
+    return pointwise(stream, l, "relu_grad", NULL, 0, 0, err);
+}
+
+mcf_status ocl_op_gelu(mcf_stream *stream, const mcf_launch *l, mcf_error *err)
+{
+    return pointwise(stream, l, "gelu", NULL, 0, 0, err);
+}
+
+mcf_status ocl_op_gelu_grad(mcf_stream *stream, const mcf_launch *l, mcf_error *err)
+{
+    return pointwise(stream, l, "gelu_grad", NULL, 0, 0, err);
+}
