@@ -9,7 +9,8 @@
 
 #define AVX512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni")))
 
-enum { WEIGHT_BITS = 22, GROUP = 4, REACH = 16, ROW_BLOCK = 64, MAX_PAIRS = REACH / 2 };
+// ROW_BLOCK rows of a picture at a time stay in the first cache.
+enum { WEIGHT_BITS = 22, GROUP = 4, REACH = 32, ROW_BLOCK = 16, MAX_PAIRS = REACH / 2 };
 
 AVX512 static inline __m512i finish(__m512i high, __m512i low)
 {
@@ -21,15 +22,20 @@ AVX512 static inline __m512i finish(__m512i high, __m512i low)
 // taps of every output and channel side by side.
 typedef struct {
     size_t at; // byte of the first pixel
-    __mmask64 inside; // bytes that belong to the row
+    __mmask64 inside[2]; // bytes of the first and second 16 pixels that belong to the row
+    bool wide; // the second 16 are needed
     __m512i place[MAX_PAIRS], high[MAX_PAIRS], low[MAX_PAIRS];
 } output_group;
 
 AVX512 static void prepare_group(const mcf_resize_weights *w, int x, int width, output_group *group)
 {
-    int base = w->first[x], room = width - base < REACH ? width - base : REACH;
+    int base = w->first[x], last = x + GROUP < w->outputs ? x + GROUP - 1 : w->outputs - 1;
     group->at = (size_t)base * 4;
-    group->inside = room == REACH ? ~(__mmask64)0 : ((__mmask64)1 << room * 4) - 1;
+    group->wide = w->first[last] + 2 * w->pairs - base > REACH / 2;
+    for (int i = 0; i < 2; i++) {
+        int room = width - base - i * REACH / 2;
+        group->inside[i] = room >= REACH / 2 ? ~(__mmask64)0 : room > 0 ? ((__mmask64)1 << room * 4) - 1 : 0;
+    }
     const __m512i spread = _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
     // Bytes of a 32-bit word: first tap, zero, second tap, zero; words of an output: R, G, B, X.
     const __m512i channel = _mm512_set4_epi32(0x00070003, 0x00060002, 0x00050001, 0x00040000);
@@ -52,19 +58,22 @@ AVX512 static void prepare_group(const mcf_resize_weights *w, int x, int width, 
     }
 }
 
-// pairs is a constant where it is small, so that the vectors of the group stay in registers.
+// pairs and wide are constants where that is common, so that the vectors of the group stay in registers.
 AVX512 static inline __attribute__((always_inline)) void group_rows(const uint8_t *in, size_t in_stride,
-                                                                    int rows, int pairs,
+                                                                    int rows, int pairs, bool wide,
                                                                     const output_group *group, uint8_t *to,
                                                                     size_t out_stride)
 {
     const __m128i drop_fourth = _mm_setr_epi8(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1);
     const __mmask64 even = 0x5555555555555555;
     for (int y = 0; y < rows; y++, in += in_stride, to += out_stride) {
-        __m512i pixels = _mm512_maskz_loadu_epi8(group->inside, in + group->at);
+        __m512i near = _mm512_maskz_loadu_epi8(group->inside[0], in + group->at), far = near;
+        if (wide)
+            far = _mm512_maskz_loadu_epi8(group->inside[1], in + group->at + 64);
         __m512i high = _mm512_setzero_si512(), low = _mm512_set1_epi32(1 << (WEIGHT_BITS - 1));
         for (int p = 0; p < pairs; p++) {
-            __m512i taps = _mm512_maskz_permutexvar_epi8(even, group->place[p], pixels);
+            __m512i taps = wide ? _mm512_maskz_permutex2var_epi8(even, near, group->place[p], far)
+                                : _mm512_maskz_permutexvar_epi8(even, group->place[p], near);
             high = _mm512_dpwssd_epi32(high, taps, group->high[p]);
             low = _mm512_dpwssd_epi32(low, taps, group->low[p]);
         }
@@ -82,7 +91,7 @@ AVX512 static void horizontal(const mcf_image *image, int first_row, int rows, c
         // Near the right rim outputs begin early (stay_inside): an order of firsts is kept all the same.
         reached = w->first[last] >= w->first[x] && w->first[last] + 2 * w->pairs - w->first[x] <= REACH;
     }
-    if (!reached) { // strong reduction: sixteen pixels do not hold what four outputs need
+    if (!reached) { // strong reduction: 32 pixels do not hold what four outputs need
         mcf_resize_avx2()->horizontal(image, first_row, rows, w, out, out_stride);
         return;
     }
@@ -93,19 +102,14 @@ AVX512 static void horizontal(const mcf_image *image, int first_row, int rows, c
             uint8_t *to = out + (size_t)y * out_stride + (size_t)x * 3;
             output_group group;
             prepare_group(w, x, image->width, &group);
-            switch (w->pairs) {
-            case 1:
-                group_rows(in, image->stride, count, 1, &group, to, out_stride);
-                break;
-            case 2:
-                group_rows(in, image->stride, count, 2, &group, to, out_stride);
-                break;
-            case 3:
-                group_rows(in, image->stride, count, 3, &group, to, out_stride);
-                break;
-            default:
-                group_rows(in, image->stride, count, w->pairs, &group, to, out_stride);
-            }
+            if (!group.wide && w->pairs == 1)
+                group_rows(in, image->stride, count, 1, false, &group, to, out_stride);
+            else if (!group.wide && w->pairs == 2)
+                group_rows(in, image->stride, count, 2, false, &group, to, out_stride);
+            else if (!group.wide && w->pairs == 3)
+                group_rows(in, image->stride, count, 3, false, &group, to, out_stride);
+            else
+                group_rows(in, image->stride, count, w->pairs, true, &group, to, out_stride);
         }
     }
 }
