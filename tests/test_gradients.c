@@ -1,7 +1,8 @@
 // Every gradient rule against central finite differences, in f64 on cpu-reference.
 //
 // For a small graph y = op(x...) the loss is sum(w * y) with random w. With a step of 1e-5 the difference
-// quotient is off by about 1e-10 (h^2 f'''/6, and 1e-16/h of rounding); allowed is 1e-6 of the largest derivative.
+// quotient is off by about 1e-10 (h^2 f'''/6, and 1e-16/h of rounding); allowed is 1e-6 of the largest
+// derivative.
 #include "tests/gradients.h"
 
 static mcf_value swap(mcf_graph *g, mcf_value x)

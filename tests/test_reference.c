@@ -418,7 +418,7 @@ static void softmax_and_attention(void **state)
     EXPECT(l.out[1], 2 * 0.6931471805599453, 0.6931471805599453);
     finish(&l);
 
-    // dout = 1, 2: dv = .25 + 1, .75 + 1. ds = p (dout v - dout out): .25(4-7), .75(8-7); .5(8-12), .5(16-12).
+    // dout = 1, 2: dv = .25 + 1, .75 + 1. ds = p (dout v - dout out): .25(4-7), .75(8-7); .5(8-12), .5(16-12)
     // dq = ds_.1 log 3; dk_j = sum over i of ds_ij q_i.
     l = begin(MCF_OP_attention_grad);
     GIVE(&l, MCF_SHAPE(1, 2, 3, 1, 1), 1, 0, 4, 0, log3, 8);
