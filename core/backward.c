@@ -29,11 +29,16 @@ mcf_value mcf_arrived(mcf_backward_context *context, mcf_value output)
 
 // --- recomputation
 
-// The segment of the node that made a base; 0 where it is kept anyway.
-static int lost_segment(const mcf_backward_context *context, mcf_value base)
+// Whether a base is made a second time for the backward pass instead of being kept: in a recomputed segment, and
+// results of gelu everywhere, since its input is kept for gelu_grad and one more pass over it is cheap.
+static bool is_made_again(const mcf_backward_context *context, mcf_value base)
 {
     int node = context->graph->values[base].node;
-    return node < 0 || context->kept[base] ? 0 : context->graph->nodes[node].segment;
+    if (node < 0)
+        return false;
+    if (context->graph->nodes[node].op == MCF_OP_gelu && !context->graph->values[base].is_output)
+        return true;
+    return !context->kept[base] && context->graph->nodes[node].segment != 0;
 }
 
 static void compute_again(mcf_backward_context *context, int index)
@@ -70,7 +75,7 @@ mcf_value mcf_forward(mcf_backward_context *context, mcf_value value)
     if (value < 0 || value >= context->value_count || !mcf_graph_ok(graph))
         return value;
     mcf_value base = graph->values[value].base;
-    if (lost_segment(context, base) == 0)
+    if (!is_made_again(context, base))
         return value;
     if (context->again[base] < 0)
         compute_again(context, graph->values[base].node);
