@@ -1,7 +1,10 @@
 # tests/test_*.c: one cmocka program each. tests/*.sh: one shell test each, told where source and build are.
 # ci/count.sh adds up what all of them say.
-pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
+# Without cmocka the shell tests are left; the summary says so.
 file(GLOB test_sources CONFIGURE_DEPENDS tests/test_*.c)
+if(NOT CMOCKA_FOUND)
+  set(test_sources "")
+endif()
 foreach(source ${test_sources})
   get_filename_component(name ${source} NAME_WE)
   add_executable(${name} ${source})
