@@ -1,5 +1,5 @@
-// `mcf step` on worked examples, against results computed in double precision by a program that shares no code
-// (tests/golden, and the shared examples where they are there: $MCF_SHARED/golden).
+// `mcf step` on worked examples, against results computed in double precision by a program that shares no
+// code (tests/golden, and the shared examples where they are there: $MCF_SHARED/golden).
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -177,8 +177,8 @@ static void cpu_shared(void **state)
     check_shared("cpu", 2e-4);
 }
 
-// N devices with B images equal one with N*B: with synchronised statistics always, without when that one takes its
-// statistics in N groups (which is what the expectation of batchnorm_groups was computed with).
+// N devices with B images equal one with N*B: with synchronised statistics always, without when that one
+// takes its statistics in N groups (which is what the expectation of batchnorm_groups was computed with).
 static void devices_synchronised(void **state)
 {
     (void)state;
@@ -224,6 +224,52 @@ static void average_by_step(void **state)
     check(own_folder(), "all_terms", "cpu", 1, update, 1, 2e-4);
 }
 
+// OpenCL where a platform is there: on PoCL two devices, see main.
+static void want_opencl(void)
+{
+    const mcf_backend *backend;
+    mcf_error err = {0};
+    if (mcf_backend_find("opencl", &backend, &err) == MCF_OK)
+        return;
+    fprintf(stderr, "%s\n", err.message);
+    skip();
+}
+
+static void opencl_own(void **state)
+{
+    (void)state;
+    want_opencl();
+    for (int i = 0; i < OWN; i++)
+        check(own_folder(), own[i], "opencl", 1, NULL, 0, 2e-4);
+}
+
+static void opencl_shared(void **state)
+{
+    (void)state;
+    want_opencl();
+    check_shared("opencl", 2e-4);
+}
+
+static void opencl_devices(void **state)
+{
+    (void)state;
+    const mcf_backend *backend;
+    const char *const sync[] = {"model.sync_batchnorm=true"};
+    want_opencl();
+    if (mcf_backend_find("opencl", &backend, NULL) == MCF_OK && backend->device_count() < 2)
+        skip();
+    check(own_folder(), "batch_32", "opencl", 2, sync, 1, 2e-4);
+    check(own_folder(), "decoder_8", "opencl", 2, NULL, 0, 2e-4);
+}
+
+static void opencl_bf16(void **state)
+{
+    (void)state;
+    const char *const precision[] = {"precision=bf16"};
+    want_opencl();
+    check(own_folder(), "batch_32", "opencl", 1, precision, 1, 0);
+}
+
 // A step of another case than its expectation must not pass: the judge has teeth.
 static void judge_refuses(void **state)
 {
@@ -236,6 +282,8 @@ static void judge_refuses(void **state)
 
 int main(void)
 {
+    // Two devices of the processor's driver, where the caller does not say otherwise.
+    setenv("POCL_DEVICES", "pthread pthread", 0);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reference_own),
         cmocka_unit_test(cpu_own),
@@ -246,6 +294,10 @@ int main(void)
         cmocka_unit_test(devices_plain),
         cmocka_unit_test(judge_refuses),
         cmocka_unit_test(bf16),
+        cmocka_unit_test(opencl_own),
+        cmocka_unit_test(opencl_shared),
+        cmocka_unit_test(opencl_devices),
+        cmocka_unit_test(opencl_bf16),
         cmocka_unit_test(average_by_step),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
