@@ -67,8 +67,8 @@ mcf_status mcf_embed_position(const mcf_pretrain_model *model, const mcf_embed_g
     return status;
 }
 
-// A decoder trained on normalised patches predicts them: back to the image's scale with the real patches' mean and
-// deviation, to look at.
+// A decoder trained on normalised patches predicts them: back to the image's scale with the real patches'
+// mean and deviation, to look at.
 static mcf_value denormalised(mcf_graph *graph, mcf_value pred, mcf_value target)
 {
     int64_t n = mcf_value_dim(graph, pred, 2);

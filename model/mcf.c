@@ -1,4 +1,5 @@
-// The objective of mask contrastive faces: equations (5) and (6) of the paper, MAE's pixel loss, and their sum.
+// The objective of mask contrastive faces: equations (5) and (6) of the paper, MAE's pixel loss, and their
+// sum.
 #include <math.h>
 
 #include "model/parts.h"
@@ -19,8 +20,8 @@ static void m1(mcf_graph *graph, const mcf_pretrain_model *model, mcf_value patc
         features[j] = taps[model->model.teacher_blocks[j] - 1];
 }
 
-// Equation (5), with the authors' code: L_mim = sum_j mean((a_j/|a_j| - b_j/|b_j|)^2), a_j and b_j block j of M_1
-// on the pseudo and on the real image, norms along the tokens.
+// Equation (5), with the authors' code: L_mim = sum_j mean((a_j/|a_j| - b_j/|b_j|)^2), a_j and b_j block j of
+// M_1 on the pseudo and on the real image, norms along the tokens.
 static mcf_value l_mim(mcf_graph *graph, const mcf_pretrain_model *model, const mcf_value *pseudo,
                        const mcf_value *real)
 {
@@ -32,8 +33,8 @@ static mcf_value l_mim(mcf_graph *graph, const mcf_pretrain_model *model, const 
     return sum;
 }
 
-// Equation (6): L_con = -log(exp(q k+/T) / sum_i exp(q k_i/T)), times 2T as the authors' code has it; k of all
-// devices, `labels` say which is the own one.
+// Equation (6): L_con = -log(exp(q k+/T) / sum_i exp(q k_i/T)), times 2T as the authors' code has it; k of
+// all devices, `labels` say which is the own one.
 static mcf_value l_con(mcf_graph *graph, mcf_value q, mcf_value k, mcf_value labels, double temperature)
 {
     mcf_value logits = mcf_matmul(graph, q, mcf_all_gather(graph, k), false, true, MCF_F32);
@@ -49,8 +50,8 @@ static mcf_value l_2(mcf_graph *graph, const mcf_pretrain_model *model, mcf_valu
     mcf_value target = mcf_patchify_pixels(graph, image, model->model.patch_size);
     target = mcf_gather_rows(graph, target, ids_mask);
     if (model->objective.per_patch_norm) {
-        // (x - m)/sqrt(v n/(n-1) + 1e-6), v the biased variance, as a layer norm: sqrt((n-1)/n) goes to gamma and
-        // into eps.
+        // (x - m)/sqrt(v n/(n-1) + 1e-6), v the biased variance, as a layer norm: sqrt((n-1)/n) goes to gamma
+        // and into eps.
         double unbiased = (double)(n - 1) / (double)n;
         mcf_value gamma = mcf_fill(graph, MCF_F32, MCF_SHAPE(n), sqrt(unbiased));
         mcf_value beta = mcf_fill(graph, MCF_F32, MCF_SHAPE(n), 0);
@@ -70,7 +71,8 @@ static mcf_value pooled(mcf_graph *graph, const mcf_pretrain_model *model, mcf_v
     return mcf_reshape(graph, token, MCF_SHAPE(b, model->online.stack.dim));
 }
 
-// k: the averaged encoder and head on the target's mask. Everything here is without gradient and leaves nothing.
+// k: the averaged encoder and head on the target's mask. Everything here is without gradient and leaves
+// nothing.
 static mcf_value key(mcf_graph *graph, const mcf_pretrain_model *model, mcf_value patches, mcf_value ids_keep,
                      bool average)
 {
@@ -116,7 +118,8 @@ static mcf_value add_term(mcf_graph *graph, mcf_value total, mcf_value term, dou
                                  : mcf_axpby(graph, 1, total, weight, term);
 }
 
-// The order matters for memory: what needs no gradient runs first, before the online encoder leaves its activations.
+// The order matters for memory: what needs no gradient runs first, before the online encoder leaves its
+// activations.
 static void build(mcf_graph *graph, const mcf_pretrain_model *model,
                   const mcf_pretrain_graph_options *options)
 {

@@ -4,11 +4,12 @@
 
 #include "model/pretrain.h"
 
-// Heads of encoders and the predictor: in -> hidden -> out, no biases in the products. out_norm: a last BatchNorm
-// without affine follows.
+// Heads of encoders and the predictor: in -> hidden -> out, no biases in the products. out_norm: a last
+// BatchNorm without affine follows.
 mcf_status mcf_projector_add(mcf_store *store, const char *prefix, int64_t in, int64_t hidden, int64_t out,
                              bool out_norm, mcf_role role, mcf_projector *projector, mcf_error *err);
-// x [B,in] -> f32 [B,out]. Between the products everything is f32: over a small batch BatchNorm magnifies rounding.
+// x [B,in] -> f32 [B,out]. Between the products everything is f32: over a small batch BatchNorm magnifies
+// rounding.
 mcf_value mcf_projector_forward(mcf_graph *graph, const mcf_pretrain_model *model,
                                 const mcf_projector *projector, mcf_value x);
 

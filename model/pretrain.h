@@ -4,7 +4,8 @@
 // Everything here is host data and graph building. The order of use:
 //   mcf_pretrain_create            networks -> model->store
 //   mcf_runtime_create             with &model->store
-//   mcf_pretrain_start             first parameters (seed, `init`, teacher) into host arrays, or mcf_params_load
+//   mcf_pretrain_start             first parameters (seed, `init`, teacher) into host arrays, or
+// mcf_params_load
 //   mcf_params_upload              host arrays -> runtime
 //   mcf_pretrain_graph             -> mcf_program_create
 //   mcf_pretrain_write, mcf_program_run, mcf_program_read, mcf_runtime_adamw
@@ -34,12 +35,12 @@ typedef struct {
     mcf_blocks stack;
 } mcf_decoder;
 
-// Only what the objective's terms use is in the store: target, heads and predictor with the contrastive term, the
-// decoder with pixel or feature, M_1 with feature. With all weights 0 the online encoder is left: what `embed` and
-// `export` need.
+// Only what the objective's terms use is in the store: target, heads and predictor with the contrastive term,
+// the decoder with pixel or feature, M_1 with feature. With all weights 0 the online encoder is left: what
+// `embed` and `export` need.
 //   TRAINED  online_encoder, online_encoder.fc (together averaged_count elements), predictor, decoder
 //   TARGET   target_encoder, target_encoder.fc
-//   FROZEN   position tables, perceptual_loss.model
+//   FROZEN   position tables, norms and biases of perceptual_loss.model; FROZEN_WEIGHTS: its matrices
 //   STATS    running statistics
 typedef struct {
     mcf_model_options model;
@@ -52,8 +53,8 @@ typedef struct {
     mcf_decoder decoder;
 } mcf_pretrain_model;
 
-// Checks the options (MCF_ERR_USAGE with the config key to change) and builds the store. The model must not move
-// afterwards: descriptors point at its store.
+// Checks the options (MCF_ERR_USAGE with the config key to change) and builds the store. The model must not
+// move afterwards: descriptors point at its store.
 mcf_status mcf_pretrain_create(const mcf_model_options *model, const mcf_objective_options *objective,
                                mcf_pretrain_model **out, mcf_error *err);
 void mcf_pretrain_destroy(mcf_pretrain_model *model); // NULL is fine
@@ -72,10 +73,11 @@ typedef struct {
     bool average; // the target's average is taken before its forward pass (momentum_update: micro-batch)
 } mcf_pretrain_graph_options;
 
-// One micro-batch. Inputs: image (and flip), ids_keep i64 [B,n]; with the decoder ids_restore [B,L]; with pixel
-// ids_mask [B,L-n]; with contrastive ids_keep_target [B,n] and labels [B] (own class: rank*B + i); with backward
-// loss_scale f32 [1], which multiplies gradients but not the losses. mcf_pretrain_write fills them all.
-// Outputs, f32 [1]: loss (weighted total), loss.feature, loss.pixel, loss.contrastive (unweighted, where on).
+// One micro-batch. Inputs: image (and flip), ids_keep i64 [B,n]; with the decoder ids_restore [B,L]; with
+// pixel ids_mask [B,L-n]; with contrastive ids_keep_target [B,n] and labels [B] (own class: rank*B + i); with
+// backward loss_scale f32 [1], which multiplies gradients but not the losses. mcf_pretrain_write fills them
+// all. Outputs, f32 [1]: loss (weighted total), loss.feature, loss.pixel, loss.contrastive (unweighted, where
+// on).
 mcf_status mcf_pretrain_graph(const mcf_pretrain_model *model, const mcf_pretrain_graph_options *options,
                               mcf_graph **graph, mcf_error *err);
 
@@ -92,15 +94,15 @@ typedef struct {
 mcf_status mcf_pretrain_write(const mcf_pretrain_model *model, const mcf_pretrain_graph_options *options,
                               mcf_program *program, const mcf_pretrain_batch *batch, mcf_error *err);
 
-// ids_shuffle [batch,patches] -> keep [batch,visible] (its first columns), mask [batch,patches-visible] (the rest),
-// restore [batch,patches] (its inverse). Any output may be NULL.
+// ids_shuffle [batch,patches] -> keep [batch,visible] (its first columns), mask [batch,patches-visible] (the
+// rest), restore [batch,patches] (its inverse). Any output may be NULL.
 mcf_status mcf_mask_split(const int64_t *ids_shuffle, int64_t batch, int64_t patches, int64_t visible,
                           int64_t *keep, int64_t *mask, int64_t *restore, mcf_error *err);
 
-// Embedding: the online encoder over all patches, no gradient. Inputs image f32 [B,3,H,W] or, with image_u8, image
-// u8 [B,H,W,3] and flip u8 [B]; H and W are multiples of the patch. Where H or W differ from the model's size there
-// is an input pos_embed f32 [1,1+L,D], from mcf_embed_position. Outputs after the final norm, f32: cls [B,D],
-// mean [B,D] (of the patch tokens).
+// Embedding: the online encoder over all patches, no gradient. Inputs image f32 [B,3,H,W] or, with image_u8,
+// image u8 [B,H,W,3] and flip u8 [B]; H and W are multiples of the patch. Where H or W differ from the
+// model's size there is an input pos_embed f32 [1,1+L,D], from mcf_embed_position. Outputs after the final
+// norm, f32: cls [B,D], mean [B,D] (of the patch tokens).
 typedef struct {
     int64_t batch, height, width;
     mcf_dtype compute;
@@ -114,8 +116,8 @@ mcf_status mcf_embed_position(const mcf_pretrain_model *model, const mcf_embed_g
                               mcf_runtime *runtime, mcf_program *program, mcf_error *err);
 
 // Reconstruction: inputs as mcf_pretrain_graph's image (flip), ids_keep, ids_restore. Outputs, f32: out.pred
-// [B,L,P*P*3]; pseudo [B,3,S,S], the pseudo image of all patches, in the scale of the normalised image also where
-// the decoder was trained on normalised patches. Fails where the objective has no decoder.
+// [B,L,P*P*3]; pseudo [B,3,S,S], the pseudo image of all patches, in the scale of the normalised image also
+// where the decoder was trained on normalised patches. Fails where the objective has no decoder.
 typedef struct {
     int64_t batch;
     mcf_dtype compute;
@@ -140,36 +142,38 @@ float *mcf_params_at(const mcf_params *params, const mcf_store *store, int entry
 mcf_status mcf_params_upload(const mcf_params *params, mcf_runtime *runtime, mcf_error *err);
 mcf_status mcf_params_download(const mcf_params *params, mcf_runtime *runtime, mcf_error *err);
 
-// First values of everything (method.md, "Weight initialisation"): the numbers of a tensor depend on the seed and
-// its name only. M_1 too (what `random` means). The target is left for mcf_pretrain_copy_target.
+// First values of everything (method.md, "Weight initialisation"): the numbers of a tensor depend on the seed
+// and its name only. M_1 too (what `random` means). The target is left for mcf_pretrain_copy_target.
 void mcf_pretrain_init(const mcf_pretrain_model *model, uint64_t seed, const mcf_params *params);
 // Target = copy of the online encoder and head, position table and running statistics included.
 void mcf_pretrain_copy_target(const mcf_pretrain_model *model, const mcf_params *params);
-// A run's start: mcf_pretrain_init, then model.init, then M_1 from teacher_checkpoint ("" is an error where the
-// feature term is on, "random" keeps the initial values), then the target's copy.
+// A run's start: mcf_pretrain_init, then model.init, then M_1 from teacher_checkpoint ("" is an error where
+// the feature term is on, "random" keeps the initial values), then the target's copy.
 mcf_status mcf_pretrain_start(const mcf_pretrain_model *model, uint64_t seed, const mcf_params *params,
                               mcf_error *err);
 
-// --- loading (model/load.c). All missing, extra and misshapen names are in the message, shortened where many.
+// --- loading (model/load.c). All missing, extra and misshapen names are in the message, shortened where
+// many.
 
 // Every entry of the store by its checkpoint name. Tensors of parts that the objective does not use (heads,
-// predictor, decoder, target, M_1) are passed over; other extra names are errors. Tensors of a training checkpoint
-// that are no parameters are named by `skip_prefix` (NULL: none).
+// predictor, decoder, target, M_1) are passed over; other extra names are errors. Tensors of a training
+// checkpoint that are no parameters are named by `skip_prefix` (NULL: none).
 mcf_status mcf_params_load(const mcf_pretrain_model *model, const mcf_safetensors *file,
                            const char *skip_prefix, const mcf_params *params, mcf_error *err);
-// One encoder from a file with timm names, bare or under a prefix (mcf_vit_prefix). The position table is resized
-// where its grid differs. A head (fc.) beside a prefixed encoder is passed over.
+// One encoder from a file with timm names, bare or under a prefix (mcf_vit_prefix). The position table is
+// resized where its grid differs. A head (fc.) beside a prefixed encoder is passed over.
 mcf_status mcf_vit_load(const mcf_store *store, const mcf_vit *vit, const mcf_safetensors *file,
                         const char *prefer, const mcf_params *params, mcf_error *err);
 // The prefix under which the file has an encoder: the first with a cls_token of `prefer` (NULL: none),
 // "online_encoder.", "perceptual_loss.model.", "backbone.", "" (bare timm names); NULL: it has none.
 const char *mcf_vit_prefix(const mcf_safetensors *file, const char *prefer);
-// The encoder's options as the file's shapes say: dim, depth, mlp_ratio, patch_size and image_size (of the position
-// table). Heads are not in the shapes: dim/64, at least 1, unless the caller knows better.
+// The encoder's options as the file's shapes say: dim, depth, mlp_ratio, patch_size and image_size (of the
+// position table). Heads are not in the shapes: dim/64, at least 1, unless the caller knows better.
 mcf_status mcf_vit_describe(const mcf_safetensors *file, const char *prefix, mcf_vit_options *options,
                             int *patch_size, int *image_size, mcf_error *err);
 
-// --- export: the timm name of a store entry of the online encoder ("blocks.0.norm1.weight"); NULL for others.
+// --- export: the timm name of a store entry of the online encoder ("blocks.0.norm1.weight"); NULL for
+// others.
 const char *mcf_backbone_name(const mcf_pretrain_model *model, int entry);
 
 #endif

@@ -12,6 +12,8 @@ static mcf_status add(mcf_store *store, const char *prefix, const char *name, mc
 {
     char full[NAME];
     snprintf(full, sizeof full, "%s%s", prefix, name);
+    if (product && role == MCF_ROLE_FROZEN)
+        role = MCF_ROLE_FROZEN_WEIGHTS;
     *entry = mcf_store_add(store, full, shape, role, product);
     if (*entry < 0)
         return mcf_fail(err, MCF_ERR_NOMEM, "no memory for parameter %s, or its name is taken", full);
@@ -90,7 +92,8 @@ void mcf_vit_free(mcf_vit *vit)
     mcf_blocks_free(&vit->stack);
 }
 
-// --- patches. An axis each: image, row of patches, row in a patch, column of patches, column in a patch, channel.
+// --- patches. An axis each: image, row of patches, row in a patch, column of patches, column in a patch,
+// channel.
 static mcf_value split_image(mcf_graph *graph, mcf_value image, int64_t patch)
 {
     int64_t b = mcf_value_dim(graph, image, 0), h = mcf_value_dim(graph, image, 2),
@@ -199,7 +202,8 @@ mcf_value mcf_blocks_forward(mcf_graph *graph, const mcf_blocks *blocks, mcf_val
     const mcf_block *block = blocks->blocks;
     mcf_value r = MCF_NO_VALUE, y;
     for (int i = 0; i < count; i++, block++) {
-        // A segment begins with the sum and norm that end the block before, so that a block keeps only x and r.
+        // A segment begins with the sum and norm that end the block before, so that a block keeps only x and
+        // r.
         if (recompute == MCF_RECOMPUTE_BLOCKS)
             mcf_segment_begin(graph);
         if (i == 0)

@@ -1,4 +1,5 @@
-// Vision transformer (Dosovitskiy et al. 2021), pre-norm, timm parameter names: its entries in a store and its graph.
+// Vision transformer (Dosovitskiy et al. 2021), pre-norm, timm parameter names: its entries in a store and
+// its graph.
 #ifndef MCF_MODEL_VIT_H
 #define MCF_MODEL_VIT_H
 
@@ -32,8 +33,8 @@ typedef struct {
     mcf_affine patch_embed, norm;
 } mcf_vit;
 
-// Adds the entries under `prefix` ("online_encoder") to the store; trainable ones in `role`, the position table in
-// FROZEN. The store must stay at its place. Free with mcf_vit_free.
+// Adds the entries under `prefix` ("online_encoder") to the store; trainable ones in `role`, the position
+// table in FROZEN. The store must stay at its place. Free with mcf_vit_free.
 mcf_status mcf_vit_add(mcf_store *store, const char *prefix, const mcf_vit_options *options, int image_size,
                        int patch_size, mcf_role role, mcf_vit *vit, mcf_error *err);
 void mcf_vit_free(mcf_vit *vit);
@@ -63,14 +64,14 @@ mcf_value mcf_pixels_to_patches(mcf_graph *graph, mcf_value pixels, int64_t patc
 mcf_value mcf_vit_linear(mcf_graph *graph, const mcf_store *store, mcf_affine affine, mcf_value x,
                          mcf_dtype out);
 
-// Tokens that enter the blocks, f32: patches [B,L,3*p*p] projected, position added, cls in front. `ids_keep` i64
-// [B,n]: only these are embedded, [B,1+n,D]; MCF_NO_VALUE: all, [B,1+L,D]. `position` [1,1+L,D]: in place of the
-// stored table; MCF_NO_VALUE: the stored one.
+// Tokens that enter the blocks, f32: patches [B,L,3*p*p] projected, position added, cls in front. `ids_keep`
+// i64 [B,n]: only these are embedded, [B,1+n,D]; MCF_NO_VALUE: all, [B,1+L,D]. `position` [1,1+L,D]: in place
+// of the stored table; MCF_NO_VALUE: the stored one.
 mcf_value mcf_vit_tokens(mcf_graph *graph, const mcf_vit *vit, mcf_value patches, mcf_value ids_keep,
                          mcf_value position);
-// Blocks over tokens x f32 [B,N,D], `count` of them from the first; each block's sum is fused with the norm that
-// follows. `last`: the norm after the last block, whose output is returned, in type `out`; {-1, -1}: the sum itself
-// (f32) is returned. taps (NULL allowed): taps[i] receives block i's output, f32.
+// Blocks over tokens x f32 [B,N,D], `count` of them from the first; each block's sum is fused with the norm
+// that follows. `last`: the norm after the last block, whose output is returned, in type `out`; {-1, -1}: the
+// sum itself (f32) is returned. taps (NULL allowed): taps[i] receives block i's output, f32.
 mcf_value mcf_blocks_forward(mcf_graph *graph, const mcf_blocks *blocks, mcf_value x, int count,
                              mcf_affine last, mcf_dtype out, mcf_recompute recompute, mcf_value *taps);
 

@@ -1,4 +1,5 @@
-// Networks of pre-training: start, tables, masks, loading, evaluation graphs, recomputation, what is kept for M_1.
+// Networks of pre-training: start, tables, masks, loading, evaluation graphs, recomputation, what is kept for
+// M_1.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -295,13 +296,13 @@ static void masks(void **state)
 // --- loading
 static const char *temporary(const char *name)
 {
-    static char path[4096];
+    static char path[MCF_MAX_PATH];
     snprintf(path, sizeof path, "%s/model-%d-%s.safetensors", MCF_BINARY_DIR, (int)getpid(), name);
     return path;
 }
 
-// Saves the online encoder with names under `prefix`; change: 1 drops a tensor and adds one, 2 gives one another
-// shape.
+// Saves the online encoder with names under `prefix`; change: 1 drops a tensor and adds one, 2 gives one
+// another shape.
 static void save_backbone(const mcf_pretrain_model *model, const mcf_params *params, const char *prefix,
                           int change, const char *path)
 {
@@ -497,7 +498,8 @@ static void embedding(void **state)
     mcf_pretrain_destroy(grown);
 }
 
-// The pseudo image is the prediction put in place; a decoder of normalised patches is brought back to their scale.
+// The pseudo image is the prediction put in place; a decoder of normalised patches is brought back to their
+// scale.
 static void reconstruction(void **state)
 {
     (void)state;
@@ -604,9 +606,10 @@ static double arena(int encoder, int decoder, int teacher, mcf_recompute recompu
     return (double)stats.arena_bytes;
 }
 
-// In units of tokens x width x 4 bytes a block of M_1 needs for its input's gradient qkv (3), the attention's result
-// (1), both sums (2) and the hidden layer before GELU (4): 10 and the rows' statistics, once, for the pseudo image.
-// A block that is trained needs the inputs of its products as well: both norms (2), GELU's result (4).
+// In units of tokens x width x 4 bytes a block of M_1 needs for its input's gradient qkv (3), the attention's
+// result (1), both sums (2) and the hidden layer before GELU (4): 10 and the rows' statistics, once, for the
+// pseudo image. A block that is trained needs the inputs of its products as well: both norms (2); GELU's result is
+// made again.
 static void frozen_blocks_keep_little(void **state)
 {
     (void)state;
@@ -615,7 +618,7 @@ static void frozen_blocks_keep_little(void **state)
     double trained = (arena(2, 6, 2, MCF_RECOMPUTE_NONE) - arena(2, 4, 2, MCF_RECOMPUTE_NONE)) / 2 / unit;
     print_message("kept a block: M_1 %.2f, decoder %.2f units\n", frozen, trained);
     assert_true(frozen > 9 && frozen < 11);
-    assert_true(trained > 15 && trained < 17.5);
+    assert_true(trained > 11 && trained < 13.5);
     double recomputed =
         (arena(2, 6, 2, MCF_RECOMPUTE_BLOCKS) - arena(2, 4, 2, MCF_RECOMPUTE_BLOCKS)) / 2 / unit;
     print_message("with recompute: decoder %.2f units\n", recomputed);
