@@ -20,7 +20,7 @@ static mcf_operand pairs(mcf_buffer *buffer, mcf_dtype dtype, int64_t rows)
 static mcf_status refresh_role(mcf_runtime *runtime, mcf_role role, mcf_error *err)
 {
     mcf_runtime_touch(runtime, role);
-    if (!runtime->low[role])
+    if (!runtime->low[role] || !runtime->master[role])
         return MCF_OK;
     int64_t count = runtime->store->role_count[role];
     mcf_launch launch = {.op = MCF_OP_copy, .n_in = 1, .n_out = 1};

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const role_names[MCF_ROLE_COUNT] = {"trained", "target", "frozen", "statistics"};
+static const char *const role_names[MCF_ROLE_COUNT] = {"trained", "target", "frozen", "frozen weights", "statistics"};
 
 void mcf_runtime_touch(mcf_runtime *runtime, mcf_role role) { runtime->version[role] = ++runtime->last_version; }
 
@@ -24,11 +24,13 @@ static mcf_status create_store_buffers(mcf_runtime *runtime, mcf_error *err)
         char what[64];
         strcpy(what, "parameters: ");
         strcat(what, role_names[role]);
-        MCF_TRY(new_buffer(runtime, count * 4, what, &runtime->master[role], err));
         bool copied = false;
         for (int i = 0; i < store->count; i++)
             copied = copied || (store->entries[i].role == (mcf_role)role && store->entries[i].low_precision);
-        if (runtime->low_precision != MCF_F32 && copied)
+        copied = copied && runtime->low_precision != MCF_F32;
+        if (!copied || role != MCF_ROLE_FROZEN_WEIGHTS)
+            MCF_TRY(new_buffer(runtime, count * 4, what, &runtime->master[role], err));
+        if (copied)
             MCF_TRY(new_buffer(runtime, count * mcf_dtype_size(runtime->low_precision), "low-precision weights",
                                &runtime->low[role], err));
         mcf_runtime_touch(runtime, (mcf_role)role);
@@ -152,21 +154,62 @@ static mcf_status find_array(mcf_runtime *runtime, mcf_array which, mcf_role rol
     return MCF_OK;
 }
 
+// Arrays without a master: converted here on their way to the low-precision copy and back.
+static mcf_status write_low(mcf_runtime *runtime, mcf_role role, int64_t offset, int64_t count, const float *values,
+                            mcf_error *err)
+{
+    uint16_t *low = malloc((size_t)(count ? count : 1) * sizeof *low);
+    if (!low)
+        return mcf_fail(err, MCF_ERR_NOMEM, "parameters: out of memory");
+    for (int64_t i = 0; i < count; i++)
+        low[i] = runtime->low_precision == MCF_BF16 ? mcf_f32_to_bf16(values[i]) : mcf_f32_to_f16(values[i]);
+    mcf_status status = runtime->backend->upload(runtime->stream, runtime->low[role], (uint64_t)offset * 2, low,
+                                                 (uint64_t)count * 2, err);
+    free(low);
+    mcf_runtime_touch(runtime, role);
+    return status;
+}
+
+static mcf_status read_low(mcf_runtime *runtime, mcf_role role, int64_t offset, int64_t count, float *values,
+                           mcf_error *err)
+{
+    uint16_t *low = malloc((size_t)(count ? count : 1) * sizeof *low);
+    if (!low)
+        return mcf_fail(err, MCF_ERR_NOMEM, "parameters: out of memory");
+    mcf_status status = runtime->backend->download(runtime->stream, low, runtime->low[role], (uint64_t)offset * 2,
+                                                   (uint64_t)count * 2, err);
+    if (status == MCF_OK)
+        status = mcf_runtime_synchronize(runtime, err);
+    for (int64_t i = 0; status == MCF_OK && i < count; i++)
+        values[i] = runtime->low_precision == MCF_BF16 ? mcf_bf16_to_f32(low[i]) : mcf_f16_to_f32(low[i]);
+    free(low);
+    return status;
+}
+
+static bool has_only_low(const mcf_runtime *runtime, mcf_array which, mcf_role role)
+{
+    return which == MCF_ARRAY_MASTER && !runtime->master[role] && runtime->low[role];
+}
+
 static mcf_status write_array(mcf_runtime *runtime, mcf_array which, mcf_role role, int64_t offset, int64_t count,
                               const float *values, mcf_error *err)
 {
     mcf_buffer *buffer;
+    if (has_only_low(runtime, which, role))
+        return write_low(runtime, role, offset, count, values, err);
     MCF_TRY(find_array(runtime, which, role, &buffer, err));
     MCF_TRY(runtime->backend->upload(runtime->stream, buffer, (uint64_t)offset * 4, values, (uint64_t)count * 4, err));
     if (which == MCF_ARRAY_MASTER)
         mcf_runtime_touch(runtime, role);
-    return mcf_runtime_synchronize(runtime, err);
+    return MCF_OK;
 }
 
 static mcf_status read_array(mcf_runtime *runtime, mcf_array which, mcf_role role, int64_t offset, int64_t count,
                              float *values, mcf_error *err)
 {
     mcf_buffer *buffer;
+    if (has_only_low(runtime, which, role))
+        return read_low(runtime, role, offset, count, values, err);
     MCF_TRY(find_array(runtime, which, role, &buffer, err));
     MCF_TRY(runtime->backend->download(runtime->stream, values, buffer, (uint64_t)offset * 4, (uint64_t)count * 4,
                                        err));

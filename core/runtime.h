@@ -34,7 +34,8 @@ void mcf_runtime_destroy(mcf_runtime *runtime);
 const mcf_store *mcf_runtime_store(const mcf_runtime *runtime);
 mcf_device *mcf_runtime_device(const mcf_runtime *runtime);
 
-// --- store buffers. `which` names an array of the layout of its role.
+// --- store buffers. `which` names an array of the layout of its role. Frozen weights of a low-precision runtime are
+// rounded when written and come back rounded.
 typedef enum { MCF_ARRAY_MASTER, MCF_ARRAY_GRADIENT, MCF_ARRAY_MOMENT1, MCF_ARRAY_MOMENT2 } mcf_array;
 // One entry's fp32 elements, host to device and back; write(MASTER) refreshes nothing: call mcf_runtime_refresh after.
 mcf_status mcf_runtime_write(mcf_runtime *runtime, mcf_array which, int entry, const float *values, mcf_error *err);

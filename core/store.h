@@ -11,7 +11,8 @@
 typedef enum {
     MCF_ROLE_TRAINED,  // what the optimiser moves
     MCF_ROLE_TARGET,   // the averaged copy of the first entries of TRAINED, in the same order and layout
-    MCF_ROLE_FROZEN,   // tables, M_1
+    MCF_ROLE_FROZEN,   // tables; of M_1 what is used in fp32
+    MCF_ROLE_FROZEN_WEIGHTS,  // M_1's matrices: in bf16 and fp16 runs only their low-precision copy exists
     MCF_ROLE_STATS,    // running statistics
     MCF_ROLE_COUNT
 } mcf_role;
