@@ -737,7 +737,7 @@ int main(int argc, char **argv)
 {
     // A child for each lesser instruction set; an unknown one here is skipped.
     if (argc == 1) {
-        const char *isas[] = {"avx2", "portable"};
+        const char *isas[] = {"avx512", "avx2", "portable"};
         for (int i = 0; i < LENGTH(isas); i++) {
             char command[4200];
             snprintf(command, sizeof command, "MCF_CPU_ISA=%s '%s' child", isas[i], argv[0]);

@@ -9,17 +9,11 @@
 #include <math.h>
 #include <string.h>
 
-#include "backends/cpu/cpu.h"
+#include "backends/cpu/attention.h"
 
 enum { TILE_FLOATS = 16384 };  // 64 KiB of scores
 
-typedef struct {
-    int64_t batch, tokens, heads, d;
-    int64_t width, length;  // d and tokens rounded up to whole vectors
-    int64_t rows;           // of a tile
-    int64_t floats;         // of scratch for one thread
-    float scale;
-} plan;
+typedef mcf_cpu_attention plan;
 
 static int64_t whole(int64_t n, int64_t lanes)
 {
@@ -37,6 +31,8 @@ static plan make_plan(const mcf_device *device, const mcf_launch *l, bool backwa
     int64_t panel = p.length * p.width, tile = p.rows * p.length;
     p.floats = backward ? 6 * panel + 2 * panel + 2 * tile + 2 * p.rows * p.width
                         : 2 * panel + panel + tile + p.rows * p.width;
+    if (mcf_cpu_attention_has_pairs(device, l, backward))
+        p.floats = mcf_cpu_attention_pairs_floats(&p, backward);
     p.floats = whole(p.floats, 16);
     return p;
 }
@@ -55,8 +51,8 @@ static void read_panel(const mcf_cpu_kernels *k, const plan *p, float *panel, co
     }
 }
 
-static void write_panel(const mcf_cpu_kernels *k, const plan *p, const float *panel, const mcf_operand *x,
-                        int64_t first, int64_t step, int64_t rows)
+void mcf_cpu_write_panel(const mcf_cpu_kernels *k, const mcf_cpu_attention *p, const float *panel,
+                         const mcf_operand *x, int64_t first, int64_t step, int64_t rows)
 {
     for (int64_t i = 0; i < rows; i++)
         mcf_cpu_write(k, mcf_cpu_at(x, first + i * step), x->dtype, panel + i * p->width, p->d);
@@ -77,13 +73,32 @@ static void transpose(const plan *p, float *to, const float *from)
         }
 }
 
+void mcf_cpu_softmax_rows(const mcf_cpu_kernels *k, const mcf_cpu_attention *p, float *scores, int64_t rows,
+                          float *lse, float *inverse)
+{
+    for (int64_t r = 0; r < rows; r++) {
+        float *row = scores + r * p->length, most;
+        if (p->scale < 0) {  // the largest score times the scale is the smallest score
+            k->scale(row, row, -1, 0, p->tokens);
+            most = -p->scale * k->largest(row, p->tokens);
+            k->scale(row, row, -1, 0, p->tokens);
+        } else {
+            most = p->scale * k->largest(row, p->tokens);
+        }
+        float sum = k->exp_sum(row, row, p->scale, most, p->tokens);
+        inverse[r] = 1.0f / sum;
+        if (lse)
+            lse[r] = most + logf(sum);
+    }
+}
+
 static void forward_head(const mcf_device *device, const mcf_launch *l, const plan *p, float *room, int64_t b,
                          int64_t h)
 {
     const mcf_cpu_kernels *k = device->kernels;
     const mcf_operand *qkv = &l->in[0], *out = &l->out[0];
-    int64_t panel = p->length * p->width, third = p->heads * p->d, n = p->tokens;
-    int64_t first = b * n * 3 * third + h * p->d, to = b * n * third + h * p->d;
+    const mcf_cpu_head at = mcf_cpu_head_at(p, b, h);
+    int64_t panel = p->length * p->width, third = at.plain_step, n = p->tokens, first = at.packed, to = at.plain;
     float *q = room, *values = q + panel, *keys = values + panel, *scores = keys + panel,
           *result = scores + p->rows * p->length;
     float *lse = mcf_cpu_has_output(l, 1) ? (float *)mcf_cpu_address(&l->out[1]) + (b * p->heads + h) * n : NULL;
@@ -95,24 +110,11 @@ static void forward_head(const mcf_device *device, const mcf_launch *l, const pl
         int64_t rows = mcf_cpu_min(p->rows, n - i);
         k->gemm(scores, p->length, q + i * p->width, p->width, 1, keys, p->length, rows, p->length, p->d, false);
         float inverse[rows];
-        for (int64_t r = 0; r < rows; r++) {
-            float *row = scores + r * p->length;
-            float most = k->largest(row, n), smallest = most;
-            if (p->scale < 0) {
-                k->scale(row, row, -1, 0, n);
-                smallest = -k->largest(row, n);
-                k->scale(row, row, -1, 0, n);
-            }
-            float shift = p->scale * (p->scale < 0 ? smallest : most);
-            float sum = k->exp_sum(row, row, p->scale, shift, n);
-            inverse[r] = 1.0f / sum;
-            if (lse)
-                lse[i + r] = shift + logf(sum);
-        }
+        mcf_cpu_softmax_rows(k, p, scores, rows, lse ? lse + i : NULL, inverse);
         k->gemm(result, p->width, scores, p->length, 1, values, p->width, rows, p->width, n, false);
         for (int64_t r = 0; r < rows; r++)
             k->scale(result + r * p->width, result + r * p->width, inverse[r], 0, p->d);
-        write_panel(k, p, result, out, to + i * third, third, rows);
+        mcf_cpu_write_panel(k, p, result, out, to + i * third, third, rows);
     }
 }
 
@@ -121,8 +123,8 @@ static void backward_head(const mcf_device *device, const mcf_launch *l, const p
 {
     const mcf_cpu_kernels *k = device->kernels;
     const mcf_operand *qkv = &l->in[0], *out = &l->in[1], *dout = &l->in[3], *dqkv = &l->out[0];
-    int64_t panel = p->length * p->width, third = p->heads * p->d, n = p->tokens;
-    int64_t first = b * n * 3 * third + h * p->d, to = b * n * third + h * p->d;
+    const mcf_cpu_head at = mcf_cpu_head_at(p, b, h);
+    int64_t panel = p->length * p->width, third = at.plain_step, n = p->tokens, first = at.packed, to = at.plain;
     float *q = room, *keys = q + panel, *keys_t = keys + panel, *values_t = keys_t + panel, *slope = values_t + panel,
           *dq = slope + panel, *dk = dq + panel, *dv = dk + panel, *prob = dv + panel,
           *dprob = prob + p->rows * p->length, *result = dprob + p->rows * p->length;
@@ -148,9 +150,9 @@ static void backward_head(const mcf_device *device, const mcf_launch *l, const p
         k->gemm(dq + i * p->width, p->width, dprob, p->length, 1, keys, p->width, rows, p->width, n, false);
         k->gemm(dk, p->width, dprob, 1, p->length, q + i * p->width, p->width, n, p->width, rows, i > 0);
     }
-    write_panel(k, p, dq, dqkv, first, 3 * third, n);
-    write_panel(k, p, dk, dqkv, first + third, 3 * third, n);
-    write_panel(k, p, dv, dqkv, first + 2 * third, 3 * third, n);
+    mcf_cpu_write_panel(k, p, dq, dqkv, first, 3 * third, n);
+    mcf_cpu_write_panel(k, p, dk, dqkv, first + third, 3 * third, n);
+    mcf_cpu_write_panel(k, p, dv, dqkv, first + 2 * third, 3 * third, n);
 }
 
 static mcf_status each_head(mcf_device *device, const mcf_launch *l, bool backward, mcf_error *err)
@@ -160,14 +162,17 @@ static mcf_status each_head(mcf_device *device, const mcf_launch *l, bool backwa
     void *memory;
     MCF_TRY(mcf_cpu_scratch(device, (size_t)(p.floats * device->threads) * sizeof(float), &memory, err));
     float *room = memory;
+    bool pairs = mcf_cpu_attention_has_pairs(device, l, backward);
+    void (*work)(const mcf_device *, const mcf_launch *, const plan *, float *, int64_t, int64_t) =
+        pairs ? (backward ? mcf_cpu_attention_grad_pairs : mcf_cpu_attention_pairs)
+              : (backward ? backward_head : forward_head);
     int shares = mcf_cpu_team(device, jobs * p.tokens * p.tokens * p.d);
 #pragma omp parallel for schedule(static) num_threads(shares)
     for (int share = 0; share < shares; share++) {
         int64_t begin, end;
         mcf_cpu_share(jobs, shares, share, &begin, &end);
         for (int64_t job = begin; job < end; job++)
-            (backward ? backward_head : forward_head)(device, l, &p, room + share * p.floats, job / p.heads,
-                                                      job % p.heads);
+            work(device, l, &p, room + share * p.floats, job / p.heads, job % p.heads);
     }
     return MCF_OK;
 }

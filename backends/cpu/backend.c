@@ -20,7 +20,8 @@ static mcf_status probe(mcf_error *err)
 {
     if (!mcf_cpu_choose_kernels())
         return mcf_fail(err, MCF_ERR_USAGE,
-                        "MCF_CPU_ISA=%s: no such instruction set here; use portable, avx2 or avx512",
+                        "MCF_CPU_ISA=%s: no such instruction set here; use portable, avx2, avx512 or "
+                        "avx512_bf16",
                         getenv("MCF_CPU_ISA"));
     return MCF_OK;
 }

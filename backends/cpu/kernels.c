@@ -6,8 +6,19 @@
 #include <math.h>
 #include <stddef.h>
 
-#include "backends/cpu/kernels_gemm.h"
 #include "backends/cpu/simd.h"
+
+#define GEMM_NAME(part) gemm_##part
+#define GEMM_ELEMENT float
+#define GEMM_ADD(sum, x, line) vf_fma(vf_set(x), line, sum)
+#include "backends/cpu/kernels_gemm.h"
+
+#if defined(__AVX512BF16__)
+#define GEMM_NAME(part) gemm_pairs_##part
+#define GEMM_ELEMENT uint32_t
+#define GEMM_ADD(sum, x, line) _mm512_dpbf16_ps(sum, (__m512bh)_mm512_set1_epi32((int)(x)), (__m512bh)(line))
+#include "backends/cpu/kernels_gemm.h"
+#endif
 
 #define PASTE_(a, b) a##b
 #define PASTE(a, b) PASTE_(a, b)
@@ -34,6 +45,12 @@ static void narrow(uint16_t *to, const float *from, int64_t n)
         vh rest = vf_narrow(vf_load_part(from + i, n - i));
         memcpy(to + i, &rest, (size_t)(n - i) * sizeof *to);
     }
+}
+
+static void zip(uint32_t *to, const uint16_t *even, const uint16_t *odd, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        to[i] = even[i] | (uint32_t)odd[i] << 16;
 }
 
 static void add(float *out, const float *a, const float *b, float alpha, float beta, int64_t n)
@@ -328,6 +345,7 @@ const mcf_cpu_kernels PASTE(mcf_cpu_kernels_, MCF_CPU_ISA) = {
     .lanes = VF_LANES,
     .widen = widen,
     .narrow = narrow,
+    .zip = zip,
     .add = add,
     .mul = mul,
     .scale = scale,
@@ -348,7 +366,10 @@ const mcf_cpu_kernels PASTE(mcf_cpu_kernels_, MCF_CPU_ISA) = {
     .normalize_sums = normalize_sums,
     .normalize_grad = normalize_grad,
     .softmax_slope = softmax_slope,
-    .gemm = mcf_cpu_gemm,
+    .gemm = gemm_all,
+#if defined(__AVX512BF16__)
+    .gemm_pairs = gemm_pairs_all,
+#endif
     .hat_difference = hat_difference,
     .hat_product = hat_product,
     .hat_grad = hat_grad,

@@ -16,12 +16,14 @@ typedef struct {
 } mcf_cpu_adamw_step;
 
 typedef struct {
-    const char *name;   // "avx512", "avx2", "portable"
+    const char *name;   // "avx512_bf16", "avx512", "avx2", "portable"
     int lanes;          // floats in a vector; widths given to gemm are multiples of it
 
     // -- element types
     void (*widen)(float *to, const uint16_t *from, int64_t n);   // bf16 -> float
     void (*narrow)(uint16_t *to, const float *from, int64_t n);  // float -> bf16
+    // Pairs of bf16, one from each line: the first in the low half.
+    void (*zip)(uint32_t *to, const uint16_t *even, const uint16_t *odd, int64_t n);
 
     // -- elementwise
     void (*add)(float *out, const float *a, const float *b, float alpha, float beta, int64_t n);
@@ -65,6 +67,10 @@ typedef struct {
     // rows of b and c ldb and ldc apart, n a multiple of lanes.
     void (*gemm)(float *c, int64_t ldc, const float *a, int64_t a_row, int64_t a_column, const float *b,
                  int64_t ldb, int64_t m, int64_t n, int64_t k, bool accumulate);
+    // The same over pairs of bf16 along k: element (i, l) of a is the pair of columns 2l and 2l+1, element (l, j) of b
+    // that of rows 2l and 2l+1; k counts pairs. NULL where the processor has no such instruction.
+    void (*gemm_pairs)(float *c, int64_t ldc, const uint32_t *a, int64_t a_row, int64_t a_column, const uint32_t *b,
+                       int64_t ldb, int64_t m, int64_t n, int64_t k, bool accumulate);
 
     // -- token_mse: lines over channels
     // sum += (a inv_a - b inv_b)^2
@@ -81,9 +87,10 @@ typedef struct {
     void (*adamw)(float *param, const float *grad, float *m, float *v, const mcf_cpu_adamw_step *c, int64_t n);
 } mcf_cpu_kernels;
 
-extern const mcf_cpu_kernels mcf_cpu_kernels_portable, mcf_cpu_kernels_avx2, mcf_cpu_kernels_avx512;
+extern const mcf_cpu_kernels mcf_cpu_kernels_portable, mcf_cpu_kernels_avx2, mcf_cpu_kernels_avx512,
+    mcf_cpu_kernels_avx512_bf16;
 
-// The best table this processor can run. MCF_CPU_ISA=portable|avx2|avx512 asks for a lesser one (for tests and
+// The best table this processor can run. MCF_CPU_ISA=portable|avx2|avx512|avx512_bf16 asks for a lesser one (for tests and
 // for comparing machines); NULL where it names one that does not exist or cannot run here.
 const mcf_cpu_kernels *mcf_cpu_choose_kernels(void);
 

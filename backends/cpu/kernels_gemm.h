@@ -1,12 +1,13 @@
 // A small matrix product for attention, where the matrices of one head fit the nearest caches and are used at once:
 // tiles of c in registers, elements of a broadcast, rows of b as vectors. Large products go to oneDNN.
-#ifndef MCF_CPU_KERNELS_GEMM_H
-#define MCF_CPU_KERNELS_GEMM_H
-
+//
+// A template: included once with floats, and once more with pairs of bf16 where the processor multiplies them. The
+// includer defines GEMM_NAME(part), GEMM_ELEMENT (of a and b) and GEMM_ADD(sum, element of a, vector of b's row).
 #include <stdbool.h>
 
 #include "backends/cpu/simd.h"
 
+#ifndef GEMM_ROWS
 // 24 sums in 32 registers, 12 in 16.
 #define GEMM_ROWS 6
 #if defined(__AVX512F__)
@@ -14,9 +15,11 @@
 #else
 #define GEMM_VECTORS 2
 #endif
+#endif
 
-VF_INLINE void gemm_tile(float *c, int64_t ldc, const float *a, int64_t a_row, int64_t a_column, const float *b,
-                         int64_t ldb, int64_t k, bool accumulate, const int rows, const int vectors)
+VF_INLINE void GEMM_NAME(tile)(float *c, int64_t ldc, const GEMM_ELEMENT *a, int64_t a_row, int64_t a_column,
+                               const GEMM_ELEMENT *b, int64_t ldb, int64_t k, bool accumulate, const int rows,
+                               const int vectors)
 {
     vf sum[GEMM_ROWS][GEMM_VECTORS];
 #pragma GCC unroll 8
@@ -28,13 +31,13 @@ VF_INLINE void gemm_tile(float *c, int64_t ldc, const float *a, int64_t a_row, i
         vf line[GEMM_VECTORS];
 #pragma GCC unroll 8
         for (int j = 0; j < vectors; j++)
-            line[j] = vf_load(b + l * ldb + j * VF_LANES);
+            line[j] = vf_load((const float *)(b + l * ldb + j * VF_LANES));
 #pragma GCC unroll 8
         for (int i = 0; i < rows; i++) {
-            vf x = vf_set(a[i * a_row + l * a_column]);
+            GEMM_ELEMENT x = a[i * a_row + l * a_column];
 #pragma GCC unroll 8
             for (int j = 0; j < vectors; j++)
-                sum[i][j] = vf_fma(x, line[j], sum[i][j]);
+                sum[i][j] = GEMM_ADD(sum[i][j], x, line[j]);
         }
     }
 #pragma GCC unroll 8
@@ -45,30 +48,33 @@ VF_INLINE void gemm_tile(float *c, int64_t ldc, const float *a, int64_t a_row, i
 }
 
 // All rows of c for `vectors` columns of vectors.
-VF_INLINE void gemm_columns(float *c, int64_t ldc, const float *a, int64_t a_row, int64_t a_column, const float *b,
-                            int64_t ldb, int64_t m, int64_t k, bool accumulate, const int vectors)
+VF_INLINE void GEMM_NAME(columns)(float *c, int64_t ldc, const GEMM_ELEMENT *a, int64_t a_row, int64_t a_column,
+                                  const GEMM_ELEMENT *b, int64_t ldb, int64_t m, int64_t k, bool accumulate,
+                                  const int vectors)
 {
     int64_t i = 0;
     for (; i + GEMM_ROWS <= m; i += GEMM_ROWS)
-        gemm_tile(c + i * ldc, ldc, a + i * a_row, a_row, a_column, b, ldb, k, accumulate, GEMM_ROWS, vectors);
+        GEMM_NAME(tile)(c + i * ldc, ldc, a + i * a_row, a_row, a_column, b, ldb, k, accumulate, GEMM_ROWS, vectors);
     for (; i + 2 <= m; i += 2)
-        gemm_tile(c + i * ldc, ldc, a + i * a_row, a_row, a_column, b, ldb, k, accumulate, 2, vectors);
+        GEMM_NAME(tile)(c + i * ldc, ldc, a + i * a_row, a_row, a_column, b, ldb, k, accumulate, 2, vectors);
     if (i < m)
-        gemm_tile(c + i * ldc, ldc, a + i * a_row, a_row, a_column, b, ldb, k, accumulate, 1, vectors);
+        GEMM_NAME(tile)(c + i * ldc, ldc, a + i * a_row, a_row, a_column, b, ldb, k, accumulate, 1, vectors);
 }
 
-static void mcf_cpu_gemm(float *c, int64_t ldc, const float *a, int64_t a_row, int64_t a_column, const float *b,
-                         int64_t ldb, int64_t m, int64_t n, int64_t k, bool accumulate)
+static void GEMM_NAME(all)(float *c, int64_t ldc, const GEMM_ELEMENT *a, int64_t a_row, int64_t a_column,
+                           const GEMM_ELEMENT *b, int64_t ldb, int64_t m, int64_t n, int64_t k, bool accumulate)
 {
     int64_t j = 0;
     for (; j + GEMM_VECTORS * VF_LANES <= n; j += GEMM_VECTORS * VF_LANES)
-        gemm_columns(c + j, ldc, a, a_row, a_column, b + j, ldb, m, k, accumulate, GEMM_VECTORS);
+        GEMM_NAME(columns)(c + j, ldc, a, a_row, a_column, b + j, ldb, m, k, accumulate, GEMM_VECTORS);
 #if GEMM_VECTORS == 4
     for (; j + 2 * VF_LANES <= n; j += 2 * VF_LANES)
-        gemm_columns(c + j, ldc, a, a_row, a_column, b + j, ldb, m, k, accumulate, 2);
+        GEMM_NAME(columns)(c + j, ldc, a, a_row, a_column, b + j, ldb, m, k, accumulate, 2);
 #endif
     for (; j < n; j += VF_LANES)
-        gemm_columns(c + j, ldc, a, a_row, a_column, b + j, ldb, m, k, accumulate, 1);
+        GEMM_NAME(columns)(c + j, ldc, a, a_row, a_column, b + j, ldb, m, k, accumulate, 1);
 }
 
-#endif
+#undef GEMM_NAME
+#undef GEMM_ELEMENT
+#undef GEMM_ADD
