@@ -608,8 +608,8 @@ static double arena(int encoder, int decoder, int teacher, mcf_recompute recompu
 
 // In units of tokens x width x 4 bytes a block of M_1 needs for its input's gradient qkv (3), the attention's
 // result (1), both sums (2) and the hidden layer before GELU (4): 10 and the rows' statistics, once, for the
-// pseudo image. A block that is trained needs the inputs of its products as well: both norms (2); GELU's result is
-// made again.
+// pseudo image. A block that is trained needs the inputs of its products as well: both norms (2); GELU's
+// result, another 4, is made again from what stands before it.
 static void frozen_blocks_keep_little(void **state)
 {
     (void)state;
