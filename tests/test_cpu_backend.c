@@ -223,6 +223,27 @@ static void test_packed_weights_follow(void **state)
     cpu->device_close(device);
 }
 
+// A square weight has the same shape forward and backward, but not the same packed form.
+static void test_packed_square(void **state)
+{
+    mcf_device *device;
+    mcf_stream *stream;
+    open_device(0, 2, 1, &device, &stream);
+    enum { ROWS = 1030, N = 96 };
+    mcf_launch l = linear(device, MCF_F32, ROWS, N, N, 1), plain = linear(device, MCF_F32, ROWS, N, N, 0);
+    for (int transposed = 1; transposed >= 0; transposed--) {
+        l.attr.matmul.trans_b = plain.attr.matmul.trans_b = transposed;
+        launch(stream, &l);
+        launch(stream, &plain);
+        for (int i = 0; i < ROWS * N; i++)
+            assert_true(fabsf(floats(&l.out[0])[i] - floats(&plain.out[0])[i]) <= 1e-4f);
+    }
+    release(&l);
+    release(&plain);
+    cpu->stream_destroy(stream);
+    cpu->device_close(device);
+}
+
 // --- steady steps
 
 static mcf_launch attention(mcf_device *device)
@@ -376,6 +397,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_gelu),
         cmocka_unit_test(test_implementations),
         cmocka_unit_test(test_packed_weights_follow),
+        cmocka_unit_test(test_packed_square),
         cmocka_unit_test(test_steady),
         cmocka_unit_test(test_group),
         cmocka_unit_test(test_bad_instruction_set),

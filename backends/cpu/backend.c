@@ -124,7 +124,6 @@ static void buffer_destroy(mcf_buffer *buffer)
 {
     if (!buffer)
         return;
-    mcf_cpu_onednn_forget(buffer->device->onednn, buffer->data, buffer->bytes);
     mcf_cpu_release(buffer->data, buffer->bytes);
     free(buffer);
 }

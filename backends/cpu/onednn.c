@@ -6,7 +6,8 @@
 //                   to a third with several threads in plain layouts
 //   dX = dY W       matmul, W plain 106 / 205, W packed 110 / 222
 //   dW += dY^T X    matmul, plain operands 102 / 200; the same with X packed, and with dY transposed beforehand
-// So everything is a matmul; weights are packed once per version where enough rows use them, activations never.
+// So everything is a matmul. b is packed where many rows use it: right before the product, into one buffer, which
+// costs 2 % of it at 1576 rows. (Packed copies kept per weight save that, and cost a gigabyte for ViT-B's networks.)
 #include "backends/cpu/onednn.h"
 
 #include <oneapi/dnnl/dnnl.h>
@@ -29,30 +30,20 @@ typedef struct {
     mcf_cpu_product product;
     dnnl_primitive_desc_t description;  // owns the layouts
     dnnl_primitive_t primitive;
-    dnnl_memory_t a, b, bias, c, scratch;  // b NULL where it is packed
+    dnnl_memory_t a, b, bias, c, scratch;
     size_t scratch_bytes;
+    dnnl_primitive_t reorder;  // of b from plain to b's layout, where it is packed
+    dnnl_memory_t plain;
+    void *packed_at;
 } primitive;
-
-// A weight in a product's layout.
-typedef struct {
-    const void *weight;
-    int64_t stride[2];  // a square weight read as it is and transposed gives the same layout with other contents
-    uint64_t version;
-    void *data;
-    size_t bytes;
-    dnnl_memory_t memory, from;
-    dnnl_primitive_t reorder;
-} packed;
 
 struct mcf_cpu_onednn {
     dnnl_engine_t engine;
     dnnl_stream_t stream;
     primitive **primitives;  // hash table by product, linear probing
     size_t capacity, count;
-    packed *weights;
-    size_t weight_capacity, weight_count;
-    void *scratch;
-    size_t scratch_bytes;
+    void *scratch, *packed;  // of the product that runs
+    size_t scratch_bytes, packed_bytes;
 };
 
 static mcf_status failed(dnnl_status_t status, const char *what, mcf_error *err)
@@ -114,26 +105,17 @@ static void destroy_primitive(primitive *p)
 {
     if (!p)
         return;
-    dnnl_memory_t memories[] = {p->a, p->b, p->bias, p->c, p->scratch};
+    dnnl_memory_t memories[] = {p->a, p->b, p->bias, p->c, p->scratch, p->plain};
     for (size_t i = 0; i < sizeof memories / sizeof *memories; i++)
         if (memories[i])
             dnnl_memory_destroy(memories[i]);
     if (p->primitive)
         dnnl_primitive_destroy(p->primitive);
+    if (p->reorder)
+        dnnl_primitive_destroy(p->reorder);
     if (p->description)
         dnnl_primitive_desc_destroy(p->description);
     free(p);
-}
-
-static void destroy_packed(packed *w)
-{
-    if (w->memory)
-        dnnl_memory_destroy(w->memory);
-    if (w->from)
-        dnnl_memory_destroy(w->from);
-    if (w->reorder)
-        dnnl_primitive_destroy(w->reorder);
-    mcf_cpu_release(w->data, w->bytes);
 }
 
 void mcf_cpu_onednn_destroy(mcf_cpu_onednn *o)
@@ -142,29 +124,14 @@ void mcf_cpu_onednn_destroy(mcf_cpu_onednn *o)
         return;
     for (size_t i = 0; i < o->capacity; i++)
         destroy_primitive(o->primitives[i]);
-    for (size_t i = 0; i < o->weight_count; i++)
-        destroy_packed(&o->weights[i]);
     free(o->primitives);
-    free(o->weights);
     mcf_cpu_release(o->scratch, o->scratch_bytes);
+    mcf_cpu_release(o->packed, o->packed_bytes);
     if (o->stream)
         dnnl_stream_destroy(o->stream);
     if (o->engine)
         dnnl_engine_destroy(o->engine);
     free(o);
-}
-
-void mcf_cpu_onednn_forget(mcf_cpu_onednn *o, const void *memory, size_t bytes)
-{
-    size_t kept = 0;
-    for (size_t i = 0; i < o->weight_count; i++) {
-        uintptr_t at = (uintptr_t)o->weights[i].weight, begin = (uintptr_t)memory;
-        if (at >= begin && at - begin < bytes)
-            destroy_packed(&o->weights[i]);
-        else
-            o->weights[kept++] = o->weights[i];
-    }
-    o->weight_count = kept;
 }
 
 // --- making a primitive
@@ -281,6 +248,48 @@ static mcf_status make_memory(mcf_cpu_onednn *o, dnnl_memory_t *memory, layout f
     return MCF_OK;
 }
 
+// Scratch of the products grows to the largest need and stays.
+static mcf_status reserve(void **memory, size_t *bytes, size_t needed, mcf_error *err)
+{
+    if (needed <= *bytes)
+        return MCF_OK;
+    mcf_cpu_release(*memory, *bytes);
+    *bytes = 0;
+    *memory = mcf_cpu_allocate(needed);
+    if (!*memory)
+        return mcf_fail(err, MCF_ERR_NOMEM, "no memory for %zu bytes of scratch", needed);
+    *bytes = needed;
+    return MCF_OK;
+}
+
+static mcf_status make_reorder(mcf_cpu_onednn *o, primitive *p, mcf_error *err)
+{
+    const mcf_cpu_product *product = &p->product;
+    layout form = layout_of(p, dnnl_query_weights_md);
+    MCF_TRY(reserve(&o->packed, &o->packed_bytes, dnnl_memory_desc_get_size(form), err));
+    DNNL_TRY(dnnl_memory_create(&p->b, form, o->engine, o->packed), "describing memory");
+    dnnl_memory_desc_t plain;
+    DNNL_TRY(describe(&plain, product->rank, product->b_dim, product->b_dtype, product->b_stride),
+             "describing a weight");
+    dnnl_primitive_desc_t description = NULL;
+#if DNNL_VERSION_MAJOR >= 3
+    dnnl_status_t status = dnnl_memory_create(&p->plain, plain, o->engine, DNNL_MEMORY_NONE);
+    if (status == dnnl_success)
+        status = dnnl_reorder_primitive_desc_create(&description, plain, o->engine, form, o->engine, NULL);
+    dnnl_memory_desc_destroy(plain);
+#else
+    dnnl_status_t status = dnnl_memory_create(&p->plain, &plain, o->engine, DNNL_MEMORY_NONE);
+    if (status == dnnl_success)
+        status = dnnl_reorder_primitive_desc_create(&description, &plain, o->engine, form, o->engine, NULL);
+#endif
+    if (status == dnnl_success)
+        status = dnnl_primitive_create(&p->reorder, description);
+    if (description)
+        dnnl_primitive_desc_destroy(description);
+    DNNL_TRY(status, "making a reorder");
+    return MCF_OK;
+}
+
 static mcf_status fill_primitive(mcf_cpu_onednn *o, primitive *p, mcf_error *err)
 {
     parts d;
@@ -293,21 +302,16 @@ static mcf_status fill_primitive(mcf_cpu_onednn *o, primitive *p, mcf_error *err
     p->scratch_bytes = dnnl_memory_desc_get_size(scratch);
     MCF_TRY(make_memory(o, &p->a, layout_of(p, dnnl_query_src_md), err));
     MCF_TRY(make_memory(o, &p->c, layout_of(p, dnnl_query_dst_md), err));
-    if (!p->product.packed)
+    if (p->product.packed)
+        MCF_TRY(make_reorder(o, p, err));
+    else
         MCF_TRY(make_memory(o, &p->b, layout_of(p, dnnl_query_weights_md), err));
     if (p->product.bias)
         MCF_TRY(make_memory(o, &p->bias, dnnl_primitive_desc_query_md(p->description, dnnl_query_weights_md, 1),
                             err));
     if (p->scratch_bytes) {
         MCF_TRY(make_memory(o, &p->scratch, scratch, err));
-        if (p->scratch_bytes > o->scratch_bytes) {
-            mcf_cpu_release(o->scratch, o->scratch_bytes);
-            o->scratch_bytes = 0;
-            o->scratch = mcf_cpu_allocate(p->scratch_bytes);
-            if (!o->scratch)
-                return mcf_fail(err, MCF_ERR_NOMEM, "no memory for %zu bytes of scratch", p->scratch_bytes);
-            o->scratch_bytes = p->scratch_bytes;
-        }
+        MCF_TRY(reserve(&o->scratch, &o->scratch_bytes, p->scratch_bytes, err));
     }
     return MCF_OK;
 }
@@ -370,102 +374,26 @@ static mcf_status find_primitive(mcf_cpu_onednn *o, const mcf_cpu_product *produ
     return MCF_OK;
 }
 
-// --- packed weights
-
-static mcf_status make_packed(mcf_cpu_onednn *o, const primitive *p, packed *w, mcf_error *err)
-{
-    const mcf_cpu_product *product = &p->product;
-    layout form = layout_of(p, dnnl_query_weights_md);
-    w->bytes = dnnl_memory_desc_get_size(form);
-    w->data = mcf_cpu_allocate(w->bytes);
-    if (!w->data)
-        return mcf_fail(err, MCF_ERR_NOMEM, "no memory for %zu bytes of packed weights", w->bytes);
-    DNNL_TRY(dnnl_memory_create(&w->memory, form, o->engine, w->data), "describing memory");
-    dnnl_memory_desc_t plain;
-    DNNL_TRY(describe(&plain, product->rank, product->b_dim, product->b_dtype, product->b_stride),
-             "describing a weight");
-    dnnl_primitive_desc_t description = NULL;
-#if DNNL_VERSION_MAJOR >= 3
-    dnnl_status_t status = dnnl_memory_create(&w->from, plain, o->engine, DNNL_MEMORY_NONE);
-    if (status == dnnl_success)
-        status = dnnl_reorder_primitive_desc_create(&description, plain, o->engine, form, o->engine, NULL);
-    dnnl_memory_desc_destroy(plain);
-#else
-    dnnl_status_t status = dnnl_memory_create(&w->from, &plain, o->engine, DNNL_MEMORY_NONE);
-    if (status == dnnl_success)
-        status = dnnl_reorder_primitive_desc_create(&description, &plain, o->engine, form, o->engine, NULL);
-#endif
-    if (status == dnnl_success)
-        status = dnnl_primitive_create(&w->reorder, description);
-    if (description)
-        dnnl_primitive_desc_destroy(description);
-    DNNL_TRY(status, "making a reorder");
-    return MCF_OK;
-}
-
-static mcf_status find_packed(mcf_cpu_onednn *o, const primitive *p, const void *weight, packed **found,
-                              mcf_error *err)
-{
-    layout form = layout_of(p, dnnl_query_weights_md);
-    for (size_t i = 0; i < o->weight_count; i++) {
-        layout other;
-        if (o->weights[i].weight != weight ||
-            memcmp(o->weights[i].stride, p->product.b_stride, sizeof o->weights[i].stride))
-            continue;
-        DNNL_TRY(dnnl_memory_get_memory_desc(o->weights[i].memory, &other), "reading a layout");
-        if (dnnl_memory_desc_equal(other, form)) {
-            *found = &o->weights[i];
-            return MCF_OK;
-        }
-    }
-    if (o->weight_count == o->weight_capacity) {
-        size_t capacity = o->weight_capacity ? 2 * o->weight_capacity : 64;
-        packed *weights = realloc(o->weights, capacity * sizeof *weights);
-        if (!weights)
-            return mcf_fail(err, MCF_ERR_NOMEM, "no memory for packed weights");
-        o->weights = weights;
-        o->weight_capacity = capacity;
-    }
-    packed w = {.weight = weight, .stride = {p->product.b_stride[0], p->product.b_stride[1]}};
-    mcf_status status = make_packed(o, p, &w, err);
-    if (status != MCF_OK) {
-        destroy_packed(&w);
-        return status;
-    }
-    o->weights[o->weight_count] = w;
-    *found = &o->weights[o->weight_count++];
-    return MCF_OK;
-}
-
-static mcf_status packed_weight(mcf_cpu_onednn *o, const primitive *p, const void *weight, uint64_t version,
-                                dnnl_memory_t *memory, mcf_error *err)
-{
-    packed *w = NULL;
-    MCF_TRY(find_packed(o, p, weight, &w, err));
-    if (w->version != version) {
-        DNNL_TRY(dnnl_memory_set_data_handle(w->from, (void *)weight), "setting an address");
-        dnnl_exec_arg_t arguments[] = {{DNNL_ARG_FROM, w->from}, {DNNL_ARG_TO, w->memory}};
-        DNNL_TRY(dnnl_primitive_execute(w->reorder, o->stream, 2, arguments), "packing a weight");
-        w->version = version;
-    }
-    *memory = w->memory;
-    return MCF_OK;
-}
-
 mcf_status mcf_cpu_onednn_run(mcf_cpu_onednn *o, const mcf_cpu_product *product, const void *a, const void *b,
-                              uint64_t version, const float *bias, void *c, mcf_error *err)
+                              const float *bias, void *c, mcf_error *err)
 {
     primitive *p = NULL;
     MCF_TRY(find_primitive(o, product, &p, err));
-    dnnl_memory_t weight = p->b;
-    if (product->packed)
-        MCF_TRY(packed_weight(o, p, b, version, &weight, err));
-    else
+    if (product->packed) {
+        DNNL_TRY(dnnl_memory_set_data_handle(p->plain, (void *)b), "setting an address");
+        // Only where the buffer has grown since: version 2 clears the layout's padding each time.
+        if (p->packed_at != o->packed)
+            DNNL_TRY(dnnl_memory_set_data_handle(p->b, o->packed), "setting an address");
+        p->packed_at = o->packed;
+        dnnl_exec_arg_t pack[] = {{DNNL_ARG_FROM, p->plain}, {DNNL_ARG_TO, p->b}};
+        DNNL_TRY(dnnl_primitive_execute(p->reorder, o->stream, 2, pack), "packing a weight");
+    } else {
         DNNL_TRY(dnnl_memory_set_data_handle(p->b, (void *)b), "setting an address");
+    }
     DNNL_TRY(dnnl_memory_set_data_handle(p->a, (void *)a), "setting an address");
     DNNL_TRY(dnnl_memory_set_data_handle(p->c, c), "setting an address");
     dnnl_exec_arg_t arguments[MAX_ARGUMENTS] = {
-        {DNNL_ARG_SRC, p->a}, {DNNL_ARG_WEIGHTS, weight}, {DNNL_ARG_DST, p->c}};
+        {DNNL_ARG_SRC, p->a}, {DNNL_ARG_WEIGHTS, p->b}, {DNNL_ARG_DST, p->c}};
     int count = 3;
     if (bias) {
         DNNL_TRY(dnnl_memory_set_data_handle(p->bias, (void *)bias), "setting an address");

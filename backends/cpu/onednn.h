@@ -13,20 +13,17 @@ typedef struct {
     int rank;
     int a_dtype, b_dtype, c_dtype;
     int bias, activation, accumulate;
-    int packed;  // b is a stored weight: kept in the layout the product likes best
+    int packed;  // b is brought to the layout the product likes best first
     int64_t a_dim[MCF_MAX_RANK], a_stride[MCF_MAX_RANK];
     int64_t b_dim[MCF_MAX_RANK], b_stride[MCF_MAX_RANK];
 } mcf_cpu_product;
 
 mcf_status mcf_cpu_onednn_create(mcf_cpu_onednn **onednn, mcf_error *err);
 void mcf_cpu_onednn_destroy(mcf_cpu_onednn *onednn);
-// Drops packed copies of weights in memory that is about to be freed.
-void mcf_cpu_onednn_forget(mcf_cpu_onednn *onednn, const void *memory, size_t bytes);
-
 // Runs on the calling thread and its OpenMP team. The first call of a shape makes the primitive; later ones make
-// nothing. `version` is that of b where product->packed is set. bias is f32 [N] or NULL.
+// nothing. bias is f32 [N] or NULL.
 mcf_status mcf_cpu_onednn_run(mcf_cpu_onednn *onednn, const mcf_cpu_product *product, const void *a, const void *b,
-                              uint64_t version, const float *bias, void *c, mcf_error *err);
+                              const float *bias, void *c, mcf_error *err);
 
 // Whether products of bf16 operands run on bf16 instructions here.
 bool mcf_cpu_onednn_has_bf16(void);

@@ -202,7 +202,7 @@ mcf_status mcf_cpu_op_matmul(mcf_device *device, const mcf_launch *l, mcf_error 
     bool own_gelu = activation == MCF_ACT_GELU && product.c_dtype == MCF_F32;
     product.activation = own_gelu ? MCF_ACT_NONE : activation;
     product.accumulate = direct && accumulate;
-    product.packed = !copy_b && rank == 2 && l->in[1].version != 0 && a.dim[0] >= PACK_ROWS;
+    product.packed = rank == 2 && l->in[1].version != 0 && a.dim[0] >= PACK_ROWS;
     for (int i = 0; i < rank; i++) {
         product.a_dim[i] = a.dim[i];
         product.a_stride[i] = a.stride[i];
@@ -210,7 +210,7 @@ mcf_status mcf_cpu_op_matmul(mcf_device *device, const mcf_launch *l, mcf_error 
         product.b_stride[i] = b.stride[i];
     }
     void *c = direct ? mcf_cpu_address(out) : room + a_bytes + b_bytes;
-    MCF_TRY(mcf_cpu_onednn_run(device->onednn, &product, a.data, b.data, l->in[1].version, bias, c, err));
+    MCF_TRY(mcf_cpu_onednn_run(device->onednn, &product, a.data, b.data, bias, c, err));
     if (own_gelu)
         gelu_in_place(device, c, total);
     if (!direct)
