@@ -78,14 +78,19 @@ KERNEL void reduce_any(INPUT(T0, x), TENSOR(TO, out), layout kept, layout summed
         x += rest % kept.dim[axis] * kept.a[axis];
         rest /= kept.dim[axis];
     }
-    for (I64 j = 0; j < terms; j++) {
-        I64 place = 0;
-        rest = j;
-        for (int axis = (int)summed.rank - 1; axis >= 0; axis--) {
-            place += rest % summed.dim[axis] * summed.a[axis];
-            rest /= summed.dim[axis];
+    // In blocks: what rounding loses grows with the longer of a block and their number.
+    for (I64 block = 0; block < terms; block += 64) {
+        float part = 0;
+        for (I64 j = block; j < block + 64 && j < terms; j++) {
+            I64 place = 0;
+            rest = j;
+            for (int axis = (int)summed.rank - 1; axis >= 0; axis--) {
+                place += rest % summed.dim[axis] * summed.a[axis];
+                rest /= summed.dim[axis];
+            }
+            part += LOAD(T0, x, place);
         }
-        sum += LOAD(T0, x, place);
+        sum += part;
     }
     sum *= scale;
     if (add)

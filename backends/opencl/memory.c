@@ -28,7 +28,7 @@ static mcf_status fill_zero(mcf_buffer *b, uint64_t bytes, mcf_error *err)
     return code == CL_SUCCESS ? MCF_OK : no_memory(b->device, bytes, code, err);
 }
 
-mcf_status ocl_buffer_create(mcf_device *device, uint64_t bytes, mcf_buffer **buffer, mcf_error *err)
+static mcf_status create(mcf_device *device, uint64_t bytes, bool zeros, mcf_buffer **buffer, mcf_error *err)
 {
     const ocl_physical *p = device->physical;
     uint64_t rounded = bytes < 64 ? 64 : bytes <= UINT64_MAX - 64 ? (bytes + 63) / 64 * 64 : bytes;
@@ -47,7 +47,9 @@ mcf_status ocl_buffer_create(mcf_device *device, uint64_t bytes, mcf_buffer **bu
     b->device = device;
     b->bytes = bytes;
     b->memory = clCreateBuffer(device->context, CL_MEM_READ_WRITE, rounded, NULL, &code);
-    mcf_status status = code == CL_SUCCESS ? fill_zero(b, rounded, err) : no_memory(device, bytes, code, err);
+    mcf_status status = code != CL_SUCCESS ? no_memory(device, bytes, code, err)
+                        : zeros             ? fill_zero(b, rounded, err)
+                                            : MCF_OK;
     if (status != MCF_OK) {
         if (code == CL_SUCCESS)
             clReleaseMemObject(b->memory);
@@ -57,6 +59,11 @@ mcf_status ocl_buffer_create(mcf_device *device, uint64_t bytes, mcf_buffer **bu
     __atomic_fetch_add(&device->physical->allocated, rounded, __ATOMIC_RELAXED);
     *buffer = b;
     return MCF_OK;
+}
+
+mcf_status ocl_buffer_create(mcf_device *device, uint64_t bytes, mcf_buffer **buffer, mcf_error *err)
+{
+    return create(device, bytes, true, buffer, err);
 }
 
 void ocl_buffer_destroy(mcf_buffer *buffer)
@@ -164,7 +171,7 @@ mcf_status ocl_zero(mcf_stream *stream, mcf_buffer *buffer, uint64_t offset, uin
     return MCF_OK;
 }
 
-// A larger one replaces it: whoever still uses the old one holds a reference until it has run.
+// Not filled, so that a checker sees who reads what nobody wrote. A larger one replaces it.
 mcf_status ocl_scratch(mcf_stream *stream, int slot, uint64_t floats, mcf_operand *operand, mcf_error *err)
 {
     mcf_buffer **buffer = &stream->scratch[slot].buffer;
@@ -177,7 +184,7 @@ mcf_status ocl_scratch(mcf_stream *stream, int slot, uint64_t floats, mcf_operan
             OCL_TRY(clFinish(stream->queue), "synchronize", err);
         ocl_buffer_destroy(*buffer);
         *buffer = NULL;
-        mcf_status status = ocl_buffer_create(stream->device, room, buffer, err);
+        mcf_status status = create(stream->device, room, false, buffer, err);
         if (status != MCF_OK)
             return mcf_add_context(err, status, "work memory of an operation");
     }

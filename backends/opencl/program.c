@@ -1,5 +1,6 @@
 // Kernels, compiled when first asked for: from the cache on disk, else from the embedded sources.
 //
+// $MCF_OPENCL_OPTIONS adds options of the compiler.
 // An entry of the cache is named by a hash of all that its contents depend on: device, driver, platform, sources and
 // options. What the driver refuses is compiled anew.
 #define _GNU_SOURCE
@@ -32,6 +33,25 @@ static const char *source_of(const char *file)
     for (int i = 0; i < ocl_source_count; i++)
         if (!strcmp(ocl_sources[i].file, file))
             return ocl_sources[i].text;
+    return "";
+}
+
+// A file of $MCF_OPENCL_KERNELS in place of the embedded one, for whoever works on the kernels; malloc'ed.
+static char *source_from_folder(const char *file)
+{
+    enum { MOST = 1 << 20 };
+    const char *folder = getenv("MCF_OPENCL_KERNELS");
+    char path[4096];
+    if (!folder || snprintf(path, sizeof path, "%s/%s", folder, file) >= (int)sizeof path)
+        return NULL;
+    FILE *in = fopen(path, "r");
+    char *text = in ? calloc(MOST + 1, 1) : NULL;
+    size_t length = text ? fread(text, 1, MOST, in) : 0;
+    if (in)
+        fclose(in);
+    if (length)
+        return text;
+    free(text);
     return NULL;
 }
 
@@ -46,15 +66,17 @@ static char *assemble(const char *file)
     if (!out)
         return NULL;
     for (int i = 0; i < 3; i++) {
-        const char *line = source_of(parts[i]);
+        char *own = source_from_folder(parts[i]);
+        const char *line = own ? own : source_of(parts[i]);
         fprintf(out, "#line 1 \"backends/kernels/%s\"\n", parts[i]);
-        while (line && *line) {
+        while (*line) {
             const char *end = strchrnul(line, '\n');
             if (strncmp(line, "#include", 8))
                 fwrite(line, 1, (size_t)(end - line), out);
             fputc('\n', out);
             line = *end ? end + 1 : end;
         }
+        free(own);
     }
     if (fclose(out) != 0) {
         free(text);
@@ -75,8 +97,9 @@ static void write_options(const mcf_device *device, const ocl_kernel_key *key, c
         if (types[i].type != OCL_NONE)
             used += snprintf(options + used, OPTIONS_SIZE - (size_t)used, " -D%s=%s", types[i].name,
                              mcf_dtype_name((mcf_dtype)types[i].type));
-    if (device->physical->processor)
-        snprintf(options + used, OPTIONS_SIZE - (size_t)used, " -DMCF_VECTOR_SUMS");
+    const char *more = getenv("MCF_OPENCL_OPTIONS");
+    snprintf(options + used, OPTIONS_SIZE - (size_t)used, "%s%s%.200s",
+             device->physical->processor ? " -DMCF_VECTOR_SUMS" : "", more ? " " : "", more ? more : "");
 }
 
 static void entry_name(const ocl_physical *p, const char *source, const char *options, char name[64])
