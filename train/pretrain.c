@@ -247,6 +247,8 @@ static mcf_status pretrain(mcf_run *run, mcf_error *err)
         return MCF_OK;
     }
     MCF_TRY(open_loader(run, err));
+    if (run->last_saved < 0)
+        MCF_TRY(mcf_run_write_config(run, err));
     MCF_TRY(mcf_run_log_open(run, err));
     return loop(run, err);
 }

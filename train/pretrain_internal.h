@@ -55,9 +55,10 @@ typedef struct {
 // --- train/pretrain_run.c
 // Claims the directory; refuses one with a run in it unless resuming. Writes nothing else.
 mcf_status mcf_run_open(mcf_run *run, mcf_error *err);
-// Fills parameters and position, from the newest checkpoint or as a run starts, and writes config.yaml where it is
-// new. Before the loader exists.
+// Fills parameters and position, from the newest checkpoint or as a run starts. Before the loader exists.
 mcf_status mcf_run_start(mcf_run *run, mcf_error *err);
+// From here on the directory holds a run.
+mcf_status mcf_run_write_config(const mcf_run *run, mcf_error *err);
 mcf_status mcf_run_save(mcf_run *run, mcf_error *err);
 // Formats a line for options->notice.
 void mcf_run_notice(const mcf_run *run, const char *format, ...) __attribute__((format(printf, 2, 3)));

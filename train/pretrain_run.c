@@ -254,7 +254,7 @@ static mcf_status load(mcf_run *run, const char *path, mcf_error *err)
     return status;
 }
 
-static mcf_status write_config(const mcf_run *run, mcf_error *err)
+mcf_status mcf_run_write_config(const mcf_run *run, mcf_error *err)
 {
     char *path = mcf_path_join(run->options->run, "config.yaml"), *text = NULL;
     mcf_status status = path ? mcf_config_dump(run->config, &text, err)
@@ -280,8 +280,7 @@ mcf_status mcf_run_start(mcf_run *run, mcf_error *err)
     }
     mcf_engine *e = run->engine;
     MCF_TRY(mcf_pretrain_start(e->model, run->config->seed, &e->params, err));
-    MCF_TRY(mcf_engine_upload(e, err));
-    return write_config(run, err);
+    return mcf_engine_upload(e, err);
 }
 
 mcf_status mcf_run_save(mcf_run *run, mcf_error *err)
