@@ -30,7 +30,8 @@ export PKG_CONFIG_PATH=$libdir/pkgconfig
 flags=$(pkg-config --define-variable=prefix="$prefix" --define-variable=libdir="$libdir" \
     --define-variable=includedir="$prefix/include" --cflags --libs mcf)
 check "the example builds through pkg-config" cc -Wall -Wextra -Werror "$source_dir/examples/embed.c" $flags -lm -o embed-pc
-check "the example builds through CMake" sh -c "cmake -S '$source_dir/examples' -B cmake-example \
+generator=$(sed -n 's/^CMAKE_GENERATOR:INTERNAL=//p' "$build/CMakeCache.txt")
+check "the example builds through CMake" sh -c "cmake -G '$generator' -S '$source_dir/examples' -B cmake-example \
     -DCMAKE_PREFIX_PATH='$prefix' && cmake --build cmake-example"
 
 check "a small run" "$mcf" pretrain tiny.yaml --out run --quiet --set "data.train=[faces]"
