@@ -105,7 +105,10 @@ static mcf_status one_step(step_job *s, const mcf_config *config, int step, floa
         };
     if (e->model->contrastive && !average)
         MCF_TRY(mcf_engine_ema(e, config->objective.momentum, err));
-    MCF_TRY(mcf_engine_run(e, &options, batches, losses, err));
+    mcf_status status = mcf_engine_run(e, &options, batches, losses, err);
+    if (status == MCF_ERR_FORMAT)
+        return mcf_add_context(err, status, "%s", mcf_safetensors_path(s->inputs));
+    MCF_TRY(status);
     if (!isfinite(losses->total))
         return mcf_fail(err, MCF_ERR_NUMERIC, "step %d: the loss is %g (feature %g, contrastive %g, pixel %g)", step,
                         losses->total, losses->feature, losses->contrastive, losses->pixel);
