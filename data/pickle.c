@@ -42,11 +42,17 @@ typedef struct {
 
 // --- memory
 
-static mcf_status no_memory(reader *r) { return mcf_fail(r->err, MCF_ERR_NOMEM, "pickle: out of memory"); }
+// These return constants, so that the compiler sees that a failure leaves the caller.
+static mcf_status no_memory(reader *r)
+{
+    mcf_fail(r->err, MCF_ERR_NOMEM, "pickle: out of memory");
+    return MCF_ERR_NOMEM;
+}
 
 static mcf_status bad(reader *r, const char *what)
 {
-    return mcf_fail(r->err, MCF_ERR_FORMAT, "pickle, byte %zu: %s; the file is damaged or no checkpoint", r->at, what);
+    mcf_fail(r->err, MCF_ERR_FORMAT, "pickle, byte %zu: %s; the file is damaged or no checkpoint", r->at, what);
+    return MCF_ERR_FORMAT;
 }
 
 static mcf_pickle_node *new_node(reader *r, mcf_pickle_kind kind)
