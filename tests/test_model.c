@@ -361,13 +361,13 @@ static void loading(void **state)
     free(want);
     // As a run's start: `init`, the target a copy of it; and as M_1, whose sizes it does not have.
     mcf_model_options started = small_model;
-    snprintf(started.init, sizeof started.init, "%s", path);
+    snprintf(started.init, sizeof started.init, "%.1023s", path);
     mcf_pretrain_model *run = make(&started, &mcf_objective);
     mcf_params first = start(run, 9);
     assert_memory_equal(at(run, &first, "target_encoder.blocks.1.attn.proj.weight"),
                         at(model, &params, weight), bytes);
     mcf_pretrain_destroy(run);
-    snprintf(started.teacher_checkpoint, sizeof started.teacher_checkpoint, "%s", path);
+    snprintf(started.teacher_checkpoint, sizeof started.teacher_checkpoint, "%.1023s", path);
     run = make(&started, &mcf_objective);
     assert_int_equal(mcf_pretrain_start(run, 9, &first, &err), MCF_ERR_SHAPE);
     assert_non_null(strstr(err.message, "model.teacher.checkpoint"));
