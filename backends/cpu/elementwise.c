@@ -112,6 +112,18 @@ static void gelu_grad_line(const mcf_cpu_kernels *k, const mcf_launch *l, float 
     k->gelu_grad(out, a, b, n);
 }
 
+static void sigmoid_line(const mcf_cpu_kernels *k, const mcf_launch *l, float *out, const float *a, const float *b,
+                         int64_t n)
+{
+    k->sigmoid(out, a, n);
+}
+
+static void sigmoid_grad_line(const mcf_cpu_kernels *k, const mcf_launch *l, float *out, const float *a,
+                              const float *b, int64_t n)
+{
+    k->sigmoid_grad(out, a, b, n);
+}
+
 #define ELEMENTWISE(name)                                                                       \
     mcf_status mcf_cpu_op_##name(mcf_device *device, const mcf_launch *launch, mcf_error *err)     \
     {                                                                                           \
@@ -124,3 +136,5 @@ ELEMENTWISE(relu)
 ELEMENTWISE(relu_grad)
 ELEMENTWISE(gelu)
 ELEMENTWISE(gelu_grad)
+ELEMENTWISE(sigmoid)
+ELEMENTWISE(sigmoid_grad)

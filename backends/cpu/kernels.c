@@ -109,6 +109,21 @@ static void gelu_grad(float *out, const float *x, const float *dy, int64_t n)
         vf_store_part(out + i, vf_load_part(dy + i, n - i) * vf_gelu_slope(vf_load_part(x + i, n - i)), n - i);
 }
 
+static void sigmoid(float *out, const float *x, int64_t n)
+{
+    int64_t i = 0;
+    for (; i + VF_LANES <= n; i += VF_LANES)
+        vf_store(out + i, 1.0f / (1.0f + vf_exp(-vf_load(x + i))));
+    if (i < n)
+        vf_store_part(out + i, 1.0f / (1.0f + vf_exp(-vf_load_part(x + i, n - i))), n - i);
+}
+
+static void sigmoid_grad(float *out, const float *y, const float *dy, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        out[i] = dy[i] * (y[i] * (1 - y[i]));
+}
+
 static void axpy(float *y, const float *x, float a, int64_t n)
 {
     for (int64_t i = 0; i < n; i++)
@@ -353,6 +368,8 @@ const mcf_cpu_kernels PASTE(mcf_cpu_kernels_, MCF_CPU_ISA) = {
     .relu_grad = relu_grad,
     .gelu = gelu,
     .gelu_grad = gelu_grad,
+    .sigmoid = sigmoid,
+    .sigmoid_grad = sigmoid_grad,
     .axpy = axpy,
     .multiply_add = multiply_add,
     .sum = sum,

@@ -33,6 +33,8 @@ typedef struct {
     void (*relu_grad)(float *out, const float *x, const float *dy, int64_t n);
     void (*gelu)(float *out, const float *x, int64_t n);
     void (*gelu_grad)(float *out, const float *x, const float *dy, int64_t n);
+    void (*sigmoid)(float *out, const float *x, int64_t n);
+    void (*sigmoid_grad)(float *out, const float *y, const float *dy, int64_t n);
     void (*axpy)(float *y, const float *x, float a, int64_t n);                        // y += a x
     void (*multiply_add)(float *y, const float *a, const float *b, int64_t n);         // y += a b
 

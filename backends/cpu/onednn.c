@@ -186,6 +186,15 @@ static dnnl_status_t describe(dnnl_memory_desc_t *desc, int rank, const int64_t 
 #endif
 }
 
+static dnnl_status_t append_sum(dnnl_post_ops_t post)
+{
+#if DNNL_VERSION_MAJOR >= 3
+    return dnnl_post_ops_append_sum(post, 1, 0, dnnl_data_type_undef);
+#else
+    return dnnl_post_ops_append_sum(post, 1);
+#endif
+}
+
 static dnnl_status_t append_activation(dnnl_post_ops_t post, int activation)
 {
     dnnl_alg_kind_t kind = activation == MCF_ACT_RELU ? dnnl_eltwise_relu : dnnl_eltwise_gelu_erf;
@@ -218,7 +227,7 @@ static mcf_status describe_product(mcf_cpu_onednn *o, parts *d, primitive *p, mc
     DNNL_TRY(dnnl_primitive_attr_create(&d->attributes), "making attributes");
     DNNL_TRY(dnnl_post_ops_create(&d->post), "making post-operations");
     if (w->accumulate)
-        DNNL_TRY(dnnl_post_ops_append_sum(d->post, 1), "adding a sum");
+        DNNL_TRY(append_sum(d->post), "adding a sum");
     if (w->activation)
         DNNL_TRY(append_activation(d->post, w->activation), "adding an activation");
     DNNL_TRY(dnnl_primitive_attr_set_post_ops(d->attributes, d->post), "setting post-operations");
