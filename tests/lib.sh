@@ -1,7 +1,7 @@
 # Shared by the shell tests: sh tests/NAME.sh SOURCE BUILD. Every check prints "ok - what" or "not ok - what".
 set -u
-source_dir=$1
-build=$2
+source_dir=$(cd "$1" && pwd) || exit 1
+build=$(cd "$2" && pwd) || exit 1
 mcf=$build/mcf
 work=$(mktemp -d "${TMPDIR:-/tmp}/mcf-test.XXXXXX")
 trap 'rm -rf "$work"' EXIT
