@@ -154,6 +154,11 @@ mcf_value mcf_gelu(mcf_graph *graph, mcf_value x)
     return mcf_emit1(graph, MCF_OP_gelu, NULL, &x, 1, mcf_value_dtype(graph, x));
 }
 
+mcf_value mcf_sigmoid(mcf_graph *graph, mcf_value x)
+{
+    return mcf_emit1(graph, MCF_OP_sigmoid, NULL, &x, 1, mcf_value_dtype(graph, x));
+}
+
 mcf_value mcf_reduce_sum(mcf_graph *graph, mcf_value x, uint32_t axes, double scale, mcf_dtype out)
 {
     mcf_attr attr = {.reduce_sum = {axes, scale}};

@@ -414,10 +414,12 @@ mcf_status mcf_check_make_cases(mcf_case_maker *m, mcf_op op, mcf_error *err)
         return cases_scale(m, op, err);
     case MCF_OP_gelu:
     case MCF_OP_gelu_grad:
+    case MCF_OP_sigmoid:
         return cases_gelu(m, op, err);
     case MCF_OP_mul:
     case MCF_OP_relu:
     case MCF_OP_relu_grad:
+    case MCF_OP_sigmoid_grad:
         return cases_pointwise(m, mcf_case_start(op), err);
     case MCF_OP_reduce_sum:
         return cases_reduce_sum(m, op, err);

@@ -77,6 +77,7 @@ RULE(scale) { flow_scaled(c, n->in[0], DY, n->attr.scale.alpha); }
 // The sign of relu's output says as much as its input, and the output is kept anyway for the product that follows.
 RULE(relu) { flow_one(c, n, MCF_OP_relu_grad, (mcf_value[]){FORWARD(n->out[0]), DY}, 2); }
 RULE(gelu) { flow_one(c, n, MCF_OP_gelu_grad, (mcf_value[]){FORWARD(n->in[0]), DY}, 2); }
+RULE(sigmoid) { flow_one(c, n, MCF_OP_sigmoid_grad, (mcf_value[]){FORWARD(n->out[0]), DY}, 2); }
 
 // --- sums and products
 
@@ -247,6 +248,7 @@ static const mcf_grad_rule rules[MCF_OP_COUNT] = {
     [MCF_OP_scale] = grad_scale,
     [MCF_OP_relu] = grad_relu,
     [MCF_OP_gelu] = grad_gelu,
+    [MCF_OP_sigmoid] = grad_sigmoid,
     [MCF_OP_reduce_sum] = grad_reduce_sum,
     [MCF_OP_matmul] = grad_matmul,
     [MCF_OP_layer_norm] = grad_layer_norm,

@@ -140,7 +140,7 @@ static mcf_value store_leaf(mcf_graph *graph, const mcf_store *store, int entry,
         value->entry = entry;
         value->role = e->role;
         value->role_offset = e->offset;
-        value->requires_grad = e->role == MCF_ROLE_TRAINED;
+        value->requires_grad = e->role == MCF_ROLE_TRAINED && !e->frozen;
     }
     return leaf;
 }

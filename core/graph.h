@@ -61,6 +61,7 @@ mcf_value mcf_mul(mcf_graph *graph, mcf_value a, mcf_value b);
 mcf_value mcf_scale(mcf_graph *graph, mcf_value x, double alpha, double beta);
 mcf_value mcf_relu(mcf_graph *graph, mcf_value x);
 mcf_value mcf_gelu(mcf_graph *graph, mcf_value x);
+mcf_value mcf_sigmoid(mcf_graph *graph, mcf_value x);
 mcf_value mcf_reduce_sum(mcf_graph *graph, mcf_value x, uint32_t axes, double scale, mcf_dtype out);
 mcf_value mcf_mean(mcf_graph *graph, mcf_value x, uint32_t axes);       // f32 (f64 of f64), axes kept as 1
 mcf_value mcf_concat(mcf_graph *graph, mcf_value a, mcf_value b, int axis);

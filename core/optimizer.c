@@ -47,7 +47,7 @@ static mcf_status prepare_segments(mcf_runtime *runtime, const mcf_adamw_step *s
         return MCF_OK;
     int count = 0;
     for (int i = 0; i < store->count; i++)
-        count += store->entries[i].role == MCF_ROLE_TRAINED;
+        count += store->entries[i].role == MCF_ROLE_TRAINED && !store->entries[i].frozen;
     int64_t *segments = calloc((size_t)count + 1, 2 * sizeof *segments);
     float *rates = calloc((size_t)count + 1, 2 * sizeof *rates);
     mcf_status status = MCF_OK;
@@ -56,7 +56,7 @@ static mcf_status prepare_segments(mcf_runtime *runtime, const mcf_adamw_step *s
     int row = 0;
     for (int i = 0; status == MCF_OK && i < store->count; i++) {
         const mcf_entry *e = &store->entries[i];
-        if (e->role != MCF_ROLE_TRAINED)
+        if (e->role != MCF_ROLE_TRAINED || e->frozen)
             continue;
         segments[2 * row] = e->offset;
         segments[2 * row + 1] = e->offset + e->count;

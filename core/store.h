@@ -26,6 +26,7 @@ typedef struct {
     int64_t offset;     // elements from the start of the role's array
     int64_t count;      // elements
     bool decay;         // weight decay applies: by convention tensors of more than one dimension
+    bool frozen;        // of TRAINED: has no gradient and is not moved, but TARGET follows it
     int rate_group;     // index into the optimiser's rate factors (0: base rate)
     bool low_precision; // used in products: has a low-precision copy in bf16 and fp16 runs
 } mcf_entry;

@@ -35,7 +35,7 @@ mcf_status mcf_embed_graph(const mcf_pretrain_model *model, const mcf_embed_grap
     if (!g)
         return mcf_fail(err, MCF_ERR_NOMEM, "no memory for a graph");
     int64_t count = (options->height / p) * (options->width / p);
-    mcf_value image = mcf_image_input(g, b, options->height, options->width, options->image_u8);
+    mcf_value image = mcf_image_input(g, &model->model, "", b, options->height, options->width, options->image_u8);
     mcf_value position = MCF_NO_VALUE;
     if (mcf_embed_needs_position(model, options))
         position = mcf_input(g, "pos_embed", MCF_F32, MCF_SHAPE(1, 1 + count, dim));
@@ -95,7 +95,8 @@ mcf_status mcf_reconstruct_graph(const mcf_pretrain_model *model,
     if (!g)
         return mcf_fail(err, MCF_ERR_NOMEM, "no memory for a graph");
     mcf_value image =
-        mcf_image_input(g, b, model->model.image_size, model->model.image_size, options->image_u8);
+        mcf_image_input(g, &model->model, "", b, model->model.image_size, model->model.image_size,
+                        options->image_u8);
     mcf_value ids_keep = mcf_input(g, "ids_keep", MCF_I64, MCF_SHAPE(b, model->visible));
     mcf_value ids_restore = mcf_input(g, "ids_restore", MCF_I64, MCF_SHAPE(b, model->patches));
     mcf_value patches = mcf_patchify(g, image, p, options->compute);

@@ -75,10 +75,13 @@ static void blocks(const init_context *c, const mcf_blocks *stack)
 static void vit(const init_context *c, const mcf_vit *v)
 {
     int64_t side = v->image_size / v->patch_size;
+    if (v->norm_pre.weight >= 0)
+        norm(c, v->norm_pre);
     normal(c, v->cls_token, 0.02);
     mcf_position_table(mcf_params_at(c->params, c->store, v->pos_embed), v->stack.dim, side, side);
     linear(c, v->patch_embed);
-    uniform(c, v->patch_embed.bias, 1 / sqrt(3.0 * v->patch_size * v->patch_size));
+    if (v->patch_embed.bias >= 0)
+        uniform(c, v->patch_embed.bias, 1 / sqrt(3.0 * v->patch_size * v->patch_size));
     blocks(c, &v->stack);
     norm(c, v->norm);
 }
@@ -105,11 +108,47 @@ static void decoder(const init_context *c, const mcf_pretrain_model *model)
     linear(c, d->pred);
 }
 
+// MoCo-v3's own start: the halves of the position table exchanged, cls small, no patch bias, and Q, K, V Xavier each
+// for itself: bound sqrt(6/(D + D)).
+static void moco_encoder(const init_context *c, const mcf_vit *v)
+{
+    int64_t dim = v->stack.dim, side = v->image_size / v->patch_size;
+    vit(c, v);
+    normal(c, v->cls_token, 1e-6);
+    if (v->patch_embed.bias >= 0)
+        fill(c, v->patch_embed.bias, 0);
+    for (int i = 0; i < v->stack.depth; i++)
+        uniform(c, v->stack.blocks[i].qkv.weight, sqrt(3.0 / (double)dim));
+    float *table = mcf_params_at(c->params, c->store, v->pos_embed);
+    for (int64_t row = 0; row < 1 + side * side; row++)
+        for (int64_t i = 0; i < dim / 2; i++) {
+            float *a = table + row * dim + i, *b = a + dim / 2, keep = *a;
+            *a = *b;
+            *b = keep;
+        }
+}
+
+static void moco_mlp(const init_context *c, const mcf_moco_mlp *mlp)
+{
+    for (int i = 0; i < mlp->layers; i++) {
+        linear(c, mlp->linear[i]);
+        if (mlp->norm[i].weight >= 0)
+            norm(c, mlp->norm[i]);
+        fill(c, mlp->var[i], 1);
+    }
+}
+
 void mcf_pretrain_init(const mcf_pretrain_model *model, uint64_t seed, const mcf_params *params)
 {
     init_context c = {&model->store, params, seed};
     for (int role = 0; role < MCF_ROLE_COUNT; role++)
         memset(params->role[role], 0, (size_t)model->store.role_count[role] * sizeof(float));
+    if (model->moco) {
+        moco_encoder(&c, &model->online);
+        moco_mlp(&c, &model->moco_head);
+        moco_mlp(&c, &model->moco_predictor);
+        return;
+    }
     vit(&c, &model->online);
     if (model->contrastive) {
         projector(&c, &model->online_head);
@@ -130,11 +169,17 @@ static void copy(const mcf_pretrain_model *model, const mcf_params *params, int 
 
 void mcf_pretrain_copy_target(const mcf_pretrain_model *model, const mcf_params *params)
 {
-    if (!model->contrastive)
+    if (!model->contrastive && !model->moco)
         return;
     memcpy(params->role[MCF_ROLE_TARGET], params->role[MCF_ROLE_TRAINED],
            (size_t)model->store.averaged_count * sizeof(float));
     copy(model, params, model->online.pos_embed, model->target.pos_embed);
+    for (int i = 0; i < model->moco_head.layers; i++) {
+        copy(model, params, model->moco_head.mean[i], model->moco_target_head.mean[i]);
+        copy(model, params, model->moco_head.var[i], model->moco_target_head.var[i]);
+    }
+    if (model->moco)
+        return;
     copy(model, params, model->online_head.mean1, model->target_head.mean1);
     copy(model, params, model->online_head.var1, model->target_head.var1);
     copy(model, params, model->online_head.mean2, model->target_head.mean2);
@@ -163,7 +208,7 @@ mcf_status mcf_pretrain_start(const mcf_pretrain_model *model, uint64_t seed, co
     mcf_pretrain_init(model, seed, params);
     if (options->init[0])
         MCF_TRY(
-            load_encoder(model, &model->online, options->init, "model.init", "online_encoder.", params, err));
+            load_encoder(model, &model->online, options->init, "model.init", NULL, params, err));
     if (model->feature && strcmp(options->teacher_checkpoint, "random"))
         MCF_TRY(load_encoder(model, &model->teacher, options->teacher_checkpoint, "model.teacher.checkpoint",
                              "perceptual_loss.model.", params, err));

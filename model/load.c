@@ -98,7 +98,7 @@ mcf_status mcf_params_load(const mcf_pretrain_model *model, const mcf_safetensor
 // --- one encoder
 const char *mcf_vit_prefix(const mcf_safetensors *file, const char *prefer)
 {
-    const char *prefixes[] = {prefer, "online_encoder.", "perceptual_loss.model.", "backbone.", ""};
+    const char *prefixes[] = {prefer, "online_encoder.", "base_encoder.", "perceptual_loss.model.", "backbone.", ""};
     for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++) {
         char name[256];
         if (!prefixes[i])
@@ -140,7 +140,8 @@ static mcf_status load_position(const mcf_safetensors *file, const mcf_safetenso
 
 static bool is_head(const char *name, const char *prefix)
 {
-    return prefix[0] && starts(name, prefix) && starts(name + strlen(prefix), "fc.");
+    return prefix[0] && starts(name, prefix) &&
+           starts(name + strlen(prefix), strcmp(prefix, "base_encoder.") ? "fc." : "head.");
 }
 
 mcf_status mcf_vit_load(const mcf_store *store, const mcf_vit *vit, const mcf_safetensors *file,
@@ -159,7 +160,8 @@ mcf_status mcf_vit_load(const mcf_store *store, const mcf_vit *vit, const mcf_sa
     report r = {0};
     for (int i = 0; i < store->count; i++) {
         const mcf_entry *entry = &store->entries[i];
-        if (strncmp(entry->name, cls, own) || starts(entry->name + own, "fc."))
+        if (strncmp(entry->name, cls, own) || starts(entry->name + own, "fc.") ||
+            starts(entry->name + own, "head."))
             continue;
         snprintf(name, sizeof name, "%s%s", prefix, entry->name + own);
         const mcf_safetensors_entry *found = mcf_safetensors_find(file, name);

@@ -35,7 +35,7 @@ static mcf_value l_mim(mcf_graph *graph, const mcf_pretrain_model *model, const 
 
 // Equation (6): L_con = -log(exp(q k+/T) / sum_i exp(q k_i/T)), times 2T as the authors' code has it; k of
 // all devices, `labels` say which is the own one.
-static mcf_value l_con(mcf_graph *graph, mcf_value q, mcf_value k, mcf_value labels, double temperature)
+mcf_value mcf_contrastive_loss(mcf_graph *graph, mcf_value q, mcf_value k, mcf_value labels, double temperature)
 {
     mcf_value logits = mcf_matmul(graph, q, mcf_all_gather(graph, k), false, true, MCF_F32);
     logits = mcf_scale(graph, logits, 1 / temperature, 0);
@@ -126,7 +126,8 @@ static void build(mcf_graph *graph, const mcf_pretrain_model *model,
     int64_t b = options->batch, count = model->patches, n = model->visible;
     const mcf_objective_options *objective = &model->objective;
     mcf_value image =
-        mcf_image_input(graph, b, model->model.image_size, model->model.image_size, options->image_u8);
+        mcf_image_input(graph, &model->model, "", b, model->model.image_size, model->model.image_size,
+                        options->image_u8);
     mcf_value patches = mcf_patchify(graph, image, model->model.patch_size, mcf_graph_compute(graph));
     mcf_value real[MCF_MAX_TEACHER_BLOCKS], pseudo[MCF_MAX_TEACHER_BLOCKS], total = MCF_NO_VALUE;
     mcf_value k = MCF_NO_VALUE, labels = MCF_NO_VALUE;
@@ -144,7 +145,7 @@ static void build(mcf_graph *graph, const mcf_pretrain_model *model,
     mcf_value latent = mcf_encode(graph, &model->online, patches, ids_keep, model->model.recompute);
     if (model->contrastive) {
         mcf_value q = query(graph, model, latent);
-        total = add_term(graph, total, l_con(graph, q, k, labels, objective->temperature),
+        total = add_term(graph, total, mcf_contrastive_loss(graph, q, k, labels, objective->temperature),
                          objective->contrastive_weight, "loss.contrastive");
         if (options->outputs) {
             mcf_output(graph, q, "out.q");
@@ -176,14 +177,17 @@ mcf_status mcf_pretrain_graph(const mcf_pretrain_model *model, const mcf_pretrai
                               mcf_graph **graph, mcf_error *err)
 {
     *graph = NULL;
-    if (!model->contrastive && !model->decodes)
+    if (!model->moco && !model->contrastive && !model->decodes)
         return mcf_fail(err, MCF_ERR_USAGE,
                         "objective: all weights are 0; set feature.weight, pixel.weight or "
                         "contrastive.weight");
     mcf_graph *g = mcf_graph_create(options->world, options->compute);
     if (!g)
         return mcf_fail(err, MCF_ERR_NOMEM, "no memory for a graph");
-    build(g, model, options);
+    if (model->moco)
+        mcf_moco_build(g, model, options);
+    else
+        build(g, model, options);
     mcf_status status = mcf_graph_status(g, err);
     if (status != MCF_OK) {
         mcf_graph_destroy(g);

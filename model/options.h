@@ -6,11 +6,20 @@
 
 enum { MCF_MAX_TEACHER_BLOCKS = 32, MCF_MAX_PATH = 1024 };
 
+typedef enum { MCF_MLP_GELU, MCF_MLP_QUICK_GELU } mcf_mlp_activation; // quick: x sigmoid(1.702 x)
+typedef enum { MCF_PATCH_BIAS, MCF_NO_PATCH_BIAS } mcf_patch_bias;
+
+// Zeros in the last four are the transformer of method.md; CLIP's and FaRL's encoders differ in them.
 typedef struct {
     int dim, depth, heads;
     double mlp_ratio;
+    mcf_mlp_activation activation;
+    bool pre_norm; // a LayerNorm of the tokens before the first block: timm's norm_pre
+    mcf_patch_bias patch_bias;
+    double norm_eps; // of every LayerNorm; 0: 1e-6
 } mcf_vit_options;
 
+typedef enum { MCF_METHOD_MCF, MCF_METHOD_MOCO_V3 } mcf_method;
 typedef enum { MCF_TOKENS_CLS, MCF_TOKENS_PATCH } mcf_contrast_tokens;
 typedef enum { MCF_EMA_MICRO_BATCH, MCF_EMA_STEP } mcf_ema_update;
 typedef enum { MCF_RECOMPUTE_NONE, MCF_RECOMPUTE_BLOCKS } mcf_recompute;
@@ -18,6 +27,7 @@ typedef enum { MCF_PRECISION_FP32, MCF_PRECISION_FP16, MCF_PRECISION_BF16 } mcf_
 
 typedef struct {
     int image_size, patch_size;
+    double mean[3], std[3]; // of images in [0, 1]; zeros: ImageNet's
     char init[MCF_MAX_PATH]; // "" : none
     mcf_vit_options encoder;
     mcf_vit_options decoder; // M_0
@@ -31,8 +41,9 @@ typedef struct {
     mcf_recompute recompute;
 } mcf_model_options;
 
-// Weights of 0 switch a term off: it is not built.
+// Weights of 0 switch a term off: it is not built. MoCo-v3 uses temperature and momentum only.
 typedef struct {
+    mcf_method method;
     double mask_ratio;
     double feature_weight;
     double pixel_weight;

@@ -2,6 +2,7 @@
 #include "model/pretrain.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +10,14 @@
 
 const float mcf_image_mean[3] = {0.485f, 0.456f, 0.406f};
 const float mcf_image_std[3] = {0.229f, 0.224f, 0.225f};
+
+void mcf_normalisation(const mcf_model_options *options, float mean[3], float std[3])
+{
+    for (int c = 0; c < 3; c++) {
+        mean[c] = options->std[c] > 0 ? (float)options->mean[c] : mcf_image_mean[c];
+        std[c] = options->std[c] > 0 ? (float)options->std[c] : mcf_image_std[c];
+    }
+}
 
 int64_t mcf_visible_count(int64_t patches, double mask_ratio)
 {
@@ -60,12 +69,27 @@ static mcf_status check_teacher(const mcf_pretrain_model *model, mcf_error *err)
     return MCF_OK;
 }
 
+static mcf_status check_heads(const mcf_pretrain_model *model, mcf_error *err)
+{
+    const mcf_model_options *m = &model->model;
+    if (m->projector_hidden < 1 || m->projector_out < 1)
+        return mcf_fail(err, MCF_ERR_USAGE,
+                        "model.projector: hidden is %d and out is %d; both must be at least 1",
+                        m->projector_hidden, m->projector_out);
+    if (!(model->objective.temperature > 0))
+        return mcf_fail(err, MCF_ERR_USAGE, "objective.contrastive.temperature is %g; it must be above 0",
+                        model->objective.temperature);
+    return MCF_OK;
+}
+
 static mcf_status check(const mcf_pretrain_model *model, mcf_error *err)
 {
     const mcf_model_options *m = &model->model;
     const mcf_objective_options *o = &model->objective;
     MCF_TRY(check_size("model.image_size", m->image_size, m->patch_size, err));
     MCF_TRY(check_vit("model.encoder", &m->encoder, err));
+    if (model->moco)
+        return check_heads(model, err);
     if (!(o->mask_ratio >= 0 && o->mask_ratio < 1) || model->visible < 1)
         return mcf_fail(err, MCF_ERR_USAGE,
                         "objective.mask_ratio is %g; it must leave at least one of %lld patches",
@@ -77,13 +101,8 @@ static mcf_status check(const mcf_pretrain_model *model, mcf_error *err)
                         o->mask_ratio);
     if (model->decodes)
         MCF_TRY(check_vit("model.decoder", &m->decoder, err));
-    if (model->contrastive && (m->projector_hidden < 1 || m->projector_out < 1))
-        return mcf_fail(err, MCF_ERR_USAGE,
-                        "model.projector: hidden is %d and out is %d; both must be at least 1",
-                        m->projector_hidden, m->projector_out);
-    if (model->contrastive && !(o->temperature > 0))
-        return mcf_fail(err, MCF_ERR_USAGE, "objective.contrastive.temperature is %g; it must be above 0",
-                        o->temperature);
+    if (model->contrastive)
+        MCF_TRY(check_heads(model, err));
     return model->feature ? check_teacher(model, err) : MCF_OK;
 }
 
@@ -113,6 +132,8 @@ static mcf_status add_encoders(mcf_pretrain_model *model, mcf_error *err)
 static mcf_status add_networks(mcf_pretrain_model *model, mcf_error *err)
 {
     const mcf_model_options *m = &model->model;
+    if (model->moco)
+        return mcf_moco_add(model, err);
     MCF_TRY(add_encoders(model, err));
     if (model->decodes)
         MCF_TRY(mcf_decoder_add(&model->store, &m->decoder, m->encoder.dim, m->patch_size,
@@ -134,9 +155,10 @@ mcf_status mcf_pretrain_create(const mcf_model_options *options, const mcf_objec
     model->objective = *objective;
     if (model->model.teacher_image_size == 0)
         model->model.teacher_image_size = options->image_size;
-    model->feature = objective->feature_weight != 0;
-    model->pixel = objective->pixel_weight != 0;
-    model->contrastive = objective->contrastive_weight != 0;
+    model->moco = objective->method == MCF_METHOD_MOCO_V3;
+    model->feature = !model->moco && objective->feature_weight != 0;
+    model->pixel = !model->moco && objective->pixel_weight != 0;
+    model->contrastive = !model->moco && objective->contrastive_weight != 0;
     model->decodes = model->feature || model->pixel;
     int64_t side = options->patch_size > 0 ? options->image_size / options->patch_size : 0;
     model->patches = side * side;
@@ -167,21 +189,28 @@ void mcf_pretrain_destroy(mcf_pretrain_model *model)
 
 const char *mcf_backbone_name(const mcf_pretrain_model *model, int entry)
 {
-    static const char prefix[] = "online_encoder.";
+    const char *prefix = model->moco ? "base_encoder." : "online_encoder.";
     const char *name = model->store.entries[entry].name;
-    if (strncmp(name, prefix, sizeof prefix - 1) || !strncmp(name, "online_encoder.fc.", 18))
+    size_t length = strlen(prefix);
+    if (strncmp(name, prefix, length) || !strncmp(name + length, model->moco ? "head." : "fc.", model->moco ? 5 : 3))
         return NULL;
-    return name + sizeof prefix - 1;
+    return name + length;
 }
 
 // --- parts of graphs
-mcf_value mcf_image_input(mcf_graph *graph, int64_t batch, int64_t height, int64_t width, bool image_u8)
+mcf_value mcf_image_input(mcf_graph *graph, const mcf_model_options *options, const char *view, int64_t batch,
+                          int64_t height, int64_t width, bool image_u8)
 {
+    char image_name[16], flip_name[16];
+    snprintf(image_name, sizeof image_name, "image%s", view);
+    snprintf(flip_name, sizeof flip_name, "flip%s", view);
     if (!image_u8)
-        return mcf_input(graph, "image", MCF_F32, MCF_SHAPE(batch, 3, height, width));
-    mcf_value image = mcf_input(graph, "image", MCF_U8, MCF_SHAPE(batch, height, width, 3));
-    mcf_value flip = mcf_input(graph, "flip", MCF_U8, MCF_SHAPE(batch));
-    return mcf_normalize_image(graph, image, flip, mcf_image_mean, mcf_image_std);
+        return mcf_input(graph, image_name, MCF_F32, MCF_SHAPE(batch, 3, height, width));
+    mcf_value image = mcf_input(graph, image_name, MCF_U8, MCF_SHAPE(batch, height, width, 3));
+    mcf_value flip = mcf_input(graph, flip_name, MCF_U8, MCF_SHAPE(batch));
+    float mean[3], std[3];
+    mcf_normalisation(options, mean, std);
+    return mcf_normalize_image(graph, image, flip, mean, std);
 }
 
 mcf_value mcf_encode(mcf_graph *graph, const mcf_vit *vit, mcf_value patches, mcf_value ids_keep,
@@ -269,6 +298,8 @@ mcf_status mcf_pretrain_write(const mcf_pretrain_model *model, const mcf_pretrai
                               mcf_program *program, const mcf_pretrain_batch *batch, mcf_error *err)
 {
     int64_t b = options->batch;
+    if (model->moco)
+        return mcf_moco_write(model, options, program, batch, err);
     int64_t *space = malloc((size_t)(2 * b * model->patches + 1) * sizeof *space);
     if (!space)
         return mcf_fail(err, MCF_ERR_NOMEM, "no memory for masks");

@@ -21,6 +21,8 @@
 
 // ImageNet's, of images in [0, 1].
 extern const float mcf_image_mean[3], mcf_image_std[3];
+// Those of the options, ImageNet's where they say none.
+void mcf_normalisation(const mcf_model_options *options, float mean[3], float std[3]);
 
 // Linear, BatchNorm, ReLU, Linear and, in the heads of encoders, a BatchNorm without affine.
 typedef struct {
@@ -35,6 +37,15 @@ typedef struct {
     mcf_blocks stack;
 } mcf_decoder;
 
+// Layers of MoCo-v3's projector and predictor: product without bias, BatchNorm, ReLU, ..., the last BatchNorm without
+// affine and nothing behind it.
+enum { MCF_MOCO_LAYERS = 3 };
+typedef struct {
+    int layers;
+    mcf_affine linear[MCF_MOCO_LAYERS], norm[MCF_MOCO_LAYERS];
+    int mean[MCF_MOCO_LAYERS], var[MCF_MOCO_LAYERS]; // running statistics
+} mcf_moco_mlp;
+
 // Only what the objective's terms use is in the store: target, heads and predictor with the contrastive term,
 // the decoder with pixel or feature, M_1 with feature. With all weights 0 the online encoder is left: what
 // `embed` and `export` need.
@@ -42,15 +53,19 @@ typedef struct {
 //   TARGET   target_encoder, target_encoder.fc
 //   FROZEN   position tables, norms and biases of perceptual_loss.model; FROZEN_WEIGHTS: its matrices
 //   STATS    running statistics
+// MoCo-v3 (objective.method): base_encoder and its head are `online` and TRAINED, momentum_encoder `target`; their patch
+// projection is frozen, yet lies in TRAINED, since the average runs over it too.
 typedef struct {
     mcf_model_options model;
     mcf_objective_options objective;
     bool feature, pixel, contrastive, decodes; // terms that are on; decodes: feature or pixel
+    bool moco; // MoCo-v3: none of these terms
     int64_t patches, visible; // L and n of an image of the model's size
     mcf_store store;
     mcf_vit online, target, teacher;
     mcf_projector online_head, target_head, predictor;
     mcf_decoder decoder;
+    mcf_moco_mlp moco_head, moco_target_head, moco_predictor;
 } mcf_pretrain_model;
 
 // Checks the options (MCF_ERR_USAGE with the config key to change) and builds the store. The model must not
@@ -78,6 +93,8 @@ typedef struct {
 // backward loss_scale f32 [1], which multiplies gradients but not the losses. mcf_pretrain_write fills them
 // all. Outputs, f32 [1]: loss (weighted total), loss.feature, loss.pixel, loss.contrastive (unweighted, where
 // on).
+// MoCo-v3: inputs image1, image2 (and flip1, flip2), labels, with average momentum f32 [1]; outputs loss and
+// loss.contrastive, with `outputs` out.q1, out.q2, out.k1, out.k2.
 mcf_status mcf_pretrain_graph(const mcf_pretrain_model *model, const mcf_pretrain_graph_options *options,
                               mcf_graph **graph, mcf_error *err);
 
@@ -87,6 +104,9 @@ typedef struct {
     const uint8_t *flip;
     const int64_t *ids_shuffle; // [B,L]: a permutation of the patches a row
     const int64_t *ids_shuffle_target;
+    const void *image2; // MoCo-v3: the second view
+    const uint8_t *flip2;
+    float momentum; // MoCo-v3: of this micro-batch's average
     int rank; // of this device in the job
     float loss_scale;
 } mcf_pretrain_batch;

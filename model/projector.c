@@ -3,8 +3,8 @@
 
 #include "model/parts.h"
 
-static mcf_status add_statistics(mcf_store *store, const char *name, int64_t dim, int *mean, int *var,
-                                 mcf_error *err)
+mcf_status mcf_statistics_add(mcf_store *store, const char *name, int64_t dim, int *mean, int *var,
+                              mcf_error *err)
 {
     char full[256];
     snprintf(full, sizeof full, "%s.running_mean", name);
@@ -26,15 +26,15 @@ mcf_status mcf_projector_add(mcf_store *store, const char *prefix, int64_t in, i
     MCF_TRY(mcf_linear_add(store, name, hidden, in, false, role, &projector->linear1, err));
     snprintf(name, sizeof name, "%s.1", prefix);
     MCF_TRY(mcf_norm_add(store, name, hidden, role, &projector->norm1, err));
-    MCF_TRY(add_statistics(store, name, hidden, &projector->mean1, &projector->var1, err));
+    MCF_TRY(mcf_statistics_add(store, name, hidden, &projector->mean1, &projector->var1, err));
     snprintf(name, sizeof name, "%s.3", prefix);
     MCF_TRY(mcf_linear_add(store, name, out, hidden, false, role, &projector->linear2, err));
     snprintf(name, sizeof name, "%s.4", prefix);
-    return out_norm ? add_statistics(store, name, out, &projector->mean2, &projector->var2, err) : MCF_OK;
+    return out_norm ? mcf_statistics_add(store, name, out, &projector->mean2, &projector->var2, err) : MCF_OK;
 }
 
-static mcf_value batch_norm(mcf_graph *graph, const mcf_pretrain_model *model, mcf_affine affine, int mean,
-                            int var, mcf_value x)
+mcf_value mcf_batch_norm_layer(mcf_graph *graph, const mcf_pretrain_model *model, mcf_affine affine, int mean,
+                               int var, mcf_value x)
 {
     const mcf_store *store = &model->store;
     mcf_batch_norm_options options = {
@@ -54,9 +54,9 @@ mcf_value mcf_projector_forward(mcf_graph *graph, const mcf_pretrain_model *mode
                                 const mcf_projector *projector, mcf_value x)
 {
     x = mcf_vit_linear(graph, &model->store, projector->linear1, x, MCF_F32);
-    x = batch_norm(graph, model, projector->norm1, projector->mean1, projector->var1, x);
+    x = mcf_batch_norm_layer(graph, model, projector->norm1, projector->mean1, projector->var1, x);
     x = mcf_vit_linear(graph, &model->store, projector->linear2, mcf_relu(graph, x), MCF_F32);
     if (projector->mean2 >= 0)
-        x = batch_norm(graph, model, (mcf_affine){-1, -1}, projector->mean2, projector->var2, x);
+        x = mcf_batch_norm_layer(graph, model, (mcf_affine){-1, -1}, projector->mean2, projector->var2, x);
     return x;
 }

@@ -42,7 +42,9 @@ mcf_status mcf_blocks_add(mcf_store *store, const char *prefix, const mcf_vit_op
 {
     int64_t dim = options->dim, hidden = (int64_t)(options->dim * options->mlp_ratio);
     *blocks =
-        (mcf_blocks){.store = store, .dim = options->dim, .depth = options->depth, .heads = options->heads};
+        (mcf_blocks){.store = store, .dim = options->dim, .depth = options->depth, .heads = options->heads,
+                     .activation = options->activation,
+                     .norm_eps = options->norm_eps > 0 ? options->norm_eps : MCF_VIT_NORM_EPS};
     blocks->blocks = calloc((size_t)options->depth, sizeof *blocks->blocks);
     if (!blocks->blocks)
         return mcf_fail(err, MCF_ERR_NOMEM, "no memory for %d blocks of %s", options->depth, prefix);
@@ -79,8 +81,14 @@ mcf_status mcf_vit_add(mcf_store *store, const char *prefix, const mcf_vit_optio
                 &vit->pos_embed, err));
     MCF_TRY(add(store, prefix, ".patch_embed.proj.weight", MCF_SHAPE(dim, 3, p, p), role, true,
                 &vit->patch_embed.weight, err));
-    MCF_TRY(add(store, prefix, ".patch_embed.proj.bias", MCF_SHAPE(dim), role, false, &vit->patch_embed.bias,
-                err));
+    vit->patch_embed.bias = -1;
+    if (options->patch_bias == MCF_PATCH_BIAS)
+        MCF_TRY(add(store, prefix, ".patch_embed.proj.bias", MCF_SHAPE(dim), role, false,
+                    &vit->patch_embed.bias, err));
+    vit->norm_pre = (mcf_affine){-1, -1};
+    snprintf(name, sizeof name, "%s.norm_pre", prefix);
+    if (options->pre_norm)
+        MCF_TRY(mcf_norm_add(store, name, dim, role, &vit->norm_pre, err));
     snprintf(name, sizeof name, "%s.blocks", prefix);
     MCF_TRY(mcf_blocks_add(store, name, options, role, &vit->stack, err));
     snprintf(name, sizeof name, "%s.norm", prefix);
@@ -164,7 +172,11 @@ mcf_value mcf_vit_tokens(mcf_graph *graph, const mcf_vit *vit, mcf_value patches
     x = mcf_add(graph, x, places);
     mcf_value cls = mcf_param(graph, store, vit->cls_token);
     cls = mcf_add(graph, cls, mcf_slice(graph, position, 1, 0, 1));
-    return mcf_concat(graph, mcf_expand(graph, cls, MCF_SHAPE(b, 1, dim)), x, 1);
+    x = mcf_concat(graph, mcf_expand(graph, cls, MCF_SHAPE(b, 1, dim)), x, 1);
+    if (vit->norm_pre.weight < 0)
+        return x;
+    return mcf_layer_norm(graph, x, mcf_param(graph, store, vit->norm_pre.weight),
+                          mcf_param(graph, store, vit->norm_pre.bias), vit->stack.norm_eps, MCF_F32);
 }
 
 static mcf_value attend(mcf_graph *graph, const mcf_blocks *blocks, const mcf_block *block, mcf_value y)
@@ -182,7 +194,11 @@ static mcf_value attend(mcf_graph *graph, const mcf_blocks *blocks, const mcf_bl
 static mcf_value perceive(mcf_graph *graph, const mcf_blocks *blocks, const mcf_block *block, mcf_value y)
 {
     mcf_dtype compute = mcf_graph_compute(graph);
-    mcf_value hidden = mcf_gelu(graph, mcf_vit_linear(graph, blocks->store, block->fc1, y, compute));
+    mcf_value hidden = mcf_vit_linear(graph, blocks->store, block->fc1, y, compute);
+    if (blocks->activation == MCF_MLP_QUICK_GELU)
+        hidden = mcf_mul(graph, hidden, mcf_sigmoid(graph, mcf_scale(graph, hidden, 1.702, 0)));
+    else
+        hidden = mcf_gelu(graph, hidden);
     return mcf_vit_linear(graph, blocks->store, block->fc2, hidden, compute);
 }
 
@@ -192,7 +208,7 @@ static mcf_value residual_norm(mcf_graph *graph, const mcf_blocks *blocks, mcf_a
 {
     mcf_value gamma = mcf_param(graph, blocks->store, norm.weight),
               beta = mcf_param(graph, blocks->store, norm.bias);
-    return mcf_add_layer_norm(graph, *x, r, gamma, beta, MCF_VIT_NORM_EPS, out, x);
+    return mcf_add_layer_norm(graph, *x, r, gamma, beta, blocks->norm_eps, out, x);
 }
 
 mcf_value mcf_blocks_forward(mcf_graph *graph, const mcf_blocks *blocks, mcf_value x, int count,
@@ -208,7 +224,7 @@ mcf_value mcf_blocks_forward(mcf_graph *graph, const mcf_blocks *blocks, mcf_val
             mcf_segment_begin(graph);
         if (i == 0)
             y = mcf_layer_norm(graph, x, mcf_param(graph, blocks->store, block->norm1.weight),
-                               mcf_param(graph, blocks->store, block->norm1.bias), MCF_VIT_NORM_EPS, compute);
+                               mcf_param(graph, blocks->store, block->norm1.bias), blocks->norm_eps, compute);
         else
             y = residual_norm(graph, blocks, block->norm1, &x, r, compute);
         if (taps && i > 0)

@@ -7,7 +7,7 @@
 #include "core/store.h"
 #include "model/options.h"
 
-#define MCF_VIT_NORM_EPS 1e-6
+#define MCF_VIT_NORM_EPS 1e-6 // of every LayerNorm, unless the options say otherwise
 enum { MCF_MAX_DEPTH = 256 };
 
 // Indices of store entries; -1 where there is none.
@@ -23,6 +23,8 @@ typedef struct {
 typedef struct {
     const mcf_store *store;
     int dim, depth, heads;
+    mcf_mlp_activation activation;
+    double norm_eps;
     mcf_block *blocks; // depth of them; owned
 } mcf_blocks;
 
@@ -31,6 +33,7 @@ typedef struct {
     int image_size, patch_size;
     int cls_token, pos_embed;
     mcf_affine patch_embed, norm;
+    mcf_affine norm_pre; // {-1, -1}: there is none
 } mcf_vit;
 
 // Adds the entries under `prefix` ("online_encoder") to the store; trainable ones in `role`, the position

@@ -168,6 +168,14 @@ static mcf_status shape_gelu_grad(mcf_launch *l, int world, mcf_error *err)
 {
     return shape_binary(l, err);
 }
+static mcf_status shape_sigmoid(mcf_launch *l, int world, mcf_error *err)
+{
+    return out_like(l, 0);
+}
+static mcf_status shape_sigmoid_grad(mcf_launch *l, int world, mcf_error *err)
+{
+    return shape_binary(l, err);
+}
 
 // --- sums and products
 

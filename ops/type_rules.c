@@ -18,6 +18,8 @@ static const struct {
     [MCF_OP_relu_grad] = {"ff", "f"},
     [MCF_OP_gelu] = {"f", "f"},
     [MCF_OP_gelu_grad] = {"ff", "f"},
+    [MCF_OP_sigmoid] = {"f", "f"},
+    [MCF_OP_sigmoid_grad] = {"ff", "f"},
     [MCF_OP_reduce_sum] = {"f", "f"},
     [MCF_OP_matmul] = {"ffs", "f"},
     [MCF_OP_sum_squares] = {"f", "s"},

@@ -50,7 +50,7 @@ static void defaults_are_the_contracts(void **state)
     mcf_config c;
     mcf_error err = {0};
     assert_int_equal(parse(&c, "", &err), MCF_OK);
-    assert_true(c.task == MCF_TASK_PRETRAIN && c.method == MCF_METHOD_MCF &&
+    assert_true(c.task == MCF_TASK_PRETRAIN && c.objective.method == MCF_METHOD_MCF &&
                 c.precision == MCF_PRECISION_FP32);
     assert_true(c.model.image_size == 224 && c.model.patch_size == 16 && c.model.encoder.dim == 768);
     assert_true(c.model.decoder.dim == 512 && c.model.decoder.depth == 2 && c.model.decoder.heads == 16);
@@ -138,7 +138,7 @@ static void tasks_to_come_are_read(void **state)
     mcf_config_free(&c);
     assert_int_equal(parse(&c, "method: moco-v3\nobjective: {contrastive: {momentum: 0.99}}\n", &err),
                      MCF_OK);
-    assert_true(c.method == MCF_METHOD_MOCO_V3);
+    assert_true(c.objective.method == MCF_METHOD_MOCO_V3);
     assert_dump_reads_back(&c);
     mcf_config_free(&c);
 }

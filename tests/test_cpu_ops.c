@@ -324,7 +324,7 @@ static void test_movement(void **state)
 static void test_elementwise(void **state)
 {
     mcf_op ops[] = {MCF_OP_add, MCF_OP_mul, MCF_OP_scale, MCF_OP_relu, MCF_OP_relu_grad, MCF_OP_gelu,
-                    MCF_OP_gelu_grad};
+                    MCF_OP_gelu_grad, MCF_OP_sigmoid, MCF_OP_sigmoid_grad};
     int64_t sizes[][2] = {{1, 1}, {0, 3}, {7, 19}, {3, 513}, {130, 700}};
     EACH_TYPE(t) EACH_TYPE(u) for (int o = 0; o < LENGTH(ops); o++) for (int s = 0; s < LENGTH(sizes); s++)
     {

@@ -15,6 +15,7 @@ static const char *const own[] = {
     "odd_width", "teacher_narrow",  "teacher_wide", "teacher_larger", "teacher_smaller",  "decoder_1",
     "decoder_8", "mixed",           "all_terms",    "patch_norm",     "contrast_patch",   "contrast_only",
     "one_block", "visible_rounded", "mlp_ratio",    "batch_32",       "batchnorm_groups",
+    "moco",      "moco_3steps",     "moco_batch_32",
 };
 static const char *const shared[] = {"mcf", "mcf_3steps", "mae_pixel"};
 enum { OWN = sizeof own / sizeof *own, SHARED = sizeof shared / sizeof *shared };

@@ -109,6 +109,10 @@ BUILD(gelu_of)
 {
     return mcf_gelu(g, x[0]);
 }
+BUILD(sigmoid_of)
+{
+    return mcf_sigmoid(g, x[0]);
+}
 
 static void elementwise(void **state)
 {
@@ -121,6 +125,7 @@ static void elementwise(void **state)
         {"scale", scaled, {{NORMAL, S2(3, 4)}}, 0},
         {"relu", rectified, {{FAR, S2(5, 4)}}, 0},
         {"gelu", gelu_of, {{NORMAL, S2(5, 4)}}, 0},
+        {"sigmoid", sigmoid_of, {{NORMAL, S2(5, 4)}}, 0},
     };
     CHECK(cases);
 }
@@ -458,6 +463,7 @@ static void every_operation_is_accounted_for(void **state)
         {MCF_OP_fill, "a constant"},
         {MCF_OP_relu_grad, "a gradient itself"},
         {MCF_OP_gelu_grad, "a gradient itself"},
+        {MCF_OP_sigmoid_grad, "a gradient itself"},
         {MCF_OP_sum_squares, "of gradients only: the norm for clipping"},
         {MCF_OP_layer_norm_grad, "a gradient itself"},
         {MCF_OP_batch_variance, "batch_norm's gradient holds what flows through the statistics"},

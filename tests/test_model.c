@@ -583,7 +583,8 @@ static double arena(int encoder, int decoder, int teacher, mcf_recompute recompu
 {
     mcf_model_options options = small_model;
     mcf_objective_options objective = {.mask_ratio = 0.75, .feature_weight = 1};
-    options.encoder = options.decoder = options.teacher = (mcf_vit_options){32, 2, 2, 4};
+    options.encoder = options.decoder = options.teacher =
+        (mcf_vit_options){.dim = 32, .depth = 2, .heads = 2, .mlp_ratio = 4};
     options.encoder.depth = encoder;
     options.decoder.depth = decoder;
     options.teacher.depth = teacher;

@@ -224,6 +224,19 @@ static void elementwise(void **state)
     run(&l);
     EXPECT(l.out[0], 2, 2 * (0.8413447460685429 + 0.24197072451914337));
     finish(&l);
+
+    l = begin(MCF_OP_sigmoid);
+    GIVE(&l, MCF_SHAPE(3), 0, log(3), -log(4));
+    run(&l);
+    EXPECT(l.out[0], 0.5, 0.75, 0.2);
+    finish(&l);
+
+    l = begin(MCF_OP_sigmoid_grad);
+    GIVE(&l, MCF_SHAPE(2), 0.5, 0.2);
+    GIVE(&l, MCF_SHAPE(2), 8, -1);
+    run(&l);
+    EXPECT(l.out[0], 2, -0.16);
+    finish(&l);
 }
 
 static void nan_passes_through_relu(void **state)

@@ -10,7 +10,6 @@
 #include "ops/error.h"
 
 typedef enum { MCF_TASK_PRETRAIN, MCF_TASK_ALIGN, MCF_TASK_PARSE } mcf_task;
-typedef enum { MCF_METHOD_MCF, MCF_METHOD_MOCO_V3 } mcf_method;
 typedef enum { MCF_FORMAT_AUTO, MCF_FORMAT_FOLDER, MCF_FORMAT_SHARDS, MCF_FORMAT_LIST } mcf_data_format;
 typedef enum { MCF_OPTIMIZER_ADAMW } mcf_optimizer_name;
 
@@ -59,7 +58,6 @@ typedef struct {
 
 typedef struct {
     mcf_task task;
-    mcf_method method;
     uint64_t seed;
     mcf_precision precision;
     mcf_data_options data;

@@ -98,7 +98,7 @@ mcf_status mcf_config_check_relations(const mcf_config *config, const char *labe
         WRONG("%s: schedule.min_lr (%g) is above optimizer.lr (%g)", label, config->schedule.min_lr,
               config->optimizer.lr);
     if (config->task == MCF_TASK_PRETRAIN)
-        return config->method == MCF_METHOD_MCF ? check_mcf(config, label, err) : MCF_OK;
+        return config->objective.method == MCF_METHOD_MCF ? check_mcf(config, label, err) : MCF_OK;
     if (config->feature_count != MCF_MAX_FEATURES)
         WRONG("%s: model.features must name 4 blocks, one for each level of the pyramid", label);
     MCF_TRY(check_blocks(config->features, config->feature_count, model->encoder.depth, "model.features",
@@ -114,7 +114,7 @@ mcf_status mcf_config_check_run(const mcf_config *config, mcf_error *err)
 {
     if (config->data.train.count == 0)
         WRONG("data.train names no images; give it in the config or with --set 'data.train=[PATH]'");
-    if (config->task != MCF_TASK_PRETRAIN || config->method != MCF_METHOD_MCF)
+    if (config->task != MCF_TASK_PRETRAIN || config->objective.method != MCF_METHOD_MCF)
         return MCF_OK;
     if (config->objective.feature_weight > 0 && config->model.teacher_checkpoint[0] == '\0')
         WRONG("the feature term needs M_1's weights; give model.teacher.checkpoint=FILE.safetensors, or "

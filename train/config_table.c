@@ -50,7 +50,7 @@
 // In the order of the contract; keys of one section stand together.
 const mcf_config_key mcf_config_keys[] = {
     CHOICE("task", MCF_USE_ALL, task, "pretrain", "pretrain align parse", "What is trained."),
-    CHOICE("method", MCF_USE_PRETRAIN, method, "mcf", "mcf moco-v3",
+    CHOICE("method", MCF_USE_PRETRAIN, objective.method, "mcf", "mcf moco-v3",
            "mcf: any mix of the feature, pixel and contrastive terms; moco-v3: what makes M_1."),
     {"seed", MCF_KEY_SEED, MCF_USE_ALL, AT(seed), "0", ANY, .doc = "Key of all random numbers."},
     CHOICE("precision", MCF_USE_ALL, precision, "fp32", "fp32 fp16 bf16",
@@ -70,8 +70,20 @@ const mcf_config_key mcf_config_keys[] = {
         "Side of the input in pixels."),
     INT("model.patch_size", MCF_USE_ALL, model.patch_size, "16", RANGE(1, 1024),
         "Side of a patch; divides image_size."),
+    {"model.mean", MCF_KEY_NUMBERS, MCF_USE_ALL, AT(model.mean), "[0.485, 0.456, 0.406]", RANGE(-10, 10), .most = 3,
+     .doc = "Subtracted from the images' channels, which are in 0 to 1; the default is ImageNet's."},
+    {"model.std", MCF_KEY_NUMBERS, MCF_USE_ALL, AT(model.std), "[0.229, 0.224, 0.225]", OVER_TO(0, 10), .most = 3,
+     .doc = "What they are divided by then."},
     STRING("model.init", MCF_USE_ALL, model.init, "Safetensors file the encoder starts from; empty: random."),
     VIT("model.encoder", MCF_USE_ALL, model.encoder, "768", "12", "12", " of the encoder"),
+    CHOICE("model.encoder.activation", MCF_USE_ALL, model.encoder.activation, "gelu", "gelu quick-gelu",
+           "Of the MLPs; quick-gelu is x sigmoid(1.702 x), CLIP's and FaRL's."),
+    BOOL("model.encoder.pre_norm", MCF_USE_ALL, model.encoder.pre_norm, "false",
+         "A LayerNorm before the first block: CLIP's and FaRL's."),
+    CHOICE("model.encoder.patch_bias", MCF_USE_ALL, model.encoder.patch_bias, "true", "true false",
+           "Whether the patch projection has a bias: CLIP's and FaRL's has none."),
+    NUMBER("model.encoder.norm_eps", MCF_USE_ALL, model.encoder.norm_eps, "1e-6", OVER_TO(0, 1),
+           "Of the encoder's LayerNorms; CLIP's and FaRL's have 1e-5."),
     VIT("model.decoder", MCF_USE_MCF, model.decoder, "512", "2", "16", " of the decoder M_0"),
     VIT("model.teacher", MCF_USE_MCF, model.teacher, "768", "12", "12", " of M_1"),
     {"model.teacher.blocks", MCF_KEY_INTS, MCF_USE_MCF, AT(model.teacher_blocks), "[3, 6, 9, 12]",
@@ -181,7 +193,7 @@ int mcf_config_use(const mcf_config *config)
         return MCF_USE_ALIGN;
     if (config->task == MCF_TASK_PARSE)
         return MCF_USE_PARSE;
-    return config->method == MCF_METHOD_MOCO_V3 ? MCF_USE_MOCO : MCF_USE_MCF;
+    return config->objective.method == MCF_METHOD_MOCO_V3 ? MCF_USE_MOCO : MCF_USE_MCF;
 }
 
 const char *mcf_config_job_name(int use)

@@ -22,8 +22,6 @@ mcf_status mcf_engine_check(const mcf_config *config, mcf_error *err)
     if (config->task != MCF_TASK_PRETRAIN)
         return mcf_fail(err, MCF_ERR_USAGE, "task: %s is not in this version, which pre-trains: use task: pretrain",
                         config->task == MCF_TASK_ALIGN ? "align" : "parse");
-    if (config->method != MCF_METHOD_MCF)
-        return mcf_fail(err, MCF_ERR_USAGE, "method: moco-v3 is not in this version: use method: mcf");
     return MCF_OK;
 }
 

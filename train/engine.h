@@ -17,7 +17,7 @@ typedef struct {
 } mcf_engine;
 
 mcf_dtype mcf_precision_dtype(mcf_precision precision);
-// MCF_ERR_USAGE with the reason where this build cannot train the config's task or method.
+// MCF_ERR_USAGE with the reason where this build cannot train the config's task.
 mcf_status mcf_engine_check(const mcf_config *config, mcf_error *err);
 
 // Starts the job, builds the model and its runtimes. Parameters are zeros. `config` must stay. Errors: those of the

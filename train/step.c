@@ -11,8 +11,8 @@ typedef struct {
     mcf_engine *engine;
     mcf_safetensors *init, *inputs;
     int64_t batch, patches, side;  // whole batch
-    float *image;
-    int64_t *ids, *ids_target;     // ids_target NULL: no contrastive term
+    float *image, *image2;         // image2: MoCo-v3's second view
+    int64_t *ids, *ids_target;
     float *target, *stats;         // copies, so that an attempt that does not count leaves no trace
     // results
     mcf_named_tensor *tensors;
@@ -32,16 +32,18 @@ static void *take(size_t count, size_t size, const char *what, mcf_error *err)
 // Names the file lacks and names nobody asked for, all in one message.
 static mcf_status check_names(const step_job *s, mcf_error *err)
 {
-    const bool target = s->engine->model->contrastive;
-    const char *const known[] = {"image", "ids_shuffle", "ids_shuffle_target"};
+    const bool target = s->engine->model->contrastive, moco = s->engine->model->moco;
+    const char *const of_mcf[] = {"image", "ids_shuffle", "ids_shuffle_target"}, *const of_moco[] = {"image1", "image2"};
+    const char *const *known = moco ? of_moco : of_mcf;
+    const int names = moco ? 2 : 3;
     char missing[128] = "", extra[512] = "";
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < names; i++)
         if ((i < 2 || target) && !mcf_safetensors_find(s->inputs, known[i]))
             snprintf(missing + strlen(missing), sizeof missing - strlen(missing), " %s", known[i]);
     for (size_t i = 0; i < mcf_safetensors_count(s->inputs); i++) {
         const char *name = mcf_safetensors_at(s->inputs, i)->name;
         bool found = false;
-        for (int k = 0; k < 3; k++)
+        for (int k = 0; k < names; k++)
             found = found || strcmp(name, known[k]) == 0;
         if (!found && strlen(extra) + strlen(name) + 6 < sizeof extra)
             sprintf(extra + strlen(extra), " %s", name);
@@ -49,36 +51,45 @@ static mcf_status check_names(const step_job *s, mcf_error *err)
             strcat(extra, " ...");
     }
     if (missing[0] || extra[0])
-        return mcf_fail(err, MCF_ERR_FORMAT, "%s:%s%s%s%s%s; a pre-training batch holds image, ids_shuffle%s",
+        return mcf_fail(err, MCF_ERR_FORMAT, "%s:%s%s%s%s%s; a pre-training batch holds %s%s",
                         mcf_safetensors_path(s->inputs), missing[0] ? " missing:" : "", missing,
-                        missing[0] && extra[0] ? ";" : "", extra[0] ? " extra:" : "", extra,
+                        missing[0] && extra[0] ? ";" : "", extra[0] ? " extra:" : "", extra, moco ? "image1 and image2" : "image, ids_shuffle",
                         target ? " and ids_shuffle_target" : "");
     return MCF_OK;
+}
+
+static mcf_status read_image(step_job *s, const char *name, float **pixels, mcf_error *err)
+{
+    const mcf_safetensors_entry *image = mcf_safetensors_find(s->inputs, name);
+    const mcf_shape expected = MCF_SHAPE(s->batch, 3, s->side, s->side);
+    char got[128], want[128];
+    if (!mcf_shape_equal(&image->shape, &expected) || s->batch < 1)
+        return mcf_fail(err, MCF_ERR_SHAPE, "%s: %s is %s; model.image_size asks for %s",
+                        mcf_safetensors_path(s->inputs), name, mcf_shape_print(&image->shape, got, sizeof got),
+                        mcf_shape_print(&expected, want, sizeof want));
+    *pixels = take((size_t)image->count, sizeof **pixels, "the images", err);
+    return *pixels ? mcf_safetensors_read_f32(s->inputs, image, *pixels, err) : MCF_ERR_NOMEM;
 }
 
 static mcf_status read_batch(step_job *s, mcf_error *err)
 {
     MCF_TRY(check_names(s, err));
-    const mcf_safetensors_entry *image = mcf_safetensors_find(s->inputs, "image");
+    const bool moco = s->engine->model->moco;
+    const mcf_safetensors_entry *image = mcf_safetensors_find(s->inputs, moco ? "image1" : "image");
     s->side = s->engine->model->model.image_size;
     s->patches = s->engine->model->patches;
     s->batch = image->shape.rank > 0 ? image->shape.dim[0] : 0;
-    const mcf_shape expected = MCF_SHAPE(s->batch, 3, s->side, s->side);
-    char got[128], want[128];
-    if (!mcf_shape_equal(&image->shape, &expected) || s->batch < 1)
-        return mcf_fail(err, MCF_ERR_SHAPE, "%s: image is %s; model.image_size asks for %s",
-                        mcf_safetensors_path(s->inputs), mcf_shape_print(&image->shape, got, sizeof got),
-                        mcf_shape_print(&expected, want, sizeof want));
+    MCF_TRY(read_image(s, moco ? "image1" : "image", &s->image, err));
     if (s->batch % s->engine->world)
         return mcf_fail(err, MCF_ERR_SHAPE, "%s: a batch of %lld cannot be split evenly among %d devices",
                         mcf_safetensors_path(s->inputs), (long long)s->batch, s->engine->world);
+    if (moco)
+        return read_image(s, "image2", &s->image2, err);
     const mcf_shape ids = MCF_SHAPE(s->batch, s->patches);
-    s->image = take((size_t)image->count, sizeof *s->image, "the images", err);
     s->ids = take((size_t)(s->batch * s->patches), sizeof *s->ids, "the masks", err);
     s->ids_target = take((size_t)(s->batch * s->patches), sizeof *s->ids_target, "the masks", err);
-    if (!s->image || !s->ids || !s->ids_target)
+    if (!s->ids || !s->ids_target)
         return MCF_ERR_NOMEM;
-    MCF_TRY(mcf_safetensors_read_f32(s->inputs, image, s->image, err));
     MCF_TRY(mcf_safetensors_read_exact(s->inputs, "ids_shuffle", MCF_I64, &ids, s->ids, err));
     if (mcf_safetensors_find(s->inputs, "ids_shuffle_target"))
         return mcf_safetensors_read_exact(s->inputs, "ids_shuffle_target", MCF_I64, &ids, s->ids_target, err);
@@ -88,21 +99,34 @@ static mcf_status read_batch(step_job *s, mcf_error *err)
 
 // --- the steps
 
+static bool averages(const mcf_engine *e, const mcf_config *config)
+{
+    return e->model->moco ||
+           (e->model->contrastive && config->objective.momentum_update == MCF_EMA_MICRO_BATCH);
+}
+
+// The batch from this row on.
+static mcf_pretrain_batch part_of(const step_job *s, const mcf_config *config, int64_t row)
+{
+    const int64_t pixels = row * 3 * s->side * s->side, ids = row * s->patches;
+    if (s->engine->model->moco)
+        return (mcf_pretrain_batch){.image = s->image + pixels, .image2 = s->image2 + pixels,
+                                    .momentum = (float)config->objective.momentum};
+    return (mcf_pretrain_batch){.image = s->image + pixels, .ids_shuffle = s->ids + ids,
+                                .ids_shuffle_target = s->ids_target + ids};
+}
+
 static mcf_status one_step(step_job *s, const mcf_config *config, int step, float *scale, mcf_losses *losses,
                            mcf_error *err)
 {
     mcf_engine *e = s->engine;
     const int64_t share = s->batch / e->world;
-    const bool average = e->model->contrastive && config->objective.momentum_update == MCF_EMA_MICRO_BATCH;
+    const bool average = averages(e, config);
     const mcf_micro_options options = {.batch = share, .outputs = true, .backward = true, .average = average,
                                        .reduce = true, .loss_scale = *scale};
     mcf_pretrain_batch batches[MCF_MAX_DEVICES];
     for (int i = 0; i < e->world; i++)
-        batches[i] = (mcf_pretrain_batch){
-            .image = s->image + (size_t)i * share * 3 * s->side * s->side,
-            .ids_shuffle = s->ids + i * share * s->patches,
-            .ids_shuffle_target = s->ids_target + i * share * s->patches,
-        };
+        batches[i] = part_of(s, config, i * share);
     if (e->model->contrastive && !average)
         MCF_TRY(mcf_engine_ema(e, config->objective.momentum, err));
     mcf_status status = mcf_engine_run(e, &options, batches, losses, err);
@@ -208,10 +232,11 @@ static mcf_status add_output(step_job *s, const mcf_micro_options *options, cons
 
 static mcf_status add_entries(step_job *s, const char *prefix, const float *const *roles, mcf_error *err)
 {
+    const bool gradients = strcmp(prefix, "grad.") == 0;
     const mcf_store *store = &s->engine->model->store;
     for (int i = 0; i < store->count; i++) {
         const mcf_entry *entry = &store->entries[i];
-        if (!roles[entry->role] || strncmp(entry->name, "perceptual_loss.", 16) == 0)
+        if (!roles[entry->role] || strncmp(entry->name, "perceptual_loss.", 16) == 0 || (gradients && entry->frozen))
             continue;
         float *to = add(s, prefix, entry->name, entry->shape, err);
         if (!to)
@@ -225,7 +250,7 @@ static mcf_status collect(step_job *s, const mcf_config *config, float scale, co
                           mcf_error *err)
 {
     mcf_engine *e = s->engine;
-    const bool average = e->model->contrastive && config->objective.momentum_update == MCF_EMA_MICRO_BATCH;
+    const bool average = averages(e, config);
     const mcf_micro_options options = {.batch = s->batch / e->world, .outputs = true, .backward = true,
                                        .average = average};
     MCF_TRY(add_loss(s, "loss", losses->total, err));
@@ -235,8 +260,9 @@ static mcf_status collect(step_job *s, const mcf_config *config, float scale, co
     const int64_t patch = config->model.patch_size;
     MCF_TRY(add_output(s, &options, "out.pred", MCF_SHAPE(s->batch, s->patches, patch * patch * 3), err));
     const mcf_shape projected = MCF_SHAPE(s->batch, config->model.projector_out);
-    MCF_TRY(add_output(s, &options, "out.q", projected, err));
-    MCF_TRY(add_output(s, &options, "out.k", projected, err));
+    static const char *const vectors[] = {"out.q", "out.k", "out.q1", "out.q2", "out.k1", "out.k2"};
+    for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++)
+        MCF_TRY(add_output(s, &options, vectors[i], projected, err));
 
     const int64_t trained = e->model->store.role_count[MCF_ROLE_TRAINED];
     float *gradient = take((size_t)trained, sizeof *gradient, "the gradients", err);
@@ -293,6 +319,7 @@ mcf_status mcf_step(const mcf_config *config, const mcf_step_options *options, m
     }
     free(s.tensors);
     free(s.image);
+    free(s.image2);
     free(s.ids);
     free(s.ids_target);
     free(s.target);

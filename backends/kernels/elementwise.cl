@@ -3,6 +3,7 @@
 //   relu  max(x, 0)                relu_grad  dy where x > 0, else 0
 //   gelu  x Phi(x), Phi(x) = (1 + erf(x / sqrt 2)) / 2
 //   gelu_grad  dy (Phi(x) + x phi(x)), phi(x) = exp(-x^2/2) / sqrt(2 pi)
+//   sigmoid  1/(1 + exp(-x))       sigmoid_grad  dy y (1 - y), y the sigmoid
 #include "device.h"
 #include "functions.h"
 
@@ -66,9 +67,11 @@ FLAT_2(mul_flat, x * y)
 STRIDED_2(mul_strided, x * y)
 FLAT_2(relu_grad, x > 0 ? y : 0.0f)
 FLAT_2(gelu_grad, y * gelu_slope(x))
+FLAT_2(sigmoid_grad, y * x * (1.0f - x))
 #else
 FLAT_1(scale_flat, alpha * x + beta)
 STRIDED_1(scale_strided, alpha * x + beta)
 FLAT_1(relu, x <= 0 ? 0.0f : x)
 FLAT_1(gelu, gelu_value(x))
+FLAT_1(sigmoid, 1.0f / (1.0f + exp_value(-x)))
 #endif

@@ -6,6 +6,7 @@
 static const ocl_operation operations[MCF_OP_COUNT] = {
     ROW(fill), ROW(copy), ROW(pad), ROW(concat), ROW(gather_rows), ROW(scatter_rows),
     ROW(add), ROW(mul), ROW(scale), ROW(relu), ROW(relu_grad), ROW(gelu), ROW(gelu_grad),
+    ROW(sigmoid), ROW(sigmoid_grad),
     ROW(reduce_sum), ROW(matmul), ROW(sum_squares),
     ROW(layer_norm), ROW(layer_norm_grad), ROW(add_layer_norm),
     ROW(batch_variance), ROW(batch_norm), ROW(batch_norm_sums), ROW(batch_norm_grad),

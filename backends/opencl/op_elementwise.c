@@ -1,4 +1,4 @@
-// add, mul, scale, relu, gelu and the gradients of the last two.
+// add, mul, scale, relu, gelu, sigmoid and the gradients of the last three.
 #include "backends/opencl/opencl.h"
 
 #include <string.h>
@@ -71,4 +71,14 @@ mcf_status ocl_op_gelu(mcf_stream *stream, const mcf_launch *l, mcf_error *err)
 mcf_status ocl_op_gelu_grad(mcf_stream *stream, const mcf_launch *l, mcf_error *err)
 {
     return pointwise(stream, l, "gelu_grad", NULL, 0, 0, err);
+}
+
+mcf_status ocl_op_sigmoid(mcf_stream *stream, const mcf_launch *l, mcf_error *err)
+{
+    return pointwise(stream, l, "sigmoid", NULL, 0, 0, err);
+}
+
+mcf_status ocl_op_sigmoid_grad(mcf_stream *stream, const mcf_launch *l, mcf_error *err)
+{
+    return pointwise(stream, l, "sigmoid_grad", NULL, 0, 0, err);
 }

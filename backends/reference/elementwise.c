@@ -1,4 +1,4 @@
-// add, mul, scale, relu, gelu and the gradients of the last two.
+// add, mul, scale, relu, gelu, sigmoid and the gradients of the last three.
 #include "backends/reference/reference.h"
 
 #include <math.h>
@@ -61,5 +61,19 @@ mcf_status ref_gelu_grad(ref_call *call, mcf_error *err)
         double density = exp(-0.5 * x * x) / sqrt(2 * M_PI);
         call->out[0][i] = call->in[1][i] * (cumulative + x * density);
     }
+    return MCF_OK;
+}
+
+mcf_status ref_sigmoid(ref_call *call, mcf_error *err)
+{
+    for (int64_t i = 0, count = ref_in_count(call, 0); i < count; i++)
+        call->out[0][i] = 1 / (1 + exp(-call->in[0][i]));
+    return MCF_OK;
+}
+
+mcf_status ref_sigmoid_grad(ref_call *call, mcf_error *err)
+{
+    for (int64_t i = 0, count = ref_in_count(call, 0); i < count; i++)
+        call->out[0][i] = call->in[1][i] * call->in[0][i] * (1 - call->in[0][i]);
     return MCF_OK;
 }

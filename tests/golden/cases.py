@@ -37,6 +37,17 @@ def case(why, batch=6, steps=1, **changes):
     return {'why': why, 'batch': batch, 'steps': steps, 'config': config}
 
 
+def moco_case(why, batch=6, steps=1, **changes):
+    """The keys that MoCo-v3 does not have are taken out of the base."""
+    made = case(why, batch, steps, **{'optimizer__weight_decay': 0.1, **changes})
+    config = {'task': 'pretrain', 'method': 'moco-v3', **made['config']}
+    config['model'] = {k: v for k, v in config['model'].items() if k not in ('decoder', 'teacher')}
+    contrast = config['objective']['contrastive']
+    config['objective'] = {'contrastive': {k: contrast[k] for k in ('temperature', 'momentum')}}
+    made['config'] = config
+    return made
+
+
 def net(dim, depth, heads, mlp_ratio=4, **more):
     return {'dim': dim, 'depth': depth, 'heads': heads, 'mlp_ratio': mlp_ratio, **more}
 
@@ -100,4 +111,13 @@ CASES = {
         batch=32, model__image_size=24, model__encoder=net(40, 2, 2), model__decoder=net(32, 2, 2),
         model__teacher=net(40, 2, 2, blocks=[1, 2]), model__projector={'hidden': 64, 'out': 16},
         objective__mask_ratio=0.75),
+    'moco': moco_case('MoCo-v3: two views, symmetric loss, frozen patch projection, decay on all that is trained',
+                      batch=12, model__encoder=net(24, 2, 2), model__projector={'hidden': 64, 'out': 16}),
+    'moco_3steps': moco_case(
+        'MoCo-v3: odd widths, three steps, so that statistics, average and moments carry on', batch=9, steps=3,
+        model__encoder=net(20, 2, 2, 2), model__projector={'hidden': 24, 'out': 10},
+        objective__contrastive={'temperature': 0.3, 'momentum': 0.9}),
+    'moco_batch_32': moco_case(
+        'MoCo-v3: a batch of 32 for several devices and for judging bf16', batch=32,
+        model__encoder=net(24, 2, 2), model__projector={'hidden': 40, 'out': 16}),
 }

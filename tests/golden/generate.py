@@ -157,6 +157,14 @@ def unit(x):
     return x / torch.sqrt((x ** 2).sum(-1, keepdim=True)).clamp_min(1e-12)
 
 
+def source_of(name):
+    return name.replace('target_encoder', 'online_encoder', 1)
+
+
+def decays(tensor):
+    return tensor.ndim > 1
+
+
 def moves_with_target(name):
     return name.startswith('target_encoder.') and not name.endswith(FIXED)
 
@@ -213,27 +221,35 @@ def losses(t, config, batch, running):
     return total, out
 
 
+def method_of(config):
+    """The module whose functions say what a step of this config is: this one, or moco.py."""
+    import generate
+    import moco
+    return moco if config.get('method') == 'moco-v3' else generate
+
+
 def step(config, params, batch, steps, dtype=torch.float64):
     """Runs `steps` optimiser steps on one batch; returns float32 results named as `mcf step` names them."""
     t = {k: torch.tensor(v, dtype=dtype) for k, v in params.items()}
     data = {k: torch.from_numpy(v) for k, v in batch.items()}
-    data['image'] = data['image'].to(dtype)
-    learn = [k for k in t if trained(k)]
+    data = {k: v.to(dtype) if v.is_floating_point() else v for k, v in data.items()}
+    method = method_of(config)
+    learn = [k for k in t if method.trained(k)]
     for k in learn:
         t[k].requires_grad_(True)
     o = config['optimizer']
     optimizer = torch.optim.AdamW(
-        [{'params': [t[k] for k in learn if t[k].ndim > 1], 'weight_decay': o['weight_decay']},
-         {'params': [t[k] for k in learn if t[k].ndim == 1], 'weight_decay': 0.0}],
+        [{'params': [t[k] for k in learn if method.decays(t[k])], 'weight_decay': o['weight_decay']},
+         {'params': [t[k] for k in learn if not method.decays(t[k])], 'weight_decay': 0.0}],
         lr=o['lr'], betas=tuple(o['betas']), eps=o['eps'])
     momentum = config['objective']['contrastive']['momentum']
     for _ in range(steps):
         for k in t:
-            if moves_with_target(k):
-                source = t[k.replace('target_encoder', 'online_encoder', 1)].detach()
+            if method.moves_with_target(k):
+                source = t[method.source_of(k)].detach()
                 t[k] = momentum * t[k] + (1 - momentum) * source
         running = {}
-        total, out = losses(t, config, data, running)
+        total, out = method.losses(t, config, data, running)
         optimizer.zero_grad(set_to_none=True)
         total.backward()
         optimizer.step()
@@ -335,7 +351,8 @@ def write_case(name, case, number):
     (folder / 'config.yaml').write_text(f"# {case['why']}\n{text}")
     (folder / 'steps').write_text(f"{case['steps']}\n")
     config = yaml.safe_load(text)
-    params, batch = random_params(rng, config), random_batch(rng, config, case['batch'])
+    method = method_of(config)
+    params, batch = method.random_params(rng, config), method.random_batch(rng, config, case['batch'])
     save_file(params, folder / 'params.safetensors')
     save_file(batch, folder / 'batch.safetensors')
     result = step(config, params, batch, case['steps'])
