@@ -53,7 +53,8 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
     if (path)
         MCF_TRY(mcf_config_load(&config, path, call->sets, call->set_count, err));
     else if (!yardstick)
-        MCF_TRY(mcf_config_parse(&config, defaults, strlen(defaults), "defaults", call->sets, call->set_count, err));
+        MCF_TRY(mcf_config_parse(&config, defaults, strlen(defaults), "defaults", call->sets, call->set_count,
+                                 err));
     mcf_bench_options options = {
         .job = call->job,
         .steps = (int)steps,
