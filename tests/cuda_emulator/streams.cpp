@@ -1,0 +1,291 @@
+// Streams and events. Work is queued and run later: whoever waits for something lets streams take turns at random
+// until it has happened, and every enqueue may run some of what is queued. Only the order within a stream and events
+// hold, so that work which relies on anything else goes wrong for some seed.
+#include "emulator.h"
+
+#include <algorithm>
+
+namespace emulator {
+
+static std::vector<cudaStream_t> streams;
+
+static bool known(cudaStream_t stream)
+{
+    return stream && std::find(streams.begin(), streams.end(), stream) != streams.end();
+}
+
+static bool ready(cudaStream_t s)
+{
+    return !s->queue.empty() && (!s->queue.front().wait || s->queue.front().wait->done);
+}
+
+// Runs the next of one stream; false where nothing can run.
+static bool step()
+{
+    uint64_t sum = 0;
+    for (cudaStream_t s : streams)
+        sum += ready(s) ? s->weight : 0;
+    if (!sum)
+        return false;
+    uint64_t chosen = dice()() % sum;
+    for (cudaStream_t s : streams) {
+        if (!ready(s))
+            continue;
+        if (chosen < s->weight) {
+            operation work = std::move(s->queue.front());
+            s->queue.pop_front();
+            // After a fault a device does nothing more; its events still pass, or all would hang.
+            if (work.run && device_error(s->device) == cudaSuccess)
+                work.run();
+            if (work.signal)
+                work.signal->done = true;
+            return true;
+        }
+        chosen -= s->weight;
+    }
+    return false;
+}
+
+cudaError_t drain(const std::function<bool()> &until)
+{
+    while (!until())
+        if (!step())
+            return fail(cudaErrorLaunchFailure, "all streams wait for events that nobody records");
+    return cudaSuccess;
+}
+
+cudaError_t enqueue(cudaStream_t stream, operation work)
+{
+    if (!known(stream))
+        return fail(cudaErrorInvalidResourceHandle, "no such stream (the default stream is not emulated)");
+    cudaError_t error = device_error(stream->device);
+    if (error != cudaSuccess)
+        return error;
+    stream->queue.push_back(std::move(work));
+    for (uint64_t turns = dice()() % 4; turns > 1; turns--)
+        step();
+    return cudaSuccess;
+}
+
+static cudaError_t settle(int device)
+{
+    std::string wrong = check_guards();
+    if (!wrong.empty())
+        fail_device(device, cudaErrorIllegalAddress, wrong);
+    return device_error(device);
+}
+
+// Memory of the host that is not pinned is read at once, as the driver stages it; writes to it are waited for.
+static cudaError_t copy(char *to, const char *from, size_t bytes, cudaStream_t stream)
+{
+    allocation *a = find(to), *b = find(from);
+    if (!bytes)
+        return cudaSuccess;
+    if ((a && !within(to, bytes)) || (b && !within(from, bytes)))
+        return fail(cudaErrorInvalidValue, "copy out of bounds: " + describe(a && !within(to, bytes) ? to + bytes - 1
+                                                                                                      : from + bytes - 1));
+    if (!b) {
+        auto staged = std::make_shared<std::vector<char>>(from, from + bytes);
+        if (!a)
+            return fail(cudaErrorInvalidMemcpyDirection, "copy from the host to the host");
+        return enqueue(stream, {[=] { memcpy(to, staged->data(), bytes); }, nullptr, nullptr});
+    }
+    cudaError_t error = enqueue(stream, {[=] { memmove(to, from, bytes); }, nullptr, nullptr});
+    return error == cudaSuccess && !a ? cudaStreamSynchronize(stream) : error;
+}
+
+static bool is_host(const void *p)
+{
+    const allocation *a = find(p);
+    return !a || a->device == HOST;
+}
+
+static bool fits(cudaMemcpyKind kind, const void *to, const void *from)
+{
+    return kind == cudaMemcpyDefault ||
+           (is_host(to) == (kind == cudaMemcpyDeviceToHost || kind == cudaMemcpyHostToHost) &&
+            is_host(from) == (kind == cudaMemcpyHostToDevice || kind == cudaMemcpyHostToHost));
+}
+
+static std::map<const void *, emulator_kernel> &kernels()
+{
+    static std::map<const void *, emulator_kernel> table;
+    return table;
+}
+
+// Every word of an argument that is an address of a device must be one that this device may touch.
+static cudaError_t check_arguments(int device, const emulator_kernel &kernel, void **arguments)
+{
+    for (size_t i = 0; i < kernel.sizes.size(); i++)
+        for (size_t at = 0; at + sizeof(void *) <= kernel.sizes[i]; at += sizeof(void *)) {
+            void *word;
+            memcpy(&word, (char *)arguments[i] + at, sizeof word);
+            const allocation *a = find(word);
+            if (a && !reachable(device, *a))
+                return fail(cudaErrorIllegalAddress, std::string("kernel ") + kernel.name + " on device " +
+                                                         std::to_string(device) + ": argument " + std::to_string(i) +
+                                                         " is " + describe(word) + ", whose access is not enabled");
+        }
+    return cudaSuccess;
+}
+
+}
+
+using namespace emulator;
+
+void emulator_add(const void *function, emulator_kernel kernel)
+{
+    guard g(lock);
+    kernels()[function] = std::move(kernel);
+}
+
+extern "C" {
+
+cudaError_t cudaDeviceSynchronize(void)
+{
+    guard g(lock);
+    int device = current_device();
+    cudaError_t error = drain([] {
+        return std::all_of(streams.begin(), streams.end(), [](cudaStream_t s) { return s->queue.empty(); });
+    });
+    return error == cudaSuccess ? settle(device) : error;
+}
+
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags)
+{
+    guard g(lock);
+    static const unsigned weights[] = {1, 1, 4, 32};
+    *stream = new CUstream_st{current_device(), weights[dice()() % 4], {}};
+    streams.push_back(*stream);
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamDestroy(cudaStream_t stream)
+{
+    guard g(lock);
+    cudaError_t error = cudaStreamSynchronize(stream);
+    streams.erase(std::remove(streams.begin(), streams.end(), stream), streams.end());
+    delete stream;
+    return error;
+}
+
+cudaError_t cudaStreamSynchronize(cudaStream_t stream)
+{
+    guard g(lock);
+    if (!known(stream))
+        return fail(cudaErrorInvalidResourceHandle, "no such stream");
+    cudaError_t error = drain([=] { return stream->queue.empty(); });
+    return error == cudaSuccess ? settle(stream->device) : error;
+}
+
+cudaError_t cudaStreamQuery(cudaStream_t stream)
+{
+    guard g(lock);
+    if (!known(stream))
+        return fail(cudaErrorInvalidResourceHandle, "no such stream");
+    step();
+    return stream->queue.empty() ? settle(stream->device) : cudaErrorNotReady;
+}
+
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags)
+{
+    guard g(lock);
+    return event->last ? enqueue(stream, {nullptr, nullptr, event->last}) : cudaSuccess;
+}
+
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags)
+{
+    guard g(lock);
+    *event = new CUevent_st{current_device(), nullptr};
+    return cudaSuccess;
+}
+
+cudaError_t cudaEventDestroy(cudaEvent_t event)
+{
+    guard g(lock);
+    delete event;
+    return cudaSuccess;
+}
+
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
+{
+    guard g(lock);
+    if (known(stream) && stream->device != event->device)
+        return fail(cudaErrorInvalidResourceHandle, "an event of one device recorded on a stream of another");
+    event->last = std::make_shared<record>();
+    return enqueue(stream, {nullptr, event->last, nullptr});
+}
+
+cudaError_t cudaEventSynchronize(cudaEvent_t event)
+{
+    guard g(lock);
+    std::shared_ptr<record> last = event->last;
+    cudaError_t error = last ? drain([=] { return last->done; }) : cudaSuccess;
+    return error == cudaSuccess ? settle(event->device) : error;
+}
+
+cudaError_t cudaEventQuery(cudaEvent_t event)
+{
+    guard g(lock);
+    step();
+    return !event->last || event->last->done ? settle(event->device) : cudaErrorNotReady;
+}
+
+cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream)
+{
+    guard g(lock);
+    if (!fits(kind, to, from))
+        return fail(cudaErrorInvalidMemcpyDirection, "the kind of copy does not fit its addresses");
+    return copy((char *)to, (const char *)from, bytes, stream);
+}
+
+cudaError_t cudaMemcpyPeerAsync(void *to, int to_device, const void *from, int from_device, size_t bytes,
+                                cudaStream_t stream)
+{
+    guard g(lock);
+    const allocation *a = find(to), *b = find(from);
+    if (bytes && (!a || a->device != to_device || !b || b->device != from_device))
+        return fail(cudaErrorInvalidValue, "copy between devices: memory of other devices than those named");
+    return copy((char *)to, (const char *)from, bytes, stream);
+}
+
+cudaError_t cudaMemsetAsync(void *memory, int value, size_t bytes, cudaStream_t stream)
+{
+    guard g(lock);
+    if (bytes && !within(memory, bytes))
+        return fail(cudaErrorInvalidValue, "memset out of bounds: " + describe((char *)memory + bytes - 1));
+    return bytes ? enqueue(stream, {[=] { memset(memory, value, bytes); }, nullptr, nullptr}) : cudaSuccess;
+}
+
+cudaError_t cudaLaunchKernel(const void *function, dim3 grid, dim3 block, void **arguments, size_t shared_bytes,
+                             cudaStream_t stream)
+{
+    guard g(lock);
+    auto found = kernels().find(function);
+    if (found == kernels().end())
+        return fail(cudaErrorInvalidDeviceFunction, "not a kernel");
+    if (!known(stream) || stream->device != current_device())
+        return fail(cudaErrorInvalidResourceHandle, "launch on a stream of another device than the current one");
+    if (!grid.x || !grid.y || !grid.z || grid.y > 65535 || grid.z > 65535 || grid.x > 0x7fffffff || !block.x ||
+        !block.y || !block.z || block.z > 64 || (uint64_t)block.x * block.y * block.z > 1024 || shared_bytes > 48 << 10)
+        return fail(cudaErrorInvalidConfiguration, std::string("kernel ") + found->second.name + ": grid " +
+                                                       std::to_string(grid.x) + " " + std::to_string(grid.y) + " " +
+                                                       std::to_string(grid.z));
+    const emulator_kernel &kernel = found->second;
+    const int device = stream->device;
+    cudaError_t error = check_arguments(device, kernel, arguments);
+    if (error != cudaSuccess) {
+        fail_device(device, error, cudaGetErrorString(error));
+        return error;
+    }
+    std::function<void()> thread = kernel.bind(arguments);
+    const char *name = kernel.name;
+    return enqueue(stream, {[=] {
+                                std::string wrong = run_grid(name, thread, grid, block, shared_bytes);
+                                if (!wrong.empty())
+                                    fail_device(device, cudaErrorIllegalAddress, wrong);
+                            },
+                            nullptr, nullptr});
+}
+
+}

@@ -1,0 +1,304 @@
+// The threads of a block. One fibre runs them one after the other; a thread that waits at a barrier keeps its fibre
+// and another one takes over the rest, so that kernels without barriers need one fibre. The order of threads and
+// blocks is random: what relies on it goes wrong for some seed. A touch of memory that is not there ends the kernel.
+#include "emulator.h"
+
+#include <csetjmp>
+#include <csignal>
+#include <cstdio>
+#include <numeric>
+#include <sys/mman.h>
+#include <ucontext.h>
+
+emulator_index threadIdx, blockIdx;
+dim3 blockDim, gridDim;
+
+namespace emulator {
+
+enum { STACK = 256 << 10, WARP = 32, SHARED_MAX = 48 << 10, GAP = 64, PATTERN = 0x5a };
+
+enum state { IDLE, RUNNING, AT_BARRIER, AT_WARP, ENDED };
+
+struct fibre {
+    ucontext_t context;
+    char *stack;
+    unsigned thread;
+};
+
+static struct {
+    const std::function<void()> *thread;
+    unsigned threads, next;          // of the block; how many have started
+    unsigned first, step;            // their order
+    std::vector<fibre *> owner;      // by thread
+    std::vector<state> states;       // by thread
+    std::vector<uint64_t> exchanged; // by thread
+    fibre *running;
+    unsigned current;
+    // Shared memory: arrays by key, one behind the other with gaps.
+    std::vector<std::pair<const void *, size_t>> arrays; // and where each ends
+    size_t shared_used, dynamic_bytes;
+    alignas(256) char shared[SHARED_MAX * 2];
+} block;
+
+static std::vector<fibre *> idle;
+static ucontext_t scheduler;
+static sigjmp_buf escape;
+static thread_local volatile sig_atomic_t executing;
+static const void *volatile fault_address;
+
+static void set_thread(unsigned t)
+{
+    block.current = t;
+    threadIdx = {t % blockDim.x, t / blockDim.x % blockDim.y, t / blockDim.x / blockDim.y};
+}
+
+// Takes threads of the block until one waits.
+static void fibre_main()
+{
+    for (;;) {
+        fibre *own = block.running;
+        while (block.next < block.threads) {
+            unsigned t = (block.first + block.next++ * block.step) % block.threads;
+            own->thread = t;
+            block.owner[t] = own;
+            block.states[t] = RUNNING;
+            set_thread(t);
+            (*block.thread)();
+            block.states[t] = ENDED;
+            // Threads that waited go on in their own fibres.
+        }
+        swapcontext(&own->context, &scheduler);
+    }
+}
+
+static void prepare(fibre *f)
+{
+    getcontext(&f->context);
+    f->context.uc_stack.ss_sp = f->stack;
+    f->context.uc_stack.ss_size = STACK;
+    f->context.uc_link = nullptr;
+    makecontext(&f->context, fibre_main, 0);
+}
+
+static fibre *take()
+{
+    if (!idle.empty()) {
+        fibre *f = idle.back();
+        idle.pop_back();
+        return f;
+    }
+    fibre *f = new fibre;
+    f->stack = (char *)mmap(nullptr, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    prepare(f);
+    return f;
+}
+
+static void resume(fibre *f)
+{
+    block.running = f;
+    swapcontext(&scheduler, &f->context);
+}
+
+static void wait(state where)
+{
+    fibre *own = block.running;
+    unsigned t = block.current;
+    block.states[t] = where;
+    swapcontext(&own->context, &scheduler);
+    block.running = own;
+    set_thread(t);
+}
+
+// Lets all threads go that have met at the barrier; false where none can.
+static bool release()
+{
+    bool any = false, all = true;
+    for (unsigned t = 0; t < block.threads; t++)
+        all = all && block.states[t] == AT_BARRIER;
+    for (unsigned warp = 0; warp < block.threads; warp += WARP) {
+        unsigned end = std::min(warp + WARP, block.threads);
+        bool together = true;
+        for (unsigned t = warp; t < end; t++)
+            together = together && block.states[t] == AT_WARP;
+        for (unsigned t = warp; t < end && (together || all); t++) {
+            block.states[t] = RUNNING;
+            any = true;
+        }
+    }
+    return any;
+}
+
+static std::string diverged(const char *name)
+{
+    char text[300];
+    unsigned waiting = 0, ended = 0;
+    for (unsigned t = 0; t < block.threads; t++) {
+        waiting += block.states[t] == AT_BARRIER || block.states[t] == AT_WARP;
+        ended += block.states[t] == ENDED;
+    }
+    snprintf(text, sizeof text, "kernel %s, block %u %u %u: %u threads wait at a barrier that %u others do not reach", name,
+             blockIdx.x, blockIdx.y, blockIdx.z, waiting, ended);
+    return text;
+}
+
+static std::string check_shared(const char *name)
+{
+    for (auto &array : block.arrays)
+        for (size_t i = 0; i < GAP; i++)
+            if (block.shared[array.second + i] != PATTERN)
+                return std::string("kernel ") + name + ": write behind an array in shared memory";
+    return "";
+}
+
+static std::string run_block(const char *name)
+{
+    block.next = 0;
+    block.arrays.clear();
+    block.shared_used = 0;
+    std::fill(block.states.begin(), block.states.end(), IDLE);
+    block.first = (unsigned)(dice()() % block.threads);
+    block.step = 1 + (unsigned)(dice()() % block.threads);
+    while (std::gcd(block.step, block.threads) != 1)
+        block.step++;
+    std::vector<fibre *> fibres;
+    while (block.next < block.threads) {
+        fibre *f = take();
+        resume(f);
+        if (block.states[f->thread] == ENDED)
+            idle.push_back(f);
+        else
+            fibres.push_back(f);
+    }
+    while (!fibres.empty()) {
+        if (!release())
+            return diverged(name);
+        std::vector<fibre *> left;
+        size_t count = fibres.size(), start = dice()() % count;
+        bool back = dice()() & 1;
+        for (size_t i = 0; i < count; i++) {
+            fibre *f = fibres[(start + (back ? count - i : i)) % count];
+            if (block.states[f->thread] == RUNNING)
+                resume(f);
+            if (block.states[f->thread] == ENDED)
+                idle.push_back(f);
+            else
+                left.push_back(f);
+        }
+        fibres.swap(left);
+    }
+    return check_shared(name);
+}
+
+static struct sigaction before[2];
+
+// A fault of another thread, or outside of kernels, is not ours: it comes again and finds the handler before.
+static void on_fault(int signal, siginfo_t *info, void *)
+{
+    if (executing) {
+        fault_address = info->si_addr;
+        siglongjmp(escape, 1);
+    }
+    sigaction(signal, &before[signal == SIGBUS], nullptr);
+}
+
+// Only while a kernel runs: whoever else watches, a test's harness or a sanitizer, keeps doing so.
+static void watch_faults(bool on)
+{
+    struct sigaction action = {};
+    action.sa_sigaction = on_fault;
+    action.sa_flags = SA_SIGINFO | SA_NODEFER;
+    sigaction(SIGSEGV, on ? &action : &before[0], on ? &before[0] : nullptr);
+    sigaction(SIGBUS, on ? &action : &before[1], on ? &before[1] : nullptr);
+    executing = on;
+}
+
+// In a function of its own: what longjmp leaves must not hold objects.
+static std::string run_blocks(const char *name, uint64_t blocks)
+{
+    const uint64_t start = dice()() % blocks;
+    const bool back = dice()() & 1;
+    for (uint64_t i = 0; i < blocks; i++) {
+        uint64_t b = (start + (back ? blocks - i : i)) % blocks;
+        blockIdx = {(unsigned)(b % gridDim.x), (unsigned)(b / gridDim.x % gridDim.y),
+                    (unsigned)(b / gridDim.x / gridDim.y)};
+        std::string wrong = run_block(name);
+        if (!wrong.empty())
+            return wrong;
+    }
+    return "";
+}
+
+std::string run_grid(const char *name, const std::function<void()> &thread, dim3 grid, dim3 size, size_t shared_bytes)
+{
+    blockDim = size;
+    gridDim = grid;
+    block.thread = &thread;
+    block.threads = size.x * size.y * size.z;
+    block.dynamic_bytes = shared_bytes;
+    block.owner.assign(block.threads, nullptr);
+    block.states.assign(block.threads, IDLE);
+    block.exchanged.assign(block.threads, 0);
+    if (!sigsetjmp(escape, 1)) {
+        watch_faults(true);
+        std::string wrong = run_blocks(name, (uint64_t)grid.x * grid.y * grid.z);
+        watch_faults(false);
+        return wrong;
+    }
+    watch_faults(false);
+    // Fibres of the block that faulted are left as they are: their stacks hold what the kernel was doing.
+    idle.clear();
+    char where[200];
+    snprintf(where, sizeof where, "kernel %s, block %u %u %u, thread %u %u %u: access to ", name, blockIdx.x, blockIdx.y,
+             blockIdx.z, threadIdx.x, threadIdx.y, threadIdx.z);
+    return where + describe((const void *)fault_address);
+}
+
+}
+
+using namespace emulator;
+
+void __syncthreads()
+{
+    emulator::wait(AT_BARRIER);
+}
+
+void __syncwarp(unsigned mask)
+{
+    emulator::wait(AT_WARP);
+}
+
+unsigned emulator_lane()
+{
+    return block.current % WARP;
+}
+
+uint64_t emulator_exchange(uint64_t value, unsigned lane)
+{
+    const unsigned own = block.current, from = own / WARP * WARP + lane;
+    block.exchanged[own] = value;
+    emulator::wait(AT_WARP);
+    uint64_t got = from < block.threads ? block.exchanged[from] : value;
+    emulator::wait(AT_WARP);
+    return got;
+}
+
+void *emulator_shared(const void *key, size_t bytes)
+{
+    for (auto &array : block.arrays)
+        if (array.first == key)
+            return block.shared + array.second - (bytes + 15) / 16 * 16;
+    const size_t room = (bytes + 15) / 16 * 16;
+    char *memory = block.shared + block.shared_used;
+    block.shared_used += room + GAP;
+    if (block.shared_used > sizeof block.shared)
+        abort(); // more than a card has
+    memset(memory, 0xff, room);
+    memset(memory + room, PATTERN, GAP);
+    block.arrays.push_back({key, (size_t)(memory - block.shared) + room});
+    return memory;
+}
+
+void *emulator_dynamic_shared()
+{
+    return emulator_shared(&block.dynamic_bytes, block.dynamic_bytes);
+}

@@ -1,0 +1,376 @@
+// The emulator must give right results for right programs, and catch wrong ones: a missing barrier, a missing event,
+// a write out of bounds, an access to another device that is not enabled.
+#include "tests/cuda_emulator/include/cuda_runtime.h"
+#include "tests/cuda_emulator/emulator.h"
+#include "tests/cuda_emulator/include/cublas_v2.h"
+
+#include <csetjmp>
+#include <cstdarg>
+#include <cstddef>
+#include <cstdint>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern "C" {
+#include <cmocka.h>
+}
+
+#define OK(call) assert_int_equal((call), cudaSuccess)
+
+static cudaStream_t stream_on(int device)
+{
+    cudaStream_t stream;
+    OK(cudaSetDevice(device));
+    OK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+    return stream;
+}
+
+static float *floats(size_t count)
+{
+    void *memory;
+    OK(cudaMalloc(&memory, count * sizeof(float)));
+    return (float *)memory;
+}
+
+// Arguments are converted to the kernel's types.
+template <typename T> struct same {
+    typedef T type;
+};
+template <typename... A> cudaError_t launch(void (*kernel)(A...), const char *name, int blocks, int threads,
+                                            cudaStream_t stream, typename same<A>::type... arguments)
+{
+    void *list[] = {&arguments...};
+    return cudaLaunchKernel(emulator_register(name, kernel), dim3((unsigned)blocks), dim3((unsigned)threads), list, 0,
+                            stream);
+}
+#define LAUNCH(kernel, ...) launch(kernel, #kernel, __VA_ARGS__)
+
+// --- right and wrong kernels
+
+__global__ void fill(float *x, int n, float value)
+{
+    int i = (int)(blockIdx.x * blockDim.x + threadIdx.x);
+    if (i < n)
+        x[i] = value;
+}
+
+__global__ void sum_tree(const float *x, float *out)
+{
+    MCF_SHARED_ARRAY(float, room, 64);
+    int me = (int)threadIdx.x;
+    room[me] = x[me];
+    __syncthreads();
+    for (int half = 32; half > 0; half /= 2) {
+        if (me < half)
+            room[me] += room[me + half];
+        __syncthreads();
+    }
+    if (me == 0)
+        *out = room[0];
+}
+
+__global__ void sum_without_barrier(const float *x, float *out)
+{
+    MCF_SHARED_ARRAY(float, room, 64);
+    int me = (int)threadIdx.x;
+    room[me] = x[me];
+    for (int half = 32; half > 0; half /= 2) {
+        if (me < half)
+            room[me] += room[me + half];
+        __syncthreads();
+    }
+    if (me == 0)
+        *out = room[0];
+}
+
+__global__ void half_of_a_barrier(float *x)
+{
+    if (threadIdx.x < 16)
+        __syncthreads();
+    x[threadIdx.x] = 1;
+}
+
+__global__ void sum_of_warp(const float *x, float *out)
+{
+    float v = x[threadIdx.x];
+    for (int by = 16; by > 0; by /= 2)
+        v += __shfl_xor_sync(~0u, v, by);
+    out[threadIdx.x] = v;
+}
+
+__global__ void write_at(float *x, long long i)
+{
+    x[i] = 1;
+}
+
+__global__ void write_behind_shared(float *x)
+{
+    MCF_SHARED_ARRAY(float, room, 4);
+    room[threadIdx.x] = x[threadIdx.x];
+}
+
+__global__ void copy_from(float *to, const float *from, int n)
+{
+    for (int i = 0; i < n; i++)
+        to[i] = from[i];
+}
+
+// Memory of 64 ones, and the sum that a kernel makes of them.
+static float sum_by(void (*kernel)(const float *, float *), const char *name)
+{
+    cudaStream_t s = stream_on(0);
+    float *x = floats(64), *out = floats(1), result;
+    OK(LAUNCH(fill, 2, 48, s, x, 64, 1.0f));
+    OK(launch(kernel, name, 1, 64, s, x, out));
+    OK(cudaMemcpyAsync(&result, out, sizeof result, cudaMemcpyDeviceToHost, s));
+    OK(cudaStreamSynchronize(s));
+    OK(cudaStreamDestroy(s));
+    OK(cudaFree(x));
+    OK(cudaFree(out));
+    return result;
+}
+
+static void barriers_work(void **)
+{
+    for (int i = 0; i < 20; i++)
+        assert_true(sum_by(sum_tree, "sum_tree") == 64);
+}
+
+static void a_missing_barrier_is_caught(void **)
+{
+    int wrong = 0;
+    for (int i = 0; i < 20; i++)
+        wrong += !(sum_by(sum_without_barrier, "sum_without_barrier") == 64);
+    assert_true(wrong >= 18);
+}
+
+static void shuffles_work(void **)
+{
+    cudaStream_t s = stream_on(0);
+    float *x = floats(64), *out = floats(64), results[64];
+    OK(LAUNCH(fill, 1, 64, s, x, 64, 2.0f));
+    OK(LAUNCH(sum_of_warp, 1, 64, s, x, out));
+    OK(cudaMemcpyAsync(results, out, sizeof results, cudaMemcpyDeviceToHost, s));
+    OK(cudaStreamSynchronize(s));
+    for (float result : results)
+        assert_true(result == 64);
+    OK(cudaStreamDestroy(s));
+}
+
+// --- streams
+
+// Whether a second stream sees what the first wrote.
+static bool read_after(bool with_event)
+{
+    cudaStream_t writer = stream_on(0), reader = stream_on(0);
+    cudaEvent_t written;
+    float *x = floats(100), *y = floats(100), results[100];
+    OK(cudaEventCreateWithFlags(&written, cudaEventDisableTiming));
+    OK(LAUNCH(fill, 1, 100, writer, x, 100, 1.0f));
+    OK(LAUNCH(fill, 1, 100, writer, x, 100, 2.0f));
+    OK(cudaEventRecord(written, writer));
+    if (with_event)
+        OK(cudaStreamWaitEvent(reader, written, 0));
+    OK(LAUNCH(copy_from, 1, 1, reader, y, x, 100));
+    OK(cudaMemcpyAsync(results, y, sizeof results, cudaMemcpyDeviceToHost, reader));
+    OK(cudaStreamSynchronize(reader));
+    OK(cudaStreamDestroy(writer));
+    OK(cudaStreamDestroy(reader));
+    OK(cudaEventDestroy(written));
+    return results[99] == 2;
+}
+
+static void events_order_streams(void **)
+{
+    for (int i = 0; i < 50; i++)
+        assert_true(read_after(true));
+}
+
+static void a_missing_event_is_caught(void **)
+{
+    int wrong = 0;
+    for (int i = 0; i < 50; i++)
+        wrong += !read_after(false);
+    assert_true(wrong >= 3);
+}
+
+// A copy from pinned memory reads it when its turn comes.
+static void pinned_memory_that_changes_too_early_is_caught(void **)
+{
+    int wrong = 0;
+    for (int i = 0; i < 50; i++) {
+        cudaStream_t s = stream_on(0);
+        void *pinned;
+        float *x = floats(1), result;
+        OK(cudaHostAlloc(&pinned, sizeof(float), cudaHostAllocPortable));
+        *(float *)pinned = 1;
+        OK(cudaMemcpyAsync(x, pinned, sizeof(float), cudaMemcpyHostToDevice, s));
+        *(float *)pinned = 2;
+        OK(cudaMemcpyAsync(&result, x, sizeof result, cudaMemcpyDeviceToHost, s));
+        wrong += result != 1;
+        OK(cudaStreamDestroy(s));
+        OK(cudaFreeHost(pinned));
+    }
+    assert_true(wrong >= 3);
+}
+
+// --- in a process of its own, for a device does nothing more after a fault
+
+static void expect_fault(const std::function<cudaError_t()> &body, const char *words)
+{
+    int pipes[2], status;
+    char text[600] = "";
+    assert_int_equal(pipe(pipes), 0);
+    pid_t child = fork();
+    if (!child) {
+        cudaError_t error = body();
+        std::string said = error == cudaSuccess ? "no error" : cudaGetErrorString(error);
+        _exit(write(pipes[1], said.data(), said.size()) == (ssize_t)said.size() ? 0 : 1);
+    }
+    close(pipes[1]);
+    for (ssize_t got = 0, n; (n = read(pipes[0], text + got, sizeof text - 1 - (size_t)got)) > 0; got += n)
+        continue;
+    close(pipes[0]);
+    waitpid(child, &status, 0);
+    assert_true(WIFEXITED(status));
+    if (!strstr(text, words))
+        fail_msg("expected '%s' in: %s", words, text);
+}
+
+static cudaError_t write_and_wait(size_t count, long long at)
+{
+    cudaStream_t s = stream_on(0);
+    float *x = floats(count);
+    OK(LAUNCH(write_at, 1, 1, s, x, at));
+    return cudaStreamSynchronize(s);
+}
+
+static void writes_out_of_bounds_are_caught(void **)
+{
+    expect_fault([] { return write_and_wait(100, 99); }, "no error");
+    expect_fault([] { return write_and_wait(100, 100); }, "byte 400 of an allocation of 400 on device 0");
+    expect_fault([] { return write_and_wait(64, 64); }, "kernel write_at, block 0 0 0, thread 0 0 0");
+    expect_fault([] { return write_and_wait(1024, -1); }, "4 bytes in front of an allocation of 4096");
+    expect_fault([] { return write_and_wait(1024, 5000); }, "access to");
+}
+
+static void writes_behind_shared_memory_are_caught(void **)
+{
+    expect_fault(
+        [] {
+            cudaStream_t s = stream_on(0);
+            OK(LAUNCH(write_behind_shared, 1, 5, s, floats(5)));
+            return cudaStreamSynchronize(s);
+        },
+        "behind an array in shared memory");
+}
+
+static void barriers_that_some_do_not_reach_are_caught(void **)
+{
+    expect_fault(
+        [] {
+            cudaStream_t s = stream_on(0);
+            OK(LAUNCH(half_of_a_barrier, 1, 32, s, floats(32)));
+            return cudaStreamSynchronize(s);
+        },
+        "16 threads wait at a barrier that 16 others do not reach");
+}
+
+static void use_after_free_is_caught(void **)
+{
+    expect_fault(
+        [] {
+            cudaStream_t s = stream_on(0);
+            float *x = floats(4096);
+            OK(cudaFree(x));
+            OK(LAUNCH(write_at, 1, 1, s, x, 0));
+            return cudaStreamSynchronize(s);
+        },
+        "no allocation");
+}
+
+static cudaError_t read_from(int peer, bool enable)
+{
+    cudaStream_t s = stream_on(peer);
+    float *x = floats(4);
+    OK(LAUNCH(fill, 1, 4, s, x, 4, 1.0f));
+    OK(cudaStreamSynchronize(s));
+    cudaStream_t own = stream_on(0);
+    if (enable)
+        OK(cudaDeviceEnablePeerAccess(peer, 0));
+    cudaError_t error = LAUNCH(copy_from, 1, 1, own, floats(4), x, 4);
+    return error == cudaSuccess ? cudaStreamSynchronize(own) : error;
+}
+
+static void peer_access_without_enabling_is_caught(void **)
+{
+    expect_fault([] { return read_from(1, true); }, "no error");
+    expect_fault([] { return read_from(1, false); }, "whose access is not enabled");
+    // Of the cube's 8 devices 0 and 5 are not neighbours.
+    expect_fault(
+        [] {
+            OK(cudaSetDevice(0));
+            return cudaDeviceEnablePeerAccess(5, 0);
+        },
+        "cannot see each other");
+}
+
+static void wrong_devices_are_caught(void **)
+{
+    cudaStream_t s = stream_on(1);
+    cudaEvent_t event;
+    OK(cudaSetDevice(0));
+    OK(cudaEventCreateWithFlags(&event, cudaEventDisableTiming));
+    assert_int_equal(cudaEventRecord(event, s), cudaErrorInvalidResourceHandle);
+    assert_int_equal(LAUNCH(fill, 1, 4, s, (float *)nullptr, 0, 1.0f), cudaErrorInvalidResourceHandle);
+    OK(cudaEventDestroy(event));
+    OK(cudaStreamDestroy(s));
+}
+
+// --- products
+
+static void products_are_right(void **)
+{
+    cudaStream_t s = stream_on(0);
+    cublasHandle_t handle;
+    // Column by column: a is [2,3], b [3,2].
+    const float a[] = {1, 4, 2, 5, 3, 6}, b[] = {7, 9, 11, 8, 10, 12}, one = 1, none = 0;
+    float *da = floats(6), *db = floats(6), *dc = floats(4), c[4];
+    OK(cudaMemcpyAsync(da, a, sizeof a, cudaMemcpyHostToDevice, s));
+    OK(cudaMemcpyAsync(db, b, sizeof b, cudaMemcpyHostToDevice, s));
+    assert_int_equal(cublasCreate(&handle), CUBLAS_STATUS_SUCCESS);
+    assert_int_equal(cublasSetStream(handle, s), CUBLAS_STATUS_SUCCESS);
+    assert_int_equal(cublasGemmStridedBatchedEx(handle, CUBLAS_OP_N, CUBLAS_OP_N, 2, 2, 3, &one, da, CUDA_R_32F, 2, 0,
+                                                db, CUDA_R_32F, 3, 0, &none, dc, CUDA_R_32F, 2, 0, 1,
+                                                CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT),
+                     CUBLAS_STATUS_SUCCESS);
+    OK(cudaMemcpyAsync(c, dc, sizeof c, cudaMemcpyDeviceToHost, s));
+    OK(cudaStreamSynchronize(s));
+    assert_true(c[0] == 58 && c[1] == 139 && c[2] == 64 && c[3] == 154);
+    assert_int_equal(cublasGemmStridedBatchedEx(handle, CUBLAS_OP_N, CUBLAS_OP_N, 2, 2, 3, &one, da, CUDA_R_32F, 1, 0,
+                                                db, CUDA_R_32F, 3, 0, &none, dc, CUDA_R_32F, 2, 0, 1,
+                                                CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT),
+                     CUBLAS_STATUS_INVALID_VALUE);
+    cublasDestroy(handle);
+    OK(cudaStreamDestroy(s));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(barriers_work),
+        cmocka_unit_test(a_missing_barrier_is_caught),
+        cmocka_unit_test(shuffles_work),
+        cmocka_unit_test(events_order_streams),
+        cmocka_unit_test(a_missing_event_is_caught),
+        cmocka_unit_test(pinned_memory_that_changes_too_early_is_caught),
+        cmocka_unit_test(writes_out_of_bounds_are_caught),
+        cmocka_unit_test(writes_behind_shared_memory_are_caught),
+        cmocka_unit_test(barriers_that_some_do_not_reach_are_caught),
+        cmocka_unit_test(use_after_free_is_caught),
+        cmocka_unit_test(peer_access_without_enabling_is_caught),
+        cmocka_unit_test(wrong_devices_are_caught),
+        cmocka_unit_test(products_are_right),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
