@@ -5,6 +5,7 @@
 #include "cli/cli.h"
 
 extern const mcf_command mcf_command_devices;
+extern const mcf_command mcf_command_synth;
 extern const mcf_command mcf_command_pretrain;
 extern const mcf_command mcf_command_step;
 extern const mcf_command mcf_command_embed;

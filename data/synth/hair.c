@@ -1,0 +1,345 @@
+// Hair as shells over the skull: short hair follows it, long hair hangs from it. What is hair and what is not is cut
+// out strand by strand in the shells' own coordinates.
+#include "data/synth/parts.h"
+
+// Piecewise linear.
+static float along(const float (*table)[2], int count, float x)
+{
+    if (x <= table[0][0])
+        return table[0][1];
+    for (int i = 1; i < count; i++)
+        if (x < table[i][0]) {
+            float t = (x - table[i - 1][0]) / (table[i][0] - table[i - 1][0]);
+            t = t * t * (3 - 2 * t);
+            return mixf(table[i - 1][1], table[i][1], t);
+        }
+    return table[count - 1][1];
+}
+
+static bool hangs(const person *p)
+{
+    return p->style == HAIR_BOB || p->style == HAIR_LONG || (p->style == HAIR_CURLY && p->masculine < 0.55f);
+}
+
+float hair_line(const person *p, const picture *v, float angle)
+{
+    float a = absf(angle), top = p->hairline * p->upper, burn = p->masculine > 0.5f ? mixf(0.6f, -1.8f, p->hair_length) : 0.9f;
+    const float table[][2] = {
+        {0, top}, {0.45f, top - 0.15f}, {0.78f, top - 1.3f}, {0.98f, top - 2.5f}, {1.12f, 2.5f},
+        {1.2f, burn}, {1.42f, burn - 0.2f}, {1.5f, 2.1f}, {1.98f, 1.9f}, {2.12f, -1.2f}, {2.45f, -5.2f}, {SYNTH_PI, -6.3f},
+    };
+    float y = along(table, 12, a);
+    // temples that recede
+    y += p->recede * (2.6f * bump1((a - 0.55f) / 0.5f) + 0.9f * bump1(a / 0.6f));
+    if (p->fringe && p->recede < 0.4f) {
+        float low = p->style == HAIR_BOB || p->style == HAIR_LONG ? 2.75f : 4.2f;
+        float edge = low + 0.7f * p->part * angle + 0.5f * angle * angle;
+        y = minf(y, mixf(edge, y, smooth(0.75f, 1.0f, a)));
+    }
+    return y;
+}
+
+// Height of the crown's hair over the skull.
+static float thickness(const person *p, float angle, float y, float line)
+{
+    float front = 0.5f + 0.5f * cos_fast(angle), top = smooth(2, 8.5f, y), t;
+    switch (p->style) {
+    case HAIR_SHORT: t = mixf(0.38f, 0.85f + 0.4f * front, top); break;
+    case HAIR_CROP: t = mixf(0.5f, 1.25f, top); break;
+    case HAIR_SWEPT: t = mixf(0.4f, 1.2f + 1.1f * front, top); break;
+    case HAIR_CURLY: t = mixf(1.3f, 1.9f, top); break;
+    case HAIR_AFRO: t = 3.1f + 0.6f * top; break;
+    case HAIR_BUN: t = mixf(0.3f, 0.55f, top); break;
+    default: t = mixf(0.75f, 1.0f, top); break;
+    }
+    t *= p->hair_volume;
+    if (p->parted && p->style != HAIR_AFRO)
+        t *= 1 + 0.3f * p->part * clampf(angle, -1, 1);
+    float edge = p->style == HAIR_AFRO ? 0.55f : p->fringe && absf(angle) < 0.9f ? 0.55f : 0.22f;
+    return t * mixf(edge, 1, smooth(0, 2.4f, y - line)) + 0.12f;
+}
+
+typedef struct {
+    float bottom; // y of the tips
+    float front;  // angle from which hair hangs
+} fall_of_hair;
+
+static fall_of_hair hanging(const person *p)
+{
+    fall_of_hair h = {-8, 1.15f};
+    switch (p->style) {
+    case HAIR_BOB: h.bottom = mixf(-6.5f, -11.5f, p->hair_length); h.front = 1.08f; break;
+    case HAIR_LONG: h.bottom = mixf(-14, -27, p->hair_length); h.front = 1.1f; break;
+    default: h.bottom = mixf(-6, -19, p->hair_length); h.front = 1.05f; break;
+    }
+    return h;
+}
+
+// The section at height y of hair that hangs, before thickness.
+static ring hanging_ring(const face *f, const person *p, float y)
+{
+    ring skull = face_ring_at(f, maxf(y, 0.5f));
+    float t = clampf(0.5f - y, 0, 30);
+    ring r = skull;
+    r.y = y;
+    r.z = mixf(skull.z, -0.9f, smooth(0, 5, t));
+    r.width = skull.width + p->hair_volume * (0.9f * smooth(0, 6, t) + 0.8f * smooth(5, 15, t)) - 1.5f * smooth(8, 13, t) * (p->style == HAIR_BOB);
+    r.front = mixf(skull.front, 6.3f, smooth(0, 6, t)) + 3.2f * smooth(11, 18, t);
+    r.back = skull.back - 0.6f * smooth(0, 6, t) - 2.6f * smooth(9, 16, t);
+    r.p = 2.1f;
+    return r;
+}
+
+// Where the part's strands run from: a coordinate across them.
+static float across_strands(const person *p, float angle, v3 rest)
+{
+    float top = smooth(5, 10, rest.y);
+    float wind = p->parted ? rest.z * 1.1f + 0.3f * rest.x : rest.x * 1.3f;
+    return mixf(angle * 7.2f, wind, top);
+}
+
+static void add_shell(const builder *b, int layer)
+{
+    enum { ROWS = 46, COLUMNS = 73 };
+    const person *p = b->who;
+    const face *f = b->f;
+    bool hang = hangs(p);
+    float low = hang ? hanging(p).bottom - 1 : -7.2f;
+    int part = mesh_part(b->m, PART_HAIR, layer, true);
+    size_t first = mesh_vertices(b->m, ROWS * COLUMNS);
+    if (b->m->failed)
+        return;
+    for (int i = 0; i < ROWS; i++) {
+        // first rows close round the crown
+        float t = (float)i / (ROWS - 1);
+        ring r;
+        if (t < 0.4f)
+            r = face_ring(f, 6.5f * t / 0.4f * (0.45f + 0.55f * t / 0.4f));
+        else {
+            float y0 = face_ring(f, 6.5f).y, y = mixf(y0, low, (t - 0.4f) / 0.6f);
+            r = hang ? hanging_ring(f, p, y) : face_ring_at(f, maxf(y, f->bottom * 0.6f));
+            r.y = y;
+            if (!hang && y < 0) {
+                r.back = minf(r.back, -8.2f + 0.1f * y);
+                r.z = minf(r.z, 0.3f);
+                r.width = maxf(r.width, 6.2f);
+            }
+        }
+        for (int j = 0; j < COLUMNS; j++) {
+            float angle = mixf(-SYNTH_PI, SYNTH_PI, (float)j / (COLUMNS - 1));
+            v3 q = face_skull(&r, angle), out = normal3(v3_of(q.x, maxf(r.y - 2.5f, 0) * 1.1f, q.z - r.z + 0.3f));
+            float thick = thickness(p, angle, r.y, hair_line(p, b->how, angle));
+            if (b->how->hat != HAT_NONE)
+                thick = minf(thick, mixf(thick, 0.5f, smooth(0, 3, r.y)));
+            float rough = p->style == HAIR_CURLY || p->style == HAIR_AFRO ? 0.55f : 0.16f;
+            float wave = p->hair_wave * 0.35f * sin_fast(r.y * 1.3f + 2 * sin_fast(angle * 3)) * smooth(2, -4, r.y);
+            float lump = noise_at(b->grain->cloud, angle * 26 + (float)(p->number % 61) * 4, r.y * 9);
+            thick += thick * rough * lump + (hang ? wave : 0) + (float)layer * (0.13f + 0.1f * thick);
+            vertex *v = &b->m->vertices[first + (size_t)(i * COLUMNS + j)];
+            v3 pos = mad3(q, out, thick);
+            v->at = v3_of(angle, r.y, across_strands(p, angle, q));
+            float weight = smooth(-19, -9, r.y);
+            v->p = stand_blend(b->s, pos, weight);
+        }
+    }
+    mesh_grid(b->m, part, first, ROWS, COLUMNS, layer == 0);
+    mesh_grid_normals(b->m, first, ROWS, COLUMNS, true);
+    if (b->m->failed)
+        return;
+    for (int i = 0; i < ROWS; i++)
+        for (int j = 0; j < COLUMNS; j++) {
+            vertex *v = &b->m->vertices[first + (size_t)(i * COLUMNS + j)];
+            const vertex *up = i > 0 ? v - COLUMNS : v, *down = i + 1 < ROWS ? v + COLUMNS : v;
+            v->along = normal3(sub3(up->p, down->p));
+            if (hang)
+                v->light = mixf(1, 0.72f, smooth(2, -6, v->at.y));
+        }
+    size_t from = b->m->triangle_count - 2 * (ROWS - 1) * (COLUMNS - 1);
+    for (size_t i = from; i < b->m->triangle_count; i++)
+        b->m->triangles[i].holes = true;
+}
+
+bool hair_keep(const builder *b, const part *part, v3 at)
+{
+    const person *p = b->who;
+    if (part->side >= 8)
+        return true;
+    float strand = noise_at(b->grain->strand, at.z * 17, at.y * 5 + (float)part->side * 90);
+    float fine = noise_at(b->grain->strand, at.z * 31 + 40, at.y * 3 + (float)part->side * 55);
+    bool curls = p->style == HAIR_CURLY || p->style == HAIR_AFRO;
+    if (curls)
+        strand = 0.6f * strand + 0.8f * noise_at(b->grain->cloud, at.x * 60, at.y * 12);
+    float over = at.y - hair_line(p, b->how, at.x) + 0.45f * strand;
+    bool there = over > 0;
+    if (hangs(p)) {
+        fall_of_hair h = hanging(p);
+        float sway = h.front + 0.06f * strand + 0.09f * p->hair_wave * sin_fast(at.y * 0.9f + (at.x > 0 ? 1 : 0)) -
+                     0.22f * smooth(-9, -16, at.y) + 0.05f * p->part * (at.x > 0 ? 1 : -1);
+        bool tip = at.y > h.bottom + 1.1f * strand + 0.6f * fine;
+        if (at.y < 5)
+            there = there || (absf(at.x) > sway && at.y < 4.5f);
+        there = there && tip;
+    }
+    if (there && part->side > 0)
+        there = fine > (curls ? -0.05f : 0.12f) && over > 0.2f;
+    return there;
+}
+
+void hair_add(const builder *b)
+{
+    const person *p = b->who;
+    if (p->style == HAIR_BALD || p->style == HAIR_BUZZ || b->how->hat == HAT_SCARF)
+        return;
+    add_shell(b, 0);
+    add_shell(b, 1);
+    if (p->style == HAIR_BUN && b->how->hat == HAT_NONE) {
+        m3 h = b->s->head;
+        float size = 1.9f + 1.3f * p->hair_length;
+        v3 axes[3] = {scale3(v3_of(h.x.x, h.y.x, h.z.x), size * 1.1f), scale3(v3_of(h.x.y, h.y.y, h.z.y), size * 0.9f),
+                      scale3(v3_of(h.x.z, h.y.z, h.z.z), size)};
+        v3 at = p->part < 0 ? v3_of(0, b->f->top + 0.6f, -2.5f) : v3_of(0, b->f->top - 3.5f, -9.5f);
+        size_t from = b->m->vertex_count;
+        mesh_ellipsoid(b->m, mesh_part(b->m, PART_HAIR, 8, false), stand_head(b->s, at), axes, 14, 24);
+        if (b->m->failed)
+            return;
+        for (size_t i = from; i < b->m->vertex_count; i++) {
+            vertex *v = &b->m->vertices[i];
+            v3 u = v->at;
+            v->along = normal3(cross3(v->n, rotate(&h, v3_of(0.4f, 1, 0.2f))));
+            v->at = v3_of(u.x, u.y * 4, atan2_fast(u.x, u.z) + 6 * u.y);
+        }
+    }
+}
+
+static float hat_line(const picture *v, float angle)
+{
+    float c = cos_fast(angle);
+    switch (v->hat) {
+    case HAT_BEANIE: return 3.0f + 1.3f * c;
+    case HAT_CAP: return 3.9f + 1.2f * c;
+    case HAT_BRIM: return 4.2f + 0.9f * c;
+    default: return -30;
+    }
+}
+
+static void add_brim(const builder *b)
+{
+    bool cap = b->how->hat == HAT_CAP;
+    enum { ROWS = 7, COLUMNS = 41 };
+    int part = mesh_part(b->m, PART_VISOR, 0, true);
+    size_t first = mesh_vertices(b->m, ROWS * COLUMNS);
+    if (b->m->failed)
+        return;
+    float half = cap ? 1.05f : SYNTH_PI;
+    for (int i = 0; i < ROWS; i++)
+        for (int j = 0; j < COLUMNS; j++) {
+            float t = (float)i / (ROWS - 1), angle = half * (2 * (float)j / (COLUMNS - 1) - 1);
+            ring r = face_ring_at(b->f, hat_line(b->how, angle) + 0.2f);
+            v3 q = face_skull(&r, angle);
+            v3 out = normal3(v3_of(q.x, 0, q.z - r.z));
+            float edge = angle / half, reach = cap ? 6.3f * sqrtf(maxf(1 - edge * edge, 0)) : 5.2f;
+            float droop = cap ? -0.1f * reach * t - 0.9f * edge * edge * t : 0.5f * sin_fast(2 * angle) * t - 0.5f * t;
+            v3 pos = mad3(q, out, 0.95f + reach * t);
+            if (cap)
+                pos = add3(mad3(q, out, 0.95f), v3_of(0, 0, reach * t));
+            pos.y += droop;
+            vertex *v = &b->m->vertices[first + (size_t)(i * COLUMNS + j)];
+            v->at = v3_of(angle, t, reach * (1 - t));
+            v->p = stand_head(b->s, pos);
+        }
+    mesh_grid(b->m, part, first, ROWS, COLUMNS, true);
+    mesh_grid_normals(b->m, first, ROWS, COLUMNS, false);
+}
+
+static void add_dome(const builder *b)
+{
+    enum { ROWS = 26, COLUMNS = 61 };
+    int part = mesh_part(b->m, PART_HAT, 0, true);
+    size_t first = mesh_vertices(b->m, ROWS * COLUMNS);
+    if (b->m->failed)
+        return;
+    for (int i = 0; i < ROWS; i++)
+        for (int j = 0; j < COLUMNS; j++) {
+            float angle = mixf(-SYNTH_PI, SYNTH_PI, (float)j / (COLUMNS - 1)), t = (float)i / (ROWS - 1);
+            float line = hat_line(b->how, angle);
+            ring r;
+            if (t < 0.45f)
+                r = face_ring(b->f, 5 * t / 0.45f * (0.5f + 0.5f * t / 0.45f));
+            else
+                r = face_ring_at(b->f, mixf(face_ring(b->f, 5).y, line, (t - 0.45f) / 0.55f));
+            v3 q = face_skull(&r, angle), out = normal3(v3_of(q.x, maxf(r.y - 2.5f, 0) * 1.1f, q.z - r.z + 0.3f));
+            float over = r.y - line, thick = 0.95f;
+            if (b->how->hat == HAT_BEANIE)
+                thick = 0.75f + 0.45f * smooth(2.9f, 2.6f, over) * smooth(-0.4f, 0.3f, over) + 0.5f * smooth(5, 9, over);
+            else if (b->how->hat == HAT_BRIM)
+                thick = 0.9f + 1.4f * smooth(3, 6.5f, over) - 0.6f * bump2(angle / 0.7f, (over - 6.2f) / 2);
+            vertex *v = &b->m->vertices[first + (size_t)(i * COLUMNS + j)];
+            v->at = v3_of(angle, r.y, over);
+            v->p = stand_head(b->s, mad3(q, out, thick));
+        }
+    mesh_grid(b->m, part, first, ROWS, COLUMNS, true);
+    mesh_grid_normals(b->m, first, ROWS, COLUMNS, true);
+    mesh_grid_light(b->m, first, ROWS, COLUMNS, 2, 0.6f);
+}
+
+// A cloth round head, neck and chest that leaves the face free.
+static void add_scarf(const builder *b)
+{
+    enum { ROWS = 56, COLUMNS = 81 };
+    int part = mesh_part(b->m, PART_HAT, 1, true);
+    size_t first = mesh_vertices(b->m, ROWS * COLUMNS);
+    if (b->m->failed)
+        return;
+    for (int i = 0; i < ROWS; i++)
+        for (int j = 0; j < COLUMNS; j++) {
+            float angle = mixf(-SYNTH_PI, SYNTH_PI, (float)j / (COLUMNS - 1)), t = (float)i / (ROWS - 1);
+            ring r;
+            if (t < 0.3f)
+                r = face_ring(b->f, 6 * t / 0.3f * (0.5f + 0.5f * t / 0.3f));
+            else {
+                float y = mixf(face_ring(b->f, 6).y, -24, (t - 0.3f) / 0.7f);
+                r = face_ring_at(b->f, maxf(y, -8));
+                float neck = smooth(-7, -12, y), chest = smooth(-12, -20, y);
+                r.y = y;
+                r.back = minf(r.back, -8.8f) - 3 * chest;
+                r.z = mixf(minf(r.z, 0.5f), -2, neck);
+                r.width = mixf(maxf(r.width, 6.9f), 7.3f, neck) + 10 * chest;
+                r.front = mixf(r.front, 5.4f, smooth(-8.5f, -13, y)) + 3.2f * chest;
+                r.p = 2.1f;
+            }
+            v3 q = face_skull(&r, angle), out = normal3(v3_of(q.x, maxf(r.y - 2.5f, 0) * 1.1f, q.z - r.z + 0.3f));
+            float fold = 0.16f * sin_fast(r.y * 1.7f + angle * 2.2f + 2 * noise_at(b->grain->cloud, angle * 20, r.y * 5)) * smooth(0, -8, r.y);
+            float dx = q.x / 6.35f, dy = (r.y + 2.6f * b->who->lower) / (9.5f * b->who->lower);
+            float edge = q.z > 0 ? sqrtf(dx * dx + dy * dy) - 1 : 1;
+            vertex *v = &b->m->vertices[first + (size_t)(i * COLUMNS + j)];
+            v->at = v3_of(angle, r.y, edge * 6);
+            v->p = stand_blend(b->s, mad3(q, out, 0.6f + fold), smooth(-17, -8, r.y));
+        }
+    mesh_grid(b->m, part, first, ROWS, COLUMNS, true);
+    mesh_grid_normals(b->m, first, ROWS, COLUMNS, true);
+    mesh_grid_light(b->m, first, ROWS, COLUMNS, 2, 0.8f);
+    if (b->m->failed)
+        return;
+    size_t from = b->m->triangle_count - 2 * (ROWS - 1) * (COLUMNS - 1);
+    for (size_t i = from; i < b->m->triangle_count; i++)
+        b->m->triangles[i].holes = true;
+}
+
+bool hat_keep(const builder *b, v3 at)
+{
+    (void)b;
+    return at.z > 0;
+}
+
+void hat_add(const builder *b)
+{
+    if (b->how->hat == HAT_NONE)
+        return;
+    if (b->how->hat == HAT_SCARF) {
+        add_scarf(b);
+        return;
+    }
+    add_dome(b);
+    if (b->how->hat != HAT_BEANIE)
+        add_brim(b);
+}

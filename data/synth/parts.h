@@ -1,0 +1,48 @@
+// The parts of a picture, each added to one mesh in camera space.
+#ifndef MCF_DATA_SYNTH_PARTS_H
+#define MCF_DATA_SYNTH_PARTS_H
+
+#include "data/synth/mesh.h"
+#include "data/synth/noise.h"
+
+enum { HEAD_ROWS = 107, HEAD_COLUMNS = 105 };
+
+// The head of a person before expression: the same in all their pictures, so kept.
+typedef struct {
+    bool valid;
+    v3 rest[HEAD_ROWS * HEAD_COLUMNS], shaped[HEAD_ROWS * HEAD_COLUMNS];
+} head_cache;
+
+typedef struct {
+    mesh *m;
+    const stand *s;
+    const face *f;
+    const person *who;
+    const picture *how;
+    const noise *grain;
+} builder;
+
+void head_add(const builder *b, head_cache *cache);
+void eyes_add(const builder *b);
+void mouth_add(const builder *b);
+void ears_add(const builder *b);
+void body_add(const builder *b);
+void hair_add(const builder *b);
+void hat_add(const builder *b);
+void glasses_add(const builder *b);
+void jewellery_add(const builder *b);
+void occluder_add(const builder *b);
+
+// Centre of an eyeball in head space, and the direction it looks.
+v3 eye_centre(const face *f, int side);
+v3 eye_direction(const face *f, int side);
+
+// Height on the skull where hair begins, at an angle.
+float hair_line(const person *p, const picture *v, float angle);
+// Whether hair or hat is there; at: as the part has it.
+bool hair_keep(const builder *b, const part *p, v3 at);
+bool hat_keep(const builder *b, v3 at);
+// Whether the body is covered at an angle and height, and how far from the edge, cm (positive: cloth).
+float cloth_edge(const person *p, const picture *v, float angle, float y);
+
+#endif

@@ -1,0 +1,257 @@
+#include "data/synth/render.h"
+
+#include <stdlib.h>
+
+const char *const mcf_synth_part_names[MCF_SYNTH_CLASSES] = {
+    NULL, "neck", "skin", "cloth", "l_ear", "r_ear", "l_brow", "r_brow", "l_eye", "r_eye",
+    "nose", "mouth", "l_lip", "u_lip", "hair", "eye_g", "hat", "ear_r", "neck_l",
+};
+const char *const mcf_synth_lapa_names[MCF_SYNTH_LAPA_CLASSES] = {
+    "background", "face", "left brow", "right brow", "left eye", "right eye",
+    "nose", "upper lip", "inner mouth", "lower lip", "hair",
+};
+// LaPa has no class for ears, neck and what is worn; glasses count as the face they stand on.
+static const uint8_t to_lapa[MCF_SYNTH_CLASSES] = {
+    [MCF_SYNTH_SKIN] = 1,  [MCF_SYNTH_L_BROW] = 2, [MCF_SYNTH_R_BROW] = 3, [MCF_SYNTH_L_EYE] = 4, [MCF_SYNTH_R_EYE] = 5,
+    [MCF_SYNTH_NOSE] = 6,  [MCF_SYNTH_U_LIP] = 7,  [MCF_SYNTH_MOUTH] = 8,  [MCF_SYNTH_L_LIP] = 9, [MCF_SYNTH_HAIR] = 10,
+    [MCF_SYNTH_EYE_G] = 1,
+};
+
+void mcf_synth_free(mcf_synth *r)
+{
+    if (!r)
+        return;
+    mesh_free(&r->m);
+    free(r->front.iz);
+    free(r->front.id);
+    free(r->glass.iz);
+    free(r->glass.id);
+    free(r->shadow);
+    free(r->grain);
+    free(r->head);
+    free(r->linear);
+    free(r->spare);
+    free(r->pixels);
+    free(r->celeba);
+    free(r->lapa);
+    free(r);
+}
+
+mcf_status mcf_synth_create(mcf_synth **synth, int size, mcf_error *err)
+{
+    *synth = NULL;
+    if (size < MCF_SYNTH_MIN_SIZE || size > MCF_SYNTH_MAX_SIZE)
+        return mcf_fail(err, MCF_ERR_USAGE, "synthetic faces: a picture of %d pixels a side cannot be drawn, %d to %d can",
+                        size, MCF_SYNTH_MIN_SIZE, MCF_SYNTH_MAX_SIZE);
+    mcf_synth *r = calloc(1, sizeof *r);
+    size_t count = (size_t)size * (size_t)size, all = count * SAMPLES * SAMPLES;
+    if (!r)
+        return mcf_fail(err, MCF_ERR_NOMEM, "synthetic faces: no memory for a renderer");
+    r->size = size;
+    r->front = (samples){size * SAMPLES, malloc(all * sizeof(float)), malloc(all * sizeof(uint32_t))};
+    r->glass = (samples){size * SAMPLES, malloc(all * sizeof(float)), malloc(all * sizeof(uint32_t))};
+    r->shadow = malloc(sizeof *r->shadow);
+    r->grain = malloc(sizeof *r->grain);
+    r->head = calloc(1, sizeof *r->head);
+    // the background's half size grid has a margin
+    r->linear = malloc((count + 1024) * sizeof *r->linear);
+    r->spare = malloc((count + 1024) * sizeof *r->spare);
+    r->pixels = malloc(3 * count);
+    r->celeba = malloc(count);
+    r->lapa = malloc(count);
+    if (!r->front.iz || !r->front.id || !r->glass.iz || !r->glass.id || !r->shadow || !r->grain || !r->head ||
+        !r->linear || !r->spare || !r->pixels || !r->celeba || !r->lapa) {
+        mcf_synth_free(r);
+        return mcf_fail(err, MCF_ERR_NOMEM, "synthetic faces: no memory for a renderer of %d pixels a side", size);
+    }
+    noise_make(r->grain);
+    *synth = r;
+    return MCF_OK;
+}
+
+static bool keep(const void *context, const part *p, v3 at)
+{
+    const builder *b = context;
+    if (p->kind == PART_HAIR)
+        return hair_keep(b, p, at);
+    if (p->kind == PART_HAT)
+        return hat_keep(b, at);
+    if (at.z < 1)
+        return true;
+    if (at.y > b->f->mouth_y + 2) {
+        lids l = face_lids(b->f, at.x > 0, at.x);
+        return !(l.inside && at.y > l.low && at.y < l.high);
+    }
+    lips l = face_lips(b->f, at.x);
+    return !(l.inside && at.y > l.lower_top && at.y < l.upper_low);
+}
+
+// Camera: the middle of the face goes near the middle of the picture, its height to the share asked for.
+static void set_stand(mcf_synth *r)
+{
+    const picture *v = &r->how;
+    stand *s = &r->s;
+    s->head = rotation(v->yaw, v->pitch, v->roll);
+    s->body = rotation(v->body_yaw, 0, v->body_roll);
+    s->pivot = v3_of(0, -8.5f, -2.2f);
+    v3 middle = sub3(v3_of(0, -2.6f, 4), s->pivot);
+    s->move = sub3(v3_of(v->shift_x, v->shift_y, -v->distance), rotate(&s->head, middle));
+    float grid = (float)(r->size * SAMPLES);
+    s->focal = v->face_share * grid * v->distance / (18.6f + 1.0f * (r->who.child > 0 ? -1 : 0));
+    s->cx = s->cy = 0.5f * grid;
+}
+
+static void build(mcf_synth *r, const builder *b)
+{
+    mesh_clear(&r->m);
+    head_add(b, r->head);
+    eyes_add(b);
+    mouth_add(b);
+    ears_add(b);
+    body_add(b);
+    hair_add(b);
+    hat_add(b);
+    glasses_add(b);
+    jewellery_add(b);
+    occluder_add(b);
+    mesh_project(&r->m, &r->s);
+}
+
+static void look(const mcf_synth *r, uint32_t id, float x, float y, surface *s)
+{
+    const triangle *t = &r->m.triangles[id - 1];
+    const vertex *a = &r->m.vertices[t->v[0]], *b = &r->m.vertices[t->v[1]], *c = &r->m.vertices[t->v[2]];
+    v3 w = raster_weights(&r->m, t, x, y);
+    // the middle of a pixel's samples may lie beside the triangle of the first
+    w = v3_of(maxf(w.x, 0), maxf(w.y, 0), maxf(w.z, 0));
+    w = scale3(w, 1 / maxf(w.x + w.y + w.z, 1e-6f));
+    s->part = &r->m.parts[t->part];
+    s->at = raster_mix(w, a->at, b->at, c->at);
+    s->p = raster_mix(w, a->p, b->p, c->p);
+    s->n = normal3(raster_mix(w, a->n, b->n, c->n));
+    s->along = raster_mix(w, a->along, b->along, c->along);
+    s->light = w.x * a->light + w.y * b->light + w.z * c->light;
+    s->pixel = -s->p.z * SAMPLES / r->s.focal;
+}
+
+static v3 through_glass(mcf_synth *r, const builder *b, int x, int y, v3 behind, uint8_t *label)
+{
+    int side = r->front.side, hits = 0;
+    uint32_t id = 0;
+    for (int k = 0; k < SAMPLES * SAMPLES; k++) {
+        uint32_t i = r->glass.id[(SAMPLES * y + k / SAMPLES) * side + SAMPLES * x + k % SAMPLES];
+        if (i) {
+            id = i;
+            hits++;
+        }
+    }
+    if (!hits)
+        return behind;
+    surface s;
+    look(r, id, SAMPLES * (float)x + 1, SAMPLES * (float)y + 1, &s);
+    if (r->how.tint > 0.6f && hits >= SAMPLES * SAMPLES / 2)
+        *label = MCF_SYNTH_EYE_G;
+    return mix3(behind, shade_lens(b, &s, behind), (float)hits / (SAMPLES * SAMPLES));
+}
+
+// One part is shaded once a pixel, at the middle of its samples.
+static void paint(mcf_synth *r, const builder *b)
+{
+    enum { ALL = SAMPLES * SAMPLES };
+    int side = r->front.side;
+    bool glass = r->how.glasses != GLASSES_NONE;
+    for (int y = 0; y < r->size; y++)
+        for (int x = 0; x < r->size; x++) {
+            uint32_t id[ALL];
+            int kind[ALL], at = y * r->size + x;
+            for (int k = 0; k < ALL; k++) {
+                id[k] = r->front.id[(SAMPLES * y + k / SAMPLES) * side + SAMPLES * x + k % SAMPLES];
+                kind[k] = id[k] ? r->m.triangles[id[k] - 1].part : -1;
+            }
+            v3 sum = {0, 0, 0};
+            uint8_t label = MCF_SYNTH_BACKGROUND;
+            int most = 0;
+            for (int k = 0; k < ALL; k++) {
+                int count = 1;
+                float px = (float)(k % SAMPLES), py = (float)(k / SAMPLES);
+                if (kind[k] == -2)
+                    continue;
+                for (int j = k + 1; j < ALL; j++)
+                    if (kind[j] == kind[k]) {
+                        count++;
+                        px += (float)(j % SAMPLES), py += (float)(j / SAMPLES);
+                        kind[j] = -2;
+                    }
+                shaded c = {r->linear[at], MCF_SYNTH_BACKGROUND};
+                if (id[k]) {
+                    surface s;
+                    look(r, id[k], SAMPLES * (float)x + px / (float)count + 0.5f, SAMPLES * (float)y + py / (float)count + 0.5f, &s);
+                    c = shade(b, r->shadow, &s);
+                }
+                sum = mad3(sum, c.colour, (float)count / ALL);
+                if (count > most || (count == most && c.label != MCF_SYNTH_BACKGROUND && label == MCF_SYNTH_BACKGROUND)) {
+                    most = count;
+                    label = c.label;
+                }
+            }
+            if (glass)
+                sum = through_glass(r, b, x, y, sum, &label);
+            r->linear[at] = sum;
+            r->celeba[at] = label;
+            r->lapa[at] = to_lapa[label];
+        }
+}
+
+static void describe(const mcf_synth *r, mcf_synth_face *out)
+{
+    const picture *v = &r->how;
+    const float degree = 180 / SYNTH_PI;
+    *out = (mcf_synth_face){.size = r->size, .pixels = r->pixels, .celeba = r->celeba, .lapa = r->lapa};
+    out->yaw = v->yaw * degree;
+    out->pitch = v->pitch * degree;
+    out->roll = v->roll * degree;
+    out->quality = v->quality;
+    float turn = absf(out->yaw), key = v->key.y, around = v->sky.y;
+    out->attributes = (mcf_synth_attributes){
+        .pose = turn > 40 || absf(out->pitch) > 20 || absf(out->roll) > 25,
+        .expression = v->smile > 0.75f || v->open > 1 || v->brow_raise > 0.6f || v->frown > 0.6f || v->pucker > 0.5f,
+        .illumination = key > 2.6f * around || key + around < 0.75f || v->exposure > 1.35f,
+        .makeup = r->who.makeup > 0.5f,
+        .occlusion = v->occluder != OCCLUDER_NONE || v->glasses == GLASSES_SUN || r->who.fringe,
+        .blur = v->blur > 0.9f || v->motion > 0 || v->low_resolution > 1.8f,
+    };
+}
+
+mcf_status mcf_synth_render(mcf_synth *r, uint64_t seed, uint64_t identity, uint32_t number, mcf_synth_face *out, mcf_error *err)
+{
+    if (number >= MCF_SYNTH_MAX_NUMBER || identity >> 56)
+        return mcf_fail(err, MCF_ERR_USAGE, "synthetic faces: picture %u of identity %llu is beyond what can be named", number,
+                        (unsigned long long)identity);
+    if (!r->head->valid || r->seed != seed || r->who.number != identity) {
+        r->head->valid = false;
+        r->seed = seed;
+        synth_person(&r->who, seed, identity);
+    }
+    synth_picture(&r->how, &r->who, seed, number);
+    face_make(&r->f, &r->who, &r->how);
+    set_stand(r);
+    builder b = synth_builder(r);
+    build(r, &b);
+    if (r->m.failed) {
+        r->head->valid = false;
+        return mcf_fail(err, MCF_ERR_NOMEM, "synthetic faces: no memory for a picture's triangles");
+    }
+    ground_draw(r);
+    raster_clear(&r->front);
+    raster_draw(&r->front, &r->m, keep, &b);
+    raster_clear(&r->glass);
+    if (r->how.glasses != GLASSES_NONE)
+        raster_layer(&r->glass, &r->front, &r->m, PART_LENS);
+    v3 middle = stand_head(&r->s, v3_of(0, -1, 0));
+    shadow_draw(r->shadow, &r->m, r->how.key_direction, middle, 19, keep, &b);
+    paint(r, &b);
+    camera_develop(r);
+    describe(r, out);
+    points_find(r, out);
+    return MCF_OK;
+}

@@ -1,0 +1,37 @@
+// The renderer's own memory, shared by the files that draw a picture.
+#ifndef MCF_DATA_SYNTH_RENDER_H
+#define MCF_DATA_SYNTH_RENDER_H
+
+#include "data/synth/shade.h"
+
+enum { SAMPLES = 2 }; // a side of a pixel
+
+struct mcf_synth {
+    int size;
+    person who;
+    picture how;
+    face f;
+    stand s;
+    mesh m;
+    samples front, glass;
+    shadow_map *shadow;
+    noise *grain;
+    head_cache *head;
+    uint64_t seed; // whose head is kept
+    v3 *linear, *spare; // [size, size]
+    uint8_t *pixels, *celeba, *lapa;
+};
+
+static inline builder synth_builder(mcf_synth *r)
+{
+    return (builder){&r->m, &r->s, &r->f, &r->who, &r->how, r->grain};
+}
+
+// Background into r->linear.
+void ground_draw(mcf_synth *r);
+// r->linear to r->pixels: blur, exposure, noise.
+void camera_develop(mcf_synth *r);
+// Points, their visibility, the box.
+void points_find(mcf_synth *r, mcf_synth_face *out);
+
+#endif

@@ -1,0 +1,599 @@
+#include "data/synth/shade.h"
+
+// Share of a pixel on the inner side of an edge `d` cm away (positive: inside).
+static float cover(float d, float pixel)
+{
+    return clampf(d / pixel + 0.5f, 0, 1);
+}
+
+typedef struct {
+    v3 colour;
+    float gloss, sharp; // strength and exponent of the highlight
+    float scatter;      // light that bleeds under skin
+    float dim;          // of all light: creases
+    uint8_t label;
+} material;
+
+// --- skin of the head
+
+static float lid_line(const builder *b, int side, float x, float y, lids *l)
+{
+    (void)y;
+    *l = face_lids(b->f, side, x);
+    return l->along;
+}
+
+static void paint_eyes(const builder *b, v3 at, float pixel, material *m)
+{
+    const person *p = b->who;
+    int side = at.x > 0;
+    float ax = absf(at.x), dx = ax - b->f->eye_x, dy = at.y - b->f->eye_y;
+    if (absf(dx) > 2.9f || absf(dy) > 2.2f)
+        return;
+    lids l, wide = face_lids_open(b->f, side, at.x);
+    float t = lid_line(b, side, at.x, at.y, &l), c = clampf(t, 0, 1);
+    float beyond = maxf(maxf(-t, t - 1), 0) * 2 * b->f->eye_half; // cm past a corner
+    float above = at.y - l.high, below = l.low - at.y;
+    // shadow round the eye, colour on the lid
+    float socket = bump2(dx / 2.6f, (dy - 0.25f) / 1.7f);
+    m->colour = mix3(m->colour, mul3(m->colour, v3_of(0.80f, 0.70f, 0.70f)), 0.65f * socket);
+    float bag = bump2((dx + 0.3f) / 1.7f, (dy + 0.95f) / 0.6f) * (0.25f + 0.5f * p->age);
+    m->colour = mix3(m->colour, mul3(m->colour, v3_of(0.84f, 0.74f, 0.78f)), bag);
+    if (above > 0 && p->makeup > 0)
+        m->colour = mix3(m->colour, p->shadow_colour, 0.65f * p->makeup * fall(above / 0.95f) * smooth(0.5f, 0, beyond));
+    // the fold over the upper lid
+    float fold = wide.high + p->crease * (0.35f + 0.65f * sqrtf(clampf(4 * c * (1 - c), 0, 1))) - at.y;
+    float crease = bump1(fold / maxf(0.11f, 0.7f * pixel)) * smooth(0.5f, 0.1f, beyond) * smooth(0.02f, 0.3f, p->crease);
+    m->dim *= 1 - 0.42f * crease * minf(1, 0.16f / maxf(pixel, 0.16f) + 0.4f);
+    float under = bump1((wide.low - 0.36f - 0.1f * p->age - at.y) / 0.15f) * smooth(0.4f, 0, beyond);
+    m->dim *= 1 - (0.08f + 0.16f * p->age + 0.12f * clampf(b->how->squint, 0, 1)) * under;
+    // lashes: a dark edge, longer outside
+    if (above > -0.1f) {
+        float reach = (0.07f + 0.17f * p->lashes * (0.4f + 0.9f * c)) * (t > 1 ? smooth(0.4f, 0.05f, beyond) : t < 0 ? 0 : 1);
+        float dark = (0.55f + 0.4f * p->lashes) * cover(reach - above, maxf(pixel, 0.05f)) * (reach > 0.02f);
+        m->colour = mix3(m->colour, v3_of(0.012f, 0.008f, 0.007f), dark);
+    }
+    if (below > -0.1f && t > 0 && t < 1) {
+        float dark = (0.18f + 0.4f * p->lashes) * cover(0.06f - below, maxf(pixel, 0.06f)) * (0.4f + 0.6f * c);
+        m->colour = mix3(m->colour, v3_of(0.05f, 0.02f, 0.018f), dark);
+    }
+}
+
+static void paint_brows(const builder *b, v3 at, float pixel, material *m)
+{
+    int side = at.x > 0;
+    brow w = face_brow(b->f, side, at.x);
+    if (w.along < -0.12f || w.along > 1.1f || absf(at.y - w.y) > w.half + 0.5f)
+        return;
+    if (w.inside && absf(at.y - w.y) < w.half)
+        m->label = side ? MCF_SYNTH_R_BROW : MCF_SYNTH_L_BROW;
+    // hairs lean outwards
+    float sx = absf(at.x) * 26 + (at.y - w.y) * mixf(-6, 26, clampf(w.along * 2, 0, 1)), sy = (at.y - w.y) * 9 + absf(at.x) * 7;
+    float hair = noise_at(b->grain->strand, sx + 91 * (float)side, sy);
+    float edge = (w.half - absf(at.y - w.y)) / maxf(w.half, 0.05f), density = b->who->brow_density;
+    float amount = smooth(-0.35f, 0.55f, edge + 0.35f * hair) * (w.inside ? 1 : 0) * smooth(-0.02f, 0.1f, w.along);
+    (void)pixel;
+    m->colour = mix3(m->colour, b->who->brow, clampf(amount * (0.62f + 0.25f * hair) * (0.55f + 0.6f * density), 0, 0.96f));
+    m->gloss *= 1 - 0.6f * amount;
+}
+
+static void paint_mouth(const builder *b, v3 at, float pixel, material *m)
+{
+    const face *f = b->f;
+    float ax = absf(at.x);
+    if (ax > f->mouth_half + 0.7f || at.y > f->mouth_y + 2.2f || at.y < f->mouth_y - 2.6f)
+        return;
+    lips l = face_lips(f, at.x);
+    float q = clampf(1 - l.across * l.across, 0, 1);
+    bool upper = at.y >= l.upper_low, lower = at.y <= l.lower_top;
+    float edge = upper ? l.upper_top - at.y : at.y - l.lower_low;
+    if (l.inside && (upper || lower) && edge > 0)
+        m->label = upper ? MCF_SYNTH_U_LIP : MCF_SYNTH_L_LIP;
+    float soft = maxf(pixel, b->who->makeup > 0.5f ? 0.07f : 0.16f);
+    float amount = l.inside ? cover(edge, soft) * smooth(0, 0.06f, q) : 0;
+    if (amount > 0) {
+        float lines = noise_at(b->grain->strand, at.x * 22, at.y * 4);
+        v3 c = scale3(b->who->lip, 1 + 0.13f * lines - (upper ? 0.12f : 0));
+        float t = upper ? (at.y - l.upper_low) : (l.lower_top - at.y);
+        c = scale3(c, mixf(0.45f, 1, smooth(-0.02f, 0.28f, t)));
+        m->colour = mix3(m->colour, c, amount);
+        m->gloss = mixf(m->gloss, 0.10f + 0.22f * b->who->makeup, amount);
+        m->sharp = mixf(m->sharp, 34, amount);
+    }
+    // corners, and the shade under the lower lip
+    float corner = bump2((ax - f->mouth_half) / 0.5f, (at.y - f->mouth_y) / 0.4f);
+    m->dim *= 1 - 0.55f * corner;
+    m->dim *= 1 - 0.16f * bump2(at.x / 2.2f, (at.y - l.lower_low + 0.28f) / 0.5f);
+}
+
+// Hair in skin: beard, shaved heads. Returns whether it is a head of hair.
+static void paint_short_hair(const builder *b, v3 at, material *m)
+{
+    const person *p = b->who;
+    float angle = atan2_fast(at.x, at.z - 0.2f);
+    float u = at.z > 3 ? at.x : angle * 7, grain = noise_at(b->grain->strand, u * 30, at.y * 14), dots = noise_at(b->grain->fine, u * 16, at.y * 16);
+    if (p->style == HAIR_BUZZ || p->style == HAIR_BALD) {
+        float over = at.y - hair_line(p, b->how, angle) + 0.2f * grain;
+        float amount = smooth(-0.15f, 0.35f, over);
+        if (p->style == HAIR_BUZZ) {
+            m->colour = mix3(m->colour, p->hair, amount * clampf(0.72f + 0.3f * grain + 0.15f * dots, 0, 0.95f));
+            m->gloss *= 1 - 0.8f * amount;
+            if (over > 0)
+                m->label = MCF_SYNTH_HAIR;
+        } else {
+            m->colour = mix3(m->colour, mix3(m->colour, p->hair, 0.4f), 0.25f * amount * (1 - p->recede));
+        }
+    }
+    if (p->beard == BEARD_NONE && !(p->masculine > 0.5f && p->child < 0.5f))
+        return;
+    const face *f = b->f;
+    float ax = absf(at.x), low = p->lower, z = at.z;
+    // upper lip, chin, jaw: each a soft region
+    float lip = bump2(at.x / 3.4f, (at.y - f->mouth_y - 1.35f) / 1.25f) * (at.y < f->nose_under + 0.25f);
+    float chin = bump2(at.x / 3.4f, (at.y - f->mouth_y + 3.1f * low) / 2.9f) + 0.5f * bump2((ax - 2.9f) / 1.1f, (at.y - f->mouth_y + 0.7f) / 2.4f);
+    float line = mixf(-5.2f, -1.6f, smooth(3.6f, 6.6f, ax)) * low; // upper edge on the cheek
+    float jaw = smooth(line + 0.5f, line - 1.4f, at.y) * smooth(0.3f, 2.2f, z + 0.3f) * smooth(1.9f, 3.6f, ax);
+    float under = smooth(f->bottom + 2.6f, f->bottom + 1.2f, at.y) * smooth(1, 3.5f, z);
+    float amount = 0;
+    switch (p->beard) {
+    case BEARD_STUBBLE: amount = 0.5f * minf(1, 1.6f * lip + 1.4f * chin + jaw + 0.8f * under); break;
+    case BEARD_MOUSTACHE: amount = 2.1f * lip; break;
+    case BEARD_GOATEE: amount = 2.0f * lip + 1.9f * chin; break;
+    case BEARD_FULL: amount = 2.0f * lip + 2.0f * chin + 1.3f * jaw + 1.2f * under; break;
+    default: // shaved: a bluish cast
+        amount = minf(1, lip + chin + jaw + 0.6f * under);
+        m->colour = mix3(m->colour, mul3(m->colour, v3_of(0.82f, 0.87f, 0.93f)), 0.5f * amount);
+        return;
+    }
+    bool stubble = p->beard == BEARD_STUBBLE;
+    float soft = amount + (stubble ? 0.2f * dots : 0.45f * grain);
+    float a = stubble ? clampf(soft, 0, 1) * (0.45f + 0.35f * p->beard_density) : smooth(0.42f, 0.95f, soft) * (0.8f + 0.18f * p->beard_density);
+    v3 c = scale3(mix3(p->hair, p->brow, 0.4f), 1 + 0.35f * grain);
+    m->colour = mix3(m->colour, c, clampf(a, 0, 0.97f));
+    m->gloss *= 1 - 0.75f * a;
+    if (!stubble)
+        m->dim *= 1 - 0.12f * a * (0.5f - 0.5f * grain);
+}
+
+static void paint_skin(const builder *b, v3 at, material *m)
+{
+    const person *p = b->who;
+    const face *f = b->f;
+    float ax = absf(at.x), low = p->lower;
+    float cloud = noise_at(b->grain->cloud, at.x * 5 + at.z * 4, at.y * 5 + 31), fine = noise_at(b->grain->fine, at.x * 9 + at.z * 7, at.y * 9);
+    float pores = noise_at(b->grain->cloud, at.x * 19 + at.z * 13, at.y * 19);
+    v3 c = scale3(p->skin, 1 + 0.05f * cloud + 0.025f * fine + 0.035f * pores);
+    // blood near the surface
+    float red = p->blush * (0.75f * bump2((ax - 4.0f) / 2.9f, (at.y + 3.3f * low) / 2.4f) + 0.65f * bump2(at.x / 1.9f, (at.y - f->nose_tip) / 1.5f)) +
+                0.25f * bump2(at.x / 2.2f, (at.y + 10.2f * low) / 1.8f) + 0.06f * cloud;
+    c = mul3(c, mix3(v3_of(1, 1, 1), v3_of(1.03f, 0.80f, 0.79f), clampf(red, 0, 1)));
+    c = mul3(c, mix3(v3_of(1, 1, 1), v3_of(1.03f, 1.01f, 0.93f), 0.7f * bump2(at.x / 6, (at.y - 5) / 3)));
+    if (p->makeup > 0)
+        c = mix3(c, mul3(c, v3_of(1.08f, 0.72f, 0.72f)), 0.5f * p->makeup * bump2((ax - 4.6f) / 2.2f, (at.y + 2.9f * low) / 1.5f));
+    if (p->freckles > 0) {
+        float spot = noise_at(b->grain->fine, at.x * 3.3f + 17, at.y * 3.3f + at.z);
+        float zone = bump2(ax / 6.5f, (at.y + 2.3f) / 3.4f);
+        c = mix3(c, mul3(c, v3_of(0.66f, 0.5f, 0.4f)), p->freckles * zone * smooth(0.45f, 0.8f, spot));
+    }
+    for (int i = 0; i < p->moles; i++) {
+        float d = bump2((at.x - p->mole_x[i]) / 0.22f, (at.y - p->mole_y[i]) / 0.22f);
+        c = mix3(c, mul3(p->skin, v3_of(0.2f, 0.13f, 0.1f)), minf(1, 2 * d) * (at.z > 2));
+    }
+    m->colour = c;
+    // age draws lines: forehead, corners of the eyes, nose to mouth; expression deepens them
+    const picture *v = b->how;
+    float old = p->age, lines = 0;
+    float across = bump2(at.x / 4.6f, (at.y - 5) / 2.6f) * (0.5f * old * old + 0.6f * clampf(v->brow_raise, 0, 1) * (0.3f + old));
+    if (across > 0.01f)
+        lines += across * bump1((at.y + 0.25f * cloud - 1.05f * (float)floor_int(at.y / 1.05f) - 0.5f) / 0.22f);
+    float crow = bump2((ax - f->eye_x - 2.3f) / 1.2f, (at.y - f->eye_y) / 1.2f) * (0.5f * old + 0.35f * clampf(v->smile, 0, 1) * old);
+    if (crow > 0.01f) {
+        float s = (at.y - f->eye_y) / maxf(ax - f->eye_x - 0.9f, 0.3f) * 3.2f;
+        lines += crow * bump1((s - (float)floor_int(s) - 0.5f) / 0.3f);
+    }
+    // nasolabial: a curve from the wing of the nose past the corner of the mouth
+    float t = clampf((f->nose_tip - 0.1f - at.y) / (f->nose_tip - f->mouth_y + 0.4f), 0, 1);
+    float fold = 1.95f * p->nose_width + t * (1.35f + 0.45f * v->smile) - 0.25f * t * (1 - t);
+    float depth = (0.16f + 0.5f * old + 0.4f * clampf(v->smile, 0, 1)) * smooth(0, 0.15f, t) * smooth(1.0f, 0.7f, t);
+    lines += depth * bump1((ax - fold) / 0.3f);
+    if (v->frown > 0.1f)
+        lines += v->frown * bump2((ax - 0.55f) / 0.2f, (at.y - f->brow_y) / 1.1f);
+    m->dim *= 1 - 0.34f * clampf(lines, 0, 1);
+    // nostrils
+    float hole = bump2((ax - 0.68f * p->nose_width) / 0.52f, (at.y - f->nose_under - 0.30f) / 0.30f);
+    float crease = bump2((ax - 1.95f * p->nose_width) / 0.32f, (at.y - f->nose_tip + 0.35f) / 0.85f);
+    m->dim *= (1 - 0.93f * smooth(0.1f, 0.5f, hole)) * (1 - 0.25f * crease);
+    m->gloss = 0.038f * (1 + 0.5f * bump2(at.x / 2, (at.y - f->nose_tip) / 3) + 0.4f * bump2(at.x / 5, (at.y - 5) / 3)) * (1 + 0.5f * pores);
+}
+
+static uint8_t head_label(const builder *b, v3 at)
+{
+    if (at.z > 2 && absf(at.x) < face_nose_half(b->f, at.y))
+        return MCF_SYNTH_NOSE;
+    // under the jaw
+    if (at.y < -6.5f * b->who->lower && at.z < face_ring_at(b->f, at.y).z - 0.6f)
+        return MCF_SYNTH_NECK;
+    return MCF_SYNTH_SKIN;
+}
+
+static material head_material(const builder *b, v3 at, float pixel)
+{
+    material m = {.sharp = 18, .scatter = 1, .dim = 1, .label = head_label(b, at)};
+    paint_skin(b, at, &m);
+    paint_short_hair(b, at, &m);
+    if (at.z > 1) {
+        paint_eyes(b, at, pixel, &m);
+        paint_brows(b, at, pixel, &m);
+        paint_mouth(b, at, pixel, &m);
+    }
+    if (b->who->style != HAIR_BUZZ && b->who->style != HAIR_BALD) {
+        // the scalp at the roots
+        float over = at.y - hair_line(b->who, b->how, atan2_fast(at.x, at.z - 0.2f));
+        float root = smooth(-0.6f, 0.4f, over);
+        m.colour = mix3(m.colour, scale3(b->who->hair, 0.7f), 0.8f * root);
+        m.gloss *= 1 - root;
+        m.dim *= 1 - 0.22f * smooth(-1.6f, 0, over);
+    }
+    return m;
+}
+
+// --- eyes, mouth
+
+static material eye_material(const builder *b, int side, v3 at, float pixel)
+{
+    const person *p = b->who;
+    material m = {.gloss = 0.5f, .sharp = 180, .scatter = 0.25f, .dim = 1, .label = side ? MCF_SYNTH_R_EYE : MCF_SYNTH_L_EYE};
+    v3 g = eye_direction(b->f, side);
+    float R = b->f->eye_radius, edge = pixel / R;
+    float d = length3(sub3(at, g)); // chord from the pupil
+    float iris = 0.62f / R, pupil = iris * mixf(0.36f, 0.5f, clampf(1 - b->how->exposure * 0.6f, 0, 1));
+    v3 c = v3_of(0.72f, 0.68f, 0.66f);
+    float inner = side ? -at.x : at.x;
+    c = mix3(c, v3_of(0.62f, 0.38f, 0.35f), 0.8f * smooth(0.55f, 0.85f, inner) + 0.25f * smooth(0.5f, 0.9f, -inner));
+    if (d < iris + edge) {
+        float a = atan2_fast(at.y - g.y, at.x - g.x), r = d / iris;
+        float rays = noise_at(b->grain->strand, a * 40, r * 6);
+        v3 i = mix3(p->iris2, p->iris, smooth(0.45f, 0.75f, r + 0.2f * rays));
+        i = scale3(i, 1.35f * (1 + 0.4f * rays) * (1 - 0.75f * smooth(0.8f, 1, r)));
+        // light gathers opposite to where it enters
+        i = scale3(i, 1 + 0.5f * smooth(0, -0.25f, at.y - g.y));
+        i = mix3(i, v3_of(0.004f, 0.004f, 0.004f), clampf((pupil - d) / edge + 0.5f, 0, 1));
+        c = mix3(c, i, clampf((iris - d) / edge + 0.5f, 0, 1));
+    }
+    // shade of the lids
+    v3 q = mad3(eye_centre(b->f, side), at, R);
+    lids l = face_lids(b->f, side, q.x);
+    m.dim *= mixf(0.28f, 1, smooth(-0.02f, 0.42f, l.high - q.y)) * mixf(0.7f, 1, smooth(-0.05f, 0.15f, q.y - l.low));
+    m.dim *= mixf(0.55f, 1, smooth(0, 0.16f, l.along) * smooth(1, 0.84f, l.along));
+    m.colour = c;
+    return m;
+}
+
+static material mouth_material(const builder *b, const part *part, v3 at)
+{
+    material m = {.gloss = 0.02f, .sharp = 20, .scatter = 0.5f, .dim = 1, .label = MCF_SYNTH_MOUTH};
+    float open = clampf(b->how->open / 1.6f, 0, 1);
+    if (part->kind == PART_TEETH) {
+        m.colour = mix3(v3_of(0.74f, 0.69f, 0.58f), v3_of(0.66f, 0.56f, 0.40f), b->who->age * 0.8f);
+        // gaps: broad teeth in the middle
+        float x = absf(at.x) * (part->side ? 1.75f : 1.22f), s = x - (float)floor_int(x);
+        float seam = part->side ? minf(s, 1 - s) : at.x == 0 ? 0 : minf(s, 1 - s);
+        m.dim *= mixf(0.62f, 1, smooth(0, 0.12f, seam));
+        float gum = part->side ? at.y - 0.75f : 0.18f - at.y;
+        m.colour = mix3(m.colour, v3_of(0.45f, 0.14f, 0.13f), smooth(-0.05f, 0.06f, gum));
+        m.dim *= mixf(1, 0.3f, smooth(0.9f, 2.4f, absf(at.x)));
+        m.dim *= part->side ? 0.55f : mixf(0.65f, 0.95f, smooth(0, 0.6f, at.y));
+        m.gloss = 0.12f, m.sharp = 60;
+    } else if (part->kind == PART_TONGUE) {
+        m.colour = scale3(v3_of(0.48f, 0.16f, 0.15f), 1 - 0.3f * bump1(at.x / 0.25f));
+        m.dim = 0.35f + 0.2f * open;
+        m.gloss = 0.06f;
+    } else {
+        m.colour = v3_of(0.2f, 0.045f, 0.04f);
+        m.dim = mixf(0.28f, 0.08f, at.z);
+    }
+    return m;
+}
+
+static material ear_material(const builder *b, int side, v3 at)
+{
+    material m = {.gloss = 0.03f, .sharp = 18, .scatter = 1.2f, .dim = 1, .label = side ? MCF_SYNTH_R_EAR : MCF_SYNTH_L_EAR};
+    float cloud = noise_at(b->grain->cloud, at.x * 30, at.y * 30);
+    m.colour = mul3(scale3(b->who->skin, 0.96f + 0.05f * cloud), v3_of(1.02f, 0.86f, 0.84f));
+    m.dim = mixf(0.45f, 1, smooth(-0.45f, 0.25f, at.z));
+    return m;
+}
+
+// --- clothes
+
+static v3 woven(const builder *b, v3 at, v3 one, v3 two, int pattern)
+{
+    float grain = noise_at(b->grain->fine, at.z * 11, at.y * 11), cloud = noise_at(b->grain->cloud, at.z * 4, at.y * 4);
+    float k = 0;
+    switch (pattern) {
+    case 1: k = smooth(0.42f, 0.5f, absf(at.y * 0.45f - (float)floor_int(at.y * 0.45f) - 0.5f)); break;
+    case 2: {
+        float s = at.z * 0.35f, t = at.y * 0.35f;
+        k = 0.5f * (absf(s - (float)floor_int(s) - 0.5f) < 0.2f) + 0.5f * (absf(t - (float)floor_int(t) - 0.5f) < 0.2f);
+        break;
+    }
+    case 3: k = smooth(0.15f, 0.25f, noise_at(b->grain->cloud, at.z * 7 + 50, at.y * 7)); break;
+    default: break;
+    }
+    return scale3(mix3(one, two, k), 1 + 0.09f * grain + 0.1f * cloud);
+}
+
+static material body_material(const builder *b, int which, v3 at, float pixel)
+{
+    const picture *v = b->how;
+    const person *p = b->who;
+    material m = {.gloss = 0.012f, .sharp = 9, .scatter = 0, .dim = 1, .label = MCF_SYNTH_CLOTH};
+    float cloud = noise_at(b->grain->cloud, at.x * 30, at.y * 5);
+    if (which) {
+        v3 one = which == 1 ? (v->cloth == CLOTH_SUIT ? v->shirt_colour : scale3(v->cloth_colour, 0.96f)) : v->cloth_colour;
+        m.colour = woven(b, at, one, one, 0);
+        if (v->cloth == CLOTH_TURTLE)
+            m.dim *= 0.85f + 0.15f * sin_fast(at.x * 60);
+        m.dim *= mixf(0.75f, 1, smooth(0, 0.2f, at.z));
+        return m;
+    }
+    float edge = cloth_edge(p, v, at.x, at.y);
+    if (edge <= 0) {
+        m = (material){.colour = scale3(p->skin, 0.95f + 0.05f * cloud), .gloss = 0.03f, .sharp = 16, .scatter = 1, .dim = 1, .label = MCF_SYNTH_NECK};
+        m.dim *= mixf(0.72f, 1, smooth(0, -0.9f, edge));
+        if (p->beard == BEARD_FULL || p->beard == BEARD_STUBBLE) {
+            float a = smooth(-10.5f, -8, at.y) * smooth(1.5f, 0.9f, absf(at.x)) * (p->beard == BEARD_FULL ? 0.5f : 0.25f);
+            m.colour = mix3(m.colour, p->hair, a);
+        }
+        return m;
+    }
+    v3 at2 = v3_of(at.x, at.y, at.z);
+    float ax = absf(at.z);
+    m.colour = woven(b, at2, v->cloth_colour, v->cloth_colour2, v->cloth == CLOTH_SUIT ? 0 : v->cloth_pattern);
+    if (v->cloth == CLOTH_SUIT && cos_fast(at.x) > 0) {
+        float opening = 5.4f - (-14.5f - at.y) * 0.42f; // V of the jacket
+        if (ax < opening) {
+            m.colour = woven(b, at2, v->shirt_colour, v->shirt_colour, 0);
+            m.dim *= mixf(0.6f, 1, smooth(0, 0.6f, opening - ax));
+            if (v->tie) {
+                float half = at.y > -16.2f ? 1.1f - 0.12f * (-14.5f - at.y) : 0.85f + 0.12f * (-16.2f - at.y);
+                if (ax < half) {
+                    float stripe = at.y * 0.8f + at.z * 0.8f;
+                    m.colour = woven(b, at2, v->cloth_colour2, v->hat_colour2, 0);
+                    if (v->cloth_pattern & 1)
+                        m.colour = mix3(m.colour, v->hat_colour2, smooth(0.25f, 0.3f, absf(stripe - (float)floor_int(stripe) - 0.5f)));
+                    m.dim *= mixf(0.55f, 1, smooth(0, 0.3f, half - ax)) * (at.y > -16.2f ? 0.85f : 1);
+                    m.gloss = 0.05f;
+                }
+            }
+        } else {
+            float lapel = opening + 3.6f - 0.35f * absf(at.y + 20);
+            m.dim *= 1 - 0.3f * bump1((ax - lapel) / maxf(0.25f, pixel)) * (at.y > -27);
+            m.dim *= mixf(0.75f, 1, smooth(0, 0.35f, ax - opening));
+        }
+    }
+    if (v->cloth == CLOTH_SHIRT && cos_fast(at.x) > 0) {
+        m.dim *= 1 - 0.25f * bump1((at.z - 1.1f) / maxf(0.18f, pixel));
+        float button = at.y * 0.2f;
+        m.dim *= 1 - 0.4f * (bump2((at.z) / 0.45f, (button - (float)floor_int(button) - 0.5f) * 5 / 0.45f) > 0.2f);
+    }
+    float rib = v->cloth == CLOTH_ROUND || v->cloth == CLOTH_V ? smooth(0.9f, 0.8f, edge) : 0;
+    m.dim *= 1 - 0.14f * rib - 0.2f * bump1((edge - 0.9f) / maxf(0.2f, pixel));
+    // folds
+    float folds = noise_at(b->grain->cloud, at.z * 2.2f + at.y * 0.8f, at.y * 1.1f - at.z * 0.6f);
+    m.dim *= 1 + 0.16f * folds;
+    return m;
+}
+
+static material hair_material(const builder *b, const part *part, v3 at, const surface *s)
+{
+    const person *p = b->who;
+    material m = {.gloss = 0, .sharp = 1, .scatter = 0.2f, .dim = 1, .label = MCF_SYNTH_HAIR};
+    bool curls = p->style == HAIR_CURLY || p->style == HAIR_AFRO;
+    float wave = p->hair_wave * 0.5f * sin_fast(at.y * 1.1f + 1.5f * sin_fast(at.z * 0.6f));
+    float strand = noise_at(b->grain->strand, (at.z + wave) * 13, at.y * 4), broad = noise_at(b->grain->strand, (at.z + wave) * 3.2f + 70, at.y * 2.2f);
+    float curl = curls ? noise_at(b->grain->cloud, at.x * 85, at.y * 13) : 0;
+    float tone = 0.42f * strand + 0.42f * broad + 0.8f * curl;
+    m.colour = mix3(scale3(p->hair, 0.55f + 0.12f * (float)(part->side == 1)), p->hair2, smooth(-0.55f, 0.85f, tone));
+    if (p->grey > 0.2f)
+        m.colour = mix3(m.colour, v3_of(0.42f, 0.41f, 0.4f), 0.35f * p->grey * smooth(0.1f, 0.6f, strand));
+    m.dim *= clampf(1 + 0.42f * tone, 0.35f, 1.5f);
+    if (part->side < 8) {
+        float line = hair_line(p, b->how, at.x);
+        m.dim *= mixf(0.72f, 1, smooth(-0.4f, 1.6f, at.y - line));
+        // the parting
+        if (p->parted && !curls && at.y > 7) {
+            float d = absf(s->at.x - 0.75f * (p->part > 0 ? 1 : -1));
+            m.dim *= 1 - 0.3f * bump1(d / 0.18f);
+        }
+    }
+    return m;
+}
+
+static material hat_material(const builder *b, const part *part, v3 at)
+{
+    const picture *v = b->how;
+    material m = {.gloss = 0.012f, .sharp = 8, .dim = 1, .label = MCF_SYNTH_HAT};
+    float grain = noise_at(b->grain->fine, at.x * 70, at.y * 10), cloud = noise_at(b->grain->cloud, at.x * 30, at.y * 5);
+    m.colour = scale3(v->hat_colour, 1 + 0.1f * grain + 0.08f * cloud);
+    if (part->kind == PART_VISOR) {
+        m.colour = scale3(v->hat == HAT_CAP && v->hat_pattern == 1 ? v->hat_colour2 : v->hat_colour, 0.95f + 0.08f * grain);
+        if (v->hat == HAT_CAP)
+            m.dim *= 1 - 0.2f * bump1((at.y - 0.85f) / 0.07f);
+        return m;
+    }
+    switch (v->hat) {
+    case HAT_BEANIE: // knitted: ribs, a band
+        m.dim *= 0.86f + 0.14f * sin_fast(at.x * 46) + 0.06f * sin_fast(at.y * 14);
+        m.dim *= mixf(1, 0.7f, bump1((at.z - 2.75f) / 0.3f));
+        if (v->hat_pattern == 1 && absf(at.z - 4.6f) < 0.7f)
+            m.colour = scale3(v->hat_colour2, 1 + 0.1f * grain);
+        break;
+    case HAT_CAP: {
+        float seam = at.x * 3 / SYNTH_PI;
+        m.dim *= 1 - 0.25f * bump1((absf(seam - (float)floor_int(seam + 0.5f))) / 0.025f);
+        if (v->hat_pattern == 2 && absf(at.x) < 0.28f && absf(at.z - 2.2f) < 1.1f)
+            m.colour = v->hat_colour2;
+        break;
+    }
+    case HAT_BRIM:
+        if (at.z < 1.5f)
+            m.colour = scale3(v->hat_colour2, 0.6f);
+        break;
+    default:
+        m.dim *= mixf(0.6f, 1, smooth(0, 0.9f, at.z));
+        if (v->hat_pattern == 1)
+            m.colour = mix3(m.colour, v->hat_colour2, smooth(0.1f, 0.2f, noise_at(b->grain->cloud, at.x * 60, at.y * 9)));
+        break;
+    }
+    return m;
+}
+
+static material thing_material(const builder *b, const part *part, v3 at)
+{
+    const picture *v = b->how;
+    const person *p = b->who;
+    material m = {.colour = p->frame, .gloss = 0.35f, .sharp = 60, .dim = 1, .label = MCF_SYNTH_EYE_G};
+    switch (part->kind) {
+    case PART_FRAME: break;
+    case PART_EARRING:
+    case PART_NECKLACE:
+        m.label = part->kind == PART_EARRING ? MCF_SYNTH_EAR_R : MCF_SYNTH_NECK_L;
+        m.colour = part->kind == PART_NECKLACE && p->beads ? v->hat_colour2 : scale3(p->metal, 0.5f);
+        m.gloss = 0.9f;
+        m.sharp = 40;
+        break;
+    case PART_HAND: {
+        float cloud = noise_at(b->grain->cloud, at.x * 40, at.y * 60);
+        m = (material){.colour = mul3(scale3(p->skin, 0.97f + 0.06f * cloud), v3_of(1.02f, 0.92f, 0.9f)), .gloss = 0.03f, .sharp = 16, .scatter = 1, .dim = 1};
+        m.dim *= 1 - 0.18f * (bump1((at.x - 0.45f) / 0.04f) + bump1((at.x - 0.72f) / 0.03f));
+        break;
+    }
+    default:
+        m.label = MCF_SYNTH_BACKGROUND;
+        m.colour = v->occluder_colour;
+        m.gloss = 0.15f;
+        if (part->side == OCCLUDER_MICROPHONE && at.z * at.z < 1.01f && length3(at) > 0.9f) {
+            float g = sin_fast(at.y * 40) * sin_fast(at.x * 40);
+            m.colour = v3_of(0.1f, 0.1f, 0.105f);
+            m.dim = 0.7f + 0.4f * g;
+        } else if (part->side == OCCLUDER_PHONE) {
+            m.colour = v3_of(0.02f, 0.02f, 0.022f);
+            m.gloss = 0.3f;
+            if (bump2((at.x + 0.62f) / 0.22f, (at.y - 0.82f) / 0.11f) > 0.3f)
+                m.colour = v3_of(0.12f, 0.12f, 0.14f);
+        }
+        break;
+    }
+    return m;
+}
+
+static material material_of(const builder *b, const surface *s)
+{
+    const part *p = s->part;
+    switch (p->kind) {
+    case PART_HEAD: return head_material(b, s->at, s->pixel);
+    case PART_EYE: return eye_material(b, p->side, s->at, s->pixel);
+    case PART_MOUTH:
+    case PART_TEETH:
+    case PART_TONGUE: return mouth_material(b, p, s->at);
+    case PART_EAR: return ear_material(b, p->side, s->at);
+    case PART_BODY: return body_material(b, p->side, s->at, s->pixel);
+    case PART_HAIR: return hair_material(b, p, s->at, s);
+    case PART_HAT:
+    case PART_VISOR: return hat_material(b, p, s->at);
+    default: return thing_material(b, p, s->at);
+    }
+}
+
+// --- light
+
+static float power(float x, float e)
+{
+    return x > 0 ? pow_fast(x, e) : 0;
+}
+
+// Kajiya and Kay 1989: a hair reflects in a cone round itself.
+static v3 hair_light(const builder *b, const surface *s, v3 to_eye, v3 light, v3 colour, v3 from)
+{
+    float strand = noise_at(b->grain->strand, s->at.z * 13, s->at.y * 2);
+    v3 t = normal3(mad3(s->along, s->n, 0.14f + 0.22f * strand));
+    float tl = dot3(t, from), diffuse = sqrtf(maxf(1 - tl * tl, 0)) * clampf(0.35f + 0.75f * dot3(s->n, from), 0, 1);
+    v3 h = normal3(add3(from, to_eye));
+    float th = dot3(t, h), shine = power(maxf(1 - th * th, 0), 34) * clampf(0.3f + dot3(s->n, from), 0, 1) * b->how->gloss;
+    v3 tint = add3(scale3(colour, 1.6f), v3_of(0.035f, 0.035f, 0.035f));
+    return mul3(light, add3(scale3(colour, diffuse), scale3(tint, 0.55f * shine)));
+}
+
+static v3 lamp(const material *m, const surface *s, v3 to_eye, v3 light, v3 from, float lit, float gloss)
+{
+    float d = dot3(s->n, from), k = m->scatter;
+    // red travels further under skin
+    v3 wrap = {0.30f * k, 0.12f * k, 0.08f * k};
+    v3 diffuse = {clampf((d + wrap.x) / (1 + wrap.x), 0, 1) * mixf(lit, sqrtf(lit), 0.5f * minf(k, 1)), clampf((d + wrap.y) / (1 + wrap.y), 0, 1) * lit,
+                  clampf((d + wrap.z) / (1 + wrap.z), 0, 1) * lit};
+    v3 c = mul3(mul3(m->colour, diffuse), light);
+    v3 h = normal3(add3(from, to_eye));
+    float nh = dot3(s->n, h), grazing = 1 - clampf(dot3(to_eye, h), 0, 1);
+    float spec = m->gloss * gloss * (1 + 6 * grazing * grazing * grazing) * power(nh, m->sharp) * (m->sharp * 0.12f + 1) * lit * clampf(d * 3, 0, 1);
+    return mad3(c, light, spec);
+}
+
+shaded shade(const builder *b, const shadow_map *shadow, const surface *given)
+{
+    surface s = *given;
+    const picture *v = b->how;
+    v3 to_eye = normal3(scale3(s.p, -1));
+    if (s.part->two_sided && dot3(s.n, to_eye) < 0)
+        s.n = scale3(s.n, -1);
+    material m = material_of(b, &s);
+    float lit = dot3(s.n, v->key_direction) > -0.35f ? shadow_at(shadow, s.p, s.n, v->shadow_soft) : 0;
+    bool inside = s.part->kind == PART_MOUTH || s.part->kind == PART_TEETH || s.part->kind == PART_TONGUE || s.part->kind == PART_EYE;
+    if (inside)
+        lit = 0.35f + 0.65f * lit;
+    float open = s.light;
+    v3 around = mix3(v->floor, v->sky, 0.5f + 0.5f * s.n.y), c;
+    // skin sends back some of what falls on skin: creases turn red, not black
+    v3 dark = {mixf(open, sqrtf(maxf(open, 0)), 0.5f * minf(m.scatter, 1)), open, open};
+    c = mul3(mul3(m.colour, around), dark);
+    if (s.part->kind == PART_HAIR && s.part->side != 9) {
+        c = scale3(c, 0.8f);
+        c = add3(c, scale3(hair_light(b, &s, to_eye, v->key, m.colour, v->key_direction), lit));
+        c = add3(c, scale3(hair_light(b, &s, to_eye, v->fill, m.colour, v->fill_direction), open));
+        c = add3(c, hair_light(b, &s, to_eye, v->rim, m.colour, v->rim_direction));
+    } else {
+        c = add3(c, lamp(&m, &s, to_eye, v->key, v->key_direction, lit, v->gloss));
+        c = add3(c, lamp(&m, &s, to_eye, v->fill, v->fill_direction, open, v->gloss));
+        c = add3(c, lamp(&m, &s, to_eye, v->rim, v->rim_direction, open, v->gloss));
+        // bright surroundings in what is smooth
+        float grazing = 1 - clampf(dot3(s.n, to_eye), 0, 1);
+        c = mad3(c, around, m.gloss * 0.35f * grazing * grazing * open);
+    }
+    if (s.part->kind == PART_EYE) {
+        // a window, whatever the lamps
+        v3 g = eye_direction(b->f, s.part->side);
+        v3 w = sub3(s.at, normal3(add3(g, v3_of(v->key_direction.x > 0 ? 0.16f : -0.16f, 0.2f, 0))));
+        float spot = bump2(w.x / 0.13f, w.y / 0.13f);
+        c = add3(c, scale3(add3(v->key, v->sky), 1.1f * spot));
+    }
+    return (shaded){scale3(c, maxf(m.dim, 0)), m.label};
+}
+
+uint8_t shade_class(const builder *b, const part *p, v3 at)
+{
+    surface s = {.part = p, .at = at, .pixel = 0.1f};
+    return material_of(b, &s).label;
+}
+
+v3 shade_lens(const builder *b, const surface *s, v3 behind)
+{
+    const picture *v = b->how;
+    v3 to_eye = normal3(scale3(s->p, -1)), n = dot3(s->n, to_eye) < 0 ? scale3(s->n, -1) : s->n;
+    v3 r = mad3(scale3(to_eye, -1), n, 2 * dot3(n, to_eye));
+    float window = smooth(0.25f, 0.4f, r.y) * smooth(0.9f, 0.7f, r.y) * (absf(r.x - 0.2f) < 0.3f ? 1.0f : 0.0f);
+    float grazing = 1 - clampf(dot3(n, to_eye), 0, 1), mirror = 0.03f + 0.5f * grazing * grazing * grazing;
+    float strong = v->glasses == GLASSES_SUN ? 0.11f : 0.05f;
+    v3 c = mix3(behind, v->lens_colour, v->tint * (v->glasses == GLASSES_SUN ? mixf(1, 0.8f, clampf(0.5f - 0.5f * s->at.y, 0, 1)) : 1));
+    c = mad3(c, add3(v->sky, scale3(v->key, 0.6f)), mirror * clampf(0.4f + 0.6f * r.y, 0, 1) + strong * window);
+    return c;
+}
