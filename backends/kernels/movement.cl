@@ -44,6 +44,31 @@ KERNEL void copy_strided(INPUT(T0, x), TENSOR(TO, out), layout s, int add)
     }
 }
 
+// An item for each row: short rows on processors.
+KERNEL void copy_rows(INPUT(T0, x), TENSOR(TO, out), layout s, int add, I64 rows)
+{
+    const I64 row = GLOBAL_ID(0), last = s.rank - 1, n = s.dim[last], a = s.a[last], o = s.out[last];
+    I64 from, to;
+    AT(x);
+    AT(out);
+    if (row >= rows)
+        return;
+    ROW_PLACE(from, s, a, row);
+    ROW_PLACE(to, s, out, row);
+    x += from;
+    out += to;
+    if (add) {
+        for (I64 i = 0; i < n; i++)
+            STORE(TO, out, i * o, LOAD(T0, x, i * a) + LOAD(TO, out, i * o));
+    } else if (a == 1 && o == 1) {
+        for (I64 i = 0; i < n; i++)
+            STORE(TO, out, i, LOAD(T0, x, i));
+    } else {
+        for (I64 i = 0; i < n; i++)
+            STORE(TO, out, i * o, LOAD(T0, x, i * a));
+    }
+}
+
 // x [B,L,D] with steps; an id outside of [0,L) gives NaN. rows counts b * n + i.
 KERNEL void gather_rows(INPUT(T0, x), INPUT(i64, ids), TENSOR(TO, out), I64 n, I64 length, I64 width, I64 step_b,
                         I64 step_l, I64 step_d)

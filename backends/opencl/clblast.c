@@ -9,7 +9,7 @@
 #include <clblast_c.h>
 
 // Row-major with leading dimension, or its transpose; false where neither step is 1 or the other one is too small.
-static bool leading(const ocl_steps *s, int64_t rows, int64_t columns, CLBlastTranspose *transposed, size_t *ld)
+static bool leading(const dev_steps *s, int64_t rows, int64_t columns, CLBlastTranspose *transposed, size_t *ld)
 {
     if (s->column == 1 && s->row >= columns && s->row > 0) {
         *transposed = CLBlastTransposeNo;
@@ -25,19 +25,19 @@ static bool leading(const ocl_steps *s, int64_t rows, int64_t columns, CLBlastTr
 }
 
 // Batches that one stride walks through.
-static bool even(const ocl_steps *s, int64_t batch0, int64_t batch1, int64_t *stride)
+static bool even(const dev_steps *s, int64_t batch0, int64_t batch1, int64_t *stride)
 {
     *stride = batch1 > 1 ? s->batch1 : s->batch0;
     return batch0 == 1 || batch1 == 1 || s->batch0 == s->batch1 * batch1;
 }
 
-static bool direct(const ocl_product *p)
+static bool direct(const dev_product *p)
 {
     return p->c.operand->dtype == MCF_F32 && !p->bias && !p->activation && p->c.steps.column == 1 &&
            p->c.steps.row >= p->n;
 }
 
-bool ocl_clblast_takes(const ocl_product *p)
+bool ocl_clblast_takes(const dev_product *p)
 {
     CLBlastTranspose t;
     size_t ld;
@@ -49,7 +49,7 @@ bool ocl_clblast_takes(const ocl_product *p)
     return direct(p) || p->batch0 * p->batch1 == 1;
 }
 
-static mcf_status run(mcf_stream *stream, const ocl_product *p, const mcf_operand *c, size_t ld, bool add, mcf_error *err)
+static mcf_status run(mcf_stream *stream, const dev_product *p, const mcf_operand *c, size_t ld, bool add, mcf_error *err)
 {
     const mcf_operand *a = p->a.operand, *b = p->b.operand;
     CLBlastTranspose ta = CLBlastTransposeNo, tb = CLBlastTransposeNo;
@@ -100,7 +100,7 @@ static mcf_status run(mcf_stream *stream, const ocl_product *p, const mcf_operan
     return MCF_OK;
 }
 
-mcf_status ocl_clblast_multiply(mcf_stream *stream, const ocl_product *p, mcf_error *err)
+mcf_status ocl_clblast_multiply(mcf_stream *stream, const dev_product *p, mcf_error *err)
 {
     if (!stream->device->clblast_set) {
         stream->device->clblast_set = true;
@@ -110,22 +110,22 @@ mcf_status ocl_clblast_multiply(mcf_stream *stream, const ocl_product *p, mcf_er
     if (direct(p))
         return run(stream, p, p->c.operand, (size_t)p->c.steps.row, p->add, err);
     mcf_operand product;
-    MCF_TRY(ocl_scratch(stream, 1, (uint64_t)(p->m * p->n), &product, err));
+    MCF_TRY(dev_scratch(stream, 1, (uint64_t)(p->m * p->n), &product, err));
     MCF_TRY(run(stream, p, &product, (size_t)p->n, false, err));
-    ocl_kernel_key key = {"product.cl", "epilogue", MCF_F32, OCL_NONE, OCL_NONE, p->c.operand->dtype,
+    dev_kernel_key key = {"product.cl", "epilogue", MCF_F32, DEV_NONE, DEV_NONE, p->c.operand->dtype,
                           "-DMCF_PRODUCT_EPILOGUE", 0};
-    ocl_call call;
-    MCF_TRY(ocl_begin(&call, stream, &key, err));
-    ocl_operand(&call, &product);
-    ocl_operand(&call, p->bias);
-    ocl_operand(&call, p->c.operand);
-    ocl_int64(&call, p->n);
-    ocl_int64(&call, p->n);
-    ocl_bytes(&call, &p->c.steps, sizeof p->c.steps);
-    ocl_int(&call, p->bias != NULL);
-    ocl_int(&call, p->activation);
-    ocl_int(&call, p->add);
-    return ocl_run_items(&call, p->n, p->m, 1, err);
+    dev_call call;
+    MCF_TRY(dev_begin(&call, stream, &key, err));
+    dev_operand(&call, &product);
+    dev_operand(&call, p->bias);
+    dev_operand(&call, p->c.operand);
+    dev_int64(&call, p->n);
+    dev_int64(&call, p->n);
+    dev_bytes(&call, &p->c.steps, sizeof p->c.steps);
+    dev_int(&call, p->bias != NULL);
+    dev_int(&call, p->activation);
+    dev_int(&call, p->add);
+    return dev_run_items(&call, p->n, p->m, 1, err);
 }
 
 // "NAME=VALUE NAME=VALUE ...", all parameters of Xgemm.
@@ -152,13 +152,13 @@ mcf_status ocl_clblast_override(const ocl_physical *physical, const char *parame
 
 #else
 
-bool ocl_clblast_takes(const ocl_product *p)
+bool ocl_clblast_takes(const dev_product *p)
 {
     (void)p;
     return false;
 }
 
-mcf_status ocl_clblast_multiply(mcf_stream *stream, const ocl_product *p, mcf_error *err)
+mcf_status ocl_clblast_multiply(mcf_stream *stream, const dev_product *p, mcf_error *err)
 {
     (void)stream;
     (void)p;

@@ -82,15 +82,6 @@ void *ocl_buffer_host(mcf_buffer *buffer)
     return NULL;
 }
 
-mcf_status ocl_check_range(const mcf_buffer *buffer, uint64_t offset, uint64_t bytes, const char *what, mcf_error *err)
-{
-    if (offset > buffer->bytes || bytes > buffer->bytes - offset)
-        return mcf_fail(err, MCF_ERR_INTERNAL, "%s: bytes %llu to %llu of a buffer of %llu", what,
-                        (unsigned long long)offset, (unsigned long long)(offset + bytes),
-                        (unsigned long long)buffer->bytes);
-    return MCF_OK;
-}
-
 static void CL_CALLBACK free_staged(cl_event event, cl_int status, void *data)
 {
     (void)event;
@@ -103,7 +94,7 @@ mcf_status ocl_upload(mcf_stream *stream, mcf_buffer *to, uint64_t offset, const
                       mcf_error *err)
 {
     enum { STAGED_MAX = 32 << 20 };
-    MCF_TRY(ocl_check_range(to, offset, bytes, "upload", err));
+    MCF_TRY(dev_check_range(to, offset, bytes, "upload", err));
     if (!bytes)
         return MCF_OK;
     void *staged = bytes <= STAGED_MAX ? malloc(bytes) : NULL;
@@ -130,7 +121,7 @@ mcf_status ocl_upload(mcf_stream *stream, mcf_buffer *to, uint64_t offset, const
 mcf_status ocl_download(mcf_stream *stream, void *to, mcf_buffer *from, uint64_t offset, uint64_t bytes,
                         mcf_error *err)
 {
-    MCF_TRY(ocl_check_range(from, offset, bytes, "download", err));
+    MCF_TRY(dev_check_range(from, offset, bytes, "download", err));
     if (!bytes)
         return MCF_OK;
     OCL_TRY(clEnqueueReadBuffer(stream->queue, from->memory, CL_FALSE, offset, bytes, to, 0, NULL, NULL), "download",
@@ -139,19 +130,19 @@ mcf_status ocl_download(mcf_stream *stream, void *to, mcf_buffer *from, uint64_t
 }
 
 // Within a buffer, overlapping copies are not OpenCL's: those go through scratch.
-mcf_status ocl_copy(mcf_stream *stream, mcf_buffer *to, uint64_t to_offset, mcf_buffer *from, uint64_t from_offset,
+mcf_status dev_copy(mcf_stream *stream, mcf_buffer *to, uint64_t to_offset, mcf_buffer *from, uint64_t from_offset,
                     uint64_t bytes, mcf_error *err)
 {
-    MCF_TRY(ocl_check_range(to, to_offset, bytes, "copy: destination", err));
-    MCF_TRY(ocl_check_range(from, from_offset, bytes, "copy: source", err));
+    MCF_TRY(dev_check_range(to, to_offset, bytes, "copy: destination", err));
+    MCF_TRY(dev_check_range(from, from_offset, bytes, "copy: source", err));
     if (!bytes || (to == from && to_offset == from_offset))
         return MCF_OK;
     uint64_t distance = to_offset > from_offset ? to_offset - from_offset : from_offset - to_offset;
     if (to == from && distance < bytes) {
         mcf_operand middle = {0};
-        MCF_TRY(ocl_scratch(stream, 0, (bytes + 3) / 4, &middle, err));
-        MCF_TRY(ocl_copy(stream, middle.buffer, 0, from, from_offset, bytes, err));
-        return ocl_copy(stream, to, to_offset, middle.buffer, 0, bytes, err);
+        MCF_TRY(dev_scratch(stream, 0, (bytes + 3) / 4, &middle, err));
+        MCF_TRY(dev_copy(stream, middle.buffer, 0, from, from_offset, bytes, err));
+        return dev_copy(stream, to, to_offset, middle.buffer, 0, bytes, err);
     }
     OCL_TRY(clEnqueueCopyBuffer(stream->queue, from->memory, to->memory, from_offset, to_offset, bytes, 0, NULL, NULL),
             "copy", err);
@@ -159,9 +150,9 @@ mcf_status ocl_copy(mcf_stream *stream, mcf_buffer *to, uint64_t to_offset, mcf_
 }
 
 // Patterns of 4 bytes need places that are multiples of 4; the rest goes byte by byte.
-mcf_status ocl_zero(mcf_stream *stream, mcf_buffer *buffer, uint64_t offset, uint64_t bytes, mcf_error *err)
+mcf_status dev_zero(mcf_stream *stream, mcf_buffer *buffer, uint64_t offset, uint64_t bytes, mcf_error *err)
 {
-    MCF_TRY(ocl_check_range(buffer, offset, bytes, "zero", err));
+    MCF_TRY(dev_check_range(buffer, offset, bytes, "zero", err));
     if (!bytes)
         return MCF_OK;
     const cl_uint zero = 0;
@@ -172,7 +163,7 @@ mcf_status ocl_zero(mcf_stream *stream, mcf_buffer *buffer, uint64_t offset, uin
 }
 
 // Not filled, so that a checker sees who reads what nobody wrote. A larger one replaces it.
-mcf_status ocl_scratch(mcf_stream *stream, int slot, uint64_t floats, mcf_operand *operand, mcf_error *err)
+mcf_status dev_scratch(mcf_stream *stream, int slot, uint64_t floats, mcf_operand *operand, mcf_error *err)
 {
     mcf_buffer **buffer = &stream->scratch[slot].buffer;
     uint64_t bytes = floats * sizeof(float);
@@ -190,4 +181,9 @@ mcf_status ocl_scratch(mcf_stream *stream, int slot, uint64_t floats, mcf_operan
     }
     *operand = (mcf_operand){.buffer = *buffer, .dtype = MCF_F32, .shape = MCF_SHAPE((int64_t)floats), .stride = {1}};
     return MCF_OK;
+}
+
+uint64_t dev_buffer_bytes(const mcf_buffer *buffer)
+{
+    return buffer->bytes;
 }

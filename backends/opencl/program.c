@@ -85,7 +85,7 @@ static char *assemble(const char *file)
     return text;
 }
 
-static void write_options(const mcf_device *device, const ocl_kernel_key *key, char options[OPTIONS_SIZE])
+static void write_options(const mcf_device *device, const dev_kernel_key *key, char options[OPTIONS_SIZE])
 {
     const struct {
         const char *name;
@@ -94,7 +94,7 @@ static void write_options(const mcf_device *device, const ocl_kernel_key *key, c
     const int group = key->group ? key->group : device->tuning.group;
     int used = snprintf(options, OPTIONS_SIZE, "-DGROUP=%d -DSTRIP=%d %s", group, device->tuning.strip, key->defines);
     for (int i = 0; i < 4; i++)
-        if (types[i].type != OCL_NONE)
+        if (types[i].type != DEV_NONE)
             used += snprintf(options + used, OPTIONS_SIZE - (size_t)used, " -D%s=%s", types[i].name,
                              mcf_dtype_name((mcf_dtype)types[i].type));
     const char *more = getenv("MCF_OPENCL_OPTIONS");
@@ -205,7 +205,7 @@ static mcf_status build(mcf_device *device, const char *file, const char *option
 
 // --- looking up
 
-static mcf_status find_program(mcf_device *device, const ocl_kernel_key *key, ocl_program **found, mcf_error *err)
+static mcf_status find_program(mcf_device *device, const dev_kernel_key *key, ocl_program **found, mcf_error *err)
 {
     char options[OPTIONS_SIZE];
     write_options(device, key, options);
@@ -229,7 +229,7 @@ static mcf_status find_program(mcf_device *device, const ocl_kernel_key *key, oc
     return MCF_OK;
 }
 
-mcf_status ocl_kernel_get(mcf_device *device, const ocl_kernel_key *key, cl_kernel *kernel, mcf_error *err)
+mcf_status ocl_kernel_get(mcf_device *device, const dev_kernel_key *key, cl_kernel *kernel, mcf_error *err)
 {
     ocl_program *p;
     MCF_TRY(find_program(device, key, &p, err));
