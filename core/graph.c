@@ -155,8 +155,7 @@ mcf_value mcf_weight(mcf_graph *graph, const mcf_store *store, int entry)
     if (graph->compute == MCF_F32)
         return mcf_param(graph, store, entry);
     if (entry >= 0 && entry < store->count && !store->entries[entry].low_precision)
-        return mcf_graph_fail(graph, MCF_ERR_INTERNAL, "graph: %s has no low-precision copy",
-                              store->entries[entry].name);
+        return mcf_cast(graph, mcf_param(graph, store, entry), graph->compute);
     return store_leaf(graph, store, entry, MCF_PLACE_LOW, graph->compute);
 }
 

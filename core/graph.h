@@ -37,7 +37,8 @@ mcf_dtype mcf_value_dtype(const mcf_graph *graph, mcf_value value);
 // A tensor that the caller fills before every run. The name is copied.
 mcf_value mcf_input(mcf_graph *graph, const char *name, mcf_dtype dtype, mcf_shape shape);
 // A tensor of the parameter store. mcf_param: fp32 master (norms, biases, tables; f64 graphs: not available);
-// mcf_weight: in the graph's compute type, the low-precision copy where that is bf16 or f16 (matrices of products).
+// mcf_weight: in the graph's compute type; where that is bf16 or f16 the low-precision copy, and of an entry
+// without one, a copy made where it is used.
 // Gradients of trained entries go to the store's gradient array.
 mcf_value mcf_param(mcf_graph *graph, const mcf_store *store, int entry);
 mcf_value mcf_weight(mcf_graph *graph, const mcf_store *store, int entry);

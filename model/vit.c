@@ -14,7 +14,8 @@ static mcf_status add(mcf_store *store, const char *prefix, const char *name, mc
     snprintf(full, sizeof full, "%s%s", prefix, name);
     if (product && role == MCF_ROLE_FROZEN)
         role = MCF_ROLE_FROZEN_WEIGHTS;
-    *entry = mcf_store_add(store, full, shape, role, product);
+    // The target's weights change before every use: converting each where it is used takes no memory between.
+    *entry = mcf_store_add(store, full, shape, role, product && role != MCF_ROLE_TARGET);
     if (*entry < 0)
         return mcf_fail(err, MCF_ERR_NOMEM, "no memory for parameter %s, or its name is taken", full);
     return MCF_OK;
