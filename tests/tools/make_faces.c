@@ -93,9 +93,9 @@ static picture random_picture(void)
     v.light_x = uniform(-0.2, 0.2);
     v.light_y = uniform(-0.1, 0.1);
     v.open = uniform(0.015, 0.07);
-    v.ground = random_colour(100, 160); // dull, so that a person's colours are what sets pictures apart
-    v.ground2 = random_colour(100, 160);
-    v.shirt = random_colour(60, 200);
+    v.ground = random_colour(125, 140); // dull, so that a person's colours are what sets pictures apart
+    v.ground2 = random_colour(125, 140);
+    v.shirt = random_colour(60, 80);
     return v;
 }
 
