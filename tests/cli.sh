@@ -17,7 +17,7 @@ if command -v man >/dev/null && [ -x "$(command -v groff)" ]; then
         check "$(basename "$page") is right roff" sh -c "test -z \"\$(groff -man -Tutf8 -ww -z '$page' 2>&1)\""
     done
 fi
-fails 2 "devices, pretrain" "an unknown command lists those there are" "$mcf" train
+fails 2 "the commands are devices," "an unknown command lists those there are" "$mcf" train
 fails 2 "no command" "no command" "$mcf"
 fails 2 "--out RUN is missing" "a missing option" "$mcf" pretrain tiny.yaml
 fails 2 "CONFIG is missing" "a missing argument" "$mcf" pretrain --out run
