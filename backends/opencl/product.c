@@ -30,7 +30,10 @@ int ocl_shape_class(int64_t batch, int64_t m, int64_t n, int64_t k)
 static mcf_status multiply_tile(mcf_stream *stream, const dev_product *p, mcf_error *err)
 {
     const mcf_operand *a = p->a.operand, *b = p->b.operand, *c = p->c.operand;
-    dev_kernel_key key = {"product.cl", "product_tile", a->dtype, b->dtype, DEV_NONE, c->dtype, "-DMCF_PRODUCT_TILE", 0};
+    const size_t most = stream->device->physical->group_max, side = most >= 256 ? 16 : most >= 64 ? 8 : most >= 16 ? 4 : 1;
+    char defines[64];
+    snprintf(defines, sizeof defines, "-DMCF_PRODUCT_TILE -DSIDE=%d", (int)side);
+    dev_kernel_key key = {"product.cl", "product_tile", a->dtype, b->dtype, DEV_NONE, c->dtype, defines, 0};
     dev_call call;
     MCF_TRY(dev_begin(&call, stream, &key, err));
     dev_operand(&call, a);
@@ -48,8 +51,8 @@ static mcf_status multiply_tile(mcf_stream *stream, const dev_product *p, mcf_er
     dev_int(&call, p->bias != NULL);
     dev_int(&call, p->activation);
     dev_int(&call, p->add);
-    return dev_run(&call, (const size_t[]){16, 16, 1}, ceil_div(p->n, 64), ceil_div(p->m, 64), p->batch0 * p->batch1,
-                   err);
+    return dev_run(&call, (const size_t[]){side, side, 1}, ceil_div(p->n, 4 * (int64_t)side),
+                   ceil_div(p->m, 4 * (int64_t)side), p->batch0 * p->batch1, err);
 }
 
 // --- panels

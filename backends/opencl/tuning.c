@@ -38,9 +38,8 @@ static void from_device(const ocl_physical *p, ocl_tuning *t)
         t->strip = 1;
         t->local = p->group_max < 256 ? power_of_two_below(p->group_max) : 256;
     }
-    const bool tiles = p->group_max >= 256 && p->local_memory >= 16384;
     for (int i = 0; i < OCL_SHAPE_CLASSES; i++)
-        t->way[i] = p->processor || !tiles ? OCL_PRODUCT_PANELS : i == 0 ? OCL_PRODUCT_TILE : OCL_PRODUCT_CLBLAST;
+        t->way[i] = p->processor ? OCL_PRODUCT_PANELS : i == 0 ? OCL_PRODUCT_TILE : OCL_PRODUCT_CLBLAST;
 }
 
 // "key=value" lines; what is not understood is left out, so that a file of another version does no harm.
