@@ -6,11 +6,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "data/resize.h"
 #include "model/options.h"
 #include "ops/error.h"
 
 typedef enum { MCF_TASK_PRETRAIN, MCF_TASK_ALIGN, MCF_TASK_PARSE } mcf_task;
 typedef enum { MCF_FORMAT_AUTO, MCF_FORMAT_FOLDER, MCF_FORMAT_SHARDS, MCF_FORMAT_LIST } mcf_data_format;
+typedef enum { MCF_CROP_CENTER, MCF_CROP_RANDOM } mcf_crop;
 typedef enum { MCF_OPTIMIZER_ADAMW } mcf_optimizer_name;
 
 enum { MCF_MAX_FEATURES = 4, MCF_MAX_POOL_SCALES = 8 };
@@ -31,6 +33,9 @@ typedef struct {
     double fraction; // of the training images, a seeded subset
     int workers;
     bool fast_decode;
+    mcf_crop crop;
+    double crop_min;
+    mcf_filter filter; // bilinear or bicubic
 } mcf_data_options;
 
 typedef struct {

@@ -64,7 +64,12 @@ const mcf_config_key mcf_config_keys[] = {
            "Part of the training images, chosen by the seed."),
     INT("data.workers", MCF_USE_ALL, data.workers, "4", RANGE(1, 1024), "Threads that decode."),
     BOOL("data.fast_decode", MCF_USE_ALL, data.fast_decode, "true",
-         "Decode a JPEG at the nearest larger DCT scale; off, the resize equals PIL's."),
+         "Decode a JPEG at the nearest larger DCT scale, where the whole picture is used; off, the resize equals PIL's."),
+    CHOICE("data.crop", MCF_USE_MCF, data.crop, "center", "center random",
+           "center: the shorter side is made image_size and the middle cut out; random: a random part, resized."),
+    NUMBER("data.crop_min", MCF_USE_PRETRAIN, data.crop_min, "0.08", OVER_TO(0, 1),
+           "Least part of the picture's area in a random crop (MoCo-v3: 0.08, MAE as published: 0.2)."),
+    CHOICE("data.filter", MCF_USE_PRETRAIN, data.filter, "bilinear", "bilinear bicubic", "Of the resize."),
 
     INT("model.image_size", MCF_USE_ALL, model.image_size, "224", RANGE(1, 8192),
         "Side of the input in pixels."),

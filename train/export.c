@@ -21,8 +21,10 @@ static mcf_status write(const mcf_weights *w, const mcf_pretrain_model *model, c
     // timm's name where it has one of this shape.
     const bool base = m->encoder.dim == 768 && m->encoder.depth == 12 && m->encoder.heads == 12 && m->patch_size == 16;
     snprintf(architecture, sizeof architecture, base ? "vit_base_patch16" : "vit");
-    snprintf(mean, sizeof mean, "[%g, %g, %g]", mcf_image_mean[0], mcf_image_mean[1], mcf_image_mean[2]);
-    snprintf(std, sizeof std, "[%g, %g, %g]", mcf_image_std[0], mcf_image_std[1], mcf_image_std[2]);
+    float of_mean[3], of_std[3];
+    mcf_normalisation(m, of_mean, of_std);
+    snprintf(mean, sizeof mean, "[%g, %g, %g]", of_mean[0], of_mean[1], of_mean[2]);
+    snprintf(std, sizeof std, "[%g, %g, %g]", of_std[0], of_std[1], of_std[2]);
     const char *const metadata[] = {"format",     "pt",  "architecture", architecture, "image_size", size,
                                     "patch_size", patch, "heads",        heads,        "mean",       mean,
                                     "std",        std,   "step",         step,         "config",     config, NULL};
@@ -49,6 +51,7 @@ mcf_status mcf_export(const char *checkpoint, const char *out, int *tensors, mcf
     mcf_weights weights;
     MCF_TRY(mcf_weights_open(&weights, checkpoint, err));
     mcf_objective_options none = weights.config.objective;
+    none.method = MCF_METHOD_MCF;
     none.feature_weight = none.pixel_weight = none.contrastive_weight = 0;
     mcf_pretrain_model *model = NULL;
     mcf_params params = {0};

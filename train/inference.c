@@ -57,6 +57,9 @@ static mcf_status open_network(mcf_inference *in, const mcf_job_options *job, co
     }
     MCF_TRY(mcf_engine_check(&in->config, err));
     mcf_objective_options *o = &in->config.objective;
+    if (part == MCF_PART_DECODER && o->method == MCF_METHOD_MOCO_V3)
+        return mcf_fail(err, MCF_ERR_USAGE, "%s: trained by MoCo-v3, so it has no decoder",
+                        checkpoint ? checkpoint : "the config");
     if (part == MCF_PART_DECODER && o->feature_weight <= 0 && o->pixel_weight <= 0)
         return mcf_fail(err, MCF_ERR_USAGE, "%s: trained on the contrastive term alone, so it has no decoder",
                         checkpoint ? checkpoint : "the config");
@@ -65,6 +68,9 @@ static mcf_status open_network(mcf_inference *in, const mcf_job_options *job, co
     o->pixel_weight = part == MCF_PART_DECODER ? 1 : 0;
     o->feature_weight = 0;
     o->contrastive_weight = 0;
+    // A trained encoder is read by itself. An untrained one of MoCo-v3 keeps its heads, and with them its own start.
+    if (checkpoint)
+        o->method = MCF_METHOD_MCF;
     MCF_TRY(mcf_pretrain_create(&in->config.model, o, &in->model, err));
     mcf_job_options alone = *job;
     alone.device_count = alone.device_count ? 1 : 0;

@@ -26,6 +26,31 @@ void mcf_run_masks(const mcf_run *run, const mcf_batch *batch, uint32_t epoch, i
     }
 }
 
+void mcf_run_parts(mcf_run *run, const mcf_batch *batch, uint32_t epoch, double place, mcf_pretrain_batch *parts)
+{
+    const mcf_config *c = run->config;
+    const mcf_engine *e = run->engine;
+    const int64_t side = c->model.image_size, share = batch->count / e->world, patches = e->model->patches;
+    const int64_t view = (int64_t)batch->count; // rows of a view
+    if (e->model->moco) {
+        // The momentum rises to 1 by half a cosine.
+        const double momentum = 1 - 0.5 * (1 + cos(M_PI * place / c->schedule.epochs)) * (1 - c->objective.momentum);
+        for (int i = 0; i < e->world; i++)
+            parts[i] = (mcf_pretrain_batch){.image = batch->pixels + i * share * side * side * 3,
+                                            .image2 = batch->pixels + (view + i * share) * side * side * 3,
+                                            .flip = batch->flip + i * share,
+                                            .flip2 = batch->flip + view + i * share,
+                                            .momentum = (float)momentum};
+        return;
+    }
+    mcf_run_masks(run, batch, epoch, run->ids, run->ids_target);
+    for (int i = 0; i < e->world; i++)
+        parts[i] = (mcf_pretrain_batch){.image = batch->pixels + i * share * side * side * 3,
+                                        .flip = batch->flip + i * share,
+                                        .ids_shuffle = run->ids + i * share * patches,
+                                        .ids_shuffle_target = run->ids_target + i * share * patches};
+}
+
 // --- one step
 
 static mcf_status bad_loss(const mcf_run *run, const mcf_batch *batch, const mcf_losses *l, mcf_error *err)
@@ -61,7 +86,7 @@ static mcf_status gradients(mcf_run *run, mcf_losses *losses, bool *end, mcf_err
 {
     const mcf_config *c = run->config;
     mcf_engine *e = run->engine;
-    const int64_t side = c->model.image_size, patches = e->model->patches, share = c->batch.per_device;
+    const int64_t batches = run->steps_per_epoch * c->batch.accumulate;
     const bool per_micro = c->objective.momentum_update == MCF_EMA_MICRO_BATCH;
     *losses = (mcf_losses){0};
     for (int micro = 0; micro < c->batch.accumulate; micro++) {
@@ -71,17 +96,13 @@ static mcf_status gradients(mcf_run *run, mcf_losses *losses, bool *end, mcf_err
         if (*end)
             return MCF_OK;
         MCF_TRY(mcf_run_log_broken(run, err));
-        mcf_run_masks(run, batch, (uint32_t)batch->epoch, run->ids, run->ids_target);
         mcf_pretrain_batch parts[MCF_MAX_DEVICES];
-        for (int i = 0; i < e->world; i++)
-            parts[i] = (mcf_pretrain_batch){.image = batch->pixels + i * share * side * side * 3,
-                                            .flip = batch->flip + i * share,
-                                            .ids_shuffle = run->ids + i * share * patches,
-                                            .ids_shuffle_target = run->ids_target + i * share * patches};
+        const double place = (double)batch->epoch + (double)batch->index / (double)batches;
+        mcf_run_parts(run, batch, (uint32_t)batch->epoch, place, parts);
         if (micro == 0 && e->model->contrastive && !per_micro)
             MCF_TRY(mcf_engine_ema(e, c->objective.momentum, err));
-        const mcf_micro_options options = {.batch = share, .image_u8 = true, .backward = true,
-                                           .average = e->model->contrastive && per_micro, .accumulate = micro > 0,
+        const mcf_micro_options options = {.batch = c->batch.per_device, .image_u8 = true, .backward = true,
+                                           .average = e->model->moco || (e->model->contrastive && per_micro), .accumulate = micro > 0,
                                            .reduce = micro == c->batch.accumulate - 1,
                                            .loss_scale = (float)run->loss_scale};
         mcf_losses part;
@@ -204,12 +225,18 @@ static mcf_status open_data(mcf_run *run, mcf_error *err)
     if (d->validation.count > 0)
         MCF_TRY(mcf_source_open(&run->validation, (const char *const *)d->validation.items, d->validation.count,
                                 format, err));
-    const mcf_center_crop_options crop = {.side = run->config->model.image_size, .filter = MCF_FILTER_BILINEAR,
+    const bool moco = run->config->objective.method == MCF_METHOD_MOCO_V3;
+    const mcf_center_crop_options crop = {.side = run->config->model.image_size, .filter = d->filter,
                                           .fast_decode = d->fast_decode, .flip = true};
     run->crop = run->crop_still = crop;
     run->crop_still.flip = false;
-    run->transform = mcf_transform_center_crop(&run->crop);
-    run->transform_still = mcf_transform_center_crop(&run->crop_still);
+    run->augment = (mcf_augment_options){.side = run->config->model.image_size, .views = moco ? 2 : 1};
+    for (int v = 0; v < run->augment.views; v++)
+        run->augment.view[v] =
+            moco ? mcf_augment_moco(v, d->crop_min, d->filter) : mcf_augment_crop(d->crop_min, d->filter);
+    const bool random = moco || d->crop == MCF_CROP_RANDOM;
+    run->transform = random ? mcf_transform_augment(&run->augment) : mcf_transform_center_crop(&run->crop);
+    run->transform_still = moco ? run->transform : mcf_transform_center_crop(&run->crop_still);
     return MCF_OK;
 }
 

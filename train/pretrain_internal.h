@@ -2,6 +2,7 @@
 #ifndef MCF_TRAIN_PRETRAIN_INTERNAL_H
 #define MCF_TRAIN_PRETRAIN_INTERNAL_H
 
+#include "data/augment.h"
 #include "data/loader.h"
 #include "train/engine.h"
 #include "train/log.h"
@@ -31,6 +32,7 @@ typedef struct {
     mcf_engine *engine;
     mcf_source *source, *validation;
     mcf_center_crop_options crop, crop_still;  // training; validation without flips
+    mcf_augment_options augment;               // random crops; MoCo-v3's two views, in validation too
     mcf_transform transform, transform_still;
     mcf_loader *loader;
     int64_t *ids, *ids_target;    // [world * per_device, L]
@@ -79,6 +81,10 @@ double mcf_run_images_per_second(const mcf_run *run);
 // --- train/pretrain_validate.c
 // Mean losses over data.validation with fixed masks; running statistics stay as they were.
 mcf_status mcf_run_validate(mcf_run *run, mcf_losses *losses, mcf_error *err);
+
+// What each device gets of a batch: `share` images, and what goes with them. `epoch` decides the masks; `place`, in
+// epochs, MoCo-v3's momentum.
+void mcf_run_parts(mcf_run *run, const mcf_batch *batch, uint32_t epoch, double place, mcf_pretrain_batch *parts);
 
 // Masks of a batch's rows: ids and ids_target [rows, L]; epoch and sample decide.
 void mcf_run_masks(const mcf_run *run, const mcf_batch *batch, uint32_t epoch, int64_t *ids, int64_t *ids_target);

@@ -15,6 +15,7 @@
 #include "data/file.h"
 #include "train/checkpoint.h"
 #include "train/pretrain_internal.h"
+#include "train/weights.h"
 
 void mcf_run_notice(const mcf_run *run, const char *format, ...)
 {
@@ -266,6 +267,17 @@ mcf_status mcf_run_write_config(const mcf_run *run, mcf_error *err)
     return status;
 }
 
+// A run or checkpoint directory, of MoCo-v3 for instance, stands for its weights.
+static mcf_status find_weights(char path[MCF_MAX_PATH], mcf_error *err)
+{
+    char found[MCF_MAX_PATH];
+    if (!path[0])
+        return MCF_OK;
+    MCF_TRY(mcf_weights_find(path, found, sizeof found, err));
+    strcpy(path, found);
+    return MCF_OK;
+}
+
 mcf_status mcf_run_start(mcf_run *run, mcf_error *err)
 {
     char *path = NULL;
@@ -279,6 +291,9 @@ mcf_status mcf_run_start(mcf_run *run, mcf_error *err)
         return status;
     }
     mcf_engine *e = run->engine;
+    MCF_TRY(find_weights(e->model->model.init, err));
+    if (strcmp(e->model->model.teacher_checkpoint, "random") != 0)
+        MCF_TRY(find_weights(e->model->model.teacher_checkpoint, err));
     MCF_TRY(mcf_pretrain_start(e->model, run->config->seed, &e->params, err));
     return mcf_engine_upload(e, err);
 }

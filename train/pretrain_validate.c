@@ -6,7 +6,6 @@
 static mcf_status batches(mcf_run *run, mcf_loader *loader, int64_t share, mcf_losses *sum, mcf_error *err)
 {
     mcf_engine *e = run->engine;
-    const int64_t side = run->config->model.image_size, patches = e->model->patches;
     const mcf_micro_options options = {.batch = share, .image_u8 = true, .loss_scale = 1};
     int64_t count = 0;
     *sum = (mcf_losses){0};
@@ -16,13 +15,8 @@ static mcf_status batches(mcf_run *run, mcf_loader *loader, int64_t share, mcf_l
         if (!batch)
             break;
         // The same masks every time, so that the numbers of two epochs can be compared.
-        mcf_run_masks(run, batch, 0, run->ids, run->ids_target);
         mcf_pretrain_batch parts[MCF_MAX_DEVICES];
-        for (int i = 0; i < e->world; i++)
-            parts[i] = (mcf_pretrain_batch){.image = batch->pixels + i * share * side * side * 3,
-                                            .flip = batch->flip + i * share,
-                                            .ids_shuffle = run->ids + i * share * patches,
-                                            .ids_shuffle_target = run->ids_target + i * share * patches};
+        mcf_run_parts(run, batch, 0, 0, parts);
         mcf_losses losses;
         MCF_TRY(mcf_engine_run(e, &options, parts, &losses, err));
         sum->total += losses.total;

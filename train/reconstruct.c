@@ -66,6 +66,8 @@ static void draw(reconstruction *r, const mcf_batch *batch, int row, const bool 
     const int columns = side / patch, width = 3 * side + 2 * GAP;
     const uint8_t *image = batch->pixels + (size_t)row * side * side * 3;
     const float *pseudo = r->pseudo + (size_t)row * 3 * side * side;
+    float mean[3], std[3];
+    mcf_normalisation(&r->network.config.model, mean, std);
     memset(r->picture, 255, (size_t)side * (size_t)width * 3);
     for (int y = 0; y < side; y++)
         for (int x = 0; x < side; x++) {
@@ -75,10 +77,10 @@ static void draw(reconstruction *r, const mcf_batch *batch, int row, const bool 
                 const float made = pseudo[(c * side + y) * side + x];
                 uint8_t *at = r->picture + ((size_t)y * width + x) * 3 + c;
                 at[0] = hidden ? 128 : value;
-                at[(side + GAP) * 3] = to_byte(made * mcf_image_std[c] + mcf_image_mean[c]);
+                at[(side + GAP) * 3] = to_byte(made * std[c] + mean[c]);
                 at[2 * (side + GAP) * 3] = value;
                 if (hidden) {
-                    const double d = made - (value / 255.0 - mcf_image_mean[c]) / mcf_image_std[c];
+                    const double d = made - (value / 255.0 - mean[c]) / std[c];
                     r->error += d * d;
                     r->pixels++;
                 }

@@ -35,22 +35,45 @@ static mcf_status open_checkpoint(mcf_weights *w, const char *directory, mcf_err
     return status;
 }
 
-static mcf_status open_directory(mcf_weights *w, const char *path, mcf_error *err)
+// The checkpoint directory that a directory is or holds; *found is malloc'd.
+static mcf_status find_checkpoint(const char *path, char **found, mcf_error *err)
 {
     char *inside = mcf_path_join(path, "state.json");
     const bool is_checkpoint = inside && mcf_path_exists(inside);
-    free(inside);
-    if (is_checkpoint)
-        return open_checkpoint(w, path, err);
-    char *latest;
     int64_t step;
-    MCF_TRY(mcf_checkpoint_latest(path, &latest, &step, err));
-    if (!latest)
+    free(inside);
+    if (is_checkpoint) {
+        *found = strdup(path);
+        return *found ? MCF_OK : mcf_fail(err, MCF_ERR_NOMEM, "no memory for a path");
+    }
+    MCF_TRY(mcf_checkpoint_latest(path, found, &step, err));
+    if (!*found)
         return mcf_fail(err, MCF_ERR_IO, "%s: no checkpoint in it; give a run that has saved one, or a safetensors file",
                         path);
-    mcf_status status = open_checkpoint(w, latest, err);
-    free(latest);
+    return MCF_OK;
+}
+
+static mcf_status open_directory(mcf_weights *w, const char *path, mcf_error *err)
+{
+    char *checkpoint = NULL;
+    MCF_TRY(find_checkpoint(path, &checkpoint, err));
+    mcf_status status = open_checkpoint(w, checkpoint, err);
+    free(checkpoint);
     return status;
+}
+
+mcf_status mcf_weights_find(const char *path, char *file, size_t size, mcf_error *err)
+{
+    char *checkpoint = NULL;
+    int length;
+    if (mcf_path_exists(path) && mcf_path_is_directory(path)) {
+        MCF_TRY(find_checkpoint(path, &checkpoint, err));
+        length = snprintf(file, size, "%s/model.safetensors", checkpoint);
+        free(checkpoint);
+    } else {
+        length = snprintf(file, size, "%s", path);
+    }
+    return length >= 0 && (size_t)length < size ? MCF_OK : mcf_fail(err, MCF_ERR_USAGE, "%s: the path is too long", path);
 }
 
 static mcf_status open_file(mcf_weights *w, const char *path, mcf_error *err)
