@@ -82,9 +82,14 @@ static void add_collar(const builder *b, int kind, float top, float low, float d
             if (gap > 0)
                 angle = angle < 0 ? minf(angle * (1 - gap / SYNTH_PI) - gap, 0) : angle * (1 - gap / SYNTH_PI) + gap;
             float y = mixf(top, low, t) - dip * cos_fast(angle) * (1 - 0.3f * t);
-            float u = 0;
-            while (u < SECTIONS - 1 && section_at(b->who, u).y > y)
-                u += 0.05f;
+            float u = 0, end = SECTIONS - 1;
+            for (int k = 0; k < 9; k++) {
+                float middle = 0.5f * (u + end);
+                if (section_at(b->who, middle).y > y)
+                    u = middle;
+                else
+                    end = middle;
+            }
             section s = section_at(b->who, u);
             vertex *v = &b->m->vertices[first + (size_t)(i * COLUMNS + j)];
             v3 p = on_section(&s, angle, 0.3f + flare * (t * (1 - 0.2f * t)) + 0.25f * sin_fast(SYNTH_PI * t));

@@ -37,24 +37,42 @@ ring face_ring(const face *f, float u)
     return r;
 }
 
+float face_place(const face *f, float y)
+{
+    int i = 0;
+    while (i + 2 < FACE_RINGS && f->rings[i + 1].y > y)
+        i++;
+    float low = 0, high = 1;
+    float a = f->rings[i > 0 ? i - 1 : 0].y, b = f->rings[i].y, c = f->rings[i + 1].y, d = f->rings[i + 2 < FACE_RINGS ? i + 2 : FACE_RINGS - 1].y;
+    for (int k = 0; k < 12; k++) {
+        float t = 0.5f * (low + high);
+        if (cubic(a, b, c, d, t) > y)
+            low = t;
+        else
+            high = t;
+    }
+    return (float)i + 0.5f * (low + high);
+}
+
 ring face_ring_at(const face *f, float y)
 {
-    float low = 0, high = FACE_RINGS - 1;
-    for (int i = 0; i < 18; i++) {
-        float u = 0.5f * (low + high);
-        if (face_ring(f, u).y > y)
-            low = u;
-        else
-            high = u;
-    }
-    return face_ring(f, 0.5f * (low + high));
+    return face_ring(f, face_place(f, y));
+}
+
+float face_axis(const face *f, float y)
+{
+    int i = 0;
+    while (i + 2 < FACE_RINGS && f->rings[i + 1].y > y)
+        i++;
+    const ring *a = &f->rings[i], *b = &f->rings[i + 1];
+    return mixf(a->z, b->z, clampf((y - a->y) / (b->y - a->y), 0, 1));
 }
 
 v3 face_skull(const ring *r, float angle)
 {
     float s = sin_fast(angle), c = cos_fast(angle);
     float a = absf(s) / r->width, b = absf(c) / maxf(c >= 0 ? r->front - r->z : r->z - r->back, 0.005f);
-    float p = r->p, k = pow_fast(pow_fast(a, p) + pow_fast(b, p), -1 / p);
+    float p = r->p, k = absf(p - 2) < 0.06f ? 1 / sqrtf(a * a + b * b) : pow_fast(pow_fast(a, p) + pow_fast(b, p), -1 / p);
     return v3_of(s * k, r->y, r->z + c * k);
 }
 

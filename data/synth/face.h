@@ -30,8 +30,11 @@ void face_make(face *f, const person *p, const picture *v);
 
 // Section at place u in [0, FACE_RINGS - 1].
 ring face_ring(const face *f, float u);
-// Section at a height.
+// The place of a height, and the section there.
+float face_place(const face *f, float y);
 ring face_ring_at(const face *f, float y);
+// Its z alone, roughly.
+float face_axis(const face *f, float y);
 // Skull at polar angle a (0: front, positive to +x).
 v3 face_skull(const ring *r, float angle);
 // z of the skull's front over (x, y)

@@ -21,7 +21,7 @@ static bool hangs(const person *p)
     return p->style == HAIR_BOB || p->style == HAIR_LONG || (p->style == HAIR_CURLY && p->masculine < 0.55f);
 }
 
-float hair_line(const person *p, const picture *v, float angle)
+static float line_at(const person *p, float angle)
 {
     float a = absf(angle), top = p->hairline * p->upper, burn = p->masculine > 0.5f ? mixf(0.6f, -1.8f, p->hair_length) : 0.9f;
     const float table[][2] = {
@@ -37,6 +37,12 @@ float hair_line(const person *p, const picture *v, float angle)
         y = minf(y, mixf(edge, y, smooth(0.75f, 1.0f, a)));
     }
     return y;
+}
+
+void hair_measure(builder *b)
+{
+    for (int i = 0; i <= HAIR_LINE; i++)
+        b->hair_line[i] = line_at(b->who, 2 * SYNTH_PI * (float)i / HAIR_LINE - SYNTH_PI);
 }
 
 // Height of the crown's hair over the skull.
@@ -86,7 +92,7 @@ static ring hanging_ring(const face *f, const person *p, float y)
     r.width = skull.width + p->hair_volume * (0.9f * smooth(0, 6, t) + 0.8f * smooth(5, 15, t)) - 1.5f * smooth(8, 13, t) * (p->style == HAIR_BOB);
     r.front = mixf(skull.front, 6.3f, smooth(0, 6, t)) + 3.2f * smooth(11, 18, t);
     r.back = skull.back - 0.6f * smooth(0, 6, t) - 2.6f * smooth(9, 16, t);
-    r.p = 2.1f;
+    r.p = 2;
     return r;
 }
 
@@ -98,65 +104,110 @@ static float across_strands(const person *p, float angle, v3 rest)
     return mixf(angle * 7.2f, wind, top);
 }
 
-static void add_shell(const builder *b, int layer)
+// Most triangles are all hair or none: only the others ask for every sample.
+static void sort_out(const builder *b, size_t from, int layer)
 {
-    enum { ROWS = 46, COLUMNS = 73 };
     const person *p = b->who;
-    const face *f = b->f;
     bool hang = hangs(p);
-    float low = hang ? hanging(p).bottom - 1 : -7.2f;
-    int part = mesh_part(b->m, PART_HAIR, layer, true);
-    size_t first = mesh_vertices(b->m, ROWS * COLUMNS);
-    if (b->m->failed)
-        return;
-    for (int i = 0; i < ROWS; i++) {
-        // first rows close round the crown
-        float t = (float)i / (ROWS - 1);
-        ring r;
-        if (t < 0.4f)
-            r = face_ring(f, 6.5f * t / 0.4f * (0.45f + 0.55f * t / 0.4f));
-        else {
-            float y0 = face_ring(f, 6.5f).y, y = mixf(y0, low, (t - 0.4f) / 0.6f);
-            r = hang ? hanging_ring(f, p, y) : face_ring_at(f, maxf(y, f->bottom * 0.6f));
-            r.y = y;
-            if (!hang && y < 0) {
-                r.back = minf(r.back, -8.2f + 0.1f * y);
-                r.z = minf(r.z, 0.3f);
-                r.width = maxf(r.width, 6.2f);
-            }
+    fall_of_hair h = hanging(p);
+    float margin = p->style == HAIR_CURLY || p->style == HAIR_AFRO ? 0.75f : 0.55f;
+    size_t kept = from;
+    for (size_t i = from; i < b->m->triangle_count; i++) {
+        triangle t = b->m->triangles[i];
+        int all = 0, some = 0, edge = 0;
+        for (int k = 0; k < 3; k++) {
+            const vertex *w = &b->m->vertices[t.v[k]];
+            v3 at = w->at;
+            float over = at.y - hair_line(b, at.x), side = absf(at.x);
+            bool tips = hang && at.y < h.bottom + 2.6f;
+            all += over > margin && !tips && !(hang && at.y < 5.5f && side < h.front + 0.6f && over < 2);
+            some += over > -margin || (hang && at.y < 6 && side > h.front - 0.6f);
+            float facing = -dot3(w->n, w->p);
+            edge += facing * facing < 0.36f * dot3(w->p, w->p) || over < 1.2f || tips;
         }
-        for (int j = 0; j < COLUMNS; j++) {
-            float angle = mixf(-SYNTH_PI, SYNTH_PI, (float)j / (COLUMNS - 1));
-            v3 q = face_skull(&r, angle), out = normal3(v3_of(q.x, maxf(r.y - 2.5f, 0) * 1.1f, q.z - r.z + 0.3f));
-            float thick = thickness(p, angle, r.y, hair_line(p, b->how, angle));
-            if (b->how->hat != HAT_NONE)
-                thick = minf(thick, mixf(thick, 0.5f, smooth(0, 3, r.y)));
-            float rough = p->style == HAIR_CURLY || p->style == HAIR_AFRO ? 0.55f : 0.16f;
-            float wave = p->hair_wave * 0.35f * sin_fast(r.y * 1.3f + 2 * sin_fast(angle * 3)) * smooth(2, -4, r.y);
-            float lump = noise_at(b->grain->cloud, angle * 26 + (float)(p->number % 61) * 4, r.y * 9);
-            thick += thick * rough * lump + (hang ? wave : 0) + (float)layer * (0.13f + 0.1f * thick);
-            vertex *v = &b->m->vertices[first + (size_t)(i * COLUMNS + j)];
-            v3 pos = mad3(q, out, thick);
-            v->at = v3_of(angle, r.y, across_strands(p, angle, q));
-            float weight = smooth(-19, -9, r.y);
-            v->p = stand_blend(b->s, pos, weight);
+        // loose hairs of the outer shell show at the outline only
+        if (!some || (layer > 0 && !edge))
+            continue;
+        t.holes = layer > 0 || all < 3;
+        b->m->triangles[kept++] = t;
+    }
+    b->m->triangle_count = kept;
+}
+
+enum { SHELL_ROWS = 44, SHELL_COLUMNS = 69 };
+
+// The section of a row of the shell; the first rows close round the crown.
+static ring shell_ring(const builder *b, int row)
+{
+    const face *f = b->f;
+    bool hang = hangs(b->who);
+    float t = (float)row / (SHELL_ROWS - 1), low = hang ? hanging(b->who).bottom - 1 : -7.2f;
+    if (t < 0.4f)
+        return face_ring(f, 6.5f * t / 0.4f * (0.45f + 0.55f * t / 0.4f));
+    float top = face_ring(f, 6.5f).y, y = mixf(top, low, (t - 0.4f) / 0.6f);
+    ring r = hang ? hanging_ring(f, b->who, y) : face_ring_at(f, maxf(y, f->bottom * 0.6f));
+    r.y = y;
+    if (!hang && y < 0) {
+        r.back = minf(r.back, -8.2f + 0.1f * y);
+        r.z = minf(r.z, 0.3f);
+        r.width = maxf(r.width, 6.2f);
+    }
+    return r;
+}
+
+static void place_row(const builder *b, int row, vertex *inner, vertex *outer)
+{
+    const person *p = b->who;
+    ring r = shell_ring(b, row);
+    bool hang = hangs(p);
+    float rough = p->style == HAIR_CURLY || p->style == HAIR_AFRO ? 0.55f : 0.16f, weight = smooth(-19, -9, r.y);
+    for (int j = 0; j < SHELL_COLUMNS; j++) {
+        float angle = mixf(-SYNTH_PI, SYNTH_PI, (float)j / (SHELL_COLUMNS - 1));
+        v3 q = face_skull(&r, angle), out = normal3(v3_of(q.x, maxf(r.y - 2.5f, 0) * 1.1f, q.z - r.z + 0.3f));
+        float thick = thickness(p, angle, r.y, hair_line(b, angle));
+        if (b->how->hat != HAT_NONE)
+            thick = minf(thick, mixf(thick, 0.5f, smooth(0, 3, r.y)));
+        float wave = hang ? p->hair_wave * 0.35f * sin_fast(r.y * 1.3f + 2 * sin_fast(angle * 3)) * smooth(2, -4, r.y) : 0;
+        float lump = noise_at(b->grain->cloud, angle * 26 + (float)(p->number % 61) * 4, r.y * 9);
+        thick += thick * rough * lump + wave;
+        v3 at = {angle, r.y, across_strands(p, angle, q)};
+        float light = hang ? mixf(1, 0.72f, smooth(2, -6, r.y)) : 1;
+        for (int layer = 0; layer < 2; layer++) {
+            vertex *v = layer ? &outer[j] : &inner[j];
+            v->at = at;
+            v->light = light;
+            v->p = stand_blend(b->s, mad3(q, out, thick + (float)layer * (0.13f + 0.1f * thick)), weight);
         }
     }
-    mesh_grid(b->m, part, first, ROWS, COLUMNS, layer == 0);
-    mesh_grid_normals(b->m, first, ROWS, COLUMNS, true);
+}
+
+static void add_shells(const builder *b)
+{
+    enum { ALL = SHELL_ROWS * SHELL_COLUMNS };
+    bool both = hangs(b->who); // the inside is seen where it hangs
+    int part[2] = {mesh_part(b->m, PART_HAIR, 0, both), mesh_part(b->m, PART_HAIR, 1, false)};
+    size_t first = mesh_vertices(b->m, 2 * ALL);
     if (b->m->failed)
         return;
-    for (int i = 0; i < ROWS; i++)
-        for (int j = 0; j < COLUMNS; j++) {
-            vertex *v = &b->m->vertices[first + (size_t)(i * COLUMNS + j)];
-            const vertex *up = i > 0 ? v - COLUMNS : v, *down = i + 1 < ROWS ? v + COLUMNS : v;
-            v->along = normal3(sub3(up->p, down->p));
-            if (hang)
-                v->light = mixf(1, 0.72f, smooth(2, -6, v->at.y));
-        }
-    size_t from = b->m->triangle_count - 2 * (ROWS - 1) * (COLUMNS - 1);
-    for (size_t i = from; i < b->m->triangle_count; i++)
-        b->m->triangles[i].holes = true;
+    vertex *v = b->m->vertices + first;
+    for (int i = 0; i < SHELL_ROWS; i++)
+        place_row(b, i, v + i * SHELL_COLUMNS, v + ALL + i * SHELL_COLUMNS);
+    mesh_grid_normals(b->m, first, SHELL_ROWS, SHELL_COLUMNS, true);
+    for (int i = 0; i < ALL; i++) {
+        const vertex *up = i >= SHELL_COLUMNS ? &v[i - SHELL_COLUMNS] : &v[i];
+        const vertex *down = i + SHELL_COLUMNS < ALL ? &v[i + SHELL_COLUMNS] : &v[i];
+        v[i].along = normal3(sub3(up->p, down->p));
+        // the outer shell is parallel
+        v[i + ALL].along = v[i].along;
+        v[i + ALL].n = v[i].n;
+    }
+    for (int layer = 1; layer >= 0; layer--) {
+        size_t from = b->m->triangle_count;
+        mesh_grid(b->m, part[layer], first + (size_t)(layer * ALL), SHELL_ROWS, SHELL_COLUMNS, layer == 0);
+        if (b->m->failed)
+            return;
+        sort_out(b, from, layer);
+    }
 }
 
 bool hair_keep(const builder *b, const part *part, v3 at)
@@ -164,25 +215,37 @@ bool hair_keep(const builder *b, const part *part, v3 at)
     const person *p = b->who;
     if (part->side >= 8)
         return true;
-    float strand = noise_at(b->grain->strand, at.z * 17, at.y * 5 + (float)part->side * 90);
-    float fine = noise_at(b->grain->strand, at.z * 31 + 40, at.y * 3 + (float)part->side * 55);
     bool curls = p->style == HAIR_CURLY || p->style == HAIR_AFRO;
+    float fine = 0;
+    if (part->side > 0) {
+        fine = noise_at(b->grain->strand, at.z * 31 + 40, at.y * 3 + 55);
+        if (fine <= (curls ? -0.05f : 0.12f))
+            return false;
+    }
+    float over = at.y - hair_line(b, at.x);
+    fall_of_hair h = hanging(p);
+    // well inside: no need to look closer
+    if (over > (curls ? 0.85f : 0.7f) && (!hangs(p) || at.y > h.bottom + 2))
+        return true;
+    float strand = noise_at(b->grain->strand, at.z * 17, at.y * 5 + (float)part->side * 90);
     if (curls)
         strand = 0.6f * strand + 0.8f * noise_at(b->grain->cloud, at.x * 60, at.y * 12);
-    float over = at.y - hair_line(p, b->how, at.x) + 0.45f * strand;
+    over += 0.45f * strand;
+    if (!hangs(p))
+        return over > (part->side ? 0.2f : 0);
     bool there = over > 0;
-    if (hangs(p)) {
-        fall_of_hair h = hanging(p);
+    if (!there && at.y < 4.5f) {
         float sway = h.front + 0.06f * strand + 0.09f * p->hair_wave * sin_fast(at.y * 0.9f + (at.x > 0 ? 1 : 0)) -
                      0.22f * smooth(-9, -16, at.y) + 0.05f * p->part * (at.x > 0 ? 1 : -1);
-        bool tip = at.y > h.bottom + 1.1f * strand + 0.6f * fine;
-        if (at.y < 5)
-            there = there || (absf(at.x) > sway && at.y < 4.5f);
-        there = there && tip;
+        there = absf(at.x) > sway;
     }
-    if (there && part->side > 0)
-        there = fine > (curls ? -0.05f : 0.12f) && over > 0.2f;
-    return there;
+    if (!there || (part->side && over <= 0.2f))
+        return false;
+    if (at.y > h.bottom + 2)
+        return true;
+    if (!part->side)
+        fine = noise_at(b->grain->strand, at.z * 31 + 40, at.y * 3);
+    return at.y > h.bottom + 1.1f * strand + 0.6f * fine;
 }
 
 void hair_add(const builder *b)
@@ -190,8 +253,7 @@ void hair_add(const builder *b)
     const person *p = b->who;
     if (p->style == HAIR_BALD || p->style == HAIR_BUZZ || b->how->hat == HAT_SCARF)
         return;
-    add_shell(b, 0);
-    add_shell(b, 1);
+    add_shells(b);
     if (p->style == HAIR_BUN && b->how->hat == HAT_NONE) {
         m3 h = b->s->head;
         float size = 1.9f + 1.3f * p->hair_length;
@@ -305,7 +367,7 @@ static void add_scarf(const builder *b)
                 r.z = mixf(minf(r.z, 0.5f), -2, neck);
                 r.width = mixf(maxf(r.width, 6.9f), 7.3f, neck) + 10 * chest;
                 r.front = mixf(r.front, 5.4f, smooth(-8.5f, -13, y)) + 3.2f * chest;
-                r.p = 2.1f;
+                r.p = 2;
             }
             v3 q = face_skull(&r, angle), out = normal3(v3_of(q.x, maxf(r.y - 2.5f, 0) * 1.1f, q.z - r.z + 0.3f));
             float fold = 0.16f * sin_fast(r.y * 1.7f + angle * 2.2f + 2 * noise_at(b->grain->cloud, angle * 20, r.y * 5)) * smooth(0, -8, r.y);

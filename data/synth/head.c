@@ -48,6 +48,26 @@ static void mark_holes(mesh *m, size_t from, const face *f)
     }
 }
 
+// What lies under hair for certain need not be drawn.
+static void drop_covered(const builder *b, size_t from)
+{
+    mesh *m = b->m;
+    if (b->who->style == HAIR_BALD || b->who->style == HAIR_BUZZ || b->how->hat == HAT_SCARF)
+        return;
+    size_t kept = from;
+    for (size_t i = from; i < m->triangle_count; i++) {
+        const triangle *t = &m->triangles[i];
+        int under = 0;
+        for (int k = 0; k < 3; k++) {
+            v3 at = m->vertices[t->v[k]].at;
+            under += at.y > 1 && at.y - hair_line(b, atan2_fast(at.x, at.z)) > 1.1f;
+        }
+        if (under < 3)
+            m->triangles[kept++] = *t;
+    }
+    m->triangle_count = kept;
+}
+
 void head_add(const builder *b, head_cache *c)
 {
     if (!c->valid)
@@ -65,6 +85,7 @@ void head_add(const builder *b, head_cache *c)
     mesh_grid(m, part, first, HEAD_ROWS, HEAD_COLUMNS, true);
     if (m->failed)
         return;
+    drop_covered(b, triangles);
     mark_holes(m, triangles, b->f);
     mesh_grid_normals(m, first, HEAD_ROWS, HEAD_COLUMNS, true);
     mesh_grid_light(m, first, HEAD_ROWS, HEAD_COLUMNS, 3, 0.75f);

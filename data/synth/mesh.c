@@ -13,6 +13,7 @@ void mesh_free(mesh *m)
 {
     free(m->vertices);
     free(m->triangles);
+    free(m->screen);
     *m = (mesh){0};
 }
 
@@ -177,13 +178,37 @@ void mesh_ellipsoid(mesh *m, int part, v3 centre, const v3 axes[3], int rows, in
     mesh_grid(m, part, first, rows + 1, columns + 1, true);
 }
 
+static bool screen_room(mesh *m)
+{
+    if (m->vertex_count > m->screen_capacity) {
+        v3 *screen = realloc(m->screen, m->vertex_capacity * sizeof *screen);
+        if (!screen) {
+            m->failed = true;
+            return false;
+        }
+        m->screen = screen;
+        m->screen_capacity = m->vertex_capacity;
+    }
+    return !m->failed;
+}
+
 void mesh_project(mesh *m, const stand *s)
 {
+    if (!screen_room(m))
+        return;
     for (size_t i = 0; i < m->vertex_count; i++) {
-        vertex *v = &m->vertices[i];
-        float z = -v->p.z;
-        v->iz = z > 4 ? 1 / z : 0;
-        v->sx = s->cx + s->focal * v->p.x * v->iz;
-        v->sy = s->cy - s->focal * v->p.y * v->iz;
+        v3 p = m->vertices[i].p;
+        float z = -p.z, iz = z > 4 ? 1 / z : 0;
+        m->screen[i] = v3_of(s->cx + s->focal * p.x * iz, s->cy - s->focal * p.y * iz, iz);
+    }
+}
+
+void mesh_project_light(mesh *m, v3 x, v3 y, v3 z, v3 centre, float scale, float side)
+{
+    if (!screen_room(m))
+        return;
+    for (size_t i = 0; i < m->vertex_count; i++) {
+        v3 d = sub3(m->vertices[i].p, centre);
+        m->screen[i] = v3_of(0.5f * side + scale * dot3(d, x), 0.5f * side - scale * dot3(d, y), 1000 + dot3(d, z));
     }
 }

@@ -31,7 +31,6 @@ typedef struct {
     v3 at;     // the part's own coordinates
     v3 along;  // direction of hair; zero elsewhere
     float light; // share of the surroundings' light that gets here, 0..1
-    float sx, sy, iz; // place in the sample grid, 1 / distance
 } vertex;
 
 typedef struct {
@@ -52,7 +51,8 @@ enum { MESH_MAX_PARTS = 48 };
 typedef struct {
     vertex *vertices;
     triangle *triangles;
-    size_t vertex_count, vertex_capacity, triangle_count, triangle_capacity;
+    v3 *screen; // of every vertex: x, y in the sample grid, z: nearness, > 0 where it can be drawn
+    size_t vertex_count, vertex_capacity, triangle_count, triangle_capacity, screen_capacity;
     part parts[MESH_MAX_PARTS];
     int part_count;
     bool failed; // out of memory: everything after it does nothing
@@ -97,7 +97,9 @@ void mesh_tube(mesh *m, int part, const v3 *points, int count, float radius, con
 // axes: three half axes in camera space.
 void mesh_ellipsoid(mesh *m, int part, v3 centre, const v3 axes[3], int rows, int columns);
 
-// Fills sx, sy, iz.
+// Fills m->screen as the camera sees it (nearness: 1 / distance), or a lamp at infinity in direction z, with x to the
+// right and y up round `centre`, `scale` samples a cm on a grid of `side` (nearness: 1000 + cm towards the lamp).
 void mesh_project(mesh *m, const stand *s);
+void mesh_project_light(mesh *m, v3 x, v3 y, v3 z, v3 centre, float scale, float side);
 
 #endif

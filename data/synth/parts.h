@@ -5,7 +5,7 @@
 #include "data/synth/mesh.h"
 #include "data/synth/noise.h"
 
-enum { HEAD_ROWS = 107, HEAD_COLUMNS = 105 };
+enum { HEAD_ROWS = 107, HEAD_COLUMNS = 105, HAIR_LINE = 128 };
 
 // The head of a person before expression: the same in all their pictures, so kept.
 typedef struct {
@@ -20,6 +20,7 @@ typedef struct {
     const person *who;
     const picture *how;
     const noise *grain;
+    float hair_line[HAIR_LINE + 1]; // height where hair begins, by angle from -pi to pi
 } builder;
 
 void head_add(const builder *b, head_cache *cache);
@@ -37,8 +38,16 @@ void occluder_add(const builder *b);
 v3 eye_centre(const face *f, int side);
 v3 eye_direction(const face *f, int side);
 
-// Height on the skull where hair begins, at an angle.
-float hair_line(const person *p, const picture *v, float angle);
+// Fills b->hair_line; and reads it.
+void hair_measure(builder *b);
+
+static inline float hair_line(const builder *b, float angle)
+{
+    float t = clampf((angle + SYNTH_PI) * (HAIR_LINE / (2 * SYNTH_PI)), 0, HAIR_LINE - 0.001f);
+    int i = (int)t;
+    return mixf(b->hair_line[i], b->hair_line[i + 1], t - (float)i);
+}
+
 // Whether hair or hat is there; at: as the part has it.
 bool hair_keep(const builder *b, const part *p, v3 at);
 bool hat_keep(const builder *b, v3 at);

@@ -34,14 +34,7 @@ static void find_outline(finder *f)
     enum { STEPS = 96, HALF = OUTLINE / 2 };
     const face *g = &f->r->f;
     float top = g->eye_y - 0.35f, length[STEPS + 1], y[STEPS + 1];
-    float low = 0, high = FACE_RINGS - 1;
-    for (int i = 0; i < 18; i++) {
-        float u = 0.5f * (low + high);
-        if (face_ring(g, u).y > top)
-            low = u;
-        else
-            high = u;
-    }
+    float low = face_place(g, top);
     length[0] = 0;
     ring before = face_ring(g, low);
     y[0] = before.y;
@@ -244,10 +237,10 @@ static bool seen(const mcf_synth *r, v3 p, float sx, float sy)
         for (int dx = -2; dx <= 2; dx++) {
             int a = x + dx, b = y + dy;
             if (a >= 0 && b >= 0 && a < side && b < side)
-                seen |= r->front.iz[b * side + a] <= near;
+                seen |= r->front.iz[b * r->front.stride + a] <= near;
         }
     bool dark = r->how.glasses == GLASSES_SUN && r->how.tint > 0.6f;
-    if (seen && dark && r->glass.id[y * side + x] && r->glass.iz[y * side + x] > near)
+    if (seen && dark && r->glass.id[y * r->glass.stride + x] && r->glass.iz[y * r->glass.stride + x] > near)
         return false;
     return seen;
 }

@@ -7,8 +7,9 @@
 enum { SHADOW_SIDE = 192 };
 
 typedef struct {
-    int side; // samples a side
-    float *iz; // 1 / distance; 0: nothing
+    int side;   // samples a side
+    int stride; // from a row to the next: four more, so that four can be looked at together
+    float *iz; // nearness; 0: nothing
     uint32_t *id; // triangle + 1; 0: nothing
 } samples;
 
@@ -24,11 +25,11 @@ void raster_layer(samples *s, const samples *behind, const mesh *m, part_kind ki
 // Perspective-correct weights of a triangle's corners at a sample place.
 static inline v3 raster_weights(const mesh *m, const triangle *t, float x, float y)
 {
-    const vertex *a = &m->vertices[t->v[0]], *b = &m->vertices[t->v[1]], *c = &m->vertices[t->v[2]];
-    float wa = (b->sx - x) * (c->sy - y) - (c->sx - x) * (b->sy - y);
-    float wb = (c->sx - x) * (a->sy - y) - (a->sx - x) * (c->sy - y);
-    float wc = (a->sx - x) * (b->sy - y) - (b->sx - x) * (a->sy - y);
-    wa *= a->iz, wb *= b->iz, wc *= c->iz;
+    v3 a = m->screen[t->v[0]], b = m->screen[t->v[1]], c = m->screen[t->v[2]];
+    float wa = (b.x - x) * (c.y - y) - (c.x - x) * (b.y - y);
+    float wb = (c.x - x) * (a.y - y) - (a.x - x) * (c.y - y);
+    float wc = (a.x - x) * (b.y - y) - (b.x - x) * (a.y - y);
+    wa *= a.z, wb *= b.z, wc *= c.z;
     float sum = wa + wb + wc;
     if (absf(sum) < 1e-12f)
         return (v3){1, 0, 0};
@@ -46,10 +47,11 @@ typedef struct {
     v3 x, y, z; // z: towards the light
     v3 centre;
     float scale;
-    float depth[SHADOW_SIDE * SHADOW_SIDE];
+    samples map; // SHADOW_SIDE a side
 } shadow_map;
 
-void shadow_draw(shadow_map *s, const mesh *m, v3 towards, v3 centre, float radius, keep_function keep, const void *context);
+// Leaves m->screen as the lamp sees it.
+void shadow_draw(shadow_map *s, mesh *m, v3 towards, v3 centre, float radius, keep_function keep, const void *context);
 // Share of light at a place, 0..1; soft: half width of the edge in cm.
 float shadow_at(const shadow_map *s, v3 p, v3 n, float soft);
 

@@ -26,7 +26,8 @@ void mcf_synth_free(mcf_synth *r)
     free(r->front.id);
     free(r->glass.iz);
     free(r->glass.id);
-    free(r->shadow);
+    free(r->shadow.map.iz);
+    free(r->shadow.map.id);
     free(r->grain);
     free(r->head);
     free(r->linear);
@@ -44,13 +45,16 @@ mcf_status mcf_synth_create(mcf_synth **synth, int size, mcf_error *err)
         return mcf_fail(err, MCF_ERR_USAGE, "synthetic faces: a picture of %d pixels a side cannot be drawn, %d to %d can",
                         size, MCF_SYNTH_MIN_SIZE, MCF_SYNTH_MAX_SIZE);
     mcf_synth *r = calloc(1, sizeof *r);
-    size_t count = (size_t)size * (size_t)size, all = count * SAMPLES * SAMPLES;
+    size_t count = (size_t)size * (size_t)size;
+    int side = size * SAMPLES, stride = side + 4;
+    size_t all = (size_t)side * (size_t)stride;
     if (!r)
         return mcf_fail(err, MCF_ERR_NOMEM, "synthetic faces: no memory for a renderer");
     r->size = size;
-    r->front = (samples){size * SAMPLES, malloc(all * sizeof(float)), malloc(all * sizeof(uint32_t))};
-    r->glass = (samples){size * SAMPLES, malloc(all * sizeof(float)), malloc(all * sizeof(uint32_t))};
-    r->shadow = malloc(sizeof *r->shadow);
+    r->front = (samples){side, stride, malloc(all * sizeof(float)), malloc(all * sizeof(uint32_t))};
+    r->glass = (samples){side, stride, malloc(all * sizeof(float)), malloc(all * sizeof(uint32_t))};
+    size_t map = SHADOW_SIDE * (SHADOW_SIDE + 4);
+    r->shadow.map = (samples){SHADOW_SIDE, SHADOW_SIDE + 4, malloc(map * sizeof(float)), malloc(map * sizeof(uint32_t))};
     r->grain = malloc(sizeof *r->grain);
     r->head = calloc(1, sizeof *r->head);
     // the background's half size grid has a margin
@@ -59,7 +63,7 @@ mcf_status mcf_synth_create(mcf_synth **synth, int size, mcf_error *err)
     r->pixels = malloc(3 * count);
     r->celeba = malloc(count);
     r->lapa = malloc(count);
-    if (!r->front.iz || !r->front.id || !r->glass.iz || !r->glass.id || !r->shadow || !r->grain || !r->head ||
+    if (!r->front.iz || !r->front.id || !r->glass.iz || !r->glass.id || !r->shadow.map.iz || !r->shadow.map.id || !r->grain || !r->head ||
         !r->linear || !r->spare || !r->pixels || !r->celeba || !r->lapa) {
         mcf_synth_free(r);
         return mcf_fail(err, MCF_ERR_NOMEM, "synthetic faces: no memory for a renderer of %d pixels a side", size);
@@ -114,7 +118,6 @@ static void build(mcf_synth *r, const builder *b)
     glasses_add(b);
     jewellery_add(b);
     occluder_add(b);
-    mesh_project(&r->m, &r->s);
 }
 
 static void look(const mcf_synth *r, uint32_t id, float x, float y, surface *s)
@@ -136,7 +139,7 @@ static void look(const mcf_synth *r, uint32_t id, float x, float y, surface *s)
 
 static v3 through_glass(mcf_synth *r, const builder *b, int x, int y, v3 behind, uint8_t *label)
 {
-    int side = r->front.side, hits = 0;
+    int side = r->front.stride, hits = 0;
     uint32_t id = 0;
     for (int k = 0; k < SAMPLES * SAMPLES; k++) {
         uint32_t i = r->glass.id[(SAMPLES * y + k / SAMPLES) * side + SAMPLES * x + k % SAMPLES];
@@ -154,51 +157,68 @@ static v3 through_glass(mcf_synth *r, const builder *b, int x, int y, v3 behind,
     return mix3(behind, shade_lens(b, &s, behind), (float)hits / (SAMPLES * SAMPLES));
 }
 
-// One part is shaded once a pixel, at the middle of its samples.
+static shaded shade_sample(const mcf_synth *r, const builder *b, uint32_t id, float x, float y)
+{
+    surface s;
+    look(r, id, x, y, &s);
+    return shade(b, &r->shadow, &s);
+}
+
+// A pixel whose samples show several parts, or none: each part is shaded at the middle of its samples.
+static shaded paint_edge(const mcf_synth *r, const builder *b, const uint32_t *id, int *kind, int x, int y, v3 ground)
+{
+    enum { ALL = SAMPLES * SAMPLES };
+    shaded sum = {{0, 0, 0}, MCF_SYNTH_BACKGROUND};
+    int most = 0;
+    for (int k = 0; k < ALL; k++) {
+        int count = 1;
+        float px = (float)(k % SAMPLES), py = (float)(k / SAMPLES);
+        if (kind[k] == -2)
+            continue;
+        for (int j = k + 1; j < ALL; j++)
+            if (kind[j] == kind[k]) {
+                count++;
+                px += (float)(j % SAMPLES), py += (float)(j / SAMPLES);
+                kind[j] = -2;
+            }
+        shaded c = {ground, MCF_SYNTH_BACKGROUND};
+        if (id[k])
+            c = shade_sample(r, b, id[k], SAMPLES * (float)x + px / (float)count + 0.5f, SAMPLES * (float)y + py / (float)count + 0.5f);
+        sum.colour = mad3(sum.colour, c.colour, (float)count / ALL);
+        if (count > most || (count == most && sum.label == MCF_SYNTH_BACKGROUND)) {
+            most = count;
+            sum.label = c.label;
+        }
+    }
+    return sum;
+}
+
 static void paint(mcf_synth *r, const builder *b)
 {
     enum { ALL = SAMPLES * SAMPLES };
-    int side = r->front.side;
+    int side = r->front.stride;
     bool glass = r->how.glasses != GLASSES_NONE;
     for (int y = 0; y < r->size; y++)
         for (int x = 0; x < r->size; x++) {
             uint32_t id[ALL];
-            int kind[ALL], at = y * r->size + x;
+            int kind[ALL], at = y * r->size + x, first = 0;
+            bool same = true;
             for (int k = 0; k < ALL; k++) {
                 id[k] = r->front.id[(SAMPLES * y + k / SAMPLES) * side + SAMPLES * x + k % SAMPLES];
                 kind[k] = id[k] ? r->m.triangles[id[k] - 1].part : -1;
+                first = k ? first : kind[k];
+                same &= kind[k] == first;
             }
-            v3 sum = {0, 0, 0};
-            uint8_t label = MCF_SYNTH_BACKGROUND;
-            int most = 0;
-            for (int k = 0; k < ALL; k++) {
-                int count = 1;
-                float px = (float)(k % SAMPLES), py = (float)(k / SAMPLES);
-                if (kind[k] == -2)
-                    continue;
-                for (int j = k + 1; j < ALL; j++)
-                    if (kind[j] == kind[k]) {
-                        count++;
-                        px += (float)(j % SAMPLES), py += (float)(j / SAMPLES);
-                        kind[j] = -2;
-                    }
-                shaded c = {r->linear[at], MCF_SYNTH_BACKGROUND};
-                if (id[k]) {
-                    surface s;
-                    look(r, id[k], SAMPLES * (float)x + px / (float)count + 0.5f, SAMPLES * (float)y + py / (float)count + 0.5f, &s);
-                    c = shade(b, r->shadow, &s);
-                }
-                sum = mad3(sum, c.colour, (float)count / ALL);
-                if (count > most || (count == most && c.label != MCF_SYNTH_BACKGROUND && label == MCF_SYNTH_BACKGROUND)) {
-                    most = count;
-                    label = c.label;
-                }
-            }
+            shaded c = {r->linear[at], MCF_SYNTH_BACKGROUND};
+            if (!same)
+                c = paint_edge(r, b, id, kind, x, y, r->linear[at]);
+            else if (id[0])
+                c = shade_sample(r, b, id[0], SAMPLES * (float)x + 0.5f * SAMPLES, SAMPLES * (float)y + 0.5f * SAMPLES);
             if (glass)
-                sum = through_glass(r, b, x, y, sum, &label);
-            r->linear[at] = sum;
-            r->celeba[at] = label;
-            r->lapa[at] = to_lapa[label];
+                c.colour = through_glass(r, b, x, y, c.colour, &c.label);
+            r->linear[at] = c.colour;
+            r->celeba[at] = c.label;
+            r->lapa[at] = to_lapa[c.label];
         }
 }
 
@@ -237,6 +257,9 @@ mcf_status mcf_synth_render(mcf_synth *r, uint64_t seed, uint64_t identity, uint
     set_stand(r);
     builder b = synth_builder(r);
     build(r, &b);
+    v3 middle = stand_head(&r->s, v3_of(0, -1, 0));
+    shadow_draw(&r->shadow, &r->m, r->how.key_direction, middle, 19, keep, &b);
+    mesh_project(&r->m, &r->s);
     if (r->m.failed) {
         r->head->valid = false;
         return mcf_fail(err, MCF_ERR_NOMEM, "synthetic faces: no memory for a picture's triangles");
@@ -247,8 +270,6 @@ mcf_status mcf_synth_render(mcf_synth *r, uint64_t seed, uint64_t identity, uint
     raster_clear(&r->glass);
     if (r->how.glasses != GLASSES_NONE)
         raster_layer(&r->glass, &r->front, &r->m, PART_LENS);
-    v3 middle = stand_head(&r->s, v3_of(0, -1, 0));
-    shadow_draw(r->shadow, &r->m, r->how.key_direction, middle, 19, keep, &b);
     paint(r, &b);
     camera_develop(r);
     describe(r, out);

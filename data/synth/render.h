@@ -14,7 +14,7 @@ struct mcf_synth {
     stand s;
     mesh m;
     samples front, glass;
-    shadow_map *shadow;
+    shadow_map shadow;
     noise *grain;
     head_cache *head;
     uint64_t seed; // whose head is kept
@@ -24,7 +24,9 @@ struct mcf_synth {
 
 static inline builder synth_builder(mcf_synth *r)
 {
-    return (builder){&r->m, &r->s, &r->f, &r->who, &r->how, r->grain};
+    builder b = {.m = &r->m, .s = &r->s, .f = &r->f, .who = &r->who, .how = &r->how, .grain = r->grain};
+    hair_measure(&b);
+    return b;
 }
 
 // Background into r->linear.

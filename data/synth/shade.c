@@ -110,10 +110,14 @@ static void paint_mouth(const builder *b, v3 at, float pixel, material *m)
 static void paint_short_hair(const builder *b, v3 at, material *m)
 {
     const person *p = b->who;
+    bool shaved = (p->style == HAIR_BUZZ || p->style == HAIR_BALD) && (at.y > -2 || at.z < 1), chin = at.y < -0.5f;
+    bool bearded = p->beard != BEARD_NONE || (p->masculine > 0.5f && p->child < 0.5f);
+    if (!shaved && !(bearded && chin))
+        return;
     float angle = atan2_fast(at.x, at.z - 0.2f);
     float u = at.z > 3 ? at.x : angle * 7, grain = noise_at(b->grain->strand, u * 30, at.y * 14), dots = noise_at(b->grain->fine, u * 16, at.y * 16);
-    if (p->style == HAIR_BUZZ || p->style == HAIR_BALD) {
-        float over = at.y - hair_line(p, b->how, angle) + 0.2f * grain;
+    if (shaved) {
+        float over = at.y - hair_line(b, angle) + 0.2f * grain;
         float amount = smooth(-0.15f, 0.35f, over);
         if (p->style == HAIR_BUZZ) {
             m->colour = mix3(m->colour, p->hair, amount * clampf(0.72f + 0.3f * grain + 0.15f * dots, 0, 0.95f));
@@ -124,24 +128,24 @@ static void paint_short_hair(const builder *b, v3 at, material *m)
             m->colour = mix3(m->colour, mix3(m->colour, p->hair, 0.4f), 0.25f * amount * (1 - p->recede));
         }
     }
-    if (p->beard == BEARD_NONE && !(p->masculine > 0.5f && p->child < 0.5f))
+    if (!bearded || !chin)
         return;
     const face *f = b->f;
     float ax = absf(at.x), low = p->lower, z = at.z;
     // upper lip, chin, jaw: each a soft region
     float lip = bump2(at.x / 3.4f, (at.y - f->mouth_y - 1.35f) / 1.25f) * (at.y < f->nose_under + 0.25f);
-    float chin = bump2(at.x / 3.4f, (at.y - f->mouth_y + 3.1f * low) / 2.9f) + 0.5f * bump2((ax - 2.9f) / 1.1f, (at.y - f->mouth_y + 0.7f) / 2.4f);
+    float middle = bump2(at.x / 3.4f, (at.y - f->mouth_y + 3.1f * low) / 2.9f) + 0.5f * bump2((ax - 2.9f) / 1.1f, (at.y - f->mouth_y + 0.7f) / 2.4f);
     float line = mixf(-5.2f, -1.6f, smooth(3.6f, 6.6f, ax)) * low; // upper edge on the cheek
     float jaw = smooth(line + 0.5f, line - 1.4f, at.y) * smooth(0.3f, 2.2f, z + 0.3f) * smooth(1.9f, 3.6f, ax);
     float under = smooth(f->bottom + 2.6f, f->bottom + 1.2f, at.y) * smooth(1, 3.5f, z);
     float amount = 0;
     switch (p->beard) {
-    case BEARD_STUBBLE: amount = 0.5f * minf(1, 1.6f * lip + 1.4f * chin + jaw + 0.8f * under); break;
+    case BEARD_STUBBLE: amount = 0.5f * minf(1, 1.6f * lip + 1.4f * middle + jaw + 0.8f * under); break;
     case BEARD_MOUSTACHE: amount = 2.1f * lip; break;
-    case BEARD_GOATEE: amount = 2.0f * lip + 1.9f * chin; break;
-    case BEARD_FULL: amount = 2.0f * lip + 2.0f * chin + 1.3f * jaw + 1.2f * under; break;
+    case BEARD_GOATEE: amount = 2.0f * lip + 1.9f * middle; break;
+    case BEARD_FULL: amount = 2.0f * lip + 2.0f * middle + 1.3f * jaw + 1.2f * under; break;
     default: // shaved: a bluish cast
-        amount = minf(1, lip + chin + jaw + 0.6f * under);
+        amount = minf(1, lip + middle + jaw + 0.6f * under);
         m->colour = mix3(m->colour, mul3(m->colour, v3_of(0.82f, 0.87f, 0.93f)), 0.5f * amount);
         return;
     }
@@ -211,7 +215,7 @@ static uint8_t head_label(const builder *b, v3 at)
     if (at.z > 2 && absf(at.x) < face_nose_half(b->f, at.y))
         return MCF_SYNTH_NOSE;
     // under the jaw
-    if (at.y < -6.5f * b->who->lower && at.z < face_ring_at(b->f, at.y).z - 0.6f)
+    if (at.y < -6.5f * b->who->lower && at.z < face_axis(b->f, at.y) - 0.6f)
         return MCF_SYNTH_NECK;
     return MCF_SYNTH_SKIN;
 }
@@ -226,9 +230,9 @@ static material head_material(const builder *b, v3 at, float pixel)
         paint_brows(b, at, pixel, &m);
         paint_mouth(b, at, pixel, &m);
     }
-    if (b->who->style != HAIR_BUZZ && b->who->style != HAIR_BALD) {
+    if (b->who->style != HAIR_BUZZ && b->who->style != HAIR_BALD && (at.y > 1.5f || at.z < 2.5f)) {
         // the scalp at the roots
-        float over = at.y - hair_line(b->who, b->how, atan2_fast(at.x, at.z - 0.2f));
+        float over = at.y - hair_line(b, atan2_fast(at.x, at.z - 0.2f));
         float root = smooth(-0.6f, 0.4f, over);
         m.colour = mix3(m.colour, scale3(b->who->hair, 0.7f), 0.8f * root);
         m.gloss *= 1 - root;
@@ -399,7 +403,7 @@ static material hair_material(const builder *b, const part *part, v3 at, const s
         m.colour = mix3(m.colour, v3_of(0.42f, 0.41f, 0.4f), 0.35f * p->grey * smooth(0.1f, 0.6f, strand));
     m.dim *= clampf(1 + 0.42f * tone, 0.35f, 1.5f);
     if (part->side < 8) {
-        float line = hair_line(p, b->how, at.x);
+        float line = hair_line(b, at.x);
         m.dim *= mixf(0.72f, 1, smooth(-0.4f, 1.6f, at.y - line));
         // the parting
         if (p->parted && !curls && at.y > 7) {
@@ -514,13 +518,13 @@ static float power(float x, float e)
 }
 
 // Kajiya and Kay 1989: a hair reflects in a cone round itself.
-static v3 hair_light(const builder *b, const surface *s, v3 to_eye, v3 light, v3 colour, v3 from)
+// t: its direction
+static v3 hair_light(const surface *s, v3 t, v3 to_eye, v3 light, v3 colour, v3 from, float gloss)
 {
-    float strand = noise_at(b->grain->strand, s->at.z * 13, s->at.y * 2);
-    v3 t = normal3(mad3(s->along, s->n, 0.14f + 0.22f * strand));
-    float tl = dot3(t, from), diffuse = sqrtf(maxf(1 - tl * tl, 0)) * clampf(0.35f + 0.75f * dot3(s->n, from), 0, 1);
+    float tl = dot3(t, from), facing = dot3(s->n, from), diffuse = sqrtf(maxf(1 - tl * tl, 0)) * clampf(0.35f + 0.75f * facing, 0, 1);
     v3 h = normal3(add3(from, to_eye));
-    float th = dot3(t, h), shine = power(maxf(1 - th * th, 0), 34) * clampf(0.3f + dot3(s->n, from), 0, 1) * b->how->gloss;
+    float th = dot3(t, h), cone = 1 - th * th;
+    float shine = cone > 0.86f && facing > -0.3f ? power(cone, 34) * minf(0.3f + facing, 1) * gloss : 0;
     v3 tint = add3(scale3(colour, 1.6f), v3_of(0.035f, 0.035f, 0.035f));
     return mul3(light, add3(scale3(colour, diffuse), scale3(tint, 0.55f * shine)));
 }
@@ -528,13 +532,18 @@ static v3 hair_light(const builder *b, const surface *s, v3 to_eye, v3 light, v3
 static v3 lamp(const material *m, const surface *s, v3 to_eye, v3 light, v3 from, float lit, float gloss)
 {
     float d = dot3(s->n, from), k = m->scatter;
+    if (d < -0.3f || lit <= 0)
+        return v3_of(0, 0, 0);
     // red travels further under skin
-    v3 wrap = {0.30f * k, 0.12f * k, 0.08f * k};
-    v3 diffuse = {clampf((d + wrap.x) / (1 + wrap.x), 0, 1) * mixf(lit, sqrtf(lit), 0.5f * minf(k, 1)), clampf((d + wrap.y) / (1 + wrap.y), 0, 1) * lit,
-                  clampf((d + wrap.z) / (1 + wrap.z), 0, 1) * lit};
+    float red = 0.30f * k, blue = 0.10f * k, even = clampf((d + blue) / (1 + blue), 0, 1) * lit;
+    v3 diffuse = {clampf((d + red) / (1 + red), 0, 1) * mixf(lit, sqrtf(lit), 0.5f * minf(k, 1)), even, even};
     v3 c = mul3(mul3(m->colour, diffuse), light);
+    if (d <= 0 || lit <= 0 || m->gloss * gloss <= 0)
+        return c;
     v3 h = normal3(add3(from, to_eye));
     float nh = dot3(s->n, h), grazing = 1 - clampf(dot3(to_eye, h), 0, 1);
+    if (nh * m->sharp < m->sharp - 6) // nothing to be seen
+        return c;
     float spec = m->gloss * gloss * (1 + 6 * grazing * grazing * grazing) * power(nh, m->sharp) * (m->sharp * 0.12f + 1) * lit * clampf(d * 3, 0, 1);
     return mad3(c, light, spec);
 }
@@ -556,15 +565,20 @@ shaded shade(const builder *b, const shadow_map *shadow, const surface *given)
     // skin sends back some of what falls on skin: creases turn red, not black
     v3 dark = {mixf(open, sqrtf(maxf(open, 0)), 0.5f * minf(m.scatter, 1)), open, open};
     c = mul3(mul3(m.colour, around), dark);
-    if (s.part->kind == PART_HAIR && s.part->side != 9) {
+    if (s.part->kind == PART_HAIR) {
+        float strand = noise_at(b->grain->strand, s.at.z * 13, s.at.y * 2);
+        v3 t = normal3(mad3(s.along, s.n, 0.14f + 0.22f * strand));
         c = scale3(c, 0.8f);
-        c = add3(c, scale3(hair_light(b, &s, to_eye, v->key, m.colour, v->key_direction), lit));
-        c = add3(c, scale3(hair_light(b, &s, to_eye, v->fill, m.colour, v->fill_direction), open));
-        c = add3(c, hair_light(b, &s, to_eye, v->rim, m.colour, v->rim_direction));
+        if (lit > 0)
+            c = add3(c, scale3(hair_light(&s, t, to_eye, v->key, m.colour, v->key_direction, v->gloss), lit));
+        c = add3(c, scale3(hair_light(&s, t, to_eye, v->fill, m.colour, v->fill_direction, v->gloss), open));
+        if (v->rim.y > 0)
+            c = add3(c, hair_light(&s, t, to_eye, v->rim, m.colour, v->rim_direction, v->gloss));
     } else {
         c = add3(c, lamp(&m, &s, to_eye, v->key, v->key_direction, lit, v->gloss));
-        c = add3(c, lamp(&m, &s, to_eye, v->fill, v->fill_direction, open, v->gloss));
-        c = add3(c, lamp(&m, &s, to_eye, v->rim, v->rim_direction, open, v->gloss));
+        c = add3(c, lamp(&m, &s, to_eye, v->fill, v->fill_direction, open, 0));
+        if (v->rim.y > 0)
+            c = add3(c, lamp(&m, &s, to_eye, v->rim, v->rim_direction, open, v->gloss));
         // bright surroundings in what is smooth
         float grazing = 1 - clampf(dot3(s.n, to_eye), 0, 1);
         c = mad3(c, around, m.gloss * 0.35f * grazing * grazing * open);
