@@ -182,7 +182,13 @@ static mcf_status find(const char *name, const mcf_backend **backend, mcf_error 
     return status == MCF_OK ? status : mcf_add_context(err, status, "backend %s cannot be used here", name);
 }
 
-// OpenCL on a processor is slower than the cpu backend: for "auto" only GPUs count. `detail` says what it is.
+// OpenCL on a processor is slower than the cpu backend, and CUDA may be the tests' emulator: for "auto" only GPUs
+// count. `detail` says what it is.
+static bool wants_gpu(const char *name)
+{
+    return !strcmp(name, "opencl") || !strcmp(name, "cuda");
+}
+
 static bool has_gpu(const mcf_backend *backend)
 {
     mcf_device_info info;
@@ -201,7 +207,7 @@ mcf_status mcf_backend_find(const char *name, const mcf_backend **backend, mcf_e
         return MCF_OK;
     }
     for (int i = 0; names[i]; i++)
-        if (find(names[i], &found, NULL) == MCF_OK && (strcmp(names[i], "opencl") || has_gpu(found))) {
+        if (find(names[i], &found, NULL) == MCF_OK && (!wants_gpu(names[i]) || has_gpu(found))) {
             *backend = found;
             return MCF_OK;
         }

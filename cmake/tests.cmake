@@ -14,6 +14,14 @@ foreach(source ${test_sources})
   set_tests_properties(${name} PROPERTIES TIMEOUT 1500)
 endforeach()
 
+# The emulator's own tests, where the CUDA backend is built on it.
+if(TARGET mcf-cuda-emulator AND CMOCKA_FOUND)
+  add_executable(test_cuda_emulator tests/test_cuda_emulator.cpp)
+  target_include_directories(test_cuda_emulator PRIVATE ${CMAKE_SOURCE_DIR})
+  target_link_libraries(test_cuda_emulator PRIVATE mcf-cuda-emulator PkgConfig::CMOCKA)
+  add_test(NAME test_cuda_emulator COMMAND test_cuda_emulator)
+endif()
+
 # A small tool of the tests and the demonstration: draws faces whose shape and colour are a person's.
 add_executable(make_faces tests/tools/make_faces.c)
 target_link_libraries(make_faces PRIVATE mcf_objects)

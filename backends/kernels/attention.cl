@@ -13,7 +13,8 @@
 
 // a_i for item (i, b * heads + h).
 #if defined(MCF_ATTENTION_ALONG)
-KERNEL void attention_along(INPUT(T0, out), INPUT(T1, dout), TENSOR(f32, along), I64 tokens, I64 heads, I64 width)
+KERNEL void attention_along(GRID INPUT(T0, out), INPUT(T1, dout), TENSOR(f32, along), I64 tokens, I64 heads,
+                            I64 width)
 {
     VECTOR_SUMS
     const I64 i = GLOBAL_ID(0), b = GLOBAL_ID(1) / heads, h = GLOBAL_ID(1) % heads;
@@ -41,8 +42,8 @@ FUNCTION float dot(GLOBAL const TYPE(T0) *x, GLOBAL const TYPE(T0) *y, I64 n)
 }
 
 // Group (i, b * heads + h).
-KERNEL void attention(INPUT(T0, qkv), TENSOR(TO, out), TENSOR(f32, lse), I64 tokens, I64 heads, I64 width, float scale,
-                      int wanted)
+KERNEL void attention(GRID INPUT(T0, qkv), TENSOR(TO, out), TENSOR(f32, lse), I64 tokens, I64 heads,
+                      I64 width, float scale, int wanted)
 {
     GROUP_ROOM(room);
     LOCAL_ARRAY(float, p, GROUP);
@@ -97,8 +98,8 @@ FUNCTION float dot_out(GLOBAL const TYPE(T1) *x, GLOBAL const TYPE(T0) *y, I64 n
 }
 
 // dq_i.
-KERNEL void attention_grad_q(INPUT(T0, qkv), INPUT(T1, dout), INPUT(f32, lse), INPUT(f32, along), TENSOR(TO, dqkv),
-                             I64 tokens, I64 heads, I64 width, float scale)
+KERNEL void attention_grad_q(GRID INPUT(T0, qkv), INPUT(T1, dout), INPUT(f32, lse), INPUT(f32, along),
+                             TENSOR(TO, dqkv), I64 tokens, I64 heads, I64 width, float scale)
 {
     LOCAL_ARRAY(float, ds, GROUP);
     const I64 i = GROUP_ID(0), b = GROUP_ID(1) / heads, h = GROUP_ID(1) % heads, me = LOCAL_ID(0);
@@ -131,8 +132,8 @@ KERNEL void attention_grad_q(INPUT(T0, qkv), INPUT(T1, dout), INPUT(f32, lse), I
 }
 
 // dk_j and dv_j.
-KERNEL void attention_grad_kv(INPUT(T0, qkv), INPUT(T1, dout), INPUT(f32, lse), INPUT(f32, along), TENSOR(TO, dqkv),
-                              I64 tokens, I64 heads, I64 width, float scale)
+KERNEL void attention_grad_kv(GRID INPUT(T0, qkv), INPUT(T1, dout), INPUT(f32, lse), INPUT(f32, along),
+                              TENSOR(TO, dqkv), I64 tokens, I64 heads, I64 width, float scale)
 {
     LOCAL_ARRAY(float, p, GROUP);
     LOCAL_ARRAY(float, ds, GROUP);

@@ -25,6 +25,7 @@ typedef uint U32;
 typedef ushort U16;
 typedef uchar U8;
 #define KERNEL __kernel
+#define GRID
 #define FUNCTION static
 #define GLOBAL __global
 #define LOCAL __local
@@ -44,23 +45,35 @@ typedef uchar U8;
 #define LOAD_HALF(p, i) vload_half((size_t)(i), (const GLOBAL half *)(p))
 #define STORE_HALF(p, i, v) vstore_half_rte(v, (size_t)(i), (GLOBAL half *)(p))
 #elif defined(__CUDACC__)
-// --- CUDA C; the build's flags include cuda_fp16.h
+// --- CUDA C, or the emulator of tests/cuda_emulator; whoever includes this has cuda_fp16.h
 typedef long long I64;
 typedef unsigned long long U64;
 typedef unsigned int U32;
 typedef unsigned short U16;
 typedef unsigned char U8;
-#define KERNEL extern "C" __global__
+// A grid's second and third dimension are limited to 65535 on cards: groups lie along the first alone, and a kernel's
+// first argument says how many there are in dimension 0 and 1.
+typedef struct {
+    U32 count[3];
+} grid_shape;
+#define KERNEL static __global__
+#define GRID const grid_shape grid_,
 #define FUNCTION static __device__
 #define GLOBAL
 #define LOCAL
+#if defined(MCF_CUDA_EMULATED)
+#define LOCAL_ARRAY(type, name, count) MCF_SHARED_ARRAY(type, name, count)
+#else
 #define LOCAL_ARRAY(type, name, count) __shared__ type name[count]
+#endif
 #define BARRIER __syncthreads()
-#define DIMENSION_OF(v, d) ((d) == 0 ? (v).x : (d) == 1 ? (v).y : (v).z)
-#define LOCAL_ID(d) ((I64)DIMENSION_OF(threadIdx, d))
-#define GROUP_ID(d) ((I64)DIMENSION_OF(blockIdx, d))
-#define GROUP_COUNT(d) ((I64)DIMENSION_OF(gridDim, d))
-#define GLOBAL_ID(d) (GROUP_ID(d) * (I64)DIMENSION_OF(blockDim, d) + LOCAL_ID(d))
+#define LOCAL_ID(d) ((I64)((d) == 0 ? threadIdx.x : (d) == 1 ? threadIdx.y : threadIdx.z))
+#define GROUP_ID(d)                                           \
+    ((I64)((d) == 0   ? blockIdx.x % grid_.count[0]           \
+           : (d) == 1 ? blockIdx.x / grid_.count[0] % grid_.count[1] \
+                      : blockIdx.x / grid_.count[0] / grid_.count[1]))
+#define GROUP_COUNT(d) ((I64)grid_.count[d])
+#define GLOBAL_ID(d) (GROUP_ID(d) * (I64)((d) == 0 ? blockDim.x : (d) == 1 ? blockDim.y : blockDim.z) + LOCAL_ID(d))
 #define EXP(x) expf(x)
 #define LOG(x) logf(x)
 #define SQRT(x) sqrtf(x)

@@ -8,7 +8,7 @@
 #include "functions.h"
 
 #define FLAT_1(name, value)                                             \
-    KERNEL void name(INPUT(T0, a), TENSOR(TO, out), I64 n, float alpha, float beta) \
+    KERNEL void name(GRID INPUT(T0, a), TENSOR(TO, out), I64 n, float alpha, float beta) \
     {                                                                   \
         const I64 i = GLOBAL_ID(0);                                     \
         AT(a);                                                          \
@@ -19,7 +19,7 @@
         }                                                               \
     }
 #define STRIDED_1(name, value)                                          \
-    KERNEL void name(INPUT(T0, a), TENSOR(TO, out), layout s, float alpha, float beta) \
+    KERNEL void name(GRID INPUT(T0, a), TENSOR(TO, out), layout s, float alpha, float beta) \
     {                                                                   \
         const I64 i = GLOBAL_ID(0), row = GLOBAL_ID(1), last = s.rank - 1; \
         I64 from;                                                       \
@@ -32,7 +32,7 @@
         }                                                               \
     }
 #define FLAT_2(name, value)                                             \
-    KERNEL void name(INPUT(T0, a), INPUT(T1, b), TENSOR(TO, out), I64 n, float alpha, float beta) \
+    KERNEL void name(GRID INPUT(T0, a), INPUT(T1, b), TENSOR(TO, out), I64 n, float alpha, float beta) \
     {                                                                   \
         const I64 i = GLOBAL_ID(0);                                     \
         AT(a);                                                          \
@@ -44,7 +44,7 @@
         }                                                               \
     }
 #define STRIDED_2(name, value)                                          \
-    KERNEL void name(INPUT(T0, a), INPUT(T1, b), TENSOR(TO, out), layout s, float alpha, float beta) \
+    KERNEL void name(GRID INPUT(T0, a), INPUT(T1, b), TENSOR(TO, out), layout s, float alpha, float beta) \
     {                                                                   \
         const I64 i = GLOBAL_ID(0), row = GLOBAL_ID(1), last = s.rank - 1; \
         I64 from_a, from_b;                                             \

@@ -9,7 +9,8 @@ typedef struct {
 
 #if defined(MCF_NORMALIZE_IMAGE)
 // Item (x, y, b * 3 + c).
-KERNEL void normalize_image(INPUT(u8, image), INPUT(u8, flip), TENSOR(TO, out), channels k, I64 height, I64 width)
+KERNEL void normalize_image(GRID INPUT(u8, image), INPUT(u8, flip), TENSOR(TO, out), channels k, I64 height,
+                            I64 width)
 {
     const I64 x = GLOBAL_ID(0), y = GLOBAL_ID(1), plane = GLOBAL_ID(2), b = plane / 3, c = plane % 3;
     AT(image);
@@ -25,7 +26,7 @@ KERNEL void normalize_image(INPUT(u8, image), INPUT(u8, flip), TENSOR(TO, out), 
 
 #if defined(MCF_RESIZE_NEAREST)
 // Item (x, y, plane) of the output [planes, H, W] from [planes, h, w].
-KERNEL void resize_nearest(INPUT(T0, in), TENSOR(TO, out), I64 h, I64 w, I64 height, I64 width)
+KERNEL void resize_nearest(GRID INPUT(T0, in), TENSOR(TO, out), I64 h, I64 w, I64 height, I64 width)
 {
     const I64 x = GLOBAL_ID(0), y = GLOBAL_ID(1), plane = GLOBAL_ID(2);
     AT(in);
@@ -37,7 +38,7 @@ KERNEL void resize_nearest(INPUT(T0, in), TENSOR(TO, out), I64 h, I64 w, I64 hei
 }
 
 // Item (x, y, plane) of dx [planes, h, w] from dy [planes, H, W].
-KERNEL void resize_nearest_grad(INPUT(T0, dy), TENSOR(TO, dx), I64 h, I64 w, I64 height, I64 width)
+KERNEL void resize_nearest_grad(GRID INPUT(T0, dy), TENSOR(TO, dx), I64 h, I64 w, I64 height, I64 width)
 {
     const I64 x = GLOBAL_ID(0), y = GLOBAL_ID(1), plane = GLOBAL_ID(2);
     AT(dy);

@@ -9,8 +9,8 @@
 
 #if defined(MCF_TOKEN_MSE)
 // Item (strip of channels, b). part [B, strips]; wanted: bit 0 norm_a, bit 1 norm_b.
-KERNEL void token_mse(INPUT(T0, a), INPUT(T1, b), TENSOR(f32, part), TENSOR(f32, norm_a), TENSOR(f32, norm_b),
-                      I64 tokens, I64 width, I64 strips, float eps, int wanted)
+KERNEL void token_mse(GRID INPUT(T0, a), INPUT(T1, b), TENSOR(f32, part), TENSOR(f32, norm_a),
+                      TENSOR(f32, norm_b), I64 tokens, I64 width, I64 strips, float eps, int wanted)
 {
     const I64 first = GLOBAL_ID(0) * STRIP, image = GLOBAL_ID(1);
     const int live = (int)(width - first < STRIP ? width - first : STRIP);
@@ -54,7 +54,8 @@ KERNEL void token_mse(INPUT(T0, a), INPUT(T1, b), TENSOR(f32, part), TENSOR(f32,
 #endif
 
 #if defined(MCF_TOKEN_MSE_GRAD)
-KERNEL void token_mse_grad(INPUT(T0, a), INPUT(T1, b), INPUT(f32, norm_a), INPUT(f32, norm_b), INPUT(f32, dloss),
+KERNEL void token_mse_grad(GRID INPUT(T0, a), INPUT(T1, b), INPUT(f32, norm_a), INPUT(f32, norm_b),
+                           INPUT(f32, dloss),
                            TENSOR(TO, da), I64 tokens, I64 width, float factor, float bound)
 {
     const I64 first = GLOBAL_ID(0) * STRIP, image = GLOBAL_ID(1);
@@ -95,8 +96,8 @@ KERNEL void token_mse_grad(INPUT(T0, a), INPUT(T1, b), INPUT(f32, norm_a), INPUT
 
 #if defined(MCF_CROSS_ENTROPY)
 // A group for a row; part [R]. wanted: lse is.
-KERNEL void cross_entropy(INPUT(T0, logits), INPUT(i64, labels), TENSOR(f32, part), TENSOR(f32, lse), I64 classes,
-                          int wanted)
+KERNEL void cross_entropy(GRID INPUT(T0, logits), INPUT(i64, labels), TENSOR(f32, part), TENSOR(f32, lse),
+                          I64 classes, int wanted)
 {
     VECTOR_SUMS
     GROUP_ROOM(room);
@@ -128,7 +129,7 @@ KERNEL void cross_entropy(INPUT(T0, logits), INPUT(i64, labels), TENSOR(f32, par
 
 #if defined(MCF_CROSS_ENTROPY_GRAD)
 // Item (class, row).
-KERNEL void cross_entropy_grad(INPUT(T0, logits), INPUT(i64, labels), INPUT(f32, lse), INPUT(f32, dloss),
+KERNEL void cross_entropy_grad(GRID INPUT(T0, logits), INPUT(i64, labels), INPUT(f32, lse), INPUT(f32, dloss),
                                TENSOR(TO, out), I64 rows, I64 classes)
 {
     const I64 c = GLOBAL_ID(0), r = GLOBAL_ID(1);

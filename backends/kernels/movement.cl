@@ -5,7 +5,7 @@
 //   scatter_rows  out[b,l,:] = sum of x[b,i,:] over the i with ids[b,i] = l, in the order of i
 #include "device.h"
 
-KERNEL void fill(TENSOR(TO, out), I64 n, VALUE(TO) value)
+KERNEL void fill(GRID TENSOR(TO, out), I64 n, VALUE(TO) value)
 {
     const I64 i = GLOBAL_ID(0);
     AT(out);
@@ -14,7 +14,7 @@ KERNEL void fill(TENSOR(TO, out), I64 n, VALUE(TO) value)
 }
 
 #ifdef T0
-KERNEL void copy_flat(INPUT(T0, x), TENSOR(TO, out), I64 n, int add)
+KERNEL void copy_flat(GRID INPUT(T0, x), TENSOR(TO, out), I64 n, int add)
 {
     const I64 i = GLOBAL_ID(0);
     AT(x);
@@ -28,7 +28,7 @@ KERNEL void copy_flat(INPUT(T0, x), TENSOR(TO, out), I64 n, int add)
 }
 
 // An item for each element: along the last dimension, and the row of the others.
-KERNEL void copy_strided(INPUT(T0, x), TENSOR(TO, out), layout s, int add)
+KERNEL void copy_strided(GRID INPUT(T0, x), TENSOR(TO, out), layout s, int add)
 {
     const I64 i = GLOBAL_ID(0), row = GLOBAL_ID(1), last = s.rank - 1;
     I64 from, to;
@@ -45,7 +45,7 @@ KERNEL void copy_strided(INPUT(T0, x), TENSOR(TO, out), layout s, int add)
 }
 
 // An item for each row: short rows on processors.
-KERNEL void copy_rows(INPUT(T0, x), TENSOR(TO, out), layout s, int add, I64 rows)
+KERNEL void copy_rows(GRID INPUT(T0, x), TENSOR(TO, out), layout s, int add, I64 rows)
 {
     const I64 row = GLOBAL_ID(0), last = s.rank - 1, n = s.dim[last], a = s.a[last], o = s.out[last];
     I64 from, to;
@@ -70,8 +70,8 @@ KERNEL void copy_rows(INPUT(T0, x), TENSOR(TO, out), layout s, int add, I64 rows
 }
 
 // x [B,L,D] with steps; an id outside of [0,L) gives NaN. rows counts b * n + i.
-KERNEL void gather_rows(INPUT(T0, x), INPUT(i64, ids), TENSOR(TO, out), I64 n, I64 length, I64 width, I64 step_b,
-                        I64 step_l, I64 step_d)
+KERNEL void gather_rows(GRID INPUT(T0, x), INPUT(i64, ids), TENSOR(TO, out), I64 n, I64 length, I64 width,
+                        I64 step_b, I64 step_l, I64 step_d)
 {
     const I64 d = GLOBAL_ID(0), row = GLOBAL_ID(1);
     AT(x);
@@ -87,7 +87,7 @@ KERNEL void gather_rows(INPUT(T0, x), INPUT(i64, ids), TENSOR(TO, out), I64 n, I
 }
 
 // A group for each row (b, l) of the output. Most rows have one source or none.
-KERNEL void scatter_rows(INPUT(T0, x), INPUT(i64, ids), TENSOR(TO, out), I64 n, I64 rows, I64 width)
+KERNEL void scatter_rows(GRID INPUT(T0, x), INPUT(i64, ids), TENSOR(TO, out), I64 n, I64 rows, I64 width)
 {
     const I64 b = GROUP_ID(0) / rows, l = GROUP_ID(0) % rows;
     AT(x);

@@ -8,7 +8,7 @@
 
 #if defined(MCF_LAYER_NORM)
 // A group for a line. wanted: bit 0 mean, bit 1 rstd.
-KERNEL void layer_norm(INPUT(T0, x), INPUT(f32, gamma), INPUT(f32, beta), TENSOR(TO, y), TENSOR(f32, mean),
+KERNEL void layer_norm(GRID INPUT(T0, x), INPUT(f32, gamma), INPUT(f32, beta), TENSOR(TO, y), TENSOR(f32, mean),
                        TENSOR(f32, rstd), I64 width, float eps, int wanted)
 {
     VECTOR_SUMS
@@ -42,8 +42,8 @@ KERNEL void layer_norm(INPUT(T0, x), INPUT(f32, gamma), INPUT(f32, beta), TENSOR
 }
 
 // dx of a line. has: bit 0, dsum is there.
-KERNEL void layer_norm_grad(INPUT(T0, x), INPUT(f32, gamma), INPUT(f32, mean), INPUT(f32, rstd), INPUT(T1, dy),
-                            INPUT(T2, dsum), TENSOR(TO, dx), I64 width, int has)
+KERNEL void layer_norm_grad(GRID INPUT(T0, x), INPUT(f32, gamma), INPUT(f32, mean), INPUT(f32, rstd),
+                            INPUT(T1, dy), INPUT(T2, dsum), TENSOR(TO, dx), I64 width, int has)
 {
     VECTOR_SUMS
     GROUP_ROOM(room);
@@ -83,7 +83,7 @@ KERNEL void layer_norm_grad(INPUT(T0, x), INPUT(f32, gamma), INPUT(f32, mean), I
 }
 
 // Item (strip of columns, chunk of rows): sums into dgamma and dbeta [chunks, C], fp32.
-KERNEL void layer_norm_columns(INPUT(T0, x), INPUT(f32, mean), INPUT(f32, rstd), INPUT(T1, dy),
+KERNEL void layer_norm_columns(GRID INPUT(T0, x), INPUT(f32, mean), INPUT(f32, rstd), INPUT(T1, dy),
                                TENSOR(f32, dgamma), TENSOR(f32, dbeta), I64 rows, I64 columns, I64 length)
 {
     const I64 first = GLOBAL_ID(0) * STRIP, chunk = GLOBAL_ID(1), begin = chunk * length;
@@ -127,8 +127,9 @@ KERNEL void layer_norm_columns(INPUT(T0, x), INPUT(f32, mean), INPUT(f32, rstd),
 
 #if defined(MCF_ADD_LAYER_NORM)
 // s = x + r, rounded to its type, is what is normalised. wanted: bit 0 y, bit 1 mean, bit 2 rstd.
-KERNEL void add_layer_norm(INPUT(T0, x), INPUT(T1, other), INPUT(f32, gamma), INPUT(f32, beta), TENSOR(TO, total),
-                           TENSOR(T2, y), TENSOR(f32, mean), TENSOR(f32, rstd), I64 width, float eps, int wanted)
+KERNEL void add_layer_norm(GRID INPUT(T0, x), INPUT(T1, other), INPUT(f32, gamma), INPUT(f32, beta),
+                           TENSOR(TO, total), TENSOR(T2, y), TENSOR(f32, mean), TENSOR(f32, rstd),
+                           I64 width, float eps, int wanted)
 {
     VECTOR_SUMS
     GROUP_ROOM(room);
@@ -172,7 +173,7 @@ KERNEL void add_layer_norm(INPUT(T0, x), INPUT(T1, other), INPUT(f32, gamma), IN
 
 #if defined(MCF_L2_NORMALIZE)
 // Lines whose elements lie one behind the other: a group for a line.
-KERNEL void l2_normalize_lines(INPUT(T0, x), TENSOR(TO, y), I64 n, float eps)
+KERNEL void l2_normalize_lines(GRID INPUT(T0, x), TENSOR(TO, y), I64 n, float eps)
 {
     VECTOR_SUMS
     GROUP_ROOM(room);
@@ -191,7 +192,7 @@ KERNEL void l2_normalize_lines(INPUT(T0, x), TENSOR(TO, y), I64 n, float eps)
 }
 
 // Lines whose elements are `step` apart: an item for a strip of neighbouring lines.
-KERNEL void l2_normalize_columns(INPUT(T0, x), TENSOR(TO, y), I64 n, I64 step, float eps)
+KERNEL void l2_normalize_columns(GRID INPUT(T0, x), TENSOR(TO, y), I64 n, I64 step, float eps)
 {
     const I64 first = GLOBAL_ID(0) * STRIP, o = GLOBAL_ID(1);
     const int live = (int)(step - first < STRIP ? step - first : STRIP);
@@ -218,7 +219,7 @@ KERNEL void l2_normalize_columns(INPUT(T0, x), TENSOR(TO, y), I64 n, I64 step, f
 #endif
 
 #if defined(MCF_L2_NORMALIZE_GRAD)
-KERNEL void l2_normalize_grad_lines(INPUT(T0, x), INPUT(T1, dy), TENSOR(TO, dx), I64 n, float eps)
+KERNEL void l2_normalize_grad_lines(GRID INPUT(T0, x), INPUT(T1, dy), TENSOR(TO, dx), I64 n, float eps)
 {
     VECTOR_SUMS
     GROUP_ROOM(room);
@@ -245,7 +246,8 @@ KERNEL void l2_normalize_grad_lines(INPUT(T0, x), INPUT(T1, dy), TENSOR(TO, dx),
         STORE(TO, dx, i, (LOAD(T1, dy, i) - LOAD(T0, x, i) / norm * along) / norm);
 }
 
-KERNEL void l2_normalize_grad_columns(INPUT(T0, x), INPUT(T1, dy), TENSOR(TO, dx), I64 n, I64 step, float eps)
+KERNEL void l2_normalize_grad_columns(GRID INPUT(T0, x), INPUT(T1, dy), TENSOR(TO, dx), I64 n, I64 step,
+                                      float eps)
 {
     const I64 first = GLOBAL_ID(0) * STRIP, o = GLOBAL_ID(1);
     const int live = (int)(step - first < STRIP ? step - first : STRIP);

@@ -2,8 +2,8 @@
 //   element (i, k) of a matrix is at at + i * row + k * column, and its batch b = (b0, b1) begins at
 //   b0 * batch0 + b1 * batch1.
 // Two ways:
-//   product_tile     groups of 16 x 16 items with tiles of both operands in local memory, 4 x 4 sums an item: for
-//                    devices with many small cores. Each element of a tile is read once from memory and used 64 times.
+//   product_tile     groups of SIDE x SIDE items with tiles of both operands in local memory, 4 x 4 sums an item: for
+//                    devices with many small cores. Each element of a tile is read once from memory and used 4 SIDE times.
 //   product_panels   for processors: the operands are first packed (pack) into panels of PANEL_M rows and PANEL_N
 //                    columns, fp32, k by k; then an item holds PANEL_M x PANEL_N sums in vector registers and walks
 //                    along k with PANEL_N/VECTOR vector loads and PANEL_M broadcasts for PANEL_M * PANEL_N FMAs.
@@ -19,8 +19,8 @@ typedef struct {
 
 #if defined(MCF_PRODUCT_EPILOGUE)
 // c [rows, n] with steps: act(c + bias) in TO from T0, for products that a library made.
-KERNEL void epilogue(INPUT(T0, from), INPUT(f32, bias), TENSOR(TO, to), I64 n, I64 from_row, steps sc, int has_bias,
-                     int activation, int add)
+KERNEL void epilogue(GRID INPUT(T0, from), INPUT(f32, bias), TENSOR(TO, to), I64 n, I64 from_row, steps sc,
+                     int has_bias, int activation, int add)
 {
     const I64 j = GLOBAL_ID(0), i = GLOBAL_ID(1);
     AT(from);
@@ -39,14 +39,18 @@ KERNEL void epilogue(INPUT(T0, from), INPUT(f32, bias), TENSOR(TO, to), I64 n, I
 #endif
 
 #if defined(MCF_PRODUCT_TILE)
-#define TILE 64
+#ifndef SIDE
+#define SIDE 16  // a group is SIDE x SIDE items
+#endif
+#define TILE (4 * SIDE)
 #define DEPTH 16
-KERNEL void product_tile(INPUT(T0, a), INPUT(T1, b), INPUT(f32, bias), TENSOR(TO, c), steps sa, steps sb, steps sc,
+KERNEL void product_tile(GRID INPUT(T0, a), INPUT(T1, b), INPUT(f32, bias), TENSOR(TO, c), steps sa,
+                         steps sb, steps sc,
                          I64 m, I64 n, I64 depth, I64 inner, float alpha, int has_bias, int activation, int add)
 {
     LOCAL_ARRAY(float, ta, DEPTH * (TILE + 1));
     LOCAL_ARRAY(float, tb, DEPTH * (TILE + 1));
-    const int x = (int)LOCAL_ID(0), y = (int)LOCAL_ID(1), me = y * 16 + x;
+    const int x = (int)LOCAL_ID(0), y = (int)LOCAL_ID(1), me = y * SIDE + x;
     const I64 i0 = GROUP_ID(1) * TILE, j0 = GROUP_ID(0) * TILE, batch = GROUP_ID(2);
     float sum[4][4];
     AT(a);
@@ -61,7 +65,7 @@ KERNEL void product_tile(INPUT(T0, a), INPUT(T1, b), INPUT(f32, bias), TENSOR(TO
             sum[i][j] = 0;
     for (I64 k0 = 0; k0 < depth; k0 += DEPTH) {
         // Neighbouring items read neighbouring elements, whichever way the operand lies.
-        for (int t = me; t < TILE * DEPTH; t += 256) {
+        for (int t = me; t < TILE * DEPTH; t += SIDE * SIDE) {
             const int ai = sa.column == 1 ? t / DEPTH : t % TILE, ak = sa.column == 1 ? t % DEPTH : t / TILE;
             const int bj = sb.row == 1 ? t / DEPTH : t % TILE, bk = sb.row == 1 ? t % DEPTH : t / TILE;
             float va = 0, vb = 0;
@@ -76,8 +80,8 @@ KERNEL void product_tile(INPUT(T0, a), INPUT(T1, b), INPUT(f32, bias), TENSOR(TO
         for (int k = 0; k < DEPTH; k++) {
             float va[4], vb[4];
             for (int i = 0; i < 4; i++) {
-                va[i] = ta[k * (TILE + 1) + y + i * 16];
-                vb[i] = tb[k * (TILE + 1) + x + i * 16];
+                va[i] = ta[k * (TILE + 1) + y + i * SIDE];
+                vb[i] = tb[k * (TILE + 1) + x + i * SIDE];
             }
             for (int i = 0; i < 4; i++)
                 for (int j = 0; j < 4; j++)
@@ -87,7 +91,7 @@ KERNEL void product_tile(INPUT(T0, a), INPUT(T1, b), INPUT(f32, bias), TENSOR(TO
     }
     for (int i = 0; i < 4; i++)
         for (int j = 0; j < 4; j++) {
-            const I64 row = i0 + y + i * 16, column = j0 + x + j * 16;
+            const I64 row = i0 + y + i * SIDE, column = j0 + x + j * SIDE;
             if (row < m && column < n) {
                 float value = sum[i][j] * alpha;
                 if (has_bias)
@@ -105,7 +109,7 @@ KERNEL void product_tile(INPUT(T0, a), INPUT(T1, b), INPUT(f32, bias), TENSOR(TO
 // Item (block of DEPTH_BLOCK k, panel, batch): x's rows [panel * PANEL, ...) to out[batch][panel][k][PANEL], zeros
 // past the last row. x is a for its rows and b, transposed, for its columns.
 #define DEPTH_BLOCK 64
-KERNEL void pack(INPUT(T0, x), TENSOR(f32, out), steps s, I64 rows, I64 depth, I64 inner, I64 panels)
+KERNEL void pack(GRID INPUT(T0, x), TENSOR(f32, out), steps s, I64 rows, I64 depth, I64 inner, I64 panels)
 {
     const I64 k0 = GROUP_ID(0) * DEPTH_BLOCK, panel = GROUP_ID(1), batch = GROUP_ID(2), first = panel * PANEL;
     const int count = (int)(depth - k0 < DEPTH_BLOCK ? depth - k0 : DEPTH_BLOCK);
@@ -150,7 +154,8 @@ typedef float vector_type __attribute__((vector_size(4 * VECTOR), aligned(4)));
 #define WIDE (PANEL_N / VECTOR)
 
 // Item (panels of a, panel of b, batch): `few` panels of a one after the other.
-KERNEL void product_panels(INPUT(f32, a), INPUT(f32, b), INPUT(f32, bias), TENSOR(TO, c), steps sc, I64 m, I64 n,
+KERNEL void product_panels(GRID INPUT(f32, a), INPUT(f32, b), INPUT(f32, bias), TENSOR(TO, c), steps sc,
+                           I64 m, I64 n,
                            I64 depth, I64 inner, I64 panels_m, I64 panels_n, I64 few, float alpha, int has_bias,
                            int activation, int add)
 {

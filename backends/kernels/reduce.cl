@@ -7,7 +7,7 @@
 
 // Group (chunk, r): elements [chunk * length, (chunk + 1) * length) of line r.
 #define LINES(name, term)                                                                                       \
-    KERNEL void name(INPUT(T0, x), TENSOR(TO, out), I64 width, I64 length, I64 chunks, float scale, int add)    \
+    KERNEL void name(GRID INPUT(T0, x), TENSOR(TO, out), I64 width, I64 length, I64 chunks, float scale, int add)    \
     {                                                                                                           \
         VECTOR_SUMS                                                                                             \
         GROUP_ROOM(room);                                                                                       \
@@ -32,7 +32,8 @@ LINES(reduce_lines, v)
 LINES(reduce_squares, v * v)
 
 // Item (strip of columns, chunk of rows, o); out is [O, chunks, C].
-KERNEL void reduce_columns(INPUT(T0, x), TENSOR(TO, out), I64 rows, I64 columns, I64 length, float scale, int add)
+KERNEL void reduce_columns(GRID INPUT(T0, x), TENSOR(TO, out), I64 rows, I64 columns, I64 length,
+                           float scale, int add)
 {
     const I64 first = GLOBAL_ID(0) * STRIP, chunk = GLOBAL_ID(1), o = GLOBAL_ID(2), chunks = GROUP_COUNT(1);
     const I64 begin = chunk * length, end = begin + length < rows ? begin + length : rows;
@@ -64,8 +65,8 @@ KERNEL void reduce_columns(INPUT(T0, x), TENSOR(TO, out), I64 rows, I64 columns,
 }
 
 // kept.dim are the output's dimensions with the input's steps in kept.a; summed likewise for the axes that go.
-KERNEL void reduce_any(INPUT(T0, x), TENSOR(TO, out), layout kept, layout summed, I64 count, I64 terms, float scale,
-                       int add)
+KERNEL void reduce_any(GRID INPUT(T0, x), TENSOR(TO, out), layout kept, layout summed, I64 count, I64 terms,
+                       float scale, int add)
 {
     const I64 i = GLOBAL_ID(0);
     float sum = 0;

@@ -5,7 +5,7 @@
 #include "functions.h"
 
 #if defined(MCF_SOFTMAX)
-KERNEL void softmax(INPUT(T0, x), TENSOR(TO, y), I64 n)
+KERNEL void softmax(GRID INPUT(T0, x), TENSOR(TO, y), I64 n)
 {
     VECTOR_SUMS
     GROUP_ROOM(room);
@@ -26,7 +26,7 @@ KERNEL void softmax(INPUT(T0, x), TENSOR(TO, y), I64 n)
 #endif
 
 #if defined(MCF_SOFTMAX_GRAD)
-KERNEL void softmax_grad(INPUT(T0, y), INPUT(T1, dy), TENSOR(TO, dx), I64 n)
+KERNEL void softmax_grad(GRID INPUT(T0, y), INPUT(T1, dy), TENSOR(TO, dx), I64 n)
 {
     VECTOR_SUMS
     GROUP_ROOM(room);
@@ -46,7 +46,7 @@ KERNEL void softmax_grad(INPUT(T0, y), INPUT(T1, dy), TENSOR(TO, dx), I64 n)
 #endif
 
 #if defined(MCF_SCORES)
-KERNEL void softmax_scores(TENSOR(f32, scores), TENSOR(f32, lse), I64 n, float scale, int wanted)
+KERNEL void softmax_scores(GRID TENSOR(f32, scores), TENSOR(f32, lse), I64 n, float scale, int wanted)
 {
     VECTOR_SUMS
     GROUP_ROOM(room);
@@ -70,7 +70,8 @@ KERNEL void softmax_scores(TENSOR(f32, scores), TENSOR(f32, lse), I64 n, float s
 }
 
 // scores -> p; dp -> ds = scale p (dp - along), both in place.
-KERNEL void scores_grad(TENSOR(f32, scores), TENSOR(f32, dp), INPUT(f32, lse), INPUT(f32, along), I64 n, float scale)
+KERNEL void scores_grad(GRID TENSOR(f32, scores), TENSOR(f32, dp), INPUT(f32, lse), INPUT(f32, along), I64 n,
+                        float scale)
 {
     const I64 row = GROUP_ID(0);
     AT(scores);

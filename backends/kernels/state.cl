@@ -6,7 +6,8 @@
 #include "device.h"
 
 #if defined(MCF_EMA)
-KERNEL void ema(TENSOR(T0, target), INPUT(T1, source), INPUT(f32, momentum), I64 n, float m, float scale, int has)
+KERNEL void ema(GRID TENSOR(T0, target), INPUT(T1, source), INPUT(f32, momentum), I64 n, float m,
+                float scale, int has)
 {
     const I64 i = GLOBAL_ID(0);
     AT(target);
@@ -21,8 +22,8 @@ KERNEL void ema(TENSOR(T0, target), INPUT(T1, source), INPUT(f32, momentum), I64
 
 #if defined(MCF_ADAMW)
 // A group takes CHUNK elements and, one after the other, the segments that reach into them.
-KERNEL void adamw(TENSOR(f32, param), INPUT(f32, grad), TENSOR(f32, m), TENSOR(f32, v), INPUT(i64, segments),
-                  INPUT(f32, rates), INPUT(f32, scalars), I64 n, I64 chunk, I64 count)
+KERNEL void adamw(GRID TENSOR(f32, param), INPUT(f32, grad), TENSOR(f32, m), TENSOR(f32, v), INPUT(i64,
+                  segments), INPUT(f32, rates), INPUT(f32, scalars), I64 n, I64 chunk, I64 count)
 {
     const I64 low = GROUP_ID(0) * chunk, high = low + chunk < n ? low + chunk : n;
     AT(param);

@@ -1,6 +1,7 @@
 // The threads of a block. One fibre runs them one after the other; a thread that waits at a barrier keeps its fibre
 // and another one takes over the rest, so that kernels without barriers need one fibre. The order of threads and
 // blocks is random: what relies on it goes wrong for some seed. A touch of memory that is not there ends the kernel.
+// A fibre begins by makecontext and goes on by _longjmp, which unlike swapcontext asks nothing of the system.
 #include "emulator.h"
 
 #include <csetjmp>
@@ -21,6 +22,8 @@ enum state { IDLE, RUNNING, AT_BARRIER, AT_WARP, ENDED };
 
 struct fibre {
     ucontext_t context;
+    jmp_buf place;
+    bool begun;
     char *stack;
     unsigned thread;
 };
@@ -42,6 +45,7 @@ static struct {
 
 static std::vector<fibre *> idle;
 static ucontext_t scheduler;
+static jmp_buf scheduler_place;
 static sigjmp_buf escape;
 static thread_local volatile sig_atomic_t executing;
 static const void *volatile fault_address;
@@ -50,6 +54,12 @@ static void set_thread(unsigned t)
 {
     block.current = t;
     threadIdx = {t % blockDim.x, t / blockDim.x % blockDim.y, t / blockDim.x / blockDim.y};
+}
+
+static void leave(fibre *own)
+{
+    if (!_setjmp(own->place))
+        _longjmp(scheduler_place, 1);
 }
 
 // Takes threads of the block until one waits.
@@ -67,12 +77,13 @@ static void fibre_main()
             block.states[t] = ENDED;
             // Threads that waited go on in their own fibres.
         }
-        swapcontext(&own->context, &scheduler);
+        leave(own);
     }
 }
 
 static void prepare(fibre *f)
 {
+    f->begun = false;
     getcontext(&f->context);
     f->context.uc_stack.ss_sp = f->stack;
     f->context.uc_stack.ss_size = STACK;
@@ -96,6 +107,11 @@ static fibre *take()
 static void resume(fibre *f)
 {
     block.running = f;
+    if (_setjmp(scheduler_place))
+        return;
+    if (f->begun)
+        _longjmp(f->place, 1);
+    f->begun = true;
     swapcontext(&scheduler, &f->context);
 }
 
@@ -104,7 +120,7 @@ static void wait(state where)
     fibre *own = block.running;
     unsigned t = block.current;
     block.states[t] = where;
-    swapcontext(&own->context, &scheduler);
+    leave(own);
     block.running = own;
     set_thread(t);
 }

@@ -1,0 +1,105 @@
+// Private to backends/cuda: devices, memory, streams, kernels and products by cuBLAS. The same files compile against
+// the emulator of tests/cuda_emulator.
+#ifndef MCF_BACKENDS_CUDA_CUDA_H
+#define MCF_BACKENDS_CUDA_CUDA_H
+
+#include <cublas_v2.h>
+#include <cuda_runtime_api.h>
+
+#include "backends/cuda/kernel_table.h"
+#include "backends/host_group.h"
+#include "backends/kernels/host.h"
+
+// --- errors
+
+mcf_status cuda_fail(mcf_error *err, cudaError_t code, const char *what);
+#define CUDA_TRY(call, what, err)                     \
+    do {                                              \
+        cudaError_t cuda_code = (call);               \
+        if (cuda_code != cudaSuccess)                 \
+            return cuda_fail(err, cuda_code, what);   \
+    } while (0)
+
+// --- devices (devices.c)
+
+struct mcf_device {
+    int index;
+    struct cudaDeviceProp properties;
+};
+
+struct mcf_buffer {
+    mcf_device *device;
+    void *memory;
+    uint64_t bytes;
+};
+
+// Two pieces of pinned memory take turns, so that the host fills one while the other is copied.
+enum { CUDA_SCRATCH = 4, CUDA_STAGES = 2, CUDA_STAGE_BYTES = 4 << 20 };
+
+struct mcf_stream {
+    mcf_device *device;
+    cudaStream_t stream;
+    cublasHandle_t cublas;
+    mcf_buffer *scratch[CUDA_SCRATCH];  // of the operation that runs; in order, so one is enough
+    struct {
+        void *memory;
+        cudaEvent_t free;               // when the copy from it is done
+    } stage[CUDA_STAGES];
+    int next_stage;
+};
+
+struct mcf_event {
+    mcf_device *device;
+    cudaEvent_t event;
+};
+
+mcf_status cuda_probe(mcf_error *err);
+int cuda_device_count(void);
+mcf_status cuda_device_info(int index, mcf_device_info *info, mcf_error *err);
+mcf_status cuda_device_open(int index, const mcf_device_options *options, mcf_device **device, mcf_error *err);
+void cuda_device_close(mcf_device *device);
+// Makes it the calling thread's.
+mcf_status cuda_use(const mcf_device *device, mcf_error *err);
+
+// --- memory and streams (memory.c, stream.c)
+
+mcf_status cuda_buffer_create(mcf_device *device, uint64_t bytes, mcf_buffer **buffer, mcf_error *err);
+void cuda_buffer_destroy(mcf_buffer *buffer);
+void *cuda_buffer_host(mcf_buffer *buffer);
+mcf_status cuda_upload(mcf_stream *stream, mcf_buffer *to, uint64_t offset, const void *from, uint64_t bytes,
+                       mcf_error *err);
+mcf_status cuda_download(mcf_stream *stream, void *to, mcf_buffer *from, uint64_t offset, uint64_t bytes,
+                         mcf_error *err);
+
+mcf_status cuda_stream_create(mcf_device *device, mcf_stream **stream, mcf_error *err);
+void cuda_stream_destroy(mcf_stream *stream);
+mcf_status cuda_stream_synchronize(mcf_stream *stream, mcf_error *err);
+mcf_status cuda_event_create(mcf_device *device, mcf_event **event, mcf_error *err);
+void cuda_event_destroy(mcf_event *event);
+mcf_status cuda_event_record(mcf_stream *stream, mcf_event *event, mcf_error *err);
+mcf_status cuda_event_wait(mcf_stream *stream, mcf_event *event, mcf_error *err);
+
+// --- operations and kernels (call.c)
+
+bool cuda_supports(const mcf_device *device, const mcf_launch *launch);
+
+// --- groups (group.c)
+
+mcf_status cuda_group_create(mcf_device *const *devices, int count, double timeout_seconds, mcf_group **group,
+                             mcf_error *err);
+void cuda_group_destroy(mcf_group *group);
+void cuda_group_abort(mcf_group *group, const char *reason);
+mcf_status cuda_all_reduce(mcf_group *group, int rank, mcf_stream *stream, mcf_buffer *to, uint64_t to_offset,
+                           mcf_buffer *from, uint64_t from_offset, uint64_t count, mcf_dtype dtype,
+                           mcf_reduce reduce, mcf_error *err);
+mcf_status cuda_all_gather(mcf_group *group, int rank, mcf_stream *stream, mcf_buffer *to, uint64_t to_offset,
+                           mcf_buffer *from, uint64_t from_offset, uint64_t count, mcf_dtype dtype, mcf_error *err);
+mcf_status cuda_reduce_scatter(mcf_group *group, int rank, mcf_stream *stream, mcf_buffer *to, uint64_t to_offset,
+                               mcf_buffer *from, uint64_t from_offset, uint64_t count, mcf_dtype dtype,
+                               mcf_reduce reduce, mcf_error *err);
+mcf_status cuda_broadcast(mcf_group *group, int rank, int root, mcf_stream *stream, mcf_buffer *to,
+                          uint64_t to_offset, mcf_buffer *from, uint64_t from_offset, uint64_t count,
+                          mcf_dtype dtype, mcf_error *err);
+mcf_status cuda_barrier(mcf_group *group, int rank, mcf_stream *stream, mcf_error *err);
+
+#endif

@@ -1,0 +1,31 @@
+// Sums over the members of a group: out[i] = from[0][i] + from[1][i] + ..., rounded once. 32 and 64 bit are summed in
+// double: a card does that as fast as the elements come.
+#include "backends/cuda/kernel_file.h"
+
+#define GROUP_SUM_KERNEL(T, type, real, load, store)                                                     \
+    static __global__ void group_sum_##T(cuda_members m, type *out, I64 n, int count, int mean)          \
+    {                                                                                                    \
+        const I64 i = (I64)blockIdx.x * CUDA_SUM_BLOCK + threadIdx.x;                                    \
+        if (i < n) {                                                                                     \
+            real sum = 0;                                                                                \
+            for (int r = 0; r < count; r++)                                                              \
+                sum += load((const type *)m.from[r], i);                                                 \
+            if (mean)                                                                                    \
+                sum /= count;                                                                            \
+            store(out, i, sum);                                                                          \
+        }                                                                                                \
+    }
+#define LOAD_PLAIN(p, i) ((p)[i])
+#define STORE_PLAIN(p, i, v) ((p)[i] = (v))
+#define STORE_FLOAT(p, i, v) ((p)[i] = (float)(v))
+GROUP_SUM_KERNEL(f32, float, double, LOAD_PLAIN, STORE_FLOAT)
+GROUP_SUM_KERNEL(f64, double, double, LOAD_PLAIN, STORE_PLAIN)
+GROUP_SUM_KERNEL(f16, U16, float, LOAD_f16, STORE_f16)
+GROUP_SUM_KERNEL(bf16, U16, float, LOAD_bf16, STORE_bf16)
+
+const void *cuda_group_sum(mcf_dtype dtype)
+{
+    static const void *const kernels[] = {MCF_CUDA_KERNEL(group_sum_f32), MCF_CUDA_KERNEL(group_sum_f64),
+                                          MCF_CUDA_KERNEL(group_sum_f16), MCF_CUDA_KERNEL(group_sum_bf16)};
+    return dtype == MCF_F32 ? kernels[0] : dtype == MCF_F64 ? kernels[1] : dtype == MCF_F16 ? kernels[2] : kernels[3];
+}

@@ -1,0 +1,35 @@
+// What the generated kernel files (backends/cuda/instances.cmake) give to call.c: a row for each kernel and
+// combination of element types.
+#ifndef MCF_BACKENDS_CUDA_KERNEL_TABLE_H
+#define MCF_BACKENDS_CUDA_KERNEL_TABLE_H
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#include "ops/types.h"
+
+typedef struct {
+    const char *name;
+    int types[4];            // of T0, T1, T2, TO; -1: any
+    const void *function;
+} cuda_kernel;
+typedef struct {
+    const cuda_kernel *rows;
+    int count;
+} cuda_kernel_table;
+typedef cuda_kernel_table (*cuda_kernel_table_fn)(void);
+extern const cuda_kernel_table_fn cuda_kernel_tables[];  // NULL at the end
+
+// Sums over members of a group (group_sum.cu), in the order of ranks: an element of `out` for each thread, in blocks
+// of CUDA_SUM_BLOCK. Arguments: cuda_members, TYPE *out, int64_t n, int count, int mean.
+enum { CUDA_MEMBERS = 16, CUDA_SUM_BLOCK = 256 };
+typedef struct {
+    const void *from[CUDA_MEMBERS];
+} cuda_members;
+const void *cuda_group_sum(mcf_dtype dtype);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,100 @@
+// Streams with what work on them needs: a cuBLAS handle and pinned memory for uploads. Events.
+#include "backends/cuda/cuda.h"
+
+#include <stdlib.h>
+
+static mcf_status fill(mcf_stream *s, mcf_error *err)
+{
+    CUDA_TRY(cudaStreamCreateWithFlags(&s->stream, cudaStreamNonBlocking), "stream", err);
+    for (int i = 0; i < CUDA_STAGES; i++) {
+        CUDA_TRY(cudaHostAlloc(&s->stage[i].memory, CUDA_STAGE_BYTES, cudaHostAllocDefault), "pinned memory", err);
+        CUDA_TRY(cudaEventCreateWithFlags(&s->stage[i].free, cudaEventDisableTiming), "event", err);
+    }
+    if (cublasCreate(&s->cublas) != CUBLAS_STATUS_SUCCESS ||
+        cublasSetStream(s->cublas, s->stream) != CUBLAS_STATUS_SUCCESS)
+        return mcf_fail(err, MCF_ERR_DEVICE, "cuBLAS does not start on device %d", s->device->index);
+    return MCF_OK;
+}
+
+mcf_status cuda_stream_create(mcf_device *device, mcf_stream **stream, mcf_error *err)
+{
+    MCF_TRY(cuda_use(device, err));
+    mcf_stream *s = calloc(1, sizeof *s);
+    if (!s)
+        return mcf_fail(err, MCF_ERR_NOMEM, "no memory for a stream");
+    s->device = device;
+    mcf_status status = fill(s, err);
+    if (status != MCF_OK) {
+        cuda_stream_destroy(s);
+        return status;
+    }
+    *stream = s;
+    return MCF_OK;
+}
+
+void cuda_stream_destroy(mcf_stream *s)
+{
+    if (!s)
+        return;
+    cudaSetDevice(s->device->index);
+    if (s->stream)
+        cudaStreamSynchronize(s->stream);
+    for (int i = 0; i < CUDA_SCRATCH; i++)
+        cuda_buffer_destroy(s->scratch[i]);
+    for (int i = 0; i < CUDA_STAGES; i++) {
+        cudaFreeHost(s->stage[i].memory);
+        if (s->stage[i].free)
+            cudaEventDestroy(s->stage[i].free);
+    }
+    if (s->cublas)
+        cublasDestroy(s->cublas);
+    if (s->stream)
+        cudaStreamDestroy(s->stream);
+    cudaGetLastError();
+    free(s);
+}
+
+mcf_status cuda_stream_synchronize(mcf_stream *s, mcf_error *err)
+{
+    MCF_TRY(cuda_use(s->device, err));
+    CUDA_TRY(cudaStreamSynchronize(s->stream), "enqueued work", err);
+    return MCF_OK;
+}
+
+mcf_status cuda_event_create(mcf_device *device, mcf_event **event, mcf_error *err)
+{
+    MCF_TRY(cuda_use(device, err));
+    mcf_event *e = calloc(1, sizeof *e);
+    if (!e)
+        return mcf_fail(err, MCF_ERR_NOMEM, "no memory for an event");
+    e->device = device;
+    cudaError_t code = cudaEventCreateWithFlags(&e->event, cudaEventDisableTiming);
+    if (code != cudaSuccess) {
+        free(e);
+        return cuda_fail(err, code, "event");
+    }
+    *event = e;
+    return MCF_OK;
+}
+
+void cuda_event_destroy(mcf_event *event)
+{
+    if (!event)
+        return;
+    cudaEventDestroy(event->event);
+    free(event);
+}
+
+mcf_status cuda_event_record(mcf_stream *s, mcf_event *event, mcf_error *err)
+{
+    MCF_TRY(cuda_use(s->device, err));
+    CUDA_TRY(cudaEventRecord(event->event, s->stream), "event", err);
+    return MCF_OK;
+}
+
+mcf_status cuda_event_wait(mcf_stream *s, mcf_event *event, mcf_error *err)
+{
+    MCF_TRY(cuda_use(s->device, err));
+    CUDA_TRY(cudaStreamWaitEvent(s->stream, event->event, 0), "waiting for an event", err);
+    return MCF_OK;
+}
