@@ -135,10 +135,10 @@ void body_add(const builder *b)
 
     switch (b->how->cloth) {
     case CLOTH_SHIRT:
-        add_collar(b, 1, -12.0f, -14.6f, 0.6f, 1.1f, 0.22f);
+        add_collar(b, 1, -12.2f, -14.5f, 0.5f, 0.5f, 0.2f);
         break;
     case CLOTH_SUIT:
-        add_collar(b, 1, -11.7f, -14.2f, 0.7f, 0.9f, 0.12f);
+        add_collar(b, 1, -11.9f, -14.1f, 0.6f, 0.4f, 0.12f);
         break;
     case CLOTH_TURTLE:
         add_collar(b, 2, -10.2f, -13.9f, 0.5f, 0.7f, 0);

@@ -72,7 +72,7 @@ v3 face_skull(const ring *r, float angle)
 {
     float s = sin_fast(angle), c = cos_fast(angle);
     float a = absf(s) / r->width, b = absf(c) / maxf(c >= 0 ? r->front - r->z : r->z - r->back, 0.005f);
-    float p = r->p, k = absf(p - 2) < 0.06f ? 1 / sqrtf(a * a + b * b) : pow_fast(pow_fast(a, p) + pow_fast(b, p), -1 / p);
+    float p = r->p, k = absf(p - 2) < 0.002f ? 1 / sqrtf(a * a + b * b) : pow_fast(pow_fast(a, p) + pow_fast(b, p), -1 / p);
     return v3_of(s * k, r->y, r->z + c * k);
 }
 
@@ -211,10 +211,9 @@ static float nose_height(const face *f, float x, float y)
             float t = clampf((f->nose_tip - y) / (f->nose_tip - f->nose_under), 0, 1);
             under = sqrtf(maxf(1 - t * t, 0));
         }
-        float w = (1.25f + 0.95f * c * n) * (1 + 0.12f * smooth(0.7f, 1, s)), t = x / w, k = 1 - t * t;
-        if (k > 0)
-            h += ridge * top * under * k * k;
-        h += 0.22f * p->tip_round * bump2(x / (1.5f * n), (y - f->nose_tip - 0.1f) / 1.3f) * under;
+        float w = (1.55f + 1.05f * c * n) * (1 + 0.12f * smooth(0.7f, 1, s));
+        h += ridge * top * under * bump1(x / w);
+        h += (0.15f + 0.4f * p->tip_round) * bump2(x / (1.55f * n), (y - f->nose_tip - 0.1f) / 1.35f) * under;
     }
     h += 1.2f * bump2((ax - 1.3f * n) / (1.05f * n), (y - f->nose_tip + 0.42f) / 1.05f);
     h -= 0.14f * bump2((ax - 2.0f * n) / 0.55f, (y - f->nose_tip + 0.25f) / 1.1f);
@@ -317,7 +316,7 @@ v3 face_express(const face *f, v3 rest, v3 s)
     o.z += angle * (s.y + 1) * 0.9f;
 
     // corners
-    float corner = bump2((ax - mh) / 2.9f, (y - f->mouth_y) / 2.9f);
+    float corner = bump2((ax - mh) / 3.5f, (y - f->mouth_y) / 3.1f);
     o.x += sign * 0.62f * v->smile * corner;
     o.y += (v->smile > 0 ? 0.62f : 0.7f) * v->smile * corner;
     o.z -= 0.42f * absf(v->smile) * corner;

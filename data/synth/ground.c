@@ -58,7 +58,7 @@ static v3 outdoor(const backdrop *g, float x, float y)
     float cloud = noise_at(g->grain->cloud, x * 60 + 100 * chance(s, 3), y * 110);
     v3 c = mix3(mix3(sky, low, clampf(y / horizon, 0, 1)), v3_of(0.95f, 0.95f, 0.96f), 0.45f * smooth(0.05f, 0.5f, cloud));
     float hill = horizon - 0.12f * (0.5f + noise_at(g->grain->cloud, x * 30 + 190 * chance(s, 4), 7)) - 0.3f * chance(s, 5);
-    bool town = chance(s, 6) < 0.35f;
+    bool town = chance(s, 6) < 0.25f;
     float e = g->blur;
     if (town) {
         float at = x * 5 + 9 * chance(s, 7);

@@ -21,12 +21,17 @@ static bool hangs(const person *p)
     return p->style == HAIR_BOB || p->style == HAIR_LONG || (p->style == HAIR_CURLY && p->masculine < 0.55f);
 }
 
+bool hair_covers_ears(const person *p)
+{
+    return hangs(p) && !p->tucked;
+}
+
 static float line_at(const person *p, float angle)
 {
     float a = absf(angle), top = p->hairline * p->upper, burn = p->masculine > 0.5f ? mixf(0.6f, -1.8f, p->hair_length) : 0.9f;
     const float table[][2] = {
-        {0, top}, {0.45f, top - 0.15f}, {0.78f, top - 1.3f}, {0.98f, top - 2.5f}, {1.12f, 2.5f},
-        {1.2f, burn}, {1.42f, burn - 0.2f}, {1.5f, 2.1f}, {1.98f, 1.9f}, {2.12f, -1.2f}, {2.45f, -5.2f}, {SYNTH_PI, -6.3f},
+        {0, top}, {0.4f, top - 0.2f}, {0.68f, top - 1.15f}, {0.88f, top - 2.3f}, {1.02f, 2.2f},
+        {1.12f, burn}, {1.42f, burn - 0.2f}, {1.5f, 2.1f}, {1.98f, 1.9f}, {2.12f, -1.2f}, {2.45f, -5.2f}, {SYNTH_PI, -6.3f},
     };
     float y = along(table, 12, a);
     // temples that recede
@@ -74,10 +79,11 @@ static fall_of_hair hanging(const person *p)
 {
     fall_of_hair h = {-8, 1.15f};
     switch (p->style) {
-    case HAIR_BOB: h.bottom = mixf(-6.5f, -11.5f, p->hair_length); h.front = 1.08f; break;
-    case HAIR_LONG: h.bottom = mixf(-14, -27, p->hair_length); h.front = 1.1f; break;
-    default: h.bottom = mixf(-6, -19, p->hair_length); h.front = 1.05f; break;
+    case HAIR_BOB: h.bottom = mixf(-6.5f, -11.5f, p->hair_length); h.front = 1.04f; break;
+    case HAIR_LONG: h.bottom = mixf(-14, -27, p->hair_length); h.front = 1.06f; break;
+    default: h.bottom = mixf(-6, -19, p->hair_length); h.front = 1.02f; break;
     }
+    h.front += p->tucked ? 0.95f : 0.09f * p->part;
     return h;
 }
 
@@ -89,7 +95,8 @@ static ring hanging_ring(const face *f, const person *p, float y)
     ring r = skull;
     r.y = y;
     r.z = mixf(skull.z, -0.9f, smooth(0, 5, t));
-    r.width = skull.width + p->hair_volume * (0.9f * smooth(0, 6, t) + 0.8f * smooth(5, 15, t)) - 1.5f * smooth(8, 13, t) * (p->style == HAIR_BOB);
+    // over the ears, unless behind them
+    r.width = skull.width + (p->tucked ? 0 : 0.9f) * smooth(4, 1.5f, y) + p->hair_volume * (0.9f * smooth(0, 6, t) + 0.8f * smooth(5, 15, t)) - 1.5f * smooth(8, 13, t) * (p->style == HAIR_BOB);
     r.front = mixf(skull.front, 6.3f, smooth(0, 6, t)) + 3.2f * smooth(11, 18, t);
     r.back = skull.back - 0.6f * smooth(0, 6, t) - 2.6f * smooth(9, 16, t);
     r.p = 2;

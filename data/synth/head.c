@@ -172,7 +172,7 @@ static float place_lower(const face *f, float s, float t, v3 *p)
     float open = f->how->open;
     p->x = s * 2.25f;
     p->y = f->mouth_y - 1.55f + 1.05f * t - open * 0.93f;
-    p->z = behind_lips(f, 0) - 0.7f - 0.26f * p->x * p->x - 0.08f * open;
+    p->z = behind_lips(f, 0) - 0.8f - 0.26f * p->x * p->x - 0.75f * open;
     return 1;
 }
 
@@ -182,7 +182,7 @@ void mouth_add(const builder *b)
     add_patch(b, mesh_part(b->m, PART_TEETH, 0, true), 4, 22, place_upper);
     add_patch(b, mesh_part(b->m, PART_TEETH, 1, true), 4, 22, place_lower);
     float open = b->how->open;
-    v3 c = {0, b->f->mouth_y - 1.15f - 0.8f * open, behind_lips(b->f, 0) - 2.6f};
+    v3 c = {0, b->f->mouth_y - 1.15f - 0.85f * open, behind_lips(b->f, 0) - 2.7f - 0.5f * open};
     v3 axes[3] = {scale3(v3_of(b->s->head.x.x, b->s->head.y.x, b->s->head.z.x), 1.65f),
                   scale3(v3_of(b->s->head.x.y, b->s->head.y.y, b->s->head.z.y), 0.6f),
                   scale3(v3_of(b->s->head.x.z, b->s->head.y.z, b->s->head.z.z), 1.7f)};
@@ -210,7 +210,7 @@ void ears_add(const builder *b)
         size_t first = mesh_vertices(b->m, RINGS * SPOKES);
         if (b->m->failed)
             return;
-        float sign = side ? 1 : -1, out = p->ear_out;
+        float sign = side ? 1 : -1, out = p->ear_out * (hair_covers_ears(p) ? 0.3f : 1);
         // back: along the ear's width; up: along its length; off: away from the head
         v3 back = {sign * sin_fast(out), 0.12f, -cos_fast(out)}, up = {sign * 0.1f, 1, -0.16f};
         back = normal3(back);

@@ -48,6 +48,8 @@ static inline float hair_line(const builder *b, float angle)
     return mixf(b->hair_line[i], b->hair_line[i + 1], t - (float)i);
 }
 
+// Long hair that is not tucked behind the ears.
+bool hair_covers_ears(const person *p);
 // Whether hair or hat is there; at: as the part has it.
 bool hair_keep(const builder *b, const part *p, v3 at);
 bool hat_keep(const builder *b, v3 at);

@@ -63,7 +63,7 @@ static v3 from_hsv(float h, float s, float v)
 // Muted more often than bright, as clothes and walls are. Linear.
 static v3 any_colour(mcf_rng *r)
 {
-    float s = chance(r, 0.3f) ? uniform(r, 0, 0.15f) : uniform(r, 0.15f, 0.85f);
+    float s = chance(r, 0.4f) ? uniform(r, 0, 0.18f) : uniform(r, 0.12f, 0.75f);
     float v = uniform(r, 0.08f, 0.95f), h = mcf_rng_float(r);
     v3 c = from_hsv(h, s, v);
     return v3_of(c.x * c.x, c.y * c.y, c.z * c.z);
@@ -87,7 +87,7 @@ static v3 skin_tone(mcf_rng *r)
 static v3 hair_colour(mcf_rng *r, float skin_lightness)
 {
     static const int tones[10][3] = {{22, 18, 17}, {34, 25, 21}, {54, 36, 26},  {78, 52, 34},   {106, 72, 44},
-                                     {140, 100, 60}, {184, 146, 92}, {216, 186, 134}, {122, 52, 26}, {168, 84, 40}};
+                                     {136, 102, 66}, {172, 142, 100}, {206, 184, 146}, {122, 52, 26}, {168, 84, 40}};
     float dark = 1.2f - skin_lightness;
     float w[10] = {1.6f + 5 * dark, 1.6f + 2 * dark, 1.5f, 1.3f, 1, 0.8f, 0.7f, 0.5f, 0.4f, 0.35f};
     if (skin_lightness < 0.3f)
@@ -140,7 +140,7 @@ static void draw_face(person *p, mcf_rng *r)
 
     p->brow_y = 2.05f + 0.18f * bell(r) - 0.25f * m + 0.1f * c;
     p->brow_arch = clampf(0.38f + 0.18f * bell(r) - 0.3f * m, 0.02f, 0.9f);
-    p->brow_thick = clampf(0.42f + 0.1f * bell(r) + 0.2f * m - 0.1f * c, 0.2f, 0.8f);
+    p->brow_thick = clampf(0.48f + 0.1f * bell(r) + 0.2f * m - 0.1f * c, 0.2f, 0.8f);
     p->brow_inner = 1.25f + 0.2f * bell(r) - 0.12f * m;
     p->brow_outer = 5.15f + 0.2f * bell(r);
     p->brow_density = clampf(0.75f + 0.2f * bell(r) + 0.15f * m - 0.15f * c, 0.3f, 1);
@@ -161,7 +161,7 @@ static void draw_colours(person *p, mcf_rng *r)
         p->hair = mix3(p->hair, scale3(srgb(196, 192, 188), uniform(r, 0.5f, 1)), p->grey);
     if (chance(r, 0.03f)) // dyed
         p->hair = scale3(from_hsv(mcf_rng_float(r), 0.75f, 1), 0.3f);
-    p->hair2 = mix3(scale3(p->hair, 1.6f), srgb(190, 150, 100), chance(r, 0.25f) ? 0.3f : 0.03f);
+    p->hair2 = mix3(scale3(p->hair, 1.45f), srgb(170, 140, 105), chance(r, 0.25f) ? 0.3f : 0.04f);
     p->brow = mix3(scale3(p->hair, 0.6f), srgb(45, 32, 25), uniform(r, 0.3f, 0.7f));
     static const int irises[7][3] = {{52, 30, 18}, {78, 46, 24}, {104, 68, 34}, {112, 100, 52}, {86, 112, 84}, {86, 126, 158}, {116, 132, 142}};
     float w[7] = {3, 3, 2, 1.5f * lightness, 1.2f * lightness, 2 * lightness, 1 * lightness};
@@ -202,11 +202,12 @@ static void draw_hair(person *p, mcf_rng *r)
     p->hair_length = mcf_rng_float(r);
     p->hair_volume = uniform(r, 0.6f, 1.3f);
     p->hair_wave = chance(r, 0.5f) ? uniform(r, 0, 0.25f) : uniform(r, 0.3f, 1);
-    p->hairline = 6.5f + 0.4f * bell(r);
+    p->hairline = 6.15f + 0.38f * bell(r) + 0.25f * m;
     p->part = chance(r, 0.5f) ? uniform(r, -1, 1) : 0;
     p->recede = m > 0.5f ? clampf(a * 1.6f + 0.25f * bell(r), 0, 1) : clampf(0.1f * bell(r), 0, 0.3f);
     p->fringe = chance(r, p->style == HAIR_BOB || p->style == HAIR_CROP ? 0.5f : 0.16f);
     p->parted = chance(r, 0.55f);
+    p->tucked = chance(r, 0.22f);
     p->beard = BEARD_NONE;
     if (m > 0.5f && p->child < 0.5f) {
         float b[5] = {2.2f, 1.6f, 0.5f, 0.7f, 1.3f};

@@ -37,7 +37,7 @@ typedef struct {
     int moles;
     hair_style style;
     float hair_length, hair_volume, hair_wave, hairline, part, recede;
-    bool fringe, parted;
+    bool fringe, parted, tucked;
     beard_style beard;
     float beard_density;
     bool wears_glasses;

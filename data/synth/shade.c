@@ -251,9 +251,9 @@ static material eye_material(const builder *b, int side, v3 at, float pixel)
     float R = b->f->eye_radius, edge = pixel / R;
     float d = length3(sub3(at, g)); // chord from the pupil
     float iris = 0.62f / R, pupil = iris * mixf(0.36f, 0.5f, clampf(1 - b->how->exposure * 0.6f, 0, 1));
-    v3 c = v3_of(0.72f, 0.68f, 0.66f);
+    v3 c = v3_of(0.54f, 0.51f, 0.49f);
     float inner = side ? -at.x : at.x;
-    c = mix3(c, v3_of(0.62f, 0.38f, 0.35f), 0.8f * smooth(0.55f, 0.85f, inner) + 0.25f * smooth(0.5f, 0.9f, -inner));
+    c = mix3(c, v3_of(0.5f, 0.3f, 0.27f), 0.8f * smooth(0.55f, 0.85f, inner) + 0.25f * smooth(0.5f, 0.9f, -inner));
     if (d < iris + edge) {
         float a = atan2_fast(at.y - g.y, at.x - g.x), r = d / iris;
         float rays = noise_at(b->grain->strand, a * 40, r * 6);
@@ -278,7 +278,7 @@ static material mouth_material(const builder *b, const part *part, v3 at)
     material m = {.gloss = 0.02f, .sharp = 20, .scatter = 0.5f, .dim = 1, .label = MCF_SYNTH_MOUTH};
     float open = clampf(b->how->open / 1.6f, 0, 1);
     if (part->kind == PART_TEETH) {
-        m.colour = mix3(v3_of(0.74f, 0.69f, 0.58f), v3_of(0.66f, 0.56f, 0.40f), b->who->age * 0.8f);
+        m.colour = mix3(v3_of(0.60f, 0.56f, 0.48f), v3_of(0.5f, 0.42f, 0.3f), b->who->age * 0.8f);
         // gaps: broad teeth in the middle
         float x = absf(at.x) * (part->side ? 1.75f : 1.22f), s = x - (float)floor_int(x);
         float seam = part->side ? minf(s, 1 - s) : at.x == 0 ? 0 : minf(s, 1 - s);
@@ -397,7 +397,7 @@ static material hair_material(const builder *b, const part *part, v3 at, const s
     float wave = p->hair_wave * 0.5f * sin_fast(at.y * 1.1f + 1.5f * sin_fast(at.z * 0.6f));
     float strand = noise_at(b->grain->strand, (at.z + wave) * 13, at.y * 4), broad = noise_at(b->grain->strand, (at.z + wave) * 3.2f + 70, at.y * 2.2f);
     float curl = curls ? noise_at(b->grain->cloud, at.x * 85, at.y * 13) : 0;
-    float tone = 0.42f * strand + 0.42f * broad + 0.8f * curl;
+    float tone = 0.36f * strand + 0.38f * broad + 0.8f * curl;
     m.colour = mix3(scale3(p->hair, 0.55f + 0.12f * (float)(part->side == 1)), p->hair2, smooth(-0.55f, 0.85f, tone));
     if (p->grey > 0.2f)
         m.colour = mix3(m.colour, v3_of(0.42f, 0.41f, 0.4f), 0.35f * p->grey * smooth(0.1f, 0.6f, strand));
