@@ -106,6 +106,11 @@ typedef struct {
                             uint64_t to_offset, mcf_buffer *from, uint64_t from_offset, uint64_t count,
                             mcf_dtype dtype, mcf_error *err);
     mcf_status (*barrier)(mcf_group *group, int rank, mcf_stream *stream, mcf_error *err);
+
+    // -- tuning; NULL: nothing to tune. Measures alternatives for about `seconds` each, uses the best on this device
+    // from now on and keeps them for later processes. report takes a line at a time.
+    mcf_status (*tune)(mcf_device *device, double seconds, void (*report)(void *context, const char *line),
+                       void *context, mcf_error *err);
 } mcf_backend;
 
 // What a module exports under the name "mcf_backend_entry".

@@ -6,8 +6,13 @@
 #include "data/file.h"
 #include "train/bench.h"
 
-typedef mcf_status (*bench_fn)(const mcf_config *, const mcf_bench_options *, mcf_bench_report *,
-                               mcf_error *);
+// The yardstick depends on no config.
+static mcf_status yardstick_alone(const mcf_config *config, const mcf_bench_options *options,
+                                  mcf_bench_report *report, mcf_error *err)
+{
+    (void)config;
+    return mcf_bench_yardstick(options, report, err);
+}
 
 static mcf_status write_report(const mcf_call *call, const mcf_bench_report *report, mcf_error *err)
 {
@@ -25,11 +30,11 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
 {
     static const struct {
         const char *name;
-        bench_fn function;
+        mcf_bench_function function;
     } whats[] = {{"ops", mcf_bench_ops}, {"step", mcf_bench_step}, {"data", mcf_bench_data}};
     const char *path = mcf_call_value(call, "config"), *what = call->arguments[0];
-    bool yardstick = !strcmp(what, "yardstick");
-    bench_fn function = NULL;
+    bool yardstick = !strcmp(what, "yardstick"), tune = mcf_call_flag(call, "tune");
+    mcf_bench_function function = yardstick ? yardstick_alone : NULL;
     mcf_config config;
     mcf_bench_report report = {0};
     int64_t steps, warmup, batch;
@@ -38,13 +43,15 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
     for (size_t i = 0; i < sizeof whats / sizeof whats[0]; i++)
         if (!strcmp(whats[i].name, what))
             function = whats[i].function;
-    if (!function && !yardstick)
+    if (!function)
         return mcf_fail(err, MCF_ERR_USAGE,
                         "bench: %s is not measured here; ops, step, data and yardstick are", what);
     MCF_TRY(mcf_call_integer(call, "steps", 0, 1, 1000000, &steps, err));
     MCF_TRY(mcf_call_integer(call, "warmup", 0, 1, 1000000, &warmup, err));
     MCF_TRY(mcf_call_integer(call, "batch", 0, 1, 65536, &batch, err));
     MCF_TRY(mcf_call_number(call, "seconds", 0, 0.01, 86400, &seconds, err));
+    if (tune && strcmp(what, "ops"))
+        return mcf_fail(err, MCF_ERR_USAGE, "bench: --tune belongs to ops: mcf bench ops --tune --backend opencl");
     if (yardstick && (path || call->set_count))
         return mcf_fail(err, MCF_ERR_USAGE,
                         "bench: the yardstick depends on no config; leave --config and --set out");
@@ -64,8 +71,10 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
         .stop = mcf_interrupt_flag(),
     };
     mcf_interrupt_install();
-    mcf_status status =
-        yardstick ? mcf_bench_yardstick(&options, &report, err) : function(&config, &options, &report, err);
+    mcf_status status = tune ? mcf_bench_tune(&options, &report, err)
+                        : strchr(call->job.backend, ',') && function != mcf_bench_data
+                            ? mcf_bench_backends(function, &config, &options, &report, err)
+                            : function(&config, &options, &report, err);
     if (status == MCF_OK)
         status = write_report(call, &report, err);
     mcf_bench_report_free(&report);
@@ -80,6 +89,7 @@ static const mcf_option options[] = {
     {"steps", "N", "step: measured steps (default 5)", false},
     {"warmup", "N", "step: steps before (default 2)", false},
     {"seconds", "T", "ops, data: time spent per measurement (default 0.5 and 5)", false},
+    {"tune", NULL, "ops: let the backend measure what suits the device and keep it (opencl)", false},
     {"out", "FILE", "Also write the JSON into a file", false},
     {"json", NULL, "Print JSON in place of the table", false},
     {0},
@@ -97,11 +107,13 @@ const mcf_command mcf_command_bench = {
         "steps on random images: images a second, FLOP/s, memory, time by operation), `data` (the loader on "
         "data.train: images a second, per worker) and `yardstick` (the best rate of the backend's own matrix "
         "product "
-        "at ViT-B shapes, by precision).",
+        "at ViT-B shapes, by precision). Several backends, as in --backend cpu,opencl, are printed side by side.",
     .options = options,
     .common = MCF_TAKES_SET | MCF_TAKES_BACKEND | MCF_TAKES_DEVICES,
     .examples = "mcf bench step --batch 8\n"
                 "mcf bench step --batch 8 --set precision=bf16 --json\n"
+                "mcf bench ops --backend cpu,opencl\n"
+                "mcf bench ops --tune --backend opencl\n"
                 "mcf bench data --set data.train=[faces]",
     .run = run,
 };

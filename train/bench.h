@@ -37,4 +37,13 @@ mcf_status mcf_bench_data(const mcf_config *config, const mcf_bench_options *opt
 // that do not change.
 mcf_status mcf_bench_yardstick(const mcf_bench_options *options, mcf_bench_report *report, mcf_error *err);
 
+// One of the functions above on the backends named in options->job.backend, "cpu,opencl": a column each.
+typedef mcf_status (*mcf_bench_function)(const mcf_config *config, const mcf_bench_options *options,
+                                         mcf_bench_report *report, mcf_error *err);
+mcf_status mcf_bench_backends(mcf_bench_function function, const mcf_config *config, const mcf_bench_options *options,
+                              mcf_bench_report *report, mcf_error *err);
+// Lets the backend measure what suits the device best and keep it (in the user's cache folder). The table says what was
+// measured and chosen. Fails with MCF_ERR_UNSUPPORTED where the backend has nothing to tune.
+mcf_status mcf_bench_tune(const mcf_bench_options *options, mcf_bench_report *report, mcf_error *err);
+
 #endif

@@ -42,6 +42,7 @@ __attribute__((visibility("default"))) const mcf_backend *mcf_backend_entry(void
         .reduce_scatter = ocl_reduce_scatter,
         .broadcast = ocl_broadcast,
         .barrier = ocl_barrier,
+        .tune = ocl_tune,
     };
     return &backend;
 }

@@ -145,10 +145,9 @@ bool ocl_clblast_takes(const dev_product *product);
 mcf_status ocl_clblast_multiply(mcf_stream *stream, const dev_product *product, mcf_error *err);
 mcf_status ocl_clblast_override(const ocl_physical *physical, const char *parameters, mcf_error *err);
 
-// Finds the best of the above for a device and keeps it. Called once per device handle through the module's
-// second entry, see tuning.c.
-mcf_status ocl_tune(mcf_stream *stream, double seconds, void (*report)(void *context, const char *line),
-                    void *context, mcf_error *err);
+// The backend's tune (tune.c): measures, keeps the best in device->tuning and in the file of the device.
+mcf_status ocl_tune(mcf_device *device, double seconds, void (*report)(void *context, const char *line), void *context,
+                    mcf_error *err);
 
 // --- groups (group.c)
 
