@@ -89,7 +89,10 @@ KERNEL void product_tile(GRID INPUT(T0, a), INPUT(T1, b), INPUT(f32, bias), TENS
         }
         BARRIER;
     }
+    // Unrolled, so that the sums stay in registers.
+#pragma unroll
     for (int i = 0; i < 4; i++)
+#pragma unroll
         for (int j = 0; j < 4; j++) {
             const I64 row = i0 + y + i * SIDE, column = j0 + x + j * SIDE;
             if (row < m && column < n) {
@@ -109,6 +112,7 @@ KERNEL void product_tile(GRID INPUT(T0, a), INPUT(T1, b), INPUT(f32, bias), TENS
 // Item (block of DEPTH_BLOCK k, panel, batch): x's rows [panel * PANEL, ...) to out[batch][panel][k][PANEL], zeros
 // past the last row. x is a for its rows and b, transposed, for its columns.
 #define DEPTH_BLOCK 64
+#define ROW_OF_4(i) (float4)(LOAD(T0, x, i), LOAD(T0, x, (i) + 1), LOAD(T0, x, (i) + 2), LOAD(T0, x, (i) + 3))
 KERNEL void pack(GRID INPUT(T0, x), TENSOR(f32, out), steps s, I64 rows, I64 depth, I64 inner, I64 panels)
 {
     const I64 k0 = GROUP_ID(0) * DEPTH_BLOCK, panel = GROUP_ID(1), batch = GROUP_ID(2), first = panel * PANEL;
@@ -126,6 +130,20 @@ KERNEL void pack(GRID INPUT(T0, x), TENSOR(f32, out), steps s, I64 rows, I64 dep
         for (int k = 0; k < count; k++)
             for (int l = 0; l < PANEL; l++)
                 out[k * PANEL + l] = LOAD(T0, x, k * s.column + l);
+#if defined(__OPENCL_VERSION__) && PANEL % 4 == 0
+    } else if (s.column == 1 && live == PANEL && count % 4 == 0) {
+        // Blocks of 4 x 4 are transposed in registers.
+        for (int l = 0; l < PANEL; l += 4)
+            for (int k = 0; k < count; k += 4) {
+                const float4 r0 = ROW_OF_4(l * s.row + k), r1 = ROW_OF_4((l + 1) * s.row + k);
+                const float4 r2 = ROW_OF_4((l + 2) * s.row + k), r3 = ROW_OF_4((l + 3) * s.row + k);
+                GLOBAL float *to = out + k * PANEL + l;
+                vstore4((float4)(r0.x, r1.x, r2.x, r3.x), 0, to);
+                vstore4((float4)(r0.y, r1.y, r2.y, r3.y), 0, to + PANEL);
+                vstore4((float4)(r0.z, r1.z, r2.z, r3.z), 0, to + 2 * PANEL);
+                vstore4((float4)(r0.w, r1.w, r2.w, r3.w), 0, to + 3 * PANEL);
+            }
+#endif
     } else if (s.column == 1) {
         for (int l = 0; l < live; l++)
             for (int k = 0; k < count; k++)
@@ -206,9 +224,12 @@ KERNEL void product_panels(GRID INPUT(f32, a), INPUT(f32, b), INPUT(f32, bias), 
                 if (has_bias)
                     for (int j = 0; j < PANEL_N; j++)
                         values[j] += bias[j0 + j];
-                if (activation)
+                if (activation == 1)
                     for (int j = 0; j < PANEL_N; j++)
-                        values[j] = ACTIVATE(values[j], activation);
+                        values[j] = ACTIVATE(values[j], 1);
+                if (activation == 2)
+                    for (int j = 0; j < PANEL_N; j++)
+                        values[j] = gelu_value(values[j]);
                 if (add)
                     for (int j = 0; j < PANEL_N; j++)
                         values[j] += LOAD(TO, line, j);
