@@ -7,7 +7,7 @@ root=${2:-$(mktemp -d /var/tmp/mcf-clone.XXXXXX)}
 source_dir=$(cd "$(dirname "$0")/.." && pwd)
 
 cleanup() {
-    umount "$root/proc" "$root/dev" 2>/dev/null || true
+    umount "$root/proc" "$root/sys" "$root/dev" 2>/dev/null || true
     [ -n "${KEEP:-}" ] || rm -rf "$root"
 }
 trap cleanup EXIT
@@ -19,6 +19,7 @@ for file in /etc/resolv.conf /etc/apt/apt.conf.d/*proxy*; do
     [ -e "$file" ] && cp "$file" "$root$file"
 done
 mount -t proc proc "$root/proc"
+mount -t sysfs -o ro sysfs "$root/sys"  # without it PoCL finds no memory and aborts
 mount --bind /dev "$root/dev"
 git clone -q --no-hardlinks "$source_dir" "$root/mcf"
 chroot "$root" sh -c 'cd /mcf && sh ci/test'
