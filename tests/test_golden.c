@@ -271,6 +271,57 @@ static void opencl_bf16(void **state)
     check(own_folder(), "batch_32", "opencl", 1, precision, 1, 0);
 }
 
+// CUDA where a card is there, or on the tests' emulator (MCF_CUDA=EMULATE).
+static void want_cuda(void)
+{
+    const mcf_backend *backend;
+    mcf_error err = {0};
+    if (mcf_backend_find("cuda", &backend, &err) == MCF_OK)
+        return;
+    fprintf(stderr, "%s\n", err.message);
+    skip();
+}
+
+static void cuda_own(void **state)
+{
+    (void)state;
+    want_cuda();
+    for (int i = 0; i < OWN; i++)
+        check(own_folder(), own[i], "cuda", 1, NULL, 0, 2e-4);
+}
+
+static void cuda_shared(void **state)
+{
+    (void)state;
+    want_cuda();
+    check_shared("cuda", 2e-4);
+}
+
+static void cuda_devices(void **state)
+{
+    (void)state;
+    const mcf_backend *backend;
+    const char *const sync[] = {"model.sync_batchnorm=true"}, *const alone[] = {"model.batchnorm_groups=1"};
+    want_cuda();
+    const int most = mcf_backend_find("cuda", &backend, NULL) == MCF_OK ? backend->device_count() : 0;
+    for (int devices = 2; devices <= most && devices <= 8; devices *= 2)
+        check(own_folder(), "batch_32", "cuda", devices, sync, 1, 2e-4);
+    if (most >= 2)
+        check(own_folder(), "batchnorm_groups", "cuda", 2, alone, 1, 2e-4);
+    if (most >= 3) {
+        check(own_folder(), "contrast_patch", "cuda", 3, sync, 1, 2e-4);
+        check(own_folder(), "one_block", "cuda", 3, sync, 1, 2e-4);
+    }
+}
+
+static void cuda_bf16(void **state)
+{
+    (void)state;
+    const char *const precision[] = {"precision=bf16"};
+    want_cuda();
+    check(own_folder(), "batch_32", "cuda", 1, precision, 1, 0);
+}
+
 // A step of another case than its expectation must not pass: the judge has teeth.
 static void judge_refuses(void **state)
 {
@@ -299,6 +350,10 @@ int main(void)
         cmocka_unit_test(opencl_shared),
         cmocka_unit_test(opencl_devices),
         cmocka_unit_test(opencl_bf16),
+        cmocka_unit_test(cuda_own),
+        cmocka_unit_test(cuda_shared),
+        cmocka_unit_test(cuda_devices),
+        cmocka_unit_test(cuda_bf16),
         cmocka_unit_test(average_by_step),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

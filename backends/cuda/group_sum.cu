@@ -1,5 +1,5 @@
 // Sums over the members of a group: out[i] = from[0][i] + from[1][i] + ..., rounded once. 32 and 64 bit are summed in
-// double: a card does that as fast as the elements come.
+// double: a card does that as fast as the elements come. Unrolled, so that the addresses stay where arguments are.
 #include "backends/cuda/kernel_file.h"
 
 #define GROUP_SUM_KERNEL(T, type, real, load, store)                                                     \
@@ -8,8 +8,9 @@
         const I64 i = (I64)blockIdx.x * CUDA_SUM_BLOCK + threadIdx.x;                                    \
         if (i < n) {                                                                                     \
             real sum = 0;                                                                                \
-            for (int r = 0; r < count; r++)                                                              \
-                sum += load((const type *)m.from[r], i);                                                 \
+            _Pragma("unroll") for (int r = 0; r < CUDA_MEMBERS; r++)                                     \
+                if (r < count)                                                                           \
+                    sum += load((const type *)m.from[r], i);                                             \
             if (mean)                                                                                    \
                 sum /= count;                                                                            \
             store(out, i, sum);                                                                          \

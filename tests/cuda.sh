@@ -1,0 +1,37 @@
+#!/bin/sh
+# The CUDA backend on the emulator: the same bits whatever order its streams run in (20 seeds), on one device and on
+# several, with peers that see each other in every way; and the check of every operation.
+. "$(dirname "$0")/lib.sh"
+if ! "$mcf" devices 2>/dev/null | grep -q "emulator of the tests"; then
+    echo "skipped: MCF_CUDA is not EMULATE"
+    exit 77
+fi
+cd "$work" || exit 1
+
+# step CASE OPTION...
+step() {
+    case=$source_dir/tests/golden/$1
+    shift
+    "$mcf" step "$case/config.yaml" --init "$case/params.safetensors" --batch "$case/batch.safetensors" \
+        --backend cuda --quiet "$@"
+}
+
+check "every operation, small" "$mcf" check --backend cuda --tiny --quiet
+check "a step" step all_terms --out first.safetensors
+seed=1
+while [ $seed -lt 20 ]; do
+    MCF_EMULATOR_SEED=$seed
+    export MCF_EMULATOR_SEED
+    check "seed $seed" step all_terms --out other.safetensors
+    check "seed $seed: the same bits" cmp first.safetensors other.safetensors
+    seed=$((seed + 1))
+done
+check "four devices" step batch_32 --devices 0,1,2,3 --out four.safetensors
+for peers in none ring pairs cube all; do
+    MCF_EMULATOR_PEERS=$peers
+    export MCF_EMULATOR_PEERS
+    check "peers $peers: collectives" "$mcf" check --backend cuda --tiny --quiet --op all_reduce
+    check "peers $peers: four devices" step batch_32 --devices 0,1,2,3 --out other.safetensors
+    check "peers $peers: the same bits" cmp four.safetensors other.safetensors
+done
+done_testing
