@@ -265,17 +265,20 @@ v3 face_shape(const face *f, v3 rest)
     h -= 0.36f * bump2(x / 2.9f, (y - f->mouth_y + 2.05f * low) / 1.1f);
     h += (0.5f + p->chin_out) * bump2(x / (2.7f * p->chin_width), (y + 10.6f * low) / 2.2f);
     h -= 0.12f * bump2(x / 0.5f, (y - f->mouth_y - 1.45f) / 0.95f);
-    h -= (0.05f + 0.14f * p->age + 0.12f * clampf(f->how->smile, 0, 1)) *
-         bump1(segment(ax, y, 2.05f, f->nose_tip - 0.2f, 3.35f, f->mouth_y) / 0.75f);
+    h -= (0.05f + 0.14f * p->age) * bump1(segment(ax, y, 2.05f, f->nose_tip - 0.2f, 3.35f, f->mouth_y) / 0.75f);
     h += nose_height(f, x, y);
     h += lip_height(f, x, y);
 
     float z = rest.z + front * h;
-    // The lids wrap the balls.
-    float dx = ax - f->eye_x, dy = y - f->eye_y, R = f->eye_radius + 0.09f, d = R * R - dx * dx - dy * dy;
-    if (d > 0) {
-        float ball = f->eye_z + sqrtf(d), k = 0.22f, t = clampf(0.5f + 0.5f * (z - ball) / k, 0, 1);
-        z = mixf(ball, z, t) + k * t * (1 - t);
+    // The lids wrap the balls: over them, and right at the opening whatever lies beside.
+    float dx = ax - f->eye_x, dy = y - f->eye_y, R = f->eye_radius + 0.08f, d = R * R - dx * dx - dy * dy;
+    if (absf(dx) < R + 1 && absf(dy) < R + 1) {
+        float ball = f->eye_z + sqrtf(maxf(d, 0.04f)), k = 0.22f, t = clampf(0.5f + 0.5f * (z - ball) / k, 0, 1);
+        if (d > 0)
+            z = mixf(ball, z, t) + k * t * (1 - t);
+        lids l = face_lids_open(f, x > 0, x);
+        float beside = maxf(absf(dx) - f->eye_half, 0), over = maxf(maxf(y - l.high, l.low - y), 0);
+        z = mixf(z, ball, smooth(0.6f, 0.02f, sqrtf(beside * beside + over * over)));
     }
     float tip = bump2(x / 1.8f, (y - f->nose_tip) / 1.5f);
     v3 out = {x + 0.12f * p->asymmetry * bump2(x / 3, (y - f->nose_tip) / 3.5f), y + p->tip_up * tip, z};
@@ -322,6 +325,7 @@ v3 face_express(const face *f, v3 rest, v3 s)
     o.z -= 0.42f * absf(v->smile) * corner;
     if (v->smile > 0) {
         float cheek = bump2((ax - 4.1f) / 3, (y + 3.2f) / 3);
+        o.z -= 0.12f * v->smile * bump1(segment(ax, y, 2.05f, f->nose_tip - 0.2f, 3.35f, f->mouth_y) / 0.75f);
         o.y += 0.42f * v->smile * cheek;
         o.z += 0.42f * v->smile * cheek;
         o.y += 0.12f * v->smile * bump2((ax - 1.4f) / 1.4f, (y - f->nose_tip) / 1.4f);
