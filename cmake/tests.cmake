@@ -22,10 +22,6 @@ if(TARGET mcf-cuda-emulator AND CMOCKA_FOUND)
   add_test(NAME test_cuda_emulator COMMAND test_cuda_emulator)
 endif()
 
-# A small tool of the tests and the demonstration: draws faces whose shape and colour are a person's.
-add_executable(make_faces tests/tools/make_faces.c)
-target_link_libraries(make_faces PRIVATE mcf_objects)
-
 # lib.sh is what the others share; fresh_clone.sh is long and called by ci/full.
 file(GLOB test_scripts CONFIGURE_DEPENDS tests/*.sh)
 list(REMOVE_ITEM test_scripts ${CMAKE_SOURCE_DIR}/tests/lib.sh ${CMAKE_SOURCE_DIR}/tests/fresh_clone.sh)

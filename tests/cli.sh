@@ -3,7 +3,7 @@
 . "$(dirname "$0")/lib.sh"
 cd "$work" || exit 1
 tiny_config tiny.yaml
-"$build/make_faces" faces 4 8 48 3 || exit 1
+synthetic_faces faces 4 8 48 3 || exit 1
 
 # --- help and usage
 check "mcf --help lists the commands" sh -c "'$mcf' --help | grep -q '^  reconstruct '"
@@ -95,10 +95,10 @@ check "embed" "$mcf" embed --checkpoint run --out features.safetensors faces
 check "embed by retrieval" sh -c "'$mcf' embed --checkpoint run --retrieval faces | grep -q 'rank 1'"
 check "embed of the untrained network" sh -c "'$mcf' embed --config tiny.yaml --retrieval faces | grep -q 'mAP'"
 check "embed --json" sh -c "'$mcf' embed --checkpoint run --retrieval --json faces | grep -q '\"rank1\"'"
-echo "no picture" >faces/person_000/text.jpg
+echo "no picture" >faces/000000/text.jpg
 check "embed names what it leaves out" sh -c "'$mcf' embed --checkpoint run --out f.safetensors faces 2>&1 |
     grep -q '1 images left out.*text.jpg'"
-rm faces/person_000/text.jpg
+rm faces/000000/text.jpg
 check "reconstruct" "$mcf" reconstruct --checkpoint run --out pictures --limit 3 faces
 check "reconstruct writes a PNG an image" test "$(ls pictures | grep -c '\.png$')" = 3
 

@@ -4,20 +4,20 @@
 . "$(dirname "$0")/lib.sh"
 cd "$work" || exit 1
 tiny_config tiny.yaml
-"$build/make_faces" faces 4 8 48 6 || exit 1
+synthetic_faces faces 4 8 48 6 || exit 1
 images=$source_dir/tests/data/image
 
 # --- pictures
 cp -r faces odd
-cp "$images/cmyk.jpg" odd/person_000/cmyk.jpg
-cp "$images/grey16.png" odd/person_000/grey16.png
-cp "$images/one.jpg" odd/person_000/one.jpg
+cp "$images/cmyk.jpg" odd/000000/cmyk.jpg
+cp "$images/grey16.png" odd/000000/grey16.png
+cp "$images/one.jpg" odd/000000/one.jpg
 check "CMYK, 16 bits and 1 x 1 pixel are pictures" sh -c "'$mcf' embed --config tiny.yaml --out f.safetensors odd |
     grep -q '^35 images'"
 cp -r faces broken
-head -c 700 faces/person_001/00.jpg >broken/person_001/half.jpg
-echo "I am a text" >broken/person_002/text.jpg
-: >broken/person_003/empty.png
+head -c 700 faces/000001/000001_000.jpg >broken/000001/half.jpg
+echo "I am a text" >broken/000002/text.jpg
+: >broken/000003/empty.png
 check "half a JPEG, a text and an empty file do not stop a run" "$mcf" pretrain tiny.yaml --quiet --out broken-run \
     --set "data.train=[broken]" --set schedule.epochs=2
 check "they are counted in the log" sh -c "tail -n 1 broken-run/log.jsonl | grep -Eq '\"broken\":[1-9]'"
@@ -52,10 +52,10 @@ if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
     mkdir -m 755 closed
     fails 1 "Permission denied" "a folder without write permission" setpriv --reuid 65534 --regid 65534 --clear-groups \
         "$mcf" pretrain tiny.yaml --quiet --out closed/run --set "data.train=[faces]"
-    chmod 000 faces/person_000/00.jpg
+    chmod 000 faces/000000/000000_000.jpg
     check "a picture without read permission is left out and named" sh -c "setpriv --reuid 65534 --regid 65534 \
         --clear-groups '$mcf' embed --config tiny.yaml --retrieval --quiet faces 2>&1 | grep -q '00.jpg.*Permission denied'"
-    chmod 644 faces/person_000/00.jpg
+    chmod 644 faces/000000/000000_000.jpg
 else
     echo "skipped - permissions of another user: takes root"
 fi

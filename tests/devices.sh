@@ -5,7 +5,7 @@
 . "$(dirname "$0")/lib.sh"
 cd "$work" || exit 1
 tiny_config tiny.yaml
-"$build/make_faces" faces 4 8 48 4 || exit 1
+synthetic_faces faces 4 8 48 4 || exit 1
 backends=cpu-reference
 [ -e "$build/libmcf-backend-cpu.so" ] && backends="cpu-reference cpu"
 

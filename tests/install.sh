@@ -9,7 +9,7 @@ if grep -q '^MCF_SANITIZE:[A-Z]*=.' "$build/CMakeCache.txt"; then
     exit 77
 fi
 tiny_config tiny.yaml
-"$build/make_faces" faces 2 4 48 5 || exit 1
+synthetic_faces faces 2 4 48 5 || exit 1
 prefix=$work/prefix
 check "install" cmake --install "$build" --prefix "$prefix"
 libdir=$(dirname "$(find "$prefix" -name libmcf.so)")
@@ -38,20 +38,20 @@ check "the example builds through CMake" sh -c "cmake -G '$generator' -S '$sourc
 
 check "a small run" "$mcf" pretrain tiny.yaml --out run --quiet --set "data.train=[faces]"
 export LD_LIBRARY_PATH=$libdir
-check "the example runs (pkg-config)" ./embed-pc run faces/person_000/00.jpg faces/person_001/00.jpg
-./embed-pc run faces/person_000/00.jpg faces/person_000/00.jpg >same 2>&1
+check "the example runs (pkg-config)" ./embed-pc run faces/000000/000000_000.jpg faces/000001/000001_000.jpg
+./embed-pc run faces/000000/000000_000.jpg faces/000000/000000_000.jpg >same 2>&1
 check "a face is like itself" grep -q '^cosine 1.000000' same
 unset LD_LIBRARY_PATH
-check "the example runs (CMake)" ./cmake-example/embed run faces/person_000/00.jpg faces/person_001/00.jpg
+check "the example runs (CMake)" ./cmake-example/embed run faces/000000/000000_000.jpg faces/000001/000001_000.jpg
 check "the library gives what mcf embed gives" sh -c "'$mcf' embed --checkpoint run --out f.safetensors \
-    faces/person_000/00.jpg && sh '$source_dir/tests/tools/first_floats.sh' f.safetensors cls 4 >want &&
+    faces/000000/000000_000.jpg && sh '$source_dir/tests/tools/first_floats.sh' f.safetensors cls 4 >want &&
     sed -n 2p same | cut -d' ' -f1-4 | tr ' ' '\n' | paste want - |
     awk '{d = \$1 - \$2; if (d < 0) d = -d; if (d > 1e-5) bad = 1} END {exit bad || NR != 4}'"
 fails_with() {
     LD_LIBRARY_PATH=$libdir ./embed-pc "$1" "$2" >"$work/output" 2>&1
     test $? = 1 && grep -q "$3" "$work/output"
 }
-check "a missing checkpoint is an error with its name" fails_with nothing faces/person_000/00.jpg nothing
+check "a missing checkpoint is an error with its name" fails_with nothing faces/000000/000000_000.jpg nothing
 echo text >text.jpg
 check "a picture that is none is an error with its name" fails_with run text.jpg text.jpg
 done_testing

@@ -6,7 +6,7 @@ cd "$work" || exit 1
 runs=${MCF_KILL_RUNS:-2}
 seed=${MCF_KILL_SEED:-$$}
 tiny_config tiny.yaml
-"$build/make_faces" faces 4 16 48 9 || exit 1
+synthetic_faces faces 4 16 48 9 || exit 1
 
 set -- pretrain tiny.yaml --quiet --resume --threads 1 --set "data.train=[faces]" --set schedule.epochs=40 \
     --set "checkpoint.every=3 steps"

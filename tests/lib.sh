@@ -39,6 +39,11 @@ fails() {
         cat "$work/errors"
     fi
 }
+# synthetic_faces FOLDER PEOPLE EACH SIZE SEED: FOLDER/PERSON/PERSON_NNN.jpg
+synthetic_faces() {
+    "$mcf" synth --out "$1.synth" --count $(($2 * $3)) --per-identity "$3" --size "$4" --seed "$5" --layouts none --quiet &&
+        mv "$1.synth/images" "$1"
+}
 done_testing() {
     [ $failures = 0 ]
     exit $?

@@ -57,7 +57,7 @@ fi
 
 # --- memory. PoCL can be told to have 1 GiB; on a large GPU the step would fit.
 tiny_config tiny.yaml
-"$build/make_faces" faces 4 8 48 4 || exit 1
+synthetic_faces faces 4 8 48 4 || exit 1
 [ -z "${POCL_DEVICES:-}" ] || fails 1 "lower batch.per_device" "more memory than there is: how much, what is free, what to lower" \
     env POCL_MEMORY_LIMIT=1 "$mcf" bench step --config tiny.yaml --backend opencl --batch 256 --steps 1 --warmup 1 \
     --set model.encoder.depth=16 --set model.encoder.dim=512
