@@ -96,23 +96,26 @@ void camera_develop(mcf_synth *r)
         float root = (float)i / (CURVE - 1) * 1.5f; // the square root of light up to 2.25
         table[i] = 255 * curve(root * root, v->contrast);
     }
-    float middle = 0.5f * (float)r->size;
-    for (int y = 0; y < r->size; y++)
-        for (int x = 0; x < r->size; x++) {
-            v3 c = r->linear[y * r->size + x];
-            float dx = ((float)x - middle) / middle, dy = ((float)y - middle) / middle;
-            float k = v->exposure * (1 - 0.5f * v->vignette * (dx * dx + dy * dy) * 0.7f);
-            float grey = 0.2126f * c.x + 0.7152f * c.y + 0.0722f * c.z;
-            float rgb[3] = {grey + (c.x - grey) * v->saturation, grey + (c.y - grey) * v->saturation, grey + (c.z - grey) * v->saturation};
-            rgb[0] *= k * v->white.x, rgb[1] *= k * v->white.y, rgb[2] *= k * v->white.z;
+    float middle = 0.5f * (float)r->size, vignette = 0.35f * v->vignette / (middle * middle), own = 1 - v->saturation;
+    v3 white = scale3(v->white, v->exposure);
+    for (int y = 0; y < r->size; y++) {
+        const v3 *from = r->linear + (size_t)y * (size_t)r->size;
+        uint8_t *to = r->pixels + 3 * (size_t)y * (size_t)r->size;
+        float dy = (float)y - middle;
+        for (int x = 0; x < r->size; x++, to += 3) {
+            v3 c = from[x];
+            float dx = (float)x - middle, k = 1 - vignette * (dx * dx + dy * dy);
+            float grey = own * (0.2126f * c.x + 0.7152f * c.y + 0.0722f * c.z);
+            const float rgb[3] = {(grey + c.x * v->saturation) * k * white.x, (grey + c.y * v->saturation) * k * white.y,
+                                  (grey + c.z * v->saturation) * k * white.z};
             uint32_t h = noise_hash((uint32_t)(y * r->size + x), v->noise_seed);
-            // sums of four bits each: near enough to a bell
+            // sums of a few uniform numbers: near enough to a bell
             float common = (float)((int)(h & 15) + (int)(h >> 4 & 15) + (int)(h >> 8 & 15) - 22) * 0.13f;
-            uint8_t *to = r->pixels + 3 * (y * r->size + x);
             for (int i = 0; i < 3; i++) {
                 int at = (int)(sqrtf(clampf(rgb[i], 0, 2.25f)) * ((CURVE - 1) / 1.5f));
-                float own = (float)((int)(h >> (12 + 6 * i) & 63) - 31) * 0.028f;
-                to[i] = (uint8_t)(clampf(table[at] + v->noise * (common + own), 0, 255) + 0.5f);
+                float single = (float)((int)(h >> (12 + 6 * i) & 63) - 31) * 0.028f;
+                to[i] = (uint8_t)(clampf(table[at] + v->noise * (common + single), 0, 255) + 0.5f);
             }
         }
+    }
 }

@@ -288,7 +288,7 @@ v3 face_shape(const face *f, v3 rest)
 v3 face_express(const face *f, v3 rest, v3 s)
 {
     const picture *v = f->how;
-    if (rest.z < 0.5f && rest.y > -5)
+    if ((rest.z < 0.5f && rest.y > -5) || rest.y > f->brow_y + 3.6f)
         return s;
     float x = rest.x, y = rest.y, ax = absf(x), sign = x < 0 ? -1 : 1;
     v3 o = s;

@@ -44,12 +44,6 @@ static float line_at(const person *p, float angle)
     return y;
 }
 
-void hair_measure(builder *b)
-{
-    for (int i = 0; i <= HAIR_LINE; i++)
-        b->hair_line[i] = line_at(b->who, 2 * SYNTH_PI * (float)i / HAIR_LINE - SYNTH_PI);
-}
-
 // Height of the crown's hair over the skull.
 static float thickness(const person *p, float angle, float y, float line)
 {
@@ -70,21 +64,24 @@ static float thickness(const person *p, float angle, float y, float line)
     return t * mixf(edge, 1, smooth(0, 2.4f, y - line)) + 0.12f;
 }
 
-typedef struct {
-    float bottom; // y of the tips
-    float front;  // angle from which hair hangs
-} fall_of_hair;
-
-static fall_of_hair hanging(const person *p)
+void hair_measure(builder *b)
 {
-    fall_of_hair h = {-8, 1.15f};
-    switch (p->style) {
-    case HAIR_BOB: h.bottom = mixf(-6.5f, -11.5f, p->hair_length); h.front = 1.04f; break;
-    case HAIR_LONG: h.bottom = mixf(-14, -27, p->hair_length); h.front = 1.06f; break;
-    default: h.bottom = mixf(-6, -19, p->hair_length); h.front = 1.02f; break;
+    const person *p = b->who;
+    for (int i = 0; i <= HAIR_LINE; i++)
+        b->hair_line[i] = line_at(p, 2 * SYNTH_PI * (float)i / HAIR_LINE - SYNTH_PI);
+    b->hangs = hangs(p);
+    b->curls = p->style == HAIR_CURLY || p->style == HAIR_AFRO;
+    if (p->style == HAIR_BOB) {
+        b->hair_bottom = mixf(-6.5f, -11.5f, p->hair_length);
+        b->hair_front = 1.04f;
+    } else if (p->style == HAIR_LONG) {
+        b->hair_bottom = mixf(-14, -27, p->hair_length);
+        b->hair_front = 1.06f;
+    } else {
+        b->hair_bottom = mixf(-6, -19, p->hair_length);
+        b->hair_front = 1.02f;
     }
-    h.front += p->tucked ? 0.95f : 0.09f * p->part;
-    return h;
+    b->hair_front += p->tucked ? 0.95f : 0.09f * p->part;
 }
 
 // The section at height y of hair that hangs, before thickness.
@@ -114,10 +111,8 @@ static float across_strands(const person *p, float angle, v3 rest)
 // Most triangles are all hair or none: only the others ask for every sample.
 static void sort_out(const builder *b, size_t from, int layer)
 {
-    const person *p = b->who;
-    bool hang = hangs(p);
-    fall_of_hair h = hanging(p);
-    float margin = p->style == HAIR_CURLY || p->style == HAIR_AFRO ? 0.75f : 0.55f;
+    bool hang = b->hangs;
+    float margin = b->curls ? 0.6f : 0.46f;
     size_t kept = from;
     for (size_t i = from; i < b->m->triangle_count; i++) {
         triangle t = b->m->triangles[i];
@@ -126,11 +121,12 @@ static void sort_out(const builder *b, size_t from, int layer)
             const vertex *w = &b->m->vertices[t.v[k]];
             v3 at = w->at;
             float over = at.y - hair_line(b, at.x), side = absf(at.x);
-            bool tips = hang && at.y < h.bottom + 2.6f;
-            all += over > margin && !tips && !(hang && at.y < 5.5f && side < h.front + 0.6f && over < 2);
-            some += over > -margin || (hang && at.y < 6 && side > h.front - 0.6f);
+            bool tips = hang && at.y < b->hair_bottom + 2.6f, behind = hang && at.y < 4 && side > b->hair_front + 0.35f;
+            bool rim = hang && at.y < 6 && absf(side - b->hair_front) < 0.4f;
+            all += (over > margin || behind) && !tips && !rim;
+            some += over > -margin || behind || rim;
             float facing = -dot3(w->n, w->p);
-            edge += facing * facing < 0.36f * dot3(w->p, w->p) || over < 1.2f || tips;
+            edge += facing * facing < 0.12f * dot3(w->p, w->p) || tips || rim || (!behind && over < 0.7f);
         }
         // loose hairs of the outer shell show at the outline only
         if (!some || (layer > 0 && !edge))
@@ -147,8 +143,8 @@ enum { SHELL_ROWS = 44, SHELL_COLUMNS = 69 };
 static ring shell_ring(const builder *b, int row)
 {
     const face *f = b->f;
-    bool hang = hangs(b->who);
-    float t = (float)row / (SHELL_ROWS - 1), low = hang ? hanging(b->who).bottom - 1 : -7.2f;
+    bool hang = b->hangs;
+    float t = (float)row / (SHELL_ROWS - 1), low = hang ? b->hair_bottom - 1 : -7.2f;
     if (t < 0.4f)
         return face_ring(f, 6.5f * t / 0.4f * (0.45f + 0.55f * t / 0.4f));
     float top = face_ring(f, 6.5f).y, y = mixf(top, low, (t - 0.4f) / 0.6f);
@@ -166,8 +162,8 @@ static void place_row(const builder *b, int row, vertex *inner, vertex *outer)
 {
     const person *p = b->who;
     ring r = shell_ring(b, row);
-    bool hang = hangs(p);
-    float rough = p->style == HAIR_CURLY || p->style == HAIR_AFRO ? 0.55f : 0.16f, weight = smooth(-19, -9, r.y);
+    bool hang = b->hangs;
+    float rough = b->curls ? 0.55f : 0.16f, weight = smooth(-19, -9, r.y);
     for (int j = 0; j < SHELL_COLUMNS; j++) {
         float angle = mixf(-SYNTH_PI, SYNTH_PI, (float)j / (SHELL_COLUMNS - 1));
         v3 q = face_skull(&r, angle), out = normal3(v3_of(q.x, maxf(r.y - 2.5f, 0) * 1.1f, q.z - r.z + 0.3f));
@@ -191,7 +187,7 @@ static void place_row(const builder *b, int row, vertex *inner, vertex *outer)
 static void add_shells(const builder *b)
 {
     enum { ALL = SHELL_ROWS * SHELL_COLUMNS };
-    bool both = hangs(b->who); // the inside is seen where it hangs
+    bool both = b->hangs; // the inside is seen where it hangs
     int part[2] = {mesh_part(b->m, PART_HAIR, 0, both), mesh_part(b->m, PART_HAIR, 1, false)};
     size_t first = mesh_vertices(b->m, 2 * ALL);
     if (b->m->failed)
@@ -222,37 +218,36 @@ bool hair_keep(const builder *b, const part *part, v3 at)
     const person *p = b->who;
     if (part->side >= 8)
         return true;
-    bool curls = p->style == HAIR_CURLY || p->style == HAIR_AFRO;
+    bool curls = b->curls;
     float fine = 0;
     if (part->side > 0) {
-        fine = noise_at(b->grain->strand, at.z * 31 + 40, at.y * 3 + 55);
+        fine = noise_near(b->grain->strand, at.z * 31 + 40, at.y * 3 + 55);
         if (fine <= (curls ? -0.05f : 0.12f))
             return false;
     }
     float over = at.y - hair_line(b, at.x);
-    fall_of_hair h = hanging(p);
     // well inside: no need to look closer
-    if (over > (curls ? 0.85f : 0.7f) && (!hangs(p) || at.y > h.bottom + 2))
+    if (over > (curls ? 0.85f : 0.7f) && (!b->hangs || at.y > b->hair_bottom + 2))
         return true;
-    float strand = noise_at(b->grain->strand, at.z * 17, at.y * 5 + (float)part->side * 90);
-    if (curls)
+    float strand = part->side ? fine : noise_at(b->grain->strand, at.z * 17, at.y * 5);
+    if (curls && !part->side)
         strand = 0.6f * strand + 0.8f * noise_at(b->grain->cloud, at.x * 60, at.y * 12);
     over += 0.45f * strand;
-    if (!hangs(p))
+    if (!b->hangs)
         return over > (part->side ? 0.2f : 0);
     bool there = over > 0;
     if (!there && at.y < 4.5f) {
-        float sway = h.front + 0.06f * strand + 0.09f * p->hair_wave * sin_fast(at.y * 0.9f + (at.x > 0 ? 1 : 0)) -
+        float sway = b->hair_front + 0.06f * strand + 0.09f * p->hair_wave * sin_fast(at.y * 0.9f + (at.x > 0 ? 1 : 0)) -
                      0.22f * smooth(-9, -16, at.y) + 0.05f * p->part * (at.x > 0 ? 1 : -1);
         there = absf(at.x) > sway;
     }
     if (!there || (part->side && over <= 0.2f))
         return false;
-    if (at.y > h.bottom + 2)
+    if (at.y > b->hair_bottom + 2)
         return true;
     if (!part->side)
         fine = noise_at(b->grain->strand, at.z * 31 + 40, at.y * 3);
-    return at.y > h.bottom + 1.1f * strand + 0.6f * fine;
+    return at.y > b->hair_bottom + 1.1f * strand + 0.6f * fine;
 }
 
 void hair_add(const builder *b)
@@ -392,6 +387,11 @@ static void add_scarf(const builder *b)
     size_t from = b->m->triangle_count - 2 * (ROWS - 1) * (COLUMNS - 1);
     for (size_t i = from; i < b->m->triangle_count; i++)
         b->m->triangles[i].holes = true;
+}
+
+bool hair_casts(const builder *b, const part *part, v3 at)
+{
+    return part->side >= 8 || at.y > hair_line(b, at.x) || (b->hangs && at.y < 4.5f && absf(at.x) > b->hair_front);
 }
 
 bool hat_keep(const builder *b, v3 at)

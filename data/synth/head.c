@@ -1,32 +1,32 @@
 // Skull and face, eyeballs, the inside of the mouth, ears.
 #include "data/synth/parts.h"
 
-// Places along the rings: close where the face is, wide on the skull.
-static float row_place(int row)
+// Places along the rings: close where the face is, wide on the skull. row: 0..HEAD_ROWS - 1
+static float row_place(float row)
 {
     static const uint8_t cells[FACE_RINGS - 1] = {2, 2, 2, 3, 4, 4, 7, 8, 8, 8, 9, 9, 9, 8, 7, 6, 5, 3, 2};
     for (int i = 0; i < FACE_RINGS - 1; i++) {
         if (row < cells[i])
-            return (float)i + (float)row / (float)cells[i];
+            return (float)i + row / (float)cells[i];
         row -= cells[i];
     }
     return FACE_RINGS - 1;
 }
 
-static float column_angle(int column)
+static float column_angle(float share)
 {
-    float s = 2 * (float)column / (HEAD_COLUMNS - 1) - 1;
+    float s = 2 * share - 1;
     return SYNTH_PI * s * (0.42f + 0.58f * s * s);
 }
 
 static void shape_head(const face *f, head_cache *c)
 {
-    for (int i = 0; i < HEAD_ROWS; i++) {
-        ring r = face_ring(f, row_place(i));
-        for (int j = 0; j < HEAD_COLUMNS; j++) {
-            v3 p = face_skull(&r, column_angle(j));
-            c->rest[i * HEAD_COLUMNS + j] = p;
-            c->shaped[i * HEAD_COLUMNS + j] = face_shape(f, p);
+    for (int i = 0; i < c->rows; i++) {
+        ring r = face_ring(f, row_place((float)(i * (HEAD_ROWS - 1)) / (float)(c->rows - 1)));
+        for (int j = 0; j < c->columns; j++) {
+            v3 p = face_skull(&r, column_angle((float)j / (float)(c->columns - 1)));
+            c->rest[i * c->columns + j] = p;
+            c->shaped[i * c->columns + j] = face_shape(f, p);
         }
     }
     c->valid = true;
@@ -60,7 +60,7 @@ static void drop_covered(const builder *b, size_t from)
         int under = 0;
         for (int k = 0; k < 3; k++) {
             v3 at = m->vertices[t->v[k]].at;
-            under += at.y > 1 && at.y - hair_line(b, atan2_fast(at.x, at.z)) > 1.1f;
+            under += at.y > 1 && at.y - hair_line(b, atan2_fast(at.x, at.z)) > 1.9f;
         }
         if (under < 3)
             m->triangles[kept++] = *t;
@@ -74,22 +74,23 @@ void head_add(const builder *b, head_cache *c)
         shape_head(b->f, c);
     mesh *m = b->m;
     int part = mesh_part(m, PART_HEAD, 0, false);
-    size_t first = mesh_vertices(m, HEAD_ROWS * HEAD_COLUMNS), triangles = m->triangle_count;
+    int rows = c->rows, columns = c->columns, cell = HEAD_ROWS * 2 / rows; // twice the size of a cell, in those of the finest
+    size_t count = (size_t)(rows * columns), first = mesh_vertices(m, count), triangles = m->triangle_count;
     if (m->failed)
         return;
-    for (size_t i = 0; i < HEAD_ROWS * HEAD_COLUMNS; i++) {
+    for (size_t i = 0; i < count; i++) {
         vertex *v = &m->vertices[first + i];
         v->at = c->rest[i];
         v->p = stand_head(b->s, face_express(b->f, c->rest[i], c->shaped[i]));
     }
-    mesh_grid(m, part, first, HEAD_ROWS, HEAD_COLUMNS, true);
+    mesh_grid(m, part, first, rows, columns, true);
     if (m->failed)
         return;
     drop_covered(b, triangles);
     mark_holes(m, triangles, b->f);
-    mesh_grid_normals(m, first, HEAD_ROWS, HEAD_COLUMNS, true);
-    mesh_grid_light(m, first, HEAD_ROWS, HEAD_COLUMNS, 3, 0.75f);
-    mesh_grid_light(m, first, HEAD_ROWS, HEAD_COLUMNS, 8, 0.8f);
+    mesh_grid_normals(m, first, rows, columns, true);
+    mesh_grid_light(m, first, rows, columns, 6 / cell, 0.75f);
+    mesh_grid_light(m, first, rows, columns, 16 / cell, 0.8f);
 }
 
 v3 eye_centre(const face *f, int side)

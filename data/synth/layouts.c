@@ -93,21 +93,30 @@ mcf_status layout_folders(const char *out, unsigned layouts, int64_t pictures, m
     return MCF_OK;
 }
 
-// Complete or not there; made durable with all others by one syncfs at the end.
+// A file of a folder that counts as complete when labels.jsonl is there; made durable with all others by one syncfs.
+static mcf_status put_part(const char *path, const void *bytes, size_t size, mcf_error *err)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (fd < 0)
+        return mcf_fail(err, MCF_ERR_IO, "%s: %s", path, strerror(errno));
+    mcf_status status = mcf_file_write_all(fd, bytes, size, path, err);
+    if (close(fd) != 0 && status == MCF_OK)
+        status = mcf_fail(err, MCF_ERR_IO, "%s: %s", path, strerror(errno));
+    if (status != MCF_OK)
+        unlink(path);
+    return status;
+}
+
+// A picture: it may be read while others are made, so it is whole or not there.
 static mcf_status put_file(const char *path, const void *bytes, size_t size, mcf_error *err)
 {
     char aside[PATH + 8];
     snprintf(aside, sizeof aside, "%s.part", path);
-    int fd = open(aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (fd < 0)
-        return mcf_fail(err, MCF_ERR_IO, "%s: %s", aside, strerror(errno));
-    mcf_status status = mcf_file_write_all(fd, bytes, size, aside, err);
-    if (close(fd) != 0 && status == MCF_OK)
-        status = mcf_fail(err, MCF_ERR_IO, "%s: %s", aside, strerror(errno));
-    if (status == MCF_OK && rename(aside, path) != 0)
+    mcf_status status = put_part(aside, bytes, size, err);
+    if (status == MCF_OK && rename(aside, path) != 0) {
         status = mcf_fail(err, MCF_ERR_IO, "%s: %s", path, strerror(errno));
-    if (status != MCF_OK)
         unlink(aside);
+    }
     return status;
 }
 
@@ -136,7 +145,7 @@ static mcf_status put_lapa(const char *out, const picture_name *n, const mcf_syn
     MCF_TRY(put_again(image, path, jpeg, err));
     MCF_TRY(synth_png(f->lapa, f->size, -1, scratch, err));
     snprintf(path, sizeof path, "%s/LaPa/%s/labels/%s.png", out, split, name);
-    MCF_TRY(put_file(path, scratch->data, scratch->size, err));
+    MCF_TRY(put_part(path, scratch->data, scratch->size, err));
     text t = {0};
     text_put(&t, "106\n");
     for (int i = 0; i < 106; i++) {
@@ -146,7 +155,7 @@ static mcf_status put_lapa(const char *out, const picture_name *n, const mcf_syn
         text_put(&t, "\n");
     }
     snprintf(path, sizeof path, "%s/LaPa/%s/landmarks/%s.txt", out, split, name);
-    mcf_status status = t.failed ? mcf_fail(err, MCF_ERR_NOMEM, "%s: no memory", path) : put_file(path, t.bytes, t.size, err);
+    mcf_status status = t.failed ? mcf_fail(err, MCF_ERR_NOMEM, "%s: no memory", path) : put_part(path, t.bytes, t.size, err);
     text_free(&t);
     return status;
 }
@@ -166,7 +175,7 @@ static mcf_status put_celeba(const char *out, const picture_name *n, const mcf_s
             continue;
         MCF_TRY(synth_png(f->celeba, f->size, c, scratch, err));
         snprintf(path, sizeof path, "%s/CelebAMask-HQ/CelebAMask-HQ-mask-anno/%lld/%05lld_%s.png", out, i / 2000, i, mcf_synth_part_names[c]);
-        MCF_TRY(put_file(path, scratch->data, scratch->size, err));
+        MCF_TRY(put_part(path, scratch->data, scratch->size, err));
     }
     return MCF_OK;
 }

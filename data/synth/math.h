@@ -126,14 +126,14 @@ static inline float smooth(float a, float b, float x)
 // (1 - r^2)^3 inside the unit circle, 0 outside: a bump with two continuous derivatives.
 static inline float bump2(float x, float y)
 {
-    float r = 1 - x * x - y * y;
-    return r > 0 ? r * r * r : 0;
+    float r = maxf(1 - x * x - y * y, 0);
+    return r * r * r;
 }
 
 static inline float bump1(float x)
 {
-    float r = 1 - x * x;
-    return r > 0 ? r * r * r : 0;
+    float r = maxf(1 - x * x, 0);
+    return r * r * r;
 }
 
 // 1 at 0 falling to 0 at 1 and beyond.

@@ -114,6 +114,8 @@ void mesh_grid_light(mesh *m, size_t first, int rows, int columns, int reach, fl
     for (int i = 0; i < rows; i++)
         for (int j = 0; j < columns; j++) {
             vertex *o = &v[i * columns + j];
+            if (dot3(o->n, o->p) > 0)
+                continue;
             int up = i > reach ? i - reach : 0, down = i + reach < rows ? i + reach : rows - 1;
             int left = j > reach ? j - reach : 0, right = j + reach < columns ? j + reach : columns - 1;
             const vertex *near[4] = {&v[up * columns + j], &v[down * columns + j], &v[i * columns + left],

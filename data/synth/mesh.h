@@ -89,7 +89,8 @@ size_t mesh_vertices(mesh *m, size_t count);
 void mesh_grid(mesh *m, int part, size_t first, int rows, int columns, bool casts);
 // Normals of such a grid by differences; wrap: the last column is the first again.
 void mesh_grid_normals(mesh *m, size_t first, int rows, int columns, bool wrap);
-// How open the surface is to its surroundings, from the heights of grid neighbours `reach` cells away.
+// How open the surface is to its surroundings, from the heights of grid neighbours `reach` cells away; only where it
+// faces the camera.
 void mesh_grid_light(mesh *m, size_t first, int rows, int columns, int reach, float strength);
 
 // A tube of `sides` round a line of points in camera space; radius may vary (radii NULL: radius everywhere).

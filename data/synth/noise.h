@@ -35,4 +35,10 @@ static inline float noise_at(const int8_t *tile, float x, float y)
     return (top + (low - top) * fy) * (1 / 127.0f);
 }
 
+// Without interpolation.
+static inline float noise_near(const int8_t *tile, float x, float y)
+{
+    return (float)tile[(floor_int(y) & (NOISE_SIDE - 1)) * NOISE_SIDE + (floor_int(x) & (NOISE_SIDE - 1))] * (1 / 127.0f);
+}
+
 #endif

@@ -10,6 +10,7 @@ enum { HEAD_ROWS = 107, HEAD_COLUMNS = 105, HAIR_LINE = 128 };
 // The head of a person before expression: the same in all their pictures, so kept.
 typedef struct {
     bool valid;
+    int rows, columns; // at most those below: a smaller picture needs fewer
     v3 rest[HEAD_ROWS * HEAD_COLUMNS], shaped[HEAD_ROWS * HEAD_COLUMNS];
 } head_cache;
 
@@ -21,6 +22,8 @@ typedef struct {
     const picture *how;
     const noise *grain;
     float hair_line[HAIR_LINE + 1]; // height where hair begins, by angle from -pi to pi
+    bool hangs, curls;              // long hair; curly hair
+    float hair_bottom, hair_front;  // y of the tips, angle from which hair hangs
 } builder;
 
 void head_add(const builder *b, head_cache *cache);
@@ -38,7 +41,7 @@ void occluder_add(const builder *b);
 v3 eye_centre(const face *f, int side);
 v3 eye_direction(const face *f, int side);
 
-// Fills b->hair_line; and reads it.
+// Fills the builder's numbers of hair; hair_line reads.
 void hair_measure(builder *b);
 
 static inline float hair_line(const builder *b, float angle)
@@ -52,6 +55,8 @@ static inline float hair_line(const builder *b, float angle)
 bool hair_covers_ears(const person *p);
 // Whether hair or hat is there; at: as the part has it.
 bool hair_keep(const builder *b, const part *p, v3 at);
+// The same without single hairs: for shadows.
+bool hair_casts(const builder *b, const part *p, v3 at);
 bool hat_keep(const builder *b, v3 at);
 // Whether the body is covered at an angle and height, and how far from the edge, cm (positive: cloth).
 float cloth_edge(const person *p, const picture *v, float angle, float y);

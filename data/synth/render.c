@@ -31,6 +31,7 @@ void mcf_synth_free(mcf_synth *r)
     free(r->grain);
     free(r->head);
     free(r->linear);
+    free(r->ground_known);
     free(r->spare);
     free(r->pixels);
     free(r->celeba);
@@ -60,15 +61,20 @@ mcf_status mcf_synth_create(mcf_synth **synth, int size, mcf_error *err)
     // the background's half size grid has a margin
     r->linear = malloc((count + 1024) * sizeof *r->linear);
     r->spare = malloc((count + 1024) * sizeof *r->spare);
+    r->ground_known = malloc(count + 1024);
     r->pixels = malloc(3 * count);
     r->celeba = malloc(count);
     r->lapa = malloc(count);
     if (!r->front.iz || !r->front.id || !r->glass.iz || !r->glass.id || !r->shadow.map.iz || !r->shadow.map.id || !r->grain || !r->head ||
-        !r->linear || !r->spare || !r->pixels || !r->celeba || !r->lapa) {
+        !r->linear || !r->spare || !r->ground_known || !r->pixels || !r->celeba || !r->lapa) {
         mcf_synth_free(r);
         return mcf_fail(err, MCF_ERR_NOMEM, "synthetic faces: no memory for a renderer of %d pixels a side", size);
     }
     noise_make(r->grain);
+    // cells of two to three pixels
+    float fine = size > 320 ? 1 : size > 128 ? 0.78f : 0.52f;
+    r->head->rows = 1 + (int)(fine * (HEAD_ROWS - 1));
+    r->head->columns = 1 + 2 * (int)(fine * (HEAD_COLUMNS / 2));
     *synth = r;
     return MCF_OK;
 }
@@ -88,6 +94,11 @@ static bool keep(const void *context, const part *p, v3 at)
     }
     lips l = face_lips(b->f, at.x);
     return !(l.inside && at.y > l.lower_top && at.y < l.upper_low);
+}
+
+static bool casts(const void *context, const part *p, v3 at)
+{
+    return p->kind == PART_HAIR ? hair_casts(context, p, at) : keep(context, p, at);
 }
 
 // Camera: the middle of the face goes near the middle of the picture, its height to the share asked for.
@@ -165,7 +176,7 @@ static shaded shade_sample(const mcf_synth *r, const builder *b, uint32_t id, fl
 }
 
 // A pixel whose samples show several parts, or none: each part is shaded at the middle of its samples.
-static shaded paint_edge(const mcf_synth *r, const builder *b, const uint32_t *id, int *kind, int x, int y, v3 ground)
+static shaded paint_edge(mcf_synth *r, const builder *b, const uint32_t *id, int *kind, int x, int y)
 {
     enum { ALL = SAMPLES * SAMPLES };
     shaded sum = {{0, 0, 0}, MCF_SYNTH_BACKGROUND};
@@ -181,8 +192,10 @@ static shaded paint_edge(const mcf_synth *r, const builder *b, const uint32_t *i
                 px += (float)(j % SAMPLES), py += (float)(j / SAMPLES);
                 kind[j] = -2;
             }
-        shaded c = {ground, MCF_SYNTH_BACKGROUND};
-        if (id[k])
+        shaded c = {{0, 0, 0}, MCF_SYNTH_BACKGROUND};
+        if (!id[k])
+            c.colour = ground_at(r, x, y);
+        else
             c = shade_sample(r, b, id[k], SAMPLES * (float)x + px / (float)count + 0.5f, SAMPLES * (float)y + py / (float)count + 0.5f);
         sum.colour = mad3(sum.colour, c.colour, (float)count / ALL);
         if (count > most || (count == most && sum.label == MCF_SYNTH_BACKGROUND)) {
@@ -200,20 +213,22 @@ static void paint(mcf_synth *r, const builder *b)
     bool glass = r->how.glasses != GLASSES_NONE;
     for (int y = 0; y < r->size; y++)
         for (int x = 0; x < r->size; x++) {
-            uint32_t id[ALL];
-            int kind[ALL], at = y * r->size + x, first = 0;
-            bool same = true;
-            for (int k = 0; k < ALL; k++) {
-                id[k] = r->front.id[(SAMPLES * y + k / SAMPLES) * side + SAMPLES * x + k % SAMPLES];
-                kind[k] = id[k] ? r->m.triangles[id[k] - 1].part : -1;
-                first = k ? first : kind[k];
-                same &= kind[k] == first;
+            const uint32_t *row = r->front.id + (size_t)(SAMPLES * y) * (size_t)side + SAMPLES * x, *next = row + side;
+            const uint32_t id[ALL] = {row[0], row[1], next[0], next[1]};
+            int kind[ALL], at = y * r->size + x;
+            bool same = !(id[0] | id[1] | id[2] | id[3]);
+            if (!same) {
+                for (int k = 0; k < ALL; k++)
+                    kind[k] = id[k] ? r->m.triangles[id[k] - 1].part : -1;
+                same = kind[0] == kind[1] && kind[0] == kind[2] && kind[0] == kind[3];
             }
-            shaded c = {r->linear[at], MCF_SYNTH_BACKGROUND};
+            shaded c = {{0, 0, 0}, MCF_SYNTH_BACKGROUND};
             if (!same)
-                c = paint_edge(r, b, id, kind, x, y, r->linear[at]);
+                c = paint_edge(r, b, id, kind, x, y);
             else if (id[0])
                 c = shade_sample(r, b, id[0], SAMPLES * (float)x + 0.5f * SAMPLES, SAMPLES * (float)y + 0.5f * SAMPLES);
+            else
+                c.colour = ground_at(r, x, y);
             if (glass)
                 c.colour = through_glass(r, b, x, y, c.colour, &c.label);
             r->linear[at] = c.colour;
@@ -258,18 +273,19 @@ mcf_status mcf_synth_render(mcf_synth *r, uint64_t seed, uint64_t identity, uint
     builder b = synth_builder(r);
     build(r, &b);
     v3 middle = stand_head(&r->s, v3_of(0, -1, 0));
-    shadow_draw(&r->shadow, &r->m, r->how.key_direction, middle, 19, keep, &b);
+    shadow_draw(&r->shadow, &r->m, r->how.key_direction, middle, 19, casts, &b);
     mesh_project(&r->m, &r->s);
     if (r->m.failed) {
         r->head->valid = false;
         return mcf_fail(err, MCF_ERR_NOMEM, "synthetic faces: no memory for a picture's triangles");
     }
-    ground_draw(r);
+    ground_clear(r);
     raster_clear(&r->front);
     raster_draw(&r->front, &r->m, keep, &b);
-    raster_clear(&r->glass);
-    if (r->how.glasses != GLASSES_NONE)
+    if (r->how.glasses != GLASSES_NONE) {
+        raster_clear(&r->glass);
         raster_layer(&r->glass, &r->front, &r->m, PART_LENS);
+    }
     paint(r, &b);
     camera_develop(r);
     describe(r, out);

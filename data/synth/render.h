@@ -4,7 +4,10 @@
 
 #include "data/synth/shade.h"
 
-enum { SAMPLES = 2 }; // a side of a pixel
+enum {
+    SAMPLES = 2, // a side of a pixel
+    GROUND_CHANCES = 224
+};
 
 struct mcf_synth {
     int size;
@@ -19,6 +22,8 @@ struct mcf_synth {
     head_cache *head;
     uint64_t seed; // whose head is kept
     v3 *linear, *spare; // [size, size]
+    float ground_chance[GROUND_CHANCES]; // numbers of the background
+    uint8_t *ground_known; // of the background's places, drawn at half size into spare
     uint8_t *pixels, *celeba, *lapa;
 };
 
@@ -29,8 +34,9 @@ static inline builder synth_builder(mcf_synth *r)
     return b;
 }
 
-// Background into r->linear.
-void ground_draw(mcf_synth *r);
+// Forgets the last background; its colour at a pixel.
+void ground_clear(mcf_synth *r);
+v3 ground_at(mcf_synth *r, int x, int y);
 // r->linear to r->pixels: blur, exposure, noise.
 void camera_develop(mcf_synth *r);
 // Points, their visibility, the box.

@@ -164,9 +164,9 @@ static void paint_skin(const builder *b, v3 at, material *m)
     const person *p = b->who;
     const face *f = b->f;
     float ax = absf(at.x), low = p->lower;
-    float cloud = noise_at(b->grain->cloud, at.x * 5 + at.z * 4, at.y * 5 + 31), fine = noise_at(b->grain->fine, at.x * 9 + at.z * 7, at.y * 9);
+    float cloud = noise_at(b->grain->cloud, at.x * 5 + at.z * 4, at.y * 5 + 31);
     float pores = noise_at(b->grain->cloud, at.x * 19 + at.z * 13, at.y * 19);
-    v3 c = scale3(p->skin, 1 + 0.05f * cloud + 0.025f * fine + 0.035f * pores);
+    v3 c = scale3(p->skin, 1 + 0.05f * cloud + 0.045f * pores);
     // blood near the surface
     float red = p->blush * (0.75f * bump2((ax - 4.0f) / 2.9f, (at.y + 3.3f * low) / 2.4f) + 0.65f * bump2(at.x / 1.9f, (at.y - f->nose_tip) / 1.5f)) +
                 0.25f * bump2(at.x / 2.2f, (at.y + 10.2f * low) / 1.8f) + 0.06f * cloud;
@@ -517,19 +517,21 @@ static float power(float x, float e)
     return x > 0 ? pow_fast(x, e) : 0;
 }
 
-// Kajiya and Kay 1989: a hair reflects in a cone round itself.
-// t: its direction
-static v3 hair_light(const surface *s, v3 t, v3 to_eye, v3 light, v3 colour, v3 from, float gloss)
+// With h halfway between the directions f to the lamp and e to the eye, for any unit a:
+// (a . h)^2 = (a . f + a . e)^2 / (2 + 2 f . e), (e . h)^2 = (1 + f . e) / 2.
+
+// Kajiya and Kay 1989: a hair reflects in a cone round itself. t: its direction, te: t . e
+static v3 hair_light(const surface *s, v3 t, float te, v3 to_eye, v3 light, v3 colour, v3 from, float gloss)
 {
     float tl = dot3(t, from), facing = dot3(s->n, from), diffuse = sqrtf(maxf(1 - tl * tl, 0)) * clampf(0.35f + 0.75f * facing, 0, 1);
-    v3 h = normal3(add3(from, to_eye));
-    float th = dot3(t, h), cone = 1 - th * th;
+    float fe = dot3(from, to_eye), cone = 1 - (tl + te) * (tl + te) / (2.001f + 2 * fe);
     float shine = cone > 0.86f && facing > -0.3f ? power(cone, 34) * minf(0.3f + facing, 1) * gloss : 0;
     v3 tint = add3(scale3(colour, 1.6f), v3_of(0.035f, 0.035f, 0.035f));
     return mul3(light, add3(scale3(colour, diffuse), scale3(tint, 0.55f * shine)));
 }
 
-static v3 lamp(const material *m, const surface *s, v3 to_eye, v3 light, v3 from, float lit, float gloss)
+// ne: normal . e
+static v3 lamp(const material *m, const surface *s, float ne, v3 to_eye, v3 light, v3 from, float lit, float gloss)
 {
     float d = dot3(s->n, from), k = m->scatter;
     if (d < -0.3f || lit <= 0)
@@ -538,13 +540,14 @@ static v3 lamp(const material *m, const surface *s, v3 to_eye, v3 light, v3 from
     float red = 0.30f * k, blue = 0.10f * k, even = clampf((d + blue) / (1 + blue), 0, 1) * lit;
     v3 diffuse = {clampf((d + red) / (1 + red), 0, 1) * mixf(lit, sqrtf(lit), 0.5f * minf(k, 1)), even, even};
     v3 c = mul3(mul3(m->colour, diffuse), light);
-    if (d <= 0 || lit <= 0 || m->gloss * gloss <= 0)
+    gloss *= m->gloss;
+    if (d <= 0 || gloss <= 0)
         return c;
-    v3 h = normal3(add3(from, to_eye));
-    float nh = dot3(s->n, h), grazing = 1 - clampf(dot3(to_eye, h), 0, 1);
-    if (nh * m->sharp < m->sharp - 6) // nothing to be seen
+    float fe = dot3(from, to_eye), nh2 = (d + ne) * (d + ne) / (2.001f + 2 * fe);
+    if (nh2 * m->sharp < m->sharp - 12) // nothing to be seen
         return c;
-    float spec = m->gloss * gloss * (1 + 6 * grazing * grazing * grazing) * power(nh, m->sharp) * (m->sharp * 0.12f + 1) * lit * clampf(d * 3, 0, 1);
+    float grazing = 1 - sqrtf(maxf(0.5f + 0.5f * fe, 0));
+    float spec = gloss * (1 + 6 * grazing * grazing * grazing) * power(nh2, 0.5f * m->sharp) * (m->sharp * 0.12f + 1) * lit * minf(d * 3, 1);
     return mad3(c, light, spec);
 }
 
@@ -556,6 +559,7 @@ shaded shade(const builder *b, const shadow_map *shadow, const surface *given)
     if (s.part->two_sided && dot3(s.n, to_eye) < 0)
         s.n = scale3(s.n, -1);
     material m = material_of(b, &s);
+    float ne = clampf(dot3(s.n, to_eye), 0, 1);
     float lit = dot3(s.n, v->key_direction) > -0.35f ? shadow_at(shadow, s.p, s.n, v->shadow_soft) : 0;
     bool inside = s.part->kind == PART_MOUTH || s.part->kind == PART_TEETH || s.part->kind == PART_TONGUE || s.part->kind == PART_EYE;
     if (inside)
@@ -568,19 +572,20 @@ shaded shade(const builder *b, const shadow_map *shadow, const surface *given)
     if (s.part->kind == PART_HAIR) {
         float strand = noise_at(b->grain->strand, s.at.z * 13, s.at.y * 2);
         v3 t = normal3(mad3(s.along, s.n, 0.14f + 0.22f * strand));
+        float te = dot3(t, to_eye);
         c = scale3(c, 0.8f);
         if (lit > 0)
-            c = add3(c, scale3(hair_light(&s, t, to_eye, v->key, m.colour, v->key_direction, v->gloss), lit));
-        c = add3(c, scale3(hair_light(&s, t, to_eye, v->fill, m.colour, v->fill_direction, v->gloss), open));
+            c = add3(c, scale3(hair_light(&s, t, te, to_eye, v->key, m.colour, v->key_direction, v->gloss), lit));
+        c = add3(c, scale3(hair_light(&s, t, te, to_eye, v->fill, m.colour, v->fill_direction, v->gloss), open));
         if (v->rim.y > 0)
-            c = add3(c, hair_light(&s, t, to_eye, v->rim, m.colour, v->rim_direction, v->gloss));
+            c = add3(c, hair_light(&s, t, te, to_eye, v->rim, m.colour, v->rim_direction, v->gloss));
     } else {
-        c = add3(c, lamp(&m, &s, to_eye, v->key, v->key_direction, lit, v->gloss));
-        c = add3(c, lamp(&m, &s, to_eye, v->fill, v->fill_direction, open, 0));
+        c = add3(c, lamp(&m, &s, ne, to_eye, v->key, v->key_direction, lit, v->gloss));
+        c = add3(c, lamp(&m, &s, ne, to_eye, v->fill, v->fill_direction, open, 0));
         if (v->rim.y > 0)
-            c = add3(c, lamp(&m, &s, to_eye, v->rim, v->rim_direction, open, v->gloss));
+            c = add3(c, lamp(&m, &s, ne, to_eye, v->rim, v->rim_direction, open, v->gloss));
         // bright surroundings in what is smooth
-        float grazing = 1 - clampf(dot3(s.n, to_eye), 0, 1);
+        float grazing = 1 - ne;
         c = mad3(c, around, m.gloss * 0.35f * grazing * grazing * open);
     }
     if (s.part->kind == PART_EYE) {
