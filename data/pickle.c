@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-// Items that a stream may make, per byte of it: PUT and GET repeat nodes, not memory, but APPENDS of a MARK costs a
-// pointer a byte at the least. Two leaves room for dicts.
-enum { BLOCK = 512 };
+// What one stream may make: a model has some ten thousand values, an optimizer's state some hundred thousand. GET repeats
+// values at two bytes each, so the stream's own size is no bound.
+enum { BLOCK = 512, MAX_NODES = 4 << 20, MAX_ITEMS = 16 << 20, MAX_STEPS = 32 << 20, MAX_NAME = 1024 };
 
 typedef struct block {
     struct block *next;
@@ -25,6 +25,9 @@ struct mcf_pickle {
     block *blocks;
     owned *texts;
     mcf_pickle_node *root;
+    size_t node_count;
+    mcf_pickle_node **persistents;
+    size_t persistent_count, persistent_capacity;
 };
 
 typedef struct {
@@ -36,7 +39,8 @@ typedef struct {
     size_t *marks;
     size_t mark_count, mark_capacity;
     mcf_pickle_node **memo;
-    size_t memo_count, memo_capacity, memo_next;
+    size_t memo_count, memo_capacity;
+    size_t steps, item_count;  // so far
     mcf_error *err;
 } reader;
 
@@ -45,7 +49,7 @@ typedef struct {
 // These return constants, so that the compiler sees that a failure leaves the caller.
 static mcf_status no_memory(reader *r)
 {
-    mcf_fail(r->err, MCF_ERR_NOMEM, "pickle: out of memory");
+    mcf_fail(r->err, MCF_ERR_NOMEM, "pickle: out of memory, or with more and longer values than any checkpoint");
     return MCF_ERR_NOMEM;
 }
 
@@ -58,6 +62,8 @@ static mcf_status bad(reader *r, const char *what)
 static mcf_pickle_node *new_node(reader *r, mcf_pickle_kind kind)
 {
     mcf_pickle *p = r->pickle;
+    if (p->node_count++ >= MAX_NODES)
+        return NULL;
     if (!p->blocks || p->blocks->used == BLOCK) {
         block *b = calloc(1, sizeof *b);
         if (!b)
@@ -85,6 +91,8 @@ static bool grow(void *array, size_t count, size_t *capacity, size_t size)
 
 static mcf_status add_item(reader *r, mcf_pickle_node *node, mcf_pickle_node *item)
 {
+    if (++r->item_count > MAX_ITEMS)
+        return bad(r, "more values than any checkpoint has");
     if (!grow(&node->items, node->count, &node->capacity, sizeof *node->items))
         return no_memory(r);
     node->items[node->count++] = item;
@@ -370,7 +378,7 @@ static mcf_status put(reader *r, uint64_t index)
 {
     mcf_pickle_node *node;
     MCF_TRY(top(r, &node));
-    if (index > r->size)  // a stream of n bytes memoises fewer than n values
+    if (index > r->steps)  // every value was made by a step before
         return bad(r, "a memo number is out of range");
     while (r->memo_capacity <= index) {
         size_t old = r->memo_capacity;
@@ -448,6 +456,8 @@ static mcf_status check_call(reader *r, const mcf_pickle_node *callable)
 static mcf_pickle_node *global_node(reader *r, const char *module, size_t module_length, const char *name,
                                     size_t name_length)
 {
+    if (module_length > MAX_NAME || name_length > MAX_NAME)
+        return NULL;
     owned *text = malloc(sizeof *text + module_length + name_length + 1);
     mcf_pickle_node *node = text ? new_node(r, MCF_PICKLE_GLOBAL) : NULL;
     if (!node) {
@@ -581,6 +591,10 @@ static mcf_status persistent(reader *r, bool line)
     if (!node)
         return no_memory(r);
     MCF_TRY(add_item(r, node, id));
+    mcf_pickle *p = r->pickle;
+    if (!grow(&p->persistents, p->persistent_count, &p->persistent_capacity, sizeof *p->persistents))
+        return no_memory(r);
+    p->persistents[p->persistent_count++] = node;
     return push(r, node);
 }
 
@@ -700,7 +714,7 @@ mcf_status mcf_pickle_read(const void *bytes, size_t size, mcf_pickle **pickle, 
         status = take(&r, 1, &opcode);
         if (status != MCF_OK || *opcode == '.')
             break;
-        status = step(&r, *opcode);
+        status = ++r.steps > MAX_STEPS ? bad(&r, "longer than any checkpoint's") : step(&r, *opcode);
         if (status != MCF_OK)
             break;
     }
@@ -732,7 +746,14 @@ void mcf_pickle_free(mcf_pickle *pickle)
         next = t->next;
         free(t);
     }
+    free(pickle->persistents);
     free(pickle);
+}
+
+size_t mcf_pickle_persistents(const mcf_pickle *pickle, mcf_pickle_node *const **nodes)
+{
+    *nodes = pickle->persistents;
+    return pickle->persistent_count;
 }
 
 const mcf_pickle_node *mcf_pickle_root(const mcf_pickle *pickle) { return pickle->root; }

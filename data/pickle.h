@@ -3,7 +3,7 @@
 // The stream becomes a tree of nodes. A few callables that checkpoints are made of are understood (OrderedDict,
 // torch's tensor rebuilders, which stay calls with their arguments); every other global or object becomes an inert
 // node that carries its name. A call of something with an effect outside (os.system, eval, subprocess and their like)
-// makes the whole file refused, with the name. Memory is bounded by the size of the stream.
+// makes the whole file refused, with the name. Memory is bounded, whatever the stream says.
 // Opcodes: Python's pickletools, protocols 0 to 5.
 #ifndef MCF_DATA_PICKLE_H
 #define MCF_DATA_PICKLE_H
@@ -48,6 +48,9 @@ typedef struct mcf_pickle mcf_pickle;
 mcf_status mcf_pickle_read(const void *bytes, size_t size, mcf_pickle **pickle, size_t *used, mcf_error *err);
 void mcf_pickle_free(mcf_pickle *pickle);  // NULL is fine
 const mcf_pickle_node *mcf_pickle_root(const mcf_pickle *pickle);
+
+// All MCF_PICKLE_PERSISTENT nodes in the order in which they were made, wherever they lie.
+size_t mcf_pickle_persistents(const mcf_pickle *pickle, mcf_pickle_node *const **nodes);
 
 bool mcf_pickle_is(const mcf_pickle_node *node, mcf_pickle_kind kind);
 bool mcf_pickle_text_equals(const mcf_pickle_node *node, const char *text);

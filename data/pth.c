@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 // Pickles of models are some hundred kilobytes; optimizer states some megabytes.
-enum { MAX_PICKLE = 256 << 20, MAX_KEY = 256 };
+enum { MAX_PICKLE = 256 << 20, MAX_KEY = 256, MAX_NAME = 1024, MAX_ENTRIES = 1 << 16 };
 
 typedef struct {
     char key[MAX_KEY];  // name in the container
@@ -161,6 +161,8 @@ static mcf_status find_storage(mcf_pth *file, const mcf_pickle_node *persistent,
             *index = i;
             return MCF_OK;
         }
+    if (file->storage_count >= MAX_ENTRIES)
+        return foreign(file, name, "the file names more storages than any checkpoint", err);
     size_t capacity = (size_t)file->storage_capacity;
     if (!grow(&file->storages, (size_t)file->storage_count, &capacity, sizeof *file->storages))
         return no_memory(file, err);
@@ -242,6 +244,8 @@ static mcf_status read_tensor(mcf_pth *file, const mcf_pickle_node *arguments, b
 
 static mcf_status add_entry(mcf_pth *file, const mcf_pth_entry *entry, mcf_error *err)
 {
+    if (file->count >= MAX_ENTRIES)
+        return mcf_fail(err, MCF_ERR_FORMAT, "%s: names more tensors than any checkpoint; refused", file->label);
     if (!grow(&file->entries, file->count, &file->capacity, sizeof *file->entries))
         return no_memory(file, err);
     file->entries[file->count++] = *entry;
@@ -255,7 +259,9 @@ static mcf_status add_value(mcf_pth *file, const char *group, const mcf_pickle_n
     if (!entry.name)
         return no_memory(file, err);
     // A Parameter is a tensor with a flag.
-    if (mcf_pickle_calls(value, "torch._utils._rebuild_parameter") && value->items[1]->count > 0)
+    bool parameter = mcf_pickle_calls(value, "torch._utils._rebuild_parameter") ||
+                     mcf_pickle_calls(value, "torch._utils._rebuild_parameter_with_state");
+    if (parameter && value->items[1]->count > 0)
         value = value->items[1]->items[0];
     bool v2 = mcf_pickle_calls(value, "torch._utils._rebuild_tensor_v2") ||
               mcf_pickle_calls(value, "torch._utils._rebuild_tensor");
@@ -282,6 +288,9 @@ static mcf_status collect(mcf_pth *file, const mcf_pickle_node *dict, const char
         const mcf_pickle_node *key = dict->items[i], *value = dict->items[i + 1];
         if (!mcf_pickle_is(key, MCF_PICKLE_STRING))
             continue;
+        if (key->length > MAX_NAME)
+            return mcf_fail(err, MCF_ERR_FORMAT, "%s: a name has %zu bytes; it is no PyTorch checkpoint", file->label,
+                            key->length);
         if (mcf_pickle_is(value, MCF_PICKLE_DICT) && nested) {
             const char *name = keep_string(file, key->text, key->length);
             if (!name)
@@ -330,9 +339,9 @@ static mcf_status place_storages(mcf_pth *file, const mcf_pickle_node *keys, siz
         for (int i = 0; i < file->storage_count && mcf_pickle_is(key, MCF_PICKLE_STRING); i++)
             if (strlen(file->storages[i].key) == key->length && !memcmp(file->storages[i].key, key->text, key->length))
                 s = &file->storages[i];
-        if (!s)  // of an object that holds no tensor for us: the rest cannot be found without its element size
-            return mcf_fail(err, MCF_ERR_UNSUPPORTED, "%s: holds a storage outside of its tensors; save only the "
-                            "state_dict", file->label);
+        if (!s)  // the rest cannot be found without its element size
+            return mcf_fail(err, MCF_ERR_FORMAT, "%s: its list of storages has one that nothing uses; the file is "
+                            "damaged", file->label);
         uint64_t count = 0, bytes = (uint64_t)s->count * (uint64_t)types[s->type].size;
         if (file->size - at < 8)
             return mcf_fail(err, MCF_ERR_FORMAT, "%s: ends before storage %s; fetch it again", file->label, s->key);
@@ -389,6 +398,16 @@ static mcf_status read_contents(mcf_pth *file, mcf_error *err)
     MCF_TRY(collect(file, root, "", true, err));
     if (file->zip)
         return MCF_OK;
+    // Storages of optimizers and the like lie between those of the tensors.
+    mcf_pickle_node *const *uses;
+    size_t use_count = mcf_pickle_persistents(file->pickle, &uses);
+    if (use_count > MAX_ENTRIES)
+        return mcf_fail(err, MCF_ERR_FORMAT, "%s: names more storages than any checkpoint; refused", file->label);
+    for (size_t i = 0; i < use_count; i++) {
+        int index;
+        int64_t view;
+        MCF_TRY(find_storage(file, uses[i], "(not a parameter)", &index, &view, err));
+    }
     mcf_pickle *keys;
     MCF_TRY(next_pickle(file, &after, &keys, err));
     mcf_status status = place_storages(file, mcf_pickle_root(keys), after, err);
