@@ -9,6 +9,7 @@ const mcf_command *const mcf_commands[] = {
     &mcf_command_embed,
     &mcf_command_reconstruct,
     &mcf_command_report,
+    &mcf_command_import,
     &mcf_command_export,
     &mcf_command_check,
     &mcf_command_bench,

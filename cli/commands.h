@@ -11,6 +11,7 @@ extern const mcf_command mcf_command_step;
 extern const mcf_command mcf_command_embed;
 extern const mcf_command mcf_command_reconstruct;
 extern const mcf_command mcf_command_report;
+extern const mcf_command mcf_command_import;
 extern const mcf_command mcf_command_export;
 extern const mcf_command mcf_command_check;
 extern const mcf_command mcf_command_bench;

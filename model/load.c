@@ -4,16 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/import.h"
 #include "model/position.h"
 #include "model/pretrain.h"
 
 // --- what does not fit
 enum { SHOWN = 4 };
 
-typedef struct {
-    int missing, extra, misshapen;
-    char missing_names[256], extra_names[256], shapes[320];
-} report;
+typedef mcf_load_report report;
 
 static void note(char *list, size_t size, int *count, const char *text)
 {
@@ -23,12 +21,27 @@ static void note(char *list, size_t size, int *count, const char *text)
     ++*count;
 }
 
+void mcf_load_missing(report *r, const char *name)
+{
+    note(r->missing_names, sizeof r->missing_names, &r->missing, name);
+}
+
+void mcf_load_extra(report *r, const char *name)
+{
+    note(r->extra_names, sizeof r->extra_names, &r->extra, name);
+}
+
+void mcf_load_misshapen(report *r, const char *name, const mcf_shape *found, const mcf_shape *wanted)
+{
+    char text[400], want[96], is[96];
+    snprintf(text, sizeof text, "%.200s is %s instead of %s", name, mcf_shape_print(found, is, sizeof is),
+             mcf_shape_print(wanted, want, sizeof want));
+    note(r->shapes, sizeof r->shapes, &r->misshapen, text);
+}
+
 static void note_shape(report *r, const mcf_entry *entry, const mcf_shape *found)
 {
-    char text[256], want[96], is[96];
-    snprintf(text, sizeof text, "%s is %s instead of %s", entry->name, mcf_shape_print(found, is, sizeof is),
-             mcf_shape_print(&entry->shape, want, sizeof want));
-    note(r->shapes, sizeof r->shapes, &r->misshapen, text);
+    mcf_load_misshapen(r, entry->name, found, &entry->shape);
 }
 
 static void append(char *text, size_t size, const char *what, int count, const char *names)
@@ -41,7 +54,7 @@ static void append(char *text, size_t size, const char *what, int count, const c
         snprintf(text + used, size - used, "%s%d %s: %s", used ? "; " : "", count, what, names);
 }
 
-static mcf_status conclude(const report *r, const mcf_safetensors *file, mcf_error *err)
+mcf_status mcf_load_conclude(const report *r, const char *path, mcf_error *err)
 {
     char text[900] = "";
     if (!r->missing && !r->extra && !r->misshapen)
@@ -50,7 +63,7 @@ static mcf_status conclude(const report *r, const mcf_safetensors *file, mcf_err
     append(text, sizeof text, "not of this network", r->extra, r->extra_names);
     append(text, sizeof text, "of another shape", r->misshapen, r->shapes);
     return mcf_fail(err, MCF_ERR_SHAPE, "%s: tensors do not fit the configured network: %s",
-                    mcf_safetensors_path(file), text);
+                    path, text);
 }
 
 // --- all parameters
@@ -79,7 +92,7 @@ mcf_status mcf_params_load(const mcf_pretrain_model *model, const mcf_safetensor
         const mcf_entry *entry = &store->entries[i];
         const mcf_safetensors_entry *found = mcf_safetensors_find(file, entry->name);
         if (!found)
-            note(r.missing_names, sizeof r.missing_names, &r.missing, entry->name);
+            mcf_load_missing(&r, entry->name);
         else if (!mcf_shape_equal(&found->shape, &entry->shape))
             note_shape(&r, entry, &found->shape);
         else
@@ -90,9 +103,9 @@ mcf_status mcf_params_load(const mcf_pretrain_model *model, const mcf_safetensor
         bool known = mcf_store_find(store, name) >= 0 || is_unused_part(model, name) ||
                      (skip_prefix && starts(name, skip_prefix));
         if (!known)
-            note(r.extra_names, sizeof r.extra_names, &r.extra, name);
+            mcf_load_extra(&r, name);
     }
-    return conclude(&r, file, err);
+    return mcf_load_conclude(&r, mcf_safetensors_path(file), err);
 }
 
 // --- one encoder
@@ -167,7 +180,7 @@ mcf_status mcf_vit_load(const mcf_store *store, const mcf_vit *vit, const mcf_sa
         const mcf_safetensors_entry *found = mcf_safetensors_find(file, name);
         float *to = mcf_params_at(params, store, i);
         if (!found)
-            note(r.missing_names, sizeof r.missing_names, &r.missing, name);
+            mcf_load_missing(&r, name);
         else if (mcf_shape_equal(&found->shape, &entry->shape))
             MCF_TRY(mcf_safetensors_read_f32(file, found, to, err));
         else if (i == vit->pos_embed)
@@ -181,9 +194,9 @@ mcf_status mcf_vit_load(const mcf_store *store, const mcf_vit *vit, const mcf_sa
             continue;
         snprintf(name, sizeof name, "%.*s%s", (int)own, cls, there + strlen(prefix));
         if (mcf_store_find(store, name) < 0)
-            note(r.extra_names, sizeof r.extra_names, &r.extra, there);
+            mcf_load_extra(&r, there);
     }
-    return conclude(&r, file, err);
+    return mcf_load_conclude(&r, mcf_safetensors_path(file), err);
 }
 
 static const mcf_safetensors_entry *find_under(const mcf_safetensors *file, const char *prefix,

@@ -1,0 +1,98 @@
+// mcf import: an encoder out of somebody else's checkpoint.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/commands.h"
+#include "train/import.h"
+
+static mcf_status read_kind(const char *word, mcf_import_kind *kind, mcf_error *err)
+{
+    for (int i = 0; i < MCF_IMPORT_KINDS; i++)
+        if (!strcmp(word, mcf_import_names[i])) {
+            *kind = (mcf_import_kind)i;
+            return MCF_OK;
+        }
+    if (!strcmp(word, "mtcnn"))
+        return mcf_fail(err, MCF_ERR_UNSUPPORTED,
+                        "import: --kind mtcnn comes with the face detector, which this version does not have");
+    return mcf_fail(err, MCF_ERR_USAGE, "import: --kind '%s' is none of mcf, mae, moco-v3, timm, farl", word);
+}
+
+// "0.5,0.5,0.5"; absent: *given is false.
+static mcf_status read_three(const mcf_call *call, const char *option, double to[3], bool *given, mcf_error *err)
+{
+    const char *text = mcf_call_value(call, option);
+    int used = 0;
+    *given = text != NULL;
+    if (!text)
+        return MCF_OK;
+    if (sscanf(text, "%lf,%lf,%lf%n", &to[0], &to[1], &to[2], &used) != 3 || text[used])
+        return mcf_fail(err, MCF_ERR_USAGE, "import: --%s '%s': give three numbers as in 0.5,0.5,0.5", option, text);
+    for (int c = 0; c < 3; c++)
+        if (!(to[c] > (strcmp(option, "std") ? -10 : 0) && to[c] <= 10))
+            return mcf_fail(err, MCF_ERR_USAGE, "import: --%s '%s' is out of range", option, text);
+    return MCF_OK;
+}
+
+static mcf_status run(const mcf_call *call, mcf_error *err)
+{
+    mcf_import_file_options options = {0};
+    mcf_import_result result;
+    double mean[3], std[3];
+    bool has_mean, has_std;
+    int64_t size, heads;
+    const char *encoder = mcf_call_value(call, "encoder"), *out = mcf_call_value(call, "out");
+    MCF_TRY(read_kind(mcf_call_value(call, "kind"), &options.read.kind, err));
+    MCF_TRY(mcf_call_integer(call, "image-size", 0, 1, 8192, &size, err));
+    MCF_TRY(mcf_call_integer(call, "heads", 0, 1, 1024, &heads, err));
+    MCF_TRY(read_three(call, "mean", mean, &has_mean, err));
+    MCF_TRY(read_three(call, "std", std, &has_std, err));
+    if (encoder && options.read.kind != MCF_IMPORT_MOCO_V3)
+        return mcf_fail(err, MCF_ERR_USAGE, "import: --encoder is for --kind moco-v3, which has two");
+    if (encoder && strcmp(encoder, "base") && strcmp(encoder, "momentum"))
+        return mcf_fail(err, MCF_ERR_USAGE, "import: --encoder '%s' is neither base nor momentum", encoder);
+    options.read.momentum_encoder = encoder && !strcmp(encoder, "momentum");
+    options.read.image_size = (int)size;
+    options.read.heads = (int)heads;
+    options.mean = has_mean ? mean : NULL;
+    options.std = has_std ? std : NULL;
+    MCF_TRY(mcf_import_file(call->arguments[0], &options, out, &result, err));
+    if (!call->quiet)
+        printf("%d tensors (width %d, %d blocks, %d heads, %d pixels) written to %s\n", result.tensors,
+               result.encoder.dim, result.encoder.depth, result.encoder.heads, result.image_size, out);
+    return MCF_OK;
+}
+
+static const mcf_option options[] = {
+    {"kind", "KIND", "mcf, mae, moco-v3, timm or farl", true},
+    {"out", "FILE", "Receives the encoder (safetensors)", true},
+    {"image-size", "N", "Resize the position table, bicubically, to images of N pixels", false},
+    {"encoder", "WHICH", "moco-v3: base (the default) or momentum", false},
+    {"heads", "N", "Attention heads, which are in no file (default: width / 64; MoCo-v3's ViT-S: 12)", false},
+    {"mean", "R,G,B", "Of the images it was trained on (default: the kind's own)", false},
+    {"std", "R,G,B", "Their deviation", false},
+    {0},
+};
+
+const mcf_command mcf_command_import = {
+    .name = "import",
+    .arguments = "FILE",
+    .least = 1,
+    .most = 1,
+    .summary = "Read an encoder from others' checkpoints",
+    .description =
+        "Reads a PyTorch checkpoint (.pth, zip or the older stream) or safetensors file and writes its encoder with "
+        "timm's names. What is read from where: mcf: online_encoder.*; mae: `model`; moco-v3: `state_dict`, "
+        "module.base_encoder.* or module.momentum_encoder.*; timm: the names themselves; farl: `state_dict`, "
+        "visual.*, CLIP's names. Heads, decoders and words' transformers are dropped; any other name too many, "
+        "missing or misshapen is an error that lists it.\n\n"
+        "Nothing in the file is run: a file that calls a function when it is opened is refused, and the function "
+        "named. The result can be given to `embed`, to `model.init` and to `model.teacher.checkpoint`.",
+    .options = options,
+    .common = MCF_TAKES_QUIET,
+    .examples = "mcf import vit-b-300ep.pth.tar --kind moco-v3 --out weights/moco-v3-vit-b.safetensors\n"
+                "mcf import mae_pretrain_vit_base.pth --kind mae --out weights/mae-vit-b.safetensors\n"
+                "mcf import FaRL-Base-Patch16-LAIONFace20M-ep16.pth --kind farl --image-size 448 --out farl.safetensors",
+    .run = run,
+};

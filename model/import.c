@@ -1,0 +1,401 @@
+#include "model/import.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "data/pth.h"
+#include "model/position.h"
+#include "model/pretrain.h"
+
+const char *const mcf_import_names[MCF_IMPORT_KINDS] = {"mcf", "mae", "moco-v3", "timm", "farl"};
+
+static const double imagenet_mean[3] = {0.485, 0.456, 0.406}, imagenet_std[3] = {0.229, 0.224, 0.225};
+// CLIP's, of its own training images (Radford et al. 2021, published code).
+static const double clip_mean[3] = {0.48145466, 0.4578275, 0.40821073},
+                    clip_std[3] = {0.26862954, 0.26130258, 0.27577711};
+
+enum { NAME = 256, MAX_GROUPS = 3 };
+
+// --- a file of either kind as a list of tensors
+
+typedef struct {
+    mcf_pth *pth;
+    mcf_safetensors *tensors;
+    const char *path;
+    uint64_t size; // bytes
+} source_file;
+
+typedef struct {
+    const char *group, *name, *object;
+    mcf_shape shape;
+    int64_t count;
+} item;
+
+static mcf_status open_file(source_file *file, const char *path, mcf_error *err)
+{
+    uint8_t first[4] = {0};
+    struct stat info;
+    *file = (source_file){.path = path};
+    FILE *in = fopen(path, "rb");
+    size_t got = in ? fread(first, 1, sizeof first, in) : 0;
+    if (in)
+        fclose(in);
+    if (stat(path, &info) == 0)
+        file->size = (uint64_t)info.st_size;
+    if (got == sizeof first && mcf_pth_is(first, got))
+        return mcf_pth_open(&file->pth, path, err);
+    return mcf_safetensors_open(&file->tensors, path, err);
+}
+
+static void close_file(source_file *file)
+{
+    mcf_pth_close(file->pth);
+    mcf_safetensors_close(file->tensors);
+}
+
+static size_t item_count(const source_file *file)
+{
+    return file->pth ? mcf_pth_count(file->pth) : mcf_safetensors_count(file->tensors);
+}
+
+static item item_at(const source_file *file, size_t i)
+{
+    if (file->pth) {
+        const mcf_pth_entry *e = mcf_pth_at(file->pth, i);
+        return (item){e->group, e->name, e->object, e->shape, e->count};
+    }
+    const mcf_safetensors_entry *e = mcf_safetensors_at(file->tensors, i);
+    return (item){"", e->name, NULL, e->shape, (int64_t)e->count};
+}
+
+static mcf_status read_item(source_file *file, size_t i, float *values, mcf_error *err)
+{
+    if (file->pth)
+        return mcf_pth_read_f32(file->pth, mcf_pth_at(file->pth, i), values, err);
+    return mcf_safetensors_read_f32(file->tensors, mcf_safetensors_at(file->tensors, i), values, err);
+}
+
+// --- names
+
+typedef enum { TAKEN, DROPPED, UNKNOWN } verdict;
+
+static bool starts(const char *name, const char *prefix)
+{
+    return !strncmp(name, prefix, strlen(prefix));
+}
+
+static bool any_start(const char *name, const char *const *prefixes)
+{
+    for (; *prefixes; prefixes++)
+        if (starts(name, *prefixes))
+            return true;
+    return false;
+}
+
+static verdict under(const char *name, const char *prefix, const char *head, char to[NAME])
+{
+    if (!starts(name, prefix))
+        return UNKNOWN;
+    name += strlen(prefix);
+    if (starts(name, head))
+        return DROPPED;
+    return snprintf(to, NAME, "%s", name) < NAME ? TAKEN : UNKNOWN;
+}
+
+// CLIP's names of the picture's transformer.
+static verdict clip_name(const char *name, char to[NAME])
+{
+    static const struct {
+        const char *clip, *timm;
+    } whole[] = {{"class_embedding", "cls_token"},
+                 {"positional_embedding", "pos_embed"},
+                 {"conv1.weight", "patch_embed.proj.weight"},
+                 {"ln_pre.weight", "norm_pre.weight"},
+                 {"ln_pre.bias", "norm_pre.bias"},
+                 {"ln_post.weight", "norm.weight"},
+                 {"ln_post.bias", "norm.bias"}},
+      parts[] = {{"ln_1.", "norm1."},         {"ln_2.", "norm2."},
+                 {"attn.in_proj_", "attn.qkv."}, {"attn.out_proj.", "attn.proj."},
+                 {"mlp.c_fc.", "mlp.fc1."},   {"mlp.c_proj.", "mlp.fc2."}};
+    if (!starts(name, "visual."))
+        return DROPPED; // the words' transformer
+    name += strlen("visual.");
+    if (!strcmp(name, "proj"))
+        return DROPPED; // into the space shared with words
+    for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
+        if (!strcmp(name, whole[i].clip)) {
+            snprintf(to, NAME, "%s", whole[i].timm);
+            return TAKEN;
+        }
+    int block, used = 0;
+    if (sscanf(name, "transformer.resblocks.%5d.%n", &block, &used) != 1 || !used || block < 0)
+        return UNKNOWN;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (starts(name + used, parts[i].clip)) {
+            int length =
+                snprintf(to, NAME, "blocks.%d.%s%s", block, parts[i].timm, name + used + strlen(parts[i].clip));
+            return length < NAME ? TAKEN : UNKNOWN;
+        }
+    return UNKNOWN;
+}
+
+// The timm name of a tensor of the file.
+static verdict timm_name(const mcf_import_options *options, const char *name, char to[NAME])
+{
+    static const char *const of_mcf[] = {"target_encoder.", "predictor.", "decoder_", "mask_token", "perceptual_loss.", NULL};
+    static const char *const of_mae[] = {"decoder_", "mask_token", "head.", NULL};
+    static const char *const encoders[] = {"base_encoder.", "momentum_encoder."};
+    if (starts(name, "module.")) // of a model trained in parallel
+        name += strlen("module.");
+    switch (options->kind) {
+    case MCF_IMPORT_MCF:
+        return any_start(name, of_mcf) ? DROPPED : under(name, "online_encoder.", "fc.", to);
+    case MCF_IMPORT_MOCO_V3:
+        if (starts(name, "predictor.") || starts(name, encoders[!options->momentum_encoder]))
+            return DROPPED;
+        return under(name, encoders[options->momentum_encoder], "head.", to);
+    case MCF_IMPORT_FARL:
+        return clip_name(name, to);
+    case MCF_IMPORT_MAE:
+        return any_start(name, of_mae) ? DROPPED : under(name, "", "head.", to);
+    default:
+        return under(name, "", "head.", to);
+    }
+}
+
+// --- what the file has
+
+typedef struct {
+    source_file file;
+    const mcf_import_options *options;
+    const char *group;
+    int *place; // of each entry of the store, in the file; -1: missing
+} job;
+
+static bool find_taken(const job *j, const char *wanted, item *found)
+{
+    char name[NAME];
+    for (size_t i = 0; i < item_count(&j->file); i++) {
+        *found = item_at(&j->file, i);
+        if (!strcmp(found->group, j->group) && timm_name(j->options, found->name, name) == TAKEN &&
+            !strcmp(name, wanted))
+            return true;
+    }
+    return false;
+}
+
+static mcf_status choose_group(job *j, mcf_error *err)
+{
+    static const char *const groups[MCF_IMPORT_KINDS][MAX_GROUPS] = {
+        [MCF_IMPORT_MCF] = {"model", "state_dict", ""}, [MCF_IMPORT_MAE] = {"model", "", NULL},
+        [MCF_IMPORT_MOCO_V3] = {"state_dict", "", NULL}, [MCF_IMPORT_TIMM] = {"", "state_dict", "model"},
+        [MCF_IMPORT_FARL] = {"state_dict", "", NULL}};
+    static const char *const example[MCF_IMPORT_KINDS] = {"online_encoder.cls_token", "cls_token",
+                                                          "module.base_encoder.cls_token", "cls_token",
+                                                          "visual.class_embedding"};
+    const mcf_import_kind kind = j->options->kind;
+    for (int i = 0; i < MAX_GROUPS && groups[kind][i]; i++) {
+        item found;
+        j->group = groups[kind][i];
+        if (find_taken(j, "cls_token", &found))
+            return MCF_OK;
+    }
+    return mcf_fail(err, MCF_ERR_FORMAT, "%s: holds no encoder of kind %s: there is no %s; give another --kind",
+                    j->file.path, mcf_import_names[kind],
+                    kind == MCF_IMPORT_MOCO_V3 && j->options->momentum_encoder ? "module.momentum_encoder.cls_token"
+                                                                               : example[kind]);
+}
+
+// CLIP stores the class embedding as [D] and positions as [1+L,D].
+static mcf_shape with_ones(mcf_shape shape, int rank)
+{
+    while (shape.rank < rank) {
+        memmove(shape.dim + 1, shape.dim, (size_t)shape.rank * sizeof *shape.dim);
+        shape.dim[0] = 1;
+        shape.rank++;
+    }
+    return shape;
+}
+
+static mcf_status no_transformer(const job *j, const char *name, mcf_error *err)
+{
+    return mcf_fail(err, MCF_ERR_FORMAT, "%s: %s is missing, no tensor, or not of a vision transformer's shape",
+                    j->file.path, name);
+}
+
+// The network as the shapes say.
+static mcf_status describe(const job *j, mcf_imported *out, mcf_error *err)
+{
+    const mcf_import_options *o = j->options;
+    item patch, position, fc1, norm;
+    char name[NAME];
+    if (!find_taken(j, "patch_embed.proj.weight", &patch) || patch.object || patch.shape.rank != 4 ||
+        patch.shape.dim[1] != 3 || patch.shape.dim[2] != patch.shape.dim[3] || patch.shape.dim[0] < 4 ||
+        patch.shape.dim[0] > 1 << 16 || patch.shape.dim[2] < 1 || patch.shape.dim[2] > 1 << 10)
+        return no_transformer(j, "patch_embed.proj.weight", err);
+    if (!find_taken(j, "pos_embed", &position) || position.object || position.shape.rank > 3)
+        return no_transformer(j, "pos_embed", err);
+    if (!find_taken(j, "blocks.0.mlp.fc1.weight", &fc1) || fc1.object || fc1.shape.rank != 2 ||
+        fc1.shape.dim[0] < 1 || fc1.shape.dim[0] > 1 << 20)
+        return no_transformer(j, "blocks.0.mlp.fc1.weight", err);
+    const int64_t dim = patch.shape.dim[0], tokens = with_ones(position.shape, 3).dim[1];
+    const int64_t side = tokens > 1 && tokens < 1 << 24 ? (int64_t)llround(sqrt((double)(tokens - 1))) : 0;
+    if (side < 1 || side * side != tokens - 1 || side * patch.shape.dim[2] > 1 << 14)
+        return no_transformer(j, "pos_embed", err);
+    int depth = 0;
+    do
+        snprintf(name, sizeof name, "blocks.%d.norm1.weight", ++depth);
+    while (depth < MCF_MAX_DEPTH && find_taken(j, name, &norm));
+    out->patch_size = (int)patch.shape.dim[2];
+    out->image_size = (int)(side * patch.shape.dim[2]);
+    // ViT-S of MoCo-v3 has twelve heads; all others have heads of 64.
+    int heads = o->kind == MCF_IMPORT_MOCO_V3 && dim == 384 ? 12 : dim % 64 == 0 ? (int)(dim / 64) : 0;
+    if (o->heads)
+        heads = o->heads;
+    if (heads < 1 || dim % heads)
+        return mcf_fail(err, MCF_ERR_USAGE, "%s: the width is %lld and %s; give --heads", j->file.path, (long long)dim,
+                        o->heads ? "no multiple of the heads" : "the heads are not in the file");
+    const bool farl = o->kind == MCF_IMPORT_FARL;
+    out->encoder = (mcf_vit_options){.dim = (int)dim,
+                                     .depth = depth,
+                                     .heads = heads,
+                                     .mlp_ratio = (double)fc1.shape.dim[0] / (double)dim,
+                                     .activation = farl ? MCF_MLP_QUICK_GELU : MCF_MLP_GELU,
+                                     .pre_norm = farl,
+                                     .patch_bias = farl ? MCF_NO_PATCH_BIAS : MCF_PATCH_BIAS,
+                                     .norm_eps = farl ? 1e-5 : MCF_VIT_NORM_EPS};
+    memcpy(out->mean, farl ? clip_mean : imagenet_mean, sizeof out->mean);
+    memcpy(out->std, farl ? clip_std : imagenet_std, sizeof out->std);
+    return MCF_OK;
+}
+
+// Finds every tensor of the network, and notes what does not fit.
+static mcf_status match(job *j, const mcf_store *store, int position, mcf_error *err)
+{
+    mcf_load_report report = {0};
+    char name[NAME], own[NAME + 2];
+    for (int e = 0; e < store->count; e++)
+        j->place[e] = -1;
+    for (size_t i = 0; i < item_count(&j->file); i++) {
+        const item it = item_at(&j->file, i);
+        if (strcmp(it.group, j->group))
+            continue;
+        const verdict v = timm_name(j->options, it.name, name);
+        if (v == DROPPED || (v == UNKNOWN && it.object))
+            continue;
+        snprintf(own, sizeof own, "x.%s", name);
+        const int e = v == TAKEN ? mcf_store_find(store, own) : -1;
+        if (e < 0 || j->place[e] >= 0) {
+            mcf_load_extra(&report, it.name);
+            continue;
+        }
+        if (it.object)
+            return mcf_fail(err, MCF_ERR_FORMAT, "%s: %s is an object of %s, not a tensor: refused", j->file.path,
+                            it.name, it.object);
+        const mcf_shape found = with_ones(it.shape, store->entries[e].shape.rank);
+        // The position table's own side is what the network's was taken from.
+        if (!mcf_shape_equal(&found, &store->entries[e].shape) &&
+            (e != position || found.dim[2] != store->entries[e].shape.dim[2]))
+            mcf_load_misshapen(&report, it.name, &it.shape, &store->entries[e].shape);
+        j->place[e] = (int)i;
+    }
+    for (int e = 0; e < store->count; e++)
+        if (j->place[e] < 0)
+            mcf_load_missing(&report, store->entries[e].name + 2);
+    return mcf_load_conclude(&report, j->file.path, err);
+}
+
+// A tensor may repeat one stored element for ever: what it would take is held against the file's size.
+static mcf_status check_size(const job *j, const mcf_store *store, mcf_error *err)
+{
+    uint64_t bytes = 0;
+    for (int e = 0; e < store->count; e++)
+        bytes += (uint64_t)store->entries[e].count * sizeof(float);
+    if (bytes / 16 > j->file.size)
+        return mcf_fail(err, MCF_ERR_FORMAT, "%s: its tensors would take %llu bytes, the file has %llu: refused",
+                        j->file.path, (unsigned long long)bytes, (unsigned long long)j->file.size);
+    return MCF_OK;
+}
+
+static mcf_status take(job *j, const mcf_store *store, int position, mcf_imported *out, mcf_error *err)
+{
+    out->tensors = calloc((size_t)store->count, sizeof *out->tensors);
+    if (!out->tensors)
+        return mcf_fail(err, MCF_ERR_NOMEM, "no memory for the tensors");
+    for (int e = 0; e < store->count; e++) {
+        const mcf_entry *entry = &store->entries[e];
+        mcf_named_tensor *t = &out->tensors[out->count++];
+        *t = (mcf_named_tensor){strdup(entry->name + 2), MCF_F32, entry->shape,
+                                malloc((size_t)entry->count * sizeof(float))};
+        if (!t->name || !t->data)
+            return mcf_fail(err, MCF_ERR_NOMEM, "no memory for %s", entry->name + 2);
+        MCF_TRY(read_item(&j->file, (size_t)j->place[e], t->data, err));
+        const int size = j->options->image_size;
+        if (e != position || !size || size == out->image_size)
+            continue;
+        const int64_t from = out->image_size / out->patch_size, to = size / out->patch_size, dim = out->encoder.dim;
+        const mcf_shape shape = MCF_SHAPE(1, 1 + to * to, dim);
+        float *resized = malloc((size_t)mcf_shape_count(&shape) * sizeof *resized);
+        if (!resized)
+            return mcf_fail(err, MCF_ERR_NOMEM, "no memory for a position table of %lld patches", (long long)(to * to));
+        mcf_position_resize(t->data, from, from, resized, to, to, dim);
+        free(t->data);
+        t->data = resized;
+        t->shape = shape;
+        out->image_size = size;
+    }
+    return MCF_OK;
+}
+
+static mcf_status import(job *j, mcf_imported *out, mcf_error *err)
+{
+    const int size = j->options->image_size;
+    mcf_store store;
+    mcf_vit vit = {0};
+    MCF_TRY(choose_group(j, err));
+    MCF_TRY(describe(j, out, err));
+    if (size && (size < out->patch_size || size % out->patch_size || size > 1 << 13))
+        return mcf_fail(err, MCF_ERR_USAGE, "--image-size %d: must be a multiple of the patch, %d, up to 8192", size,
+                        out->patch_size);
+    // The network's own table of names and shapes is what is wanted.
+    mcf_store_init(&store);
+    mcf_status status =
+        mcf_vit_add(&store, "x", &out->encoder, out->image_size, out->patch_size, MCF_ROLE_TRAINED, &vit, err);
+    if (status == MCF_OK && !(j->place = malloc((size_t)store.count * sizeof *j->place)))
+        status = mcf_fail(err, MCF_ERR_NOMEM, "no memory for names");
+    if (status == MCF_OK)
+        status = match(j, &store, vit.pos_embed, err);
+    if (status == MCF_OK)
+        status = check_size(j, &store, err);
+    if (status == MCF_OK)
+        status = take(j, &store, vit.pos_embed, out, err);
+    free(j->place);
+    mcf_vit_free(&vit);
+    mcf_store_free(&store);
+    return status;
+}
+
+mcf_status mcf_import(const char *path, const mcf_import_options *options, mcf_imported *out, mcf_error *err)
+{
+    job j = {.options = options};
+    *out = (mcf_imported){0};
+    MCF_TRY(open_file(&j.file, path, err));
+    mcf_status status = import(&j, out, err);
+    close_file(&j.file);
+    if (status != MCF_OK)
+        mcf_imported_free(out);
+    return status;
+}
+
+void mcf_imported_free(mcf_imported *imported)
+{
+    for (size_t i = 0; i < imported->count; i++) {
+        free((char *)imported->tensors[i].name);
+        free(imported->tensors[i].data);
+    }
+    free(imported->tensors);
+    *imported = (mcf_imported){0};
+}

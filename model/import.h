@@ -1,0 +1,52 @@
+// Encoders out of other people's checkpoints: PyTorch files (data/pth.h) and safetensors, brought to timm's names.
+// method.md, "Checkpoints of others that must load".
+#ifndef MCF_MODEL_IMPORT_H
+#define MCF_MODEL_IMPORT_H
+
+#include "data/safetensors.h"
+#include "model/options.h"
+
+typedef enum {
+    MCF_IMPORT_MCF,     // online_encoder.*; heads, target, predictor, decoder and M_1 are dropped
+    MCF_IMPORT_MAE,     // `model`, timm names; the decoder and a classifier are dropped
+    MCF_IMPORT_MOCO_V3, // `state_dict`, module.base_encoder.* or module.momentum_encoder.*; heads are dropped
+    MCF_IMPORT_TIMM,    // timm names; the classifier is dropped
+    MCF_IMPORT_FARL,    // `state_dict`, visual.* with CLIP's names; everything else is dropped
+    MCF_IMPORT_KINDS
+} mcf_import_kind;
+
+extern const char *const mcf_import_names[MCF_IMPORT_KINDS]; // "mcf", "mae", "moco-v3", "timm", "farl"
+
+typedef struct {
+    mcf_import_kind kind;
+    bool momentum_encoder; // moco-v3: in place of base_encoder
+    int image_size;        // the position table is resized to it; 0: the file's own
+    int heads;             // 0: the kind's own, D/64
+} mcf_import_options;
+
+// An encoder as read; free with mcf_imported_free.
+typedef struct {
+    mcf_vit_options encoder;
+    int image_size, patch_size;
+    double mean[3], std[3];    // the kind's own
+    mcf_named_tensor *tensors; // timm names, fp32
+    size_t count;
+} mcf_imported;
+
+// Errors: MCF_ERR_FORMAT for bytes that are no such file, or hold an object where a tensor is wanted, named;
+// MCF_ERR_SHAPE with all missing, unknown and misshapen names; MCF_ERR_USAGE for options that do not fit.
+mcf_status mcf_import(const char *path, const mcf_import_options *options, mcf_imported *out, mcf_error *err);
+void mcf_imported_free(mcf_imported *imported); // zeros are fine
+
+// What does not fit, as model/load.c puts it into one message.
+typedef struct {
+    int missing, extra, misshapen;
+    char missing_names[256], extra_names[256], shapes[320];
+} mcf_load_report;
+void mcf_load_missing(mcf_load_report *report, const char *name);
+void mcf_load_extra(mcf_load_report *report, const char *name);
+void mcf_load_misshapen(mcf_load_report *report, const char *name, const mcf_shape *found, const mcf_shape *wanted);
+// MCF_OK where nothing was noted.
+mcf_status mcf_load_conclude(const mcf_load_report *report, const char *path, mcf_error *err);
+
+#endif
