@@ -20,7 +20,7 @@ typedef struct {
     pthread_mutex_t lock;
     pthread_cond_t turned;
     int64_t next, turn, done; // identity to draw, identity whose lines come next, pictures made
-    mcf_status status;        // the first failure, with
+    mcf_status status; // the first failure, with
     mcf_error err;
 } job;
 
@@ -29,14 +29,19 @@ mcf_status mcf_synth_layouts_parse(const char *words, unsigned *layouts, mcf_err
     static const struct {
         const char *name;
         unsigned bit;
-    } known[] = {{"all", MCF_SYNTH_ALL}, {"none", 0}, {"wflw", MCF_SYNTH_WFLW}, {"300w", MCF_SYNTH_300W}, {"aflw", MCF_SYNTH_AFLW}, {"lapa", MCF_SYNTH_LAPA}, {"celeba", MCF_SYNTH_CELEBA}};
+    } known[] = {{"all", MCF_SYNTH_ALL},      {"none", 0},
+                 {"wflw", MCF_SYNTH_WFLW},    {"300w", MCF_SYNTH_300W},
+                 {"aflw", MCF_SYNTH_AFLW},    {"lapa", MCF_SYNTH_LAPA},
+                 {"celeba", MCF_SYNTH_CELEBA}};
     *layouts = 0;
     for (const char *at = words;; at++) {
         size_t length = strcspn(at, ","), i = 0, count = sizeof known / sizeof *known;
         while (i < count && (strlen(known[i].name) != length || strncasecmp(known[i].name, at, length) != 0))
             i++;
         if (i == count)
-            return mcf_fail(err, MCF_ERR_USAGE, "layouts: '%.*s' is none of all, none, wflw, 300w, aflw, lapa, celeba", (int)length, at);
+            return mcf_fail(err, MCF_ERR_USAGE,
+                            "layouts: '%.*s' is none of all, none, wflw, 300w, aflw, lapa, celeba",
+                            (int)length, at);
         *layouts |= known[i].bit;
         at += length;
         if (!*at)
@@ -55,7 +60,8 @@ static void fail_job(job *j, mcf_status status, const mcf_error *err)
     pthread_mutex_unlock(&j->lock);
 }
 
-static mcf_status draw_identity(job *j, mcf_synth *synth, int64_t identity, text lines[LISTS], mcf_bytes scratch[2], mcf_error *err)
+static mcf_status draw_identity(job *j, mcf_synth *synth, int64_t identity, text lines[LISTS],
+                                mcf_bytes scratch[2], mcf_error *err)
 {
     const mcf_synth_write_options *o = j->o;
     int64_t first = identity * o->per_identity;
@@ -66,12 +72,14 @@ static mcf_status draw_identity(job *j, mcf_synth *synth, int64_t identity, text
     for (int64_t i = first; i < end; i++) {
         mcf_synth_face face;
         bool test = identity >= j->first_test;
-        picture_name name = {i, (uint64_t)identity, (uint32_t)(i - first), test, test ? i - j->first_test * o->per_identity : i};
+        picture_name name = {i, (uint64_t)identity, (uint32_t)(i - first), test,
+                             test ? i - j->first_test * o->per_identity : i};
         if (o->stop && *o->stop)
-            return mcf_fail(err, MCF_ERR_INTERRUPTED, "%s: interrupted; the same command begins anew", o->out);
+            return mcf_fail(err, MCF_ERR_INTERRUPTED, "%s: interrupted; the same command begins anew",
+                            o->out);
         MCF_TRY(mcf_synth_render(synth, o->seed, name.identity, name.number, &face, err));
-        MCF_TRY(layout_files(o->out, o->layouts, &name, &face, scratch, err));
-        layout_lines(lines, o->layouts, &name, &face);
+        MCF_TRY(mcf_layout_files(o->out, o->layouts, &name, &face, scratch, err));
+        mcf_layout_lines(lines, o->layouts, &name, &face);
         pthread_mutex_lock(&j->lock);
         j->done++;
         if (o->progress)
@@ -92,7 +100,8 @@ static mcf_status append_lines(job *j, int64_t identity, text lines[LISTS], mcf_
         pthread_cond_wait(&j->turned, &j->lock);
     for (int i = 0; i < LISTS && j->status == MCF_OK && status == MCF_OK; i++) {
         if (lines[i].failed)
-            status = mcf_fail(err, MCF_ERR_NOMEM, "synthetic faces: no memory for the lines of %s", layout_lists[i].path);
+            status = mcf_fail(err, MCF_ERR_NOMEM, "synthetic faces: no memory for the lines of %s",
+                              mcf_layout_lists[i].path);
         else if (lines[i].size)
             status = mcf_file_writer_write(j->lists[i], lines[i].bytes, lines[i].size, err);
         lines[i].size = 0;
@@ -127,7 +136,7 @@ static void *work(void *context)
         fail_job(j, status, &err);
     mcf_synth_free(synth);
     for (int i = 0; i < LISTS; i++)
-        text_free(&lines[i]);
+        mcf_lines_free(&lines[i]);
     mcf_bytes_free(&scratch[0]);
     mcf_bytes_free(&scratch[1]);
     return NULL;
@@ -136,7 +145,7 @@ static void *work(void *context)
 static mcf_status open_lists(job *j, mcf_error *err)
 {
     for (int i = 0; i < LISTS; i++) {
-        const list_entry *l = &layout_lists[i];
+        const list_entry *l = &mcf_layout_lists[i];
         if (l->layout && !(j->o->layouts & l->layout))
             continue;
         char *path = mcf_path_join(j->o->out, l->path);
@@ -150,7 +159,7 @@ static mcf_status open_lists(job *j, mcf_error *err)
             status = head.failed ? mcf_fail(err, MCF_ERR_NOMEM, "synthetic faces: no memory")
                                  : mcf_file_writer_write(j->lists[i], head.bytes, head.size, err);
         }
-        text_free(&head);
+        mcf_lines_free(&head);
         MCF_TRY(status);
     }
     return MCF_OK;
@@ -199,16 +208,21 @@ static mcf_status run_threads(job *j, mcf_error *err)
 static mcf_status check_options(const mcf_synth_write_options *o, mcf_error *err)
 {
     if (o->count < 1 || o->per_identity < 1 || o->per_identity > MCF_SYNTH_MAX_NUMBER || o->workers < 1)
-        return mcf_fail(err, MCF_ERR_USAGE, "synthetic faces: count, pictures of an identity and workers start at 1");
+        return mcf_fail(err, MCF_ERR_USAGE,
+                        "synthetic faces: count, pictures of an identity and workers start at 1");
     if (!(o->test_fraction >= 0 && o->test_fraction <= 1))
         return mcf_fail(err, MCF_ERR_USAGE, "synthetic faces: the test fraction lies between 0 and 1");
     if ((o->layouts & MCF_SYNTH_CELEBA) && o->count > 100000)
-        return mcf_fail(err, MCF_ERR_USAGE, "synthetic faces: CelebAMask-HQ's layout numbers at most 100000 pictures; leave it out with --layouts");
+        return mcf_fail(err, MCF_ERR_USAGE,
+                        "synthetic faces: CelebAMask-HQ's layout numbers at most 100000 pictures; leave it "
+                        "out with --layouts");
     char *path = mcf_path_join(o->out, "labels.jsonl");
     bool there = path && mcf_path_exists(path);
     free(path);
     if (there)
-        return mcf_fail(err, MCF_ERR_USAGE, "%s has synthetic faces already (labels.jsonl); name another folder or remove it", o->out);
+        return mcf_fail(err, MCF_ERR_USAGE,
+                        "%s has synthetic faces already (labels.jsonl); name another folder or remove it",
+                        o->out);
     return MCF_OK;
 }
 
@@ -217,7 +231,7 @@ mcf_status mcf_synth_write(const mcf_synth_write_options *o, mcf_error *err)
     MCF_TRY(check_options(o, err));
     job j = {.o = o, .identities = (o->count + o->per_identity - 1) / o->per_identity};
     j.first_test = j.identities - (int64_t)(o->test_fraction * (double)j.identities + 0.5);
-    MCF_TRY(layout_folders(o->out, o->layouts, o->count, err));
+    MCF_TRY(mcf_layout_folders(o->out, o->layouts, o->count, err));
     pthread_mutex_init(&j.lock, NULL);
     pthread_cond_init(&j.turned, NULL);
     mcf_status status = open_lists(&j, err);

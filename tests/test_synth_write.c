@@ -1,5 +1,5 @@
-// The folder of faces: the same for any number of threads, read back from every layout, and left in a state that says
-// so when something goes wrong.
+// The folder of faces: the same for any number of threads, read back from every layout, and left in a state
+// that says so when something goes wrong.
 #include "tests/data_helpers.h"
 
 #include <dirent.h>
@@ -16,8 +16,14 @@ enum { COUNT = 18, EACH = 3, SIZE = 64 };
 
 static mcf_synth_write_options options_for(const char *out, int workers)
 {
-    return (mcf_synth_write_options){.out = out, .count = COUNT, .per_identity = EACH, .size = SIZE, .seed = 7,
-                                     .test_fraction = 0.34, .layouts = MCF_SYNTH_ALL, .workers = workers};
+    return (mcf_synth_write_options){.out = out,
+                                     .count = COUNT,
+                                     .per_identity = EACH,
+                                     .size = SIZE,
+                                     .seed = 7,
+                                     .test_fraction = 0.34,
+                                     .layouts = MCF_SYNTH_ALL,
+                                     .workers = workers};
 }
 
 static void write_faces(const mcf_synth_write_options *o)
@@ -73,7 +79,8 @@ static int compare_trees(const char *a, const char *b)
             files += compare_trees(pa, pb);
         } else if (S_ISREG(info.st_mode)) {
             uint64_t ha, hb, sa, sb;
-            if (mcf_file_hash(pa, &ha, &sa, NULL) != MCF_OK || mcf_file_hash(pb, &hb, &sb, NULL) != MCF_OK || ha != hb || sa != sb)
+            if (mcf_file_hash(pa, &ha, &sa, NULL) != MCF_OK || mcf_file_hash(pb, &hb, &sb, NULL) != MCF_OK ||
+                ha != hb || sa != sb)
                 fail_msg("%s and %s differ", pa, pb);
             files++;
         }
@@ -147,7 +154,8 @@ static void check_labels(const char *out, json_t *labels)
         assert_int_equal(json_integer_value(json_object_get(line, "number")), n % EACH);
         static const char *const sets[5] = {"5", "19", "68", "98", "106"};
         for (int s = 0; s < 5; s++)
-            assert_int_equal(json_array_size(json_object_get(json_object_get(line, "points"), sets[s])), atoi(sets[s]));
+            assert_int_equal(json_array_size(json_object_get(json_object_get(line, "points"), sets[s])),
+                             atoi(sets[s]));
         tests += is_test(labels, n);
         // people are not in both splits
         assert_true(is_test(labels, n) == is_test(labels, n / EACH * EACH));
@@ -233,12 +241,14 @@ static void check_table(const char *out, json_t *labels, const char *kind, const
 
 static void check_aflw(const char *out, json_t *labels)
 {
-    char *train = read_text(out, "AFLW/aflw19_train.txt", NULL), *test = read_text(out, "AFLW/aflw19_test.txt", NULL);
+    char *train = read_text(out, "AFLW/aflw19_train.txt", NULL),
+         *test = read_text(out, "AFLW/aflw19_test.txt", NULL);
     for (int n = 0; n < COUNT; n++) {
         char *at = row_of(labels, n, train, test, 0);
         assert_int_equal(strncmp(at, image_of(labels, n), strlen(image_of(labels, n))), 0);
         at += strlen(image_of(labels, n));
-        double left = strtod(at, &at), right = strtod(at, &at), top = strtod(at, &at), bottom = strtod(at, &at);
+        double left = strtod(at, &at), right = strtod(at, &at), top = strtod(at, &at),
+               bottom = strtod(at, &at);
         assert_true(left < right && top < bottom);
         for (int i = 0; i < 38; i++)
             assert_true(fabs(strtod(at, &at) - coordinate(labels, n, "19", i % 19, i / 19)) < 0.0061);
@@ -274,9 +284,11 @@ static void check_masks(const char *out, json_t *labels)
         mcf_synth_face face;
         char name[256], path[1200];
         uint8_t painted[SIZE * SIZE] = {0};
-        assert_int_equal(mcf_synth_render(synth, 7, (uint64_t)(n / EACH), (uint32_t)(n % EACH), &face, NULL), MCF_OK);
+        assert_int_equal(mcf_synth_render(synth, 7, (uint64_t)(n / EACH), (uint32_t)(n % EACH), &face, NULL),
+                         MCF_OK);
         for (int c = 1; c < MCF_SYNTH_CLASSES; c++) {
-            snprintf(name, sizeof name, "CelebAMask-HQ/CelebAMask-HQ-mask-anno/0/%05d_%s.png", n, mcf_synth_part_names[c]);
+            snprintf(name, sizeof name, "CelebAMask-HQ/CelebAMask-HQ-mask-anno/0/%05d_%s.png", n,
+                     mcf_synth_part_names[c]);
             snprintf(path, sizeof path, "%s/%s", out, name);
             if (!mcf_path_exists(path))
                 continue;
@@ -295,7 +307,8 @@ static void check_masks(const char *out, json_t *labels)
         snprintf(name, sizeof name, "LaPa/%s/labels/%06d_%03d.png", split, n / EACH, n % EACH);
         mcf_decoded d = decode(out, name, &pixels);
         for (int i = 0; i < SIZE * SIZE; i++)
-            assert_int_equal(d.image.pixels[(size_t)(i / SIZE) * d.image.stride + 3 * (size_t)(i % SIZE)], face.lapa[i]);
+            assert_int_equal(d.image.pixels[(size_t)(i / SIZE) * d.image.stride + 3 * (size_t)(i % SIZE)],
+                             face.lapa[i]);
         snprintf(name, sizeof name, "LaPa/%s/landmarks/%06d_%03d.txt", split, n / EACH, n % EACH);
         char *text = read_text(out, name, NULL), *at = text;
         assert_int_equal(strtol(at, &at, 10), 106);

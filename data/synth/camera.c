@@ -65,10 +65,12 @@ static void coarsen(mcf_synth *r, float factor)
     int small = (int)((float)r->size / factor);
     for (int y = 0; y < small; y++)
         for (int x = 0; x < small; x++)
-            r->spare[y * small + x] = sample(r->linear, r->size, ((float)x + 0.5f) * factor - 0.5f, ((float)y + 0.5f) * factor - 0.5f);
+            r->spare[y * small + x] = sample(r->linear, r->size, ((float)x + 0.5f) * factor - 0.5f,
+                                             ((float)y + 0.5f) * factor - 0.5f);
     for (int y = 0; y < r->size; y++)
         for (int x = 0; x < r->size; x++)
-            r->linear[y * r->size + x] = sample(r->spare, small, ((float)x + 0.5f) / factor - 0.5f, ((float)y + 0.5f) / factor - 0.5f);
+            r->linear[y * r->size + x] =
+                sample(r->spare, small, ((float)x + 0.5f) / factor - 0.5f, ((float)y + 0.5f) / factor - 0.5f);
 }
 
 // Display value of linear light: a shoulder, the sRGB curve, contrast about the middle.
@@ -80,7 +82,7 @@ static float curve(float x, float contrast)
     return clampf(0.46f + (s - 0.46f) * contrast, 0, 1);
 }
 
-void camera_develop(mcf_synth *r)
+void mcf_camera_develop(mcf_synth *r)
 {
     const picture *v = &r->how;
     float scale = (float)r->size / 256;
@@ -96,7 +98,8 @@ void camera_develop(mcf_synth *r)
         float root = (float)i / (CURVE - 1) * 1.5f; // the square root of light up to 2.25
         table[i] = 255 * curve(root * root, v->contrast);
     }
-    float middle = 0.5f * (float)r->size, vignette = 0.35f * v->vignette / (middle * middle), own = 1 - v->saturation;
+    float middle = 0.5f * (float)r->size, vignette = 0.35f * v->vignette / (middle * middle),
+          own = 1 - v->saturation;
     v3 white = scale3(v->white, v->exposure);
     for (int y = 0; y < r->size; y++) {
         const v3 *from = r->linear + (size_t)y * (size_t)r->size;
@@ -106,7 +109,8 @@ void camera_develop(mcf_synth *r)
             v3 c = from[x];
             float dx = (float)x - middle, k = 1 - vignette * (dx * dx + dy * dy);
             float grey = own * (0.2126f * c.x + 0.7152f * c.y + 0.0722f * c.z);
-            const float rgb[3] = {(grey + c.x * v->saturation) * k * white.x, (grey + c.y * v->saturation) * k * white.y,
+            const float rgb[3] = {(grey + c.x * v->saturation) * k * white.x,
+                                  (grey + c.y * v->saturation) * k * white.y,
                                   (grey + c.z * v->saturation) * k * white.z};
             uint32_t h = noise_hash((uint32_t)(y * r->size + x), v->noise_seed);
             // sums of a few uniform numbers: near enough to a bell

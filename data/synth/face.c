@@ -1,5 +1,5 @@
-// Mean sections and bumps were modelled by eye on anthropometric means (head 15 x 19.5 x 23 cm, pupils 6.4 cm apart);
-// a person's numbers move them.
+// Mean sections and bumps were modelled by eye on anthropometric means (head 15 x 19.5 x 23 cm, pupils 6.4 cm
+// apart); a person's numbers move them.
 #include "data/synth/face.h"
 
 static const ring mean_rings[FACE_RINGS] = {
@@ -21,7 +21,7 @@ static float cubic(float a, float b, float c, float d, float t)
     return b + 0.5f * t * (c - a + t * (2 * a - 5 * b + 4 * c - d + t * (3 * (b - c) + d - a)));
 }
 
-ring face_ring(const face *f, float u)
+ring mcf_face_ring(const face *f, float u)
 {
     int i = (int)clampf(u, 0, FACE_RINGS - 1.0001f);
     float t = clampf(u - (float)i, 0, 1);
@@ -37,13 +37,14 @@ ring face_ring(const face *f, float u)
     return r;
 }
 
-float face_place(const face *f, float y)
+float mcf_face_place(const face *f, float y)
 {
     int i = 0;
     while (i + 2 < FACE_RINGS && f->rings[i + 1].y > y)
         i++;
     float low = 0, high = 1;
-    float a = f->rings[i > 0 ? i - 1 : 0].y, b = f->rings[i].y, c = f->rings[i + 1].y, d = f->rings[i + 2 < FACE_RINGS ? i + 2 : FACE_RINGS - 1].y;
+    float a = f->rings[i > 0 ? i - 1 : 0].y, b = f->rings[i].y, c = f->rings[i + 1].y,
+          d = f->rings[i + 2 < FACE_RINGS ? i + 2 : FACE_RINGS - 1].y;
     for (int k = 0; k < 12; k++) {
         float t = 0.5f * (low + high);
         if (cubic(a, b, c, d, t) > y)
@@ -54,12 +55,12 @@ float face_place(const face *f, float y)
     return (float)i + 0.5f * (low + high);
 }
 
-ring face_ring_at(const face *f, float y)
+ring mcf_face_ring_at(const face *f, float y)
 {
-    return face_ring(f, face_place(f, y));
+    return mcf_face_ring(f, mcf_face_place(f, y));
 }
 
-float face_axis(const face *f, float y)
+float mcf_face_axis(const face *f, float y)
 {
     int i = 0;
     while (i + 2 < FACE_RINGS && f->rings[i + 1].y > y)
@@ -68,15 +69,16 @@ float face_axis(const face *f, float y)
     return mixf(a->z, b->z, clampf((y - a->y) / (b->y - a->y), 0, 1));
 }
 
-v3 face_skull(const ring *r, float angle)
+v3 mcf_face_skull(const ring *r, float angle)
 {
     float s = sin_fast(angle), c = cos_fast(angle);
     float a = absf(s) / r->width, b = absf(c) / maxf(c >= 0 ? r->front - r->z : r->z - r->back, 0.005f);
-    float p = r->p, k = absf(p - 2) < 0.002f ? 1 / sqrtf(a * a + b * b) : pow_fast(pow_fast(a, p) + pow_fast(b, p), -1 / p);
+    float p = r->p, k = absf(p - 2) < 0.002f ? 1 / sqrtf(a * a + b * b)
+                                             : pow_fast(pow_fast(a, p) + pow_fast(b, p), -1 / p);
     return v3_of(s * k, r->y, r->z + c * k);
 }
 
-float face_skull_front(const ring *r, float x)
+float mcf_face_skull_front(const ring *r, float x)
 {
     float t = absf(x) / r->width;
     return t >= 1 ? r->z : r->z + (r->front - r->z) * pow_fast(1 - pow_fast(t, r->p), 1 / r->p);
@@ -88,7 +90,7 @@ static float to_person(const person *p, float y)
     return y < 0 ? y * p->lower : y * p->upper;
 }
 
-void face_make(face *f, const person *p, const picture *v)
+void mcf_face_make(face *f, const person *p, const picture *v)
 {
     *f = (face){.who = p, .how = v};
     for (int i = 0; i < FACE_RINGS; i++) {
@@ -116,8 +118,8 @@ void face_make(face *f, const person *p, const picture *v)
     f->mouth_half = p->mouth_half;
     f->gap = 0.34f;
     f->brow_y = p->brow_y + f->eye_y * 0.5f;
-    ring r = face_ring_at(f, f->eye_y);
-    f->eye_z = face_skull_front(&r, f->eye_x) + 0.15f * p->ridge - 0.42f - p->eye_depth - f->eye_radius;
+    ring r = mcf_face_ring_at(f, f->eye_y);
+    f->eye_z = mcf_face_skull_front(&r, f->eye_x) + 0.15f * p->ridge - 0.42f - p->eye_depth - f->eye_radius;
 }
 
 static lids lids_with(const face *f, int side, float x, float blink, float squint)
@@ -126,10 +128,12 @@ static lids lids_with(const face *f, int side, float x, float blink, float squin
     float sign = side ? 1 : -1, ax = x * sign;
     float inner = f->eye_x - f->eye_half, t = (ax - inner) / (2 * f->eye_half);
     lids l = {.along = t, .inside = t > 0 && t < 1};
-    float c = clampf(t, 0, 1), line = f->eye_y + p->eye_tilt * (c - 0.5f) - 0.06f + 0.03f * p->asymmetry * sign;
+    float c = clampf(t, 0, 1),
+          line = f->eye_y + p->eye_tilt * (c - 0.5f) - 0.06f + 0.03f * p->asymmetry * sign;
     float tu = c + 0.30f * c * (1 - c), tl = c - 0.33f * c * (1 - c);
     float qu = maxf(4 * tu * (1 - tu), 0), ql = maxf(4 * tl * (1 - tl), 0);
-    float up = p->eye_up * sqrtf(qu) * (0.55f + 0.45f * qu), low = p->eye_low * sqrtf(ql) * (0.45f + 0.55f * ql);
+    float up = p->eye_up * sqrtf(qu) * (0.55f + 0.45f * qu),
+          low = p->eye_low * sqrtf(ql) * (0.45f + 0.55f * ql);
     up *= 1 - 0.13f * squint;
     low *= 1 - 0.55f * clampf(squint, -0.3f, 1.2f);
     l.low = line - low;
@@ -140,19 +144,19 @@ static lids lids_with(const face *f, int side, float x, float blink, float squin
     return l;
 }
 
-lids face_lids(const face *f, int side, float x)
+lids mcf_face_lids(const face *f, int side, float x)
 {
     // looking down lowers the upper lid
     float blink = clampf(f->how->blink[side] + maxf(-f->how->gaze_y, 0) * 0.6f, 0, 1);
     return lids_with(f, side, x, blink, f->how->squint);
 }
 
-lids face_lids_open(const face *f, int side, float x)
+lids mcf_face_lids_open(const face *f, int side, float x)
 {
     return lids_with(f, side, x, 0, 0);
 }
 
-lips face_lips(const face *f, float x)
+lips mcf_face_lips(const face *f, float x)
 {
     const person *p = f->who;
     float a = x / f->mouth_half, b = absf(a);
@@ -170,7 +174,7 @@ lips face_lips(const face *f, float x)
     return l;
 }
 
-brow face_brow(const face *f, int side, float x)
+brow mcf_face_brow(const face *f, int side, float x)
 {
     const person *p = f->who;
     float ax = side ? x : -x, t = (ax - p->brow_inner) / (p->brow_outer - p->brow_inner);
@@ -185,7 +189,7 @@ brow face_brow(const face *f, int side, float x)
     return b;
 }
 
-float face_nose_half(const face *f, float y)
+float mcf_face_nose_half(const face *f, float y)
 {
     float s = (f->nose_root - y) / (f->nose_root - f->nose_tip), n = f->who->nose_width;
     if (y > f->nose_root + 0.2f || y < f->nose_under)
@@ -205,7 +209,8 @@ static float nose_height(const face *f, float x, float y)
     float h = 0;
     if (s > -0.5f && y > f->nose_under - 0.2f) {
         float top = smooth(-0.5f, 0.1f, s), c = clampf(s, 0, 1);
-        float ridge = mixf(p->bridge, p->tip_out, c * (0.55f + 0.45f * c)) + p->hump * bump1((s - 0.42f) / 0.4f);
+        float ridge =
+            mixf(p->bridge, p->tip_out, c * (0.55f + 0.45f * c)) + p->hump * bump1((s - 0.42f) / 0.4f);
         float under = 1;
         if (y < f->nose_tip) {
             float t = clampf((f->nose_tip - y) / (f->nose_tip - f->nose_under), 0, 1);
@@ -231,7 +236,7 @@ static float segment(float x, float y, float ax, float ay, float bx, float by)
 
 static float lip_height(const face *f, float x, float y)
 {
-    lips l = face_lips(f, x);
+    lips l = mcf_face_lips(f, x);
     if (!l.inside || y > l.upper_top + 0.2f || y < l.lower_low - 0.2f)
         return 0;
     float q = 1 - l.across * l.across, out = f->who->lip_out;
@@ -246,7 +251,7 @@ static float lip_height(const face *f, float x, float y)
     return -0.1f * q;
 }
 
-v3 face_shape(const face *f, v3 rest)
+v3 mcf_face_shape(const face *f, v3 rest)
 {
     const person *p = f->who;
     if (rest.z < 0.5f || rest.y > 7)
@@ -265,7 +270,8 @@ v3 face_shape(const face *f, v3 rest)
     h -= 0.36f * bump2(x / 2.9f, (y - f->mouth_y + 2.05f * low) / 1.1f);
     h += (0.5f + p->chin_out) * bump2(x / (2.7f * p->chin_width), (y + 10.6f * low) / 2.2f);
     h -= 0.12f * bump2(x / 0.5f, (y - f->mouth_y - 1.45f) / 0.95f);
-    h -= (0.05f + 0.14f * p->age) * bump1(segment(ax, y, 2.05f, f->nose_tip - 0.2f, 3.35f, f->mouth_y) / 0.75f);
+    h -= (0.05f + 0.14f * p->age) *
+         bump1(segment(ax, y, 2.05f, f->nose_tip - 0.2f, 3.35f, f->mouth_y) / 0.75f);
     h += nose_height(f, x, y);
     h += lip_height(f, x, y);
 
@@ -273,10 +279,11 @@ v3 face_shape(const face *f, v3 rest)
     // The lids wrap the balls: over them, and right at the opening whatever lies beside.
     float dx = ax - f->eye_x, dy = y - f->eye_y, R = f->eye_radius + 0.08f, d = R * R - dx * dx - dy * dy;
     if (absf(dx) < R + 1 && absf(dy) < R + 1) {
-        float ball = f->eye_z + sqrtf(maxf(d, 0.04f)), k = 0.22f, t = clampf(0.5f + 0.5f * (z - ball) / k, 0, 1);
+        float ball = f->eye_z + sqrtf(maxf(d, 0.04f)), k = 0.22f,
+              t = clampf(0.5f + 0.5f * (z - ball) / k, 0, 1);
         if (d > 0)
             z = mixf(ball, z, t) + k * t * (1 - t);
-        lids l = face_lids_open(f, x > 0, x);
+        lids l = mcf_face_lids_open(f, x > 0, x);
         float beside = maxf(absf(dx) - f->eye_half, 0), over = maxf(maxf(y - l.high, l.low - y), 0);
         z = mixf(z, ball, smooth(0.6f, 0.02f, sqrtf(beside * beside + over * over)));
     }
@@ -285,7 +292,7 @@ v3 face_shape(const face *f, v3 rest)
     return out;
 }
 
-v3 face_express(const face *f, v3 rest, v3 s)
+v3 mcf_face_express(const face *f, v3 rest, v3 s)
 {
     const picture *v = f->how;
     if ((rest.z < 0.5f && rest.y > -5) || rest.y > f->brow_y + 3.6f)
@@ -295,11 +302,11 @@ v3 face_express(const face *f, v3 rest, v3 s)
 
     // lips closed: the gap of the rest plane shuts; then the jaw opens it again
     float mh = f->mouth_half;
-    lips l = face_lips(f, x);
+    lips l = mcf_face_lips(f, x);
     float b = absf(l.across), c = minf(b, 1), q = 1 - c * c;
     float up_edge = -f->gap * q + v->lip_up * 0.55f * q, down_edge = f->gap * q;
     float weight_up = 0.26f * c * c, weight_down = 1 - 0.74f * c * c;
-    float near = fall((b - 1) / 0.9f), lift, jaw;
+    float lift, jaw;
     if (y >= l.upper_low) {
         float t = y - l.upper_low;
         lift = up_edge * fall(t / 2.6f);
@@ -313,7 +320,6 @@ v3 face_express(const face *f, v3 rest, v3 s)
         lift = mixf(down_edge, up_edge, t);
         jaw = mixf(weight_down, weight_up, t);
     }
-    (void)near;
     float angle = v->open / 9.2f * jaw;
     o.y += lift - angle * (s.z + 0.5f);
     o.z += angle * (s.y + 1) * 0.9f;
@@ -347,9 +353,9 @@ v3 face_express(const face *f, v3 rest, v3 s)
     return o;
 }
 
-v3 face_point(const face *f, float x, float y)
+v3 mcf_face_point(const face *f, float x, float y)
 {
-    ring r = face_ring_at(f, y);
-    v3 rest = {x, y, face_skull_front(&r, x)};
-    return face_express(f, rest, face_shape(f, rest));
+    ring r = mcf_face_ring_at(f, y);
+    v3 rest = {x, y, mcf_face_skull_front(&r, x)};
+    return mcf_face_express(f, rest, mcf_face_shape(f, rest));
 }

@@ -5,7 +5,7 @@ typedef struct {
     const picture *how;
     const noise *grain;
     const float *chance; // numbers of this background, 0..1
-    float blur;          // width of edges, pictures
+    float blur; // width of edges, pictures
 } backdrop;
 
 static float hashed(uint32_t seed, uint32_t i)
@@ -27,8 +27,10 @@ static v3 room(const backdrop *g, float x, float y)
     v3 c = mix3(wall, scale3(wall, 0.7f), smooth(corner - e, corner + e, x));
     c = scale3(c, 1.12f - 0.3f * y);
     // a window or a picture on the wall, a door, shelves
-    float wx = g->chance[2] * 1.2f - 0.3f, wy = g->chance[3] * 0.4f - 0.1f, ww = 0.2f + 0.25f * g->chance[4], wh = 0.25f + 0.3f * g->chance[5];
-    float frame = slab(x, wx, wx + ww, e) * slab(y, wy, wy + wh, e), pane = slab(x, wx + 0.02f, wx + ww - 0.02f, e) * slab(y, wy + 0.02f, wy + wh - 0.02f, e);
+    float wx = g->chance[2] * 1.2f - 0.3f, wy = g->chance[3] * 0.4f - 0.1f, ww = 0.2f + 0.25f * g->chance[4],
+          wh = 0.25f + 0.3f * g->chance[5];
+    float frame = slab(x, wx, wx + ww, e) * slab(y, wy, wy + wh, e),
+          pane = slab(x, wx + 0.02f, wx + ww - 0.02f, e) * slab(y, wy + 0.02f, wy + wh - 0.02f, e);
     bool bright = g->chance[6] < 0.5f;
     c = mix3(c, bright ? v3_of(0.7f, 0.7f, 0.68f) : scale3(v->ground_colour[1], 0.4f), frame);
     c = mix3(c, bright ? v3_of(0.85f, 0.95f, 1.1f) : v->ground_colour[2], pane);
@@ -36,14 +38,16 @@ static v3 room(const backdrop *g, float x, float y)
         float left = g->chance[8], t = y * 5;
         float shelf = slab(x, left, left + 0.5f, e);
         int row = floor_int(t);
-        float along = x * (14 + 6 * g->chance[20 + (uint32_t)(row & 7)]), book = along - (float)floor_int(along);
+        float along = x * (14 + 6 * g->chance[20 + (uint32_t)(row & 7)]),
+              book = along - (float)floor_int(along);
         v3 k = v->ground_colour[noise_hash(s + (uint32_t)row, (uint32_t)floor_int(along) & 255) % 5];
         k = scale3(k, 0.4f + 0.6f * hashed(s + (uint32_t)row, (uint32_t)floor_int(along) & 255));
         k = scale3(k, 1 - 0.5f * (1 - slab(book, 0.04f, 0.96f, 0.05f + e * 4)));
         k = mix3(k, v3_of(0.1f, 0.06f, 0.035f), 1 - slab(t - (float)row, 0.12f, 1, 0.03f + e * 2));
         c = mix3(c, k, shelf * (1 - minf(e * 6, 0.5f)));
     }
-    float lamp_x = g->chance[9], lamp_y = 0.3f * g->chance[10], d = (x - lamp_x) * (x - lamp_x) + (y - lamp_y) * (y - lamp_y);
+    float lamp_x = g->chance[9], lamp_y = 0.3f * g->chance[10],
+          d = (x - lamp_x) * (x - lamp_x) + (y - lamp_y) * (y - lamp_y);
     if (g->chance[11] < 0.4f)
         c = add3(c, scale3(v3_of(0.9f, 0.7f, 0.42f), 0.6f * exp_fast(-d * 40) + 0.15f * exp_fast(-d * 6)));
     return c;
@@ -56,8 +60,10 @@ static v3 outdoor(const backdrop *g, float x, float y)
     v3 sky = mix3(v3_of(0.28f, 0.48f, 0.86f), v3_of(0.82f, 0.85f, 0.88f), g->chance[2]);
     v3 low = mix3(sky, v3_of(0.95f, 0.93f, 0.9f), 0.6f);
     float cloud = noise_at(g->grain->cloud, x * 60 + 100 * g->chance[3], y * 110);
-    v3 c = mix3(mix3(sky, low, clampf(y / horizon, 0, 1)), v3_of(0.95f, 0.95f, 0.96f), 0.45f * smooth(0.05f, 0.5f, cloud));
-    float hill = horizon - 0.12f * (0.5f + noise_at(g->grain->cloud, x * 30 + 190 * g->chance[4], 7)) - 0.3f * g->chance[5];
+    v3 c = mix3(mix3(sky, low, clampf(y / horizon, 0, 1)), v3_of(0.95f, 0.95f, 0.96f),
+                0.45f * smooth(0.05f, 0.5f, cloud));
+    float hill = horizon - 0.12f * (0.5f + noise_at(g->grain->cloud, x * 30 + 190 * g->chance[4], 7)) -
+                 0.3f * g->chance[5];
     bool town = g->chance[6] < 0.25f;
     float e = g->blur;
     if (town) {
@@ -68,10 +74,13 @@ static v3 outdoor(const backdrop *g, float x, float y)
         float wx = at * 5 - (float)floor_int(at * 5), wy = y * 24 - (float)floor_int(y * 24);
         float pane = slab(wx, 0.25f, 0.8f, 0.08f + e * 6) * slab(wy, 0.2f, 0.75f, 0.08f + e * 8);
         k = mix3(k, scale3(k, 0.4f), 0.8f * pane);
-        c = mix3(c, scale3(k, 0.75f + 0.25f * g->chance[80 + (uint32_t)(block & 31)]), smooth(top - e, top + e, y));
+        c = mix3(c, scale3(k, 0.75f + 0.25f * g->chance[80 + (uint32_t)(block & 31)]),
+                 smooth(top - e, top + e, y));
     } else {
-        float leaves = noise_at(g->grain->cloud, x * 110 + 60, y * 110), deep = noise_at(g->grain->cloud, x * 40, y * 40 + 90);
-        v3 green = mix3(v3_of(0.035f, 0.07f, 0.015f), v3_of(0.2f, 0.28f, 0.06f), clampf(0.45f + 0.6f * leaves + 0.4f * deep, 0, 1));
+        float leaves = noise_at(g->grain->cloud, x * 110 + 60, y * 110),
+              deep = noise_at(g->grain->cloud, x * 40, y * 40 + 90);
+        v3 green = mix3(v3_of(0.035f, 0.07f, 0.015f), v3_of(0.2f, 0.28f, 0.06f),
+                        clampf(0.45f + 0.6f * leaves + 0.4f * deep, 0, 1));
         green = mix3(green, mul3(green, v3_of(2.2f, 1.1f, 0.6f)), g->chance[8] * g->chance[9]);
         c = mix3(c, green, smooth(hill - e - 0.02f, hill + e + 0.02f, y + 0.03f * leaves));
     }
@@ -85,7 +94,8 @@ static v3 backdrop_at(const backdrop *g, float x, float y)
     const picture *v = g->how;
     const v3 *c = v->ground_colour;
     uint32_t s = v->ground_seed;
-    float e = g->blur, cloud = noise_at(g->grain->cloud, x * 40 + (float)(s & 255), y * 40 + (float)(s >> 8 & 255));
+    float e = g->blur,
+          cloud = noise_at(g->grain->cloud, x * 40 + (float)(s & 255), y * 40 + (float)(s >> 8 & 255));
     switch (v->ground) {
     case GROUND_STUDIO: {
         float cx = 0.3f + 0.4f * g->chance[1], cy = 0.25f + 0.4f * g->chance[2];
@@ -94,11 +104,13 @@ static v3 backdrop_at(const backdrop *g, float x, float y)
         return scale3(base, (0.55f + 0.9f * exp_fast(-3.2f * d)) * (1 + 0.12f * cloud));
     }
     case GROUND_CLOUDS:
-        return mix3(mix3(c[0], c[1], smooth(-0.5f, 0.5f, cloud)), c[2], smooth(0, 0.6f, noise_at(g->grain->cloud, x * 26 + 70, y * 26)));
+        return mix3(mix3(c[0], c[1], smooth(-0.5f, 0.5f, cloud)), c[2],
+                    smooth(0, 0.6f, noise_at(g->grain->cloud, x * 26 + 70, y * 26)));
     case GROUND_BOKEH: {
         v3 k = scale3(mix3(c[0], c[1], y), 0.3f);
         for (uint32_t i = 0; i < 26; i++) {
-            float bx = g->chance[3 * i + 10] * 1.2f - 0.1f, by = g->chance[3 * i + 11] * 1.2f - 0.1f, r = 0.025f + 0.07f * g->chance[3 * i + 12];
+            float bx = g->chance[3 * i + 10] * 1.2f - 0.1f, by = g->chance[3 * i + 11] * 1.2f - 0.1f,
+                  r = 0.025f + 0.07f * g->chance[3 * i + 12];
             float d2 = (x - bx) * (x - bx) + (y - by) * (y - by);
             if (d2 > 1.5f * r * r)
                 continue;
@@ -107,8 +119,10 @@ static v3 backdrop_at(const backdrop *g, float x, float y)
         }
         return k;
     }
-    case GROUND_ROOM: return room(g, x, y);
-    case GROUND_OUTDOOR: return outdoor(g, x, y);
+    case GROUND_ROOM:
+        return room(g, x, y);
+    case GROUND_OUTDOOR:
+        return outdoor(g, x, y);
     case GROUND_BLOCKS: {
         v3 k = c[0];
         for (uint32_t i = 0; i < 9; i++) {
@@ -116,7 +130,8 @@ static v3 backdrop_at(const backdrop *g, float x, float y)
             float w = 0.15f + 0.45f * g->chance[4 * i + 52], h = 0.15f + 0.6f * g->chance[4 * i + 53];
             if (x < bx - e || x > bx + w + e || y < by - e || y > by + h + e)
                 continue;
-            k = mix3(k, scale3(c[i % 5], 0.5f + 0.6f * g->chance[i + 200]), 0.9f * slab(x, bx, bx + w, e) * slab(y, by, by + h, e));
+            k = mix3(k, scale3(c[i % 5], 0.5f + 0.6f * g->chance[i + 200]),
+                     0.9f * slab(x, bx, bx + w, e) * slab(y, by, by + h, e));
         }
         return scale3(k, 1 + 0.1f * cloud);
     }
@@ -133,7 +148,7 @@ static int half_side(const mcf_synth *r)
     return (r->size + 1) / 2 + 1;
 }
 
-void ground_clear(mcf_synth *r)
+void mcf_ground_clear(mcf_synth *r)
 {
     memset(r->ground_known, 0, (size_t)half_side(r) * (size_t)half_side(r));
     for (uint32_t i = 0; i < GROUND_CHANCES; i++)
@@ -147,15 +162,17 @@ static v3 place(mcf_synth *r, int x, int y)
         const backdrop g = {&r->how, r->grain, r->ground_chance, 0.006f + 0.035f * r->how.ground_blur};
         // walls are lit by the same lamps, roughly
         v3 light = add3(scale3(r->how.sky, 0.9f), scale3(r->how.key, 0.35f));
-        r->spare[at] = mul3(backdrop_at(&g, 2 * (float)x / (float)r->size, 2 * (float)y / (float)r->size), light);
+        r->spare[at] =
+            mul3(backdrop_at(&g, 2 * (float)x / (float)r->size, 2 * (float)y / (float)r->size), light);
         r->ground_known[at] = 1;
     }
     return r->spare[at];
 }
 
-v3 ground_at(mcf_synth *r, int x, int y)
+v3 mcf_ground_at(mcf_synth *r, int x, int y)
 {
     float fx = 0.25f + 0.5f * (float)(x & 1), fy = 0.25f + 0.5f * (float)(y & 1);
     x /= 2, y /= 2;
-    return mix3(mix3(place(r, x, y), place(r, x + 1, y), fx), mix3(place(r, x, y + 1), place(r, x + 1, y + 1), fx), fy);
+    return mix3(mix3(place(r, x, y), place(r, x + 1, y), fx),
+                mix3(place(r, x, y + 1), place(r, x + 1, y + 1), fx), fy);
 }

@@ -1,5 +1,5 @@
-// Hair as shells over the skull: short hair follows it, long hair hangs from it. What is hair and what is not is cut
-// out strand by strand in the shells' own coordinates.
+// Hair as shells over the skull: short hair follows it, long hair hangs from it. What is hair and what is not
+// is cut out strand by strand in the shells' own coordinates.
 #include "data/synth/parts.h"
 
 // Piecewise linear.
@@ -21,17 +21,19 @@ static bool hangs(const person *p)
     return p->style == HAIR_BOB || p->style == HAIR_LONG || (p->style == HAIR_CURLY && p->masculine < 0.55f);
 }
 
-bool hair_covers_ears(const person *p)
+bool mcf_hair_covers_ears(const person *p)
 {
     return hangs(p) && !p->tucked;
 }
 
 static float line_at(const person *p, float angle)
 {
-    float a = absf(angle), top = p->hairline * p->upper, burn = p->masculine > 0.5f ? mixf(0.6f, -1.8f, p->hair_length) : 0.9f;
+    float a = absf(angle), top = p->hairline * p->upper,
+          burn = p->masculine > 0.5f ? mixf(0.6f, -1.8f, p->hair_length) : 0.9f;
     const float table[][2] = {
-        {0, top}, {0.4f, top - 0.2f}, {0.68f, top - 1.15f}, {0.88f, top - 2.3f}, {1.02f, 2.2f},
-        {1.12f, burn}, {1.42f, burn - 0.2f}, {1.5f, 2.1f}, {1.98f, 1.9f}, {2.12f, -1.2f}, {2.45f, -5.2f}, {SYNTH_PI, -6.3f},
+        {0, top},      {0.4f, top - 0.2f}, {0.68f, top - 1.15f}, {0.88f, top - 2.3f},
+        {1.02f, 2.2f}, {1.12f, burn},      {1.42f, burn - 0.2f}, {1.5f, 2.1f},
+        {1.98f, 1.9f}, {2.12f, -1.2f},     {2.45f, -5.2f},       {SYNTH_PI, -6.3f},
     };
     float y = along(table, 12, a);
     // temples that recede
@@ -49,13 +51,27 @@ static float thickness(const person *p, float angle, float y, float line)
 {
     float front = 0.5f + 0.5f * cos_fast(angle), top = smooth(2, 8.5f, y), t;
     switch (p->style) {
-    case HAIR_SHORT: t = mixf(0.38f, 0.85f + 0.4f * front, top); break;
-    case HAIR_CROP: t = mixf(0.5f, 1.25f, top); break;
-    case HAIR_SWEPT: t = mixf(0.4f, 1.2f + 1.1f * front, top); break;
-    case HAIR_CURLY: t = mixf(1.3f, 1.9f, top); break;
-    case HAIR_AFRO: t = 3.1f + 0.6f * top; break;
-    case HAIR_BUN: t = mixf(0.3f, 0.55f, top); break;
-    default: t = mixf(0.75f, 1.0f, top); break;
+    case HAIR_SHORT:
+        t = mixf(0.38f, 0.85f + 0.4f * front, top);
+        break;
+    case HAIR_CROP:
+        t = mixf(0.5f, 1.25f, top);
+        break;
+    case HAIR_SWEPT:
+        t = mixf(0.4f, 1.2f + 1.1f * front, top);
+        break;
+    case HAIR_CURLY:
+        t = mixf(1.3f, 1.9f, top);
+        break;
+    case HAIR_AFRO:
+        t = 3.1f + 0.6f * top;
+        break;
+    case HAIR_BUN:
+        t = mixf(0.3f, 0.55f, top);
+        break;
+    default:
+        t = mixf(0.75f, 1.0f, top);
+        break;
     }
     t *= p->hair_volume;
     if (p->parted && p->style != HAIR_AFRO)
@@ -64,7 +80,7 @@ static float thickness(const person *p, float angle, float y, float line)
     return t * mixf(edge, 1, smooth(0, 2.4f, y - line)) + 0.12f;
 }
 
-void hair_measure(builder *b)
+void mcf_hair_measure(builder *b)
 {
     const person *p = b->who;
     for (int i = 0; i <= HAIR_LINE; i++)
@@ -87,13 +103,15 @@ void hair_measure(builder *b)
 // The section at height y of hair that hangs, before thickness.
 static ring hanging_ring(const face *f, const person *p, float y)
 {
-    ring skull = face_ring_at(f, maxf(y, 0.5f));
+    ring skull = mcf_face_ring_at(f, maxf(y, 0.5f));
     float t = clampf(0.5f - y, 0, 30);
     ring r = skull;
     r.y = y;
     r.z = mixf(skull.z, -0.9f, smooth(0, 5, t));
     // over the ears, unless behind them
-    r.width = skull.width + (p->tucked ? 0 : 0.9f) * smooth(4, 1.5f, y) + p->hair_volume * (0.9f * smooth(0, 6, t) + 0.8f * smooth(5, 15, t)) - 1.5f * smooth(8, 13, t) * (p->style == HAIR_BOB);
+    r.width = skull.width + (p->tucked ? 0 : 0.9f) * smooth(4, 1.5f, y) +
+              p->hair_volume * (0.9f * smooth(0, 6, t) + 0.8f * smooth(5, 15, t)) -
+              1.5f * smooth(8, 13, t) * (p->style == HAIR_BOB);
     r.front = mixf(skull.front, 6.3f, smooth(0, 6, t)) + 3.2f * smooth(11, 18, t);
     r.back = skull.back - 0.6f * smooth(0, 6, t) - 2.6f * smooth(9, 16, t);
     r.p = 2;
@@ -121,7 +139,8 @@ static void sort_out(const builder *b, size_t from, int layer)
             const vertex *w = &b->m->vertices[t.v[k]];
             v3 at = w->at;
             float over = at.y - hair_line(b, at.x), side = absf(at.x);
-            bool tips = hang && at.y < b->hair_bottom + 2.6f, behind = hang && at.y < 4 && side > b->hair_front + 0.35f;
+            bool tips = hang && at.y < b->hair_bottom + 2.6f,
+                 behind = hang && at.y < 4 && side > b->hair_front + 0.35f;
             bool rim = hang && at.y < 6 && absf(side - b->hair_front) < 0.4f;
             all += (over > margin || behind) && !tips && !rim;
             some += over > -margin || behind || rim;
@@ -146,9 +165,9 @@ static ring shell_ring(const builder *b, int row)
     bool hang = b->hangs;
     float t = (float)row / (SHELL_ROWS - 1), low = hang ? b->hair_bottom - 1 : -7.2f;
     if (t < 0.4f)
-        return face_ring(f, 6.5f * t / 0.4f * (0.45f + 0.55f * t / 0.4f));
-    float top = face_ring(f, 6.5f).y, y = mixf(top, low, (t - 0.4f) / 0.6f);
-    ring r = hang ? hanging_ring(f, b->who, y) : face_ring_at(f, maxf(y, f->bottom * 0.6f));
+        return mcf_face_ring(f, 6.5f * t / 0.4f * (0.45f + 0.55f * t / 0.4f));
+    float top = mcf_face_ring(f, 6.5f).y, y = mixf(top, low, (t - 0.4f) / 0.6f);
+    ring r = hang ? hanging_ring(f, b->who, y) : mcf_face_ring_at(f, maxf(y, f->bottom * 0.6f));
     r.y = y;
     if (!hang && y < 0) {
         r.back = minf(r.back, -8.2f + 0.1f * y);
@@ -166,11 +185,14 @@ static void place_row(const builder *b, int row, vertex *inner, vertex *outer)
     float rough = b->curls ? 0.55f : 0.16f, weight = smooth(-19, -9, r.y);
     for (int j = 0; j < SHELL_COLUMNS; j++) {
         float angle = mixf(-SYNTH_PI, SYNTH_PI, (float)j / (SHELL_COLUMNS - 1));
-        v3 q = face_skull(&r, angle), out = normal3(v3_of(q.x, maxf(r.y - 2.5f, 0) * 1.1f, q.z - r.z + 0.3f));
+        v3 q = mcf_face_skull(&r, angle),
+           out = normal3(v3_of(q.x, maxf(r.y - 2.5f, 0) * 1.1f, q.z - r.z + 0.3f));
         float thick = thickness(p, angle, r.y, hair_line(b, angle));
         if (b->how->hat != HAT_NONE)
             thick = minf(thick, mixf(thick, 0.5f, smooth(0, 3, r.y)));
-        float wave = hang ? p->hair_wave * 0.35f * sin_fast(r.y * 1.3f + 2 * sin_fast(angle * 3)) * smooth(2, -4, r.y) : 0;
+        float wave =
+            hang ? p->hair_wave * 0.35f * sin_fast(r.y * 1.3f + 2 * sin_fast(angle * 3)) * smooth(2, -4, r.y)
+                 : 0;
         float lump = noise_at(b->grain->cloud, angle * 26 + (float)(p->number % 61) * 4, r.y * 9);
         thick += thick * rough * lump + wave;
         v3 at = {angle, r.y, across_strands(p, angle, q)};
@@ -188,14 +210,14 @@ static void add_shells(const builder *b)
 {
     enum { ALL = SHELL_ROWS * SHELL_COLUMNS };
     bool both = b->hangs; // the inside is seen where it hangs
-    int part[2] = {mesh_part(b->m, PART_HAIR, 0, both), mesh_part(b->m, PART_HAIR, 1, false)};
-    size_t first = mesh_vertices(b->m, 2 * ALL);
+    int part[2] = {mcf_mesh_part(b->m, PART_HAIR, 0, both), mcf_mesh_part(b->m, PART_HAIR, 1, false)};
+    size_t first = mcf_mesh_vertices(b->m, 2 * ALL);
     if (b->m->failed)
         return;
     vertex *v = b->m->vertices + first;
     for (int i = 0; i < SHELL_ROWS; i++)
         place_row(b, i, v + i * SHELL_COLUMNS, v + ALL + i * SHELL_COLUMNS);
-    mesh_grid_normals(b->m, first, SHELL_ROWS, SHELL_COLUMNS, true);
+    mcf_mesh_grid_normals(b->m, first, SHELL_ROWS, SHELL_COLUMNS, true);
     for (int i = 0; i < ALL; i++) {
         const vertex *up = i >= SHELL_COLUMNS ? &v[i - SHELL_COLUMNS] : &v[i];
         const vertex *down = i + SHELL_COLUMNS < ALL ? &v[i + SHELL_COLUMNS] : &v[i];
@@ -206,14 +228,15 @@ static void add_shells(const builder *b)
     }
     for (int layer = 1; layer >= 0; layer--) {
         size_t from = b->m->triangle_count;
-        mesh_grid(b->m, part[layer], first + (size_t)(layer * ALL), SHELL_ROWS, SHELL_COLUMNS, layer == 0);
+        mcf_mesh_grid(b->m, part[layer], first + (size_t)(layer * ALL), SHELL_ROWS, SHELL_COLUMNS,
+                      layer == 0);
         if (b->m->failed)
             return;
         sort_out(b, from, layer);
     }
 }
 
-bool hair_keep(const builder *b, const part *part, v3 at)
+bool mcf_hair_keep(const builder *b, const part *part, v3 at)
 {
     const person *p = b->who;
     if (part->side >= 8)
@@ -237,7 +260,8 @@ bool hair_keep(const builder *b, const part *part, v3 at)
         return over > (part->side ? 0.2f : 0);
     bool there = over > 0;
     if (!there && at.y < 4.5f) {
-        float sway = b->hair_front + 0.06f * strand + 0.09f * p->hair_wave * sin_fast(at.y * 0.9f + (at.x > 0 ? 1 : 0)) -
+        float sway = b->hair_front + 0.06f * strand +
+                     0.09f * p->hair_wave * sin_fast(at.y * 0.9f + (at.x > 0 ? 1 : 0)) -
                      0.22f * smooth(-9, -16, at.y) + 0.05f * p->part * (at.x > 0 ? 1 : -1);
         there = absf(at.x) > sway;
     }
@@ -250,7 +274,7 @@ bool hair_keep(const builder *b, const part *part, v3 at)
     return at.y > b->hair_bottom + 1.1f * strand + 0.6f * fine;
 }
 
-void hair_add(const builder *b)
+void mcf_hair_add(const builder *b)
 {
     const person *p = b->who;
     if (p->style == HAIR_BALD || p->style == HAIR_BUZZ || b->how->hat == HAT_SCARF)
@@ -259,11 +283,13 @@ void hair_add(const builder *b)
     if (p->style == HAIR_BUN && b->how->hat == HAT_NONE) {
         m3 h = b->s->head;
         float size = 1.9f + 1.3f * p->hair_length;
-        v3 axes[3] = {scale3(v3_of(h.x.x, h.y.x, h.z.x), size * 1.1f), scale3(v3_of(h.x.y, h.y.y, h.z.y), size * 0.9f),
+        v3 axes[3] = {scale3(v3_of(h.x.x, h.y.x, h.z.x), size * 1.1f),
+                      scale3(v3_of(h.x.y, h.y.y, h.z.y), size * 0.9f),
                       scale3(v3_of(h.x.z, h.y.z, h.z.z), size)};
         v3 at = p->part < 0 ? v3_of(0, b->f->top + 0.6f, -2.5f) : v3_of(0, b->f->top - 3.5f, -9.5f);
         size_t from = b->m->vertex_count;
-        mesh_ellipsoid(b->m, mesh_part(b->m, PART_HAIR, 8, false), stand_head(b->s, at), axes, 14, 24);
+        mcf_mesh_ellipsoid(b->m, mcf_mesh_part(b->m, PART_HAIR, 8, false), stand_head(b->s, at), axes, 14,
+                           24);
         if (b->m->failed)
             return;
         for (size_t i = from; i < b->m->vertex_count; i++) {
@@ -279,10 +305,14 @@ static float hat_line(const picture *v, float angle)
 {
     float c = cos_fast(angle);
     switch (v->hat) {
-    case HAT_BEANIE: return 3.0f + 1.3f * c;
-    case HAT_CAP: return 3.9f + 1.2f * c;
-    case HAT_BRIM: return 4.2f + 0.9f * c;
-    default: return -30;
+    case HAT_BEANIE:
+        return 3.0f + 1.3f * c;
+    case HAT_CAP:
+        return 3.9f + 1.2f * c;
+    case HAT_BRIM:
+        return 4.2f + 0.9f * c;
+    default:
+        return -30;
     }
 }
 
@@ -290,19 +320,20 @@ static void add_brim(const builder *b)
 {
     bool cap = b->how->hat == HAT_CAP;
     enum { ROWS = 7, COLUMNS = 41 };
-    int part = mesh_part(b->m, PART_VISOR, 0, true);
-    size_t first = mesh_vertices(b->m, ROWS * COLUMNS);
+    int part = mcf_mesh_part(b->m, PART_VISOR, 0, true);
+    size_t first = mcf_mesh_vertices(b->m, ROWS * COLUMNS);
     if (b->m->failed)
         return;
     float half = cap ? 1.05f : SYNTH_PI;
     for (int i = 0; i < ROWS; i++)
         for (int j = 0; j < COLUMNS; j++) {
             float t = (float)i / (ROWS - 1), angle = half * (2 * (float)j / (COLUMNS - 1) - 1);
-            ring r = face_ring_at(b->f, hat_line(b->how, angle) + 0.2f);
-            v3 q = face_skull(&r, angle);
+            ring r = mcf_face_ring_at(b->f, hat_line(b->how, angle) + 0.2f);
+            v3 q = mcf_face_skull(&r, angle);
             v3 out = normal3(v3_of(q.x, 0, q.z - r.z));
             float edge = angle / half, reach = cap ? 6.3f * sqrtf(maxf(1 - edge * edge, 0)) : 5.2f;
-            float droop = cap ? -0.1f * reach * t - 0.9f * edge * edge * t : 0.5f * sin_fast(2 * angle) * t - 0.5f * t;
+            float droop =
+                cap ? -0.1f * reach * t - 0.9f * edge * edge * t : 0.5f * sin_fast(2 * angle) * t - 0.5f * t;
             v3 pos = mad3(q, out, 0.95f + reach * t);
             if (cap)
                 pos = add3(mad3(q, out, 0.95f), v3_of(0, 0, reach * t));
@@ -311,15 +342,15 @@ static void add_brim(const builder *b)
             v->at = v3_of(angle, t, reach * (1 - t));
             v->p = stand_head(b->s, pos);
         }
-    mesh_grid(b->m, part, first, ROWS, COLUMNS, true);
-    mesh_grid_normals(b->m, first, ROWS, COLUMNS, false);
+    mcf_mesh_grid(b->m, part, first, ROWS, COLUMNS, true);
+    mcf_mesh_grid_normals(b->m, first, ROWS, COLUMNS, false);
 }
 
 static void add_dome(const builder *b)
 {
     enum { ROWS = 26, COLUMNS = 61 };
-    int part = mesh_part(b->m, PART_HAT, 0, true);
-    size_t first = mesh_vertices(b->m, ROWS * COLUMNS);
+    int part = mcf_mesh_part(b->m, PART_HAT, 0, true);
+    size_t first = mcf_mesh_vertices(b->m, ROWS * COLUMNS);
     if (b->m->failed)
         return;
     for (int i = 0; i < ROWS; i++)
@@ -328,30 +359,32 @@ static void add_dome(const builder *b)
             float line = hat_line(b->how, angle);
             ring r;
             if (t < 0.45f)
-                r = face_ring(b->f, 5 * t / 0.45f * (0.5f + 0.5f * t / 0.45f));
+                r = mcf_face_ring(b->f, 5 * t / 0.45f * (0.5f + 0.5f * t / 0.45f));
             else
-                r = face_ring_at(b->f, mixf(face_ring(b->f, 5).y, line, (t - 0.45f) / 0.55f));
-            v3 q = face_skull(&r, angle), out = normal3(v3_of(q.x, maxf(r.y - 2.5f, 0) * 1.1f, q.z - r.z + 0.3f));
+                r = mcf_face_ring_at(b->f, mixf(mcf_face_ring(b->f, 5).y, line, (t - 0.45f) / 0.55f));
+            v3 q = mcf_face_skull(&r, angle),
+               out = normal3(v3_of(q.x, maxf(r.y - 2.5f, 0) * 1.1f, q.z - r.z + 0.3f));
             float over = r.y - line, thick = 0.95f;
             if (b->how->hat == HAT_BEANIE)
-                thick = 0.75f + 0.45f * smooth(2.9f, 2.6f, over) * smooth(-0.4f, 0.3f, over) + 0.5f * smooth(5, 9, over);
+                thick = 0.75f + 0.45f * smooth(2.9f, 2.6f, over) * smooth(-0.4f, 0.3f, over) +
+                        0.5f * smooth(5, 9, over);
             else if (b->how->hat == HAT_BRIM)
                 thick = 0.9f + 1.4f * smooth(3, 6.5f, over) - 0.6f * bump2(angle / 0.7f, (over - 6.2f) / 2);
             vertex *v = &b->m->vertices[first + (size_t)(i * COLUMNS + j)];
             v->at = v3_of(angle, r.y, over);
             v->p = stand_head(b->s, mad3(q, out, thick));
         }
-    mesh_grid(b->m, part, first, ROWS, COLUMNS, true);
-    mesh_grid_normals(b->m, first, ROWS, COLUMNS, true);
-    mesh_grid_light(b->m, first, ROWS, COLUMNS, 2, 0.6f);
+    mcf_mesh_grid(b->m, part, first, ROWS, COLUMNS, true);
+    mcf_mesh_grid_normals(b->m, first, ROWS, COLUMNS, true);
+    mcf_mesh_grid_light(b->m, first, ROWS, COLUMNS, 2, 0.6f);
 }
 
 // A cloth round head, neck and chest that leaves the face free.
 static void add_scarf(const builder *b)
 {
     enum { ROWS = 56, COLUMNS = 81 };
-    int part = mesh_part(b->m, PART_HAT, 1, true);
-    size_t first = mesh_vertices(b->m, ROWS * COLUMNS);
+    int part = mcf_mesh_part(b->m, PART_HAT, 1, true);
+    size_t first = mcf_mesh_vertices(b->m, ROWS * COLUMNS);
     if (b->m->failed)
         return;
     for (int i = 0; i < ROWS; i++)
@@ -359,10 +392,10 @@ static void add_scarf(const builder *b)
             float angle = mixf(-SYNTH_PI, SYNTH_PI, (float)j / (COLUMNS - 1)), t = (float)i / (ROWS - 1);
             ring r;
             if (t < 0.3f)
-                r = face_ring(b->f, 6 * t / 0.3f * (0.5f + 0.5f * t / 0.3f));
+                r = mcf_face_ring(b->f, 6 * t / 0.3f * (0.5f + 0.5f * t / 0.3f));
             else {
-                float y = mixf(face_ring(b->f, 6).y, -24, (t - 0.3f) / 0.7f);
-                r = face_ring_at(b->f, maxf(y, -8));
+                float y = mixf(mcf_face_ring(b->f, 6).y, -24, (t - 0.3f) / 0.7f);
+                r = mcf_face_ring_at(b->f, maxf(y, -8));
                 float neck = smooth(-7, -12, y), chest = smooth(-12, -20, y);
                 r.y = y;
                 r.back = minf(r.back, -8.8f) - 3 * chest;
@@ -371,17 +404,21 @@ static void add_scarf(const builder *b)
                 r.front = mixf(r.front, 5.4f, smooth(-8.5f, -13, y)) + 3.2f * chest;
                 r.p = 2;
             }
-            v3 q = face_skull(&r, angle), out = normal3(v3_of(q.x, maxf(r.y - 2.5f, 0) * 1.1f, q.z - r.z + 0.3f));
-            float fold = 0.16f * sin_fast(r.y * 1.7f + angle * 2.2f + 2 * noise_at(b->grain->cloud, angle * 20, r.y * 5)) * smooth(0, -8, r.y);
+            v3 q = mcf_face_skull(&r, angle),
+               out = normal3(v3_of(q.x, maxf(r.y - 2.5f, 0) * 1.1f, q.z - r.z + 0.3f));
+            float fold =
+                0.16f *
+                sin_fast(r.y * 1.7f + angle * 2.2f + 2 * noise_at(b->grain->cloud, angle * 20, r.y * 5)) *
+                smooth(0, -8, r.y);
             float dx = q.x / 6.35f, dy = (r.y + 2.6f * b->who->lower) / (9.5f * b->who->lower);
             float edge = q.z > 0 ? sqrtf(dx * dx + dy * dy) - 1 : 1;
             vertex *v = &b->m->vertices[first + (size_t)(i * COLUMNS + j)];
             v->at = v3_of(angle, r.y, edge * 6);
             v->p = stand_blend(b->s, mad3(q, out, 0.6f + fold), smooth(-17, -8, r.y));
         }
-    mesh_grid(b->m, part, first, ROWS, COLUMNS, true);
-    mesh_grid_normals(b->m, first, ROWS, COLUMNS, true);
-    mesh_grid_light(b->m, first, ROWS, COLUMNS, 2, 0.8f);
+    mcf_mesh_grid(b->m, part, first, ROWS, COLUMNS, true);
+    mcf_mesh_grid_normals(b->m, first, ROWS, COLUMNS, true);
+    mcf_mesh_grid_light(b->m, first, ROWS, COLUMNS, 2, 0.8f);
     if (b->m->failed)
         return;
     size_t from = b->m->triangle_count - 2 * (ROWS - 1) * (COLUMNS - 1);
@@ -389,18 +426,19 @@ static void add_scarf(const builder *b)
         b->m->triangles[i].holes = true;
 }
 
-bool hair_casts(const builder *b, const part *part, v3 at)
+bool mcf_hair_casts(const builder *b, const part *part, v3 at)
 {
-    return part->side >= 8 || at.y > hair_line(b, at.x) || (b->hangs && at.y < 4.5f && absf(at.x) > b->hair_front);
+    return part->side >= 8 || at.y > hair_line(b, at.x) ||
+           (b->hangs && at.y < 4.5f && absf(at.x) > b->hair_front);
 }
 
-bool hat_keep(const builder *b, v3 at)
+bool mcf_hat_keep(const builder *b, v3 at)
 {
     (void)b;
     return at.z > 0;
 }
 
-void hat_add(const builder *b)
+void mcf_hat_add(const builder *b)
 {
     if (b->how->hat == HAT_NONE)
         return;

@@ -13,25 +13,25 @@
 
 enum { PATH = 4096 };
 
-#define LANDMARK_HEAD(name, count)                                  \
-    static void name(text *t)                                       \
-    {                                                               \
-        text_put(t, "image_name,scale,center_w,center_h");          \
-        for (int i = 0; i < count; i++)                             \
-            text_format(t, ",original_%d_x,original_%d_y", i, i);   \
-        text_put(t, "\n");                                          \
+#define LANDMARK_HEAD(name, count)                                                                           \
+    static void name(text *t)                                                                                \
+    {                                                                                                        \
+        mcf_lines_put(t, "image_name,scale,center_w,center_h");                                               \
+        for (int i = 0; i < count; i++)                                                                      \
+            mcf_lines_format(t, ",original_%d_x,original_%d_y", i, i);                                        \
+        mcf_lines_put(t, "\n");                                                                               \
     }
 LANDMARK_HEAD(head_68, 68)
 LANDMARK_HEAD(head_98, 98)
 
 static void head_mapping(text *t)
 {
-    text_put(t, "idx\torig_idx\torig_file\n");
+    mcf_lines_put(t, "idx\torig_idx\torig_file\n");
 }
 
 #define WFLW_LISTS "WFLW/WFLW_annotations/list_98pt_rect_attr_train_test/"
 
-const list_entry layout_lists[LISTS] = {
+const list_entry mcf_layout_lists[LISTS] = {
     [LIST_WFLW_TRAIN] = {WFLW_LISTS "list_98pt_rect_attr_train.txt", MCF_SYNTH_WFLW, NULL},
     [LIST_WFLW_TEST] = {WFLW_LISTS "list_98pt_rect_attr_test.txt", MCF_SYNTH_WFLW, NULL},
     [LIST_WFLW_CSV_TRAIN] = {"WFLW/face_landmarks_wflw_train.csv", MCF_SYNTH_WFLW, head_98},
@@ -61,7 +61,7 @@ static mcf_status make_link(const char *out, const char *below, mcf_error *err)
     return MCF_OK;
 }
 
-mcf_status layout_folders(const char *out, unsigned layouts, int64_t pictures, mcf_error *err)
+mcf_status mcf_layout_folders(const char *out, unsigned layouts, int64_t pictures, mcf_error *err)
 {
     MCF_TRY(make_folder(out, "images", err));
     if (layouts & MCF_SYNTH_WFLW) {
@@ -77,8 +77,9 @@ mcf_status layout_folders(const char *out, unsigned layouts, int64_t pictures, m
         MCF_TRY(make_link(out, "AFLW/images", err));
     }
     if (layouts & MCF_SYNTH_LAPA) {
-        static const char *const folders[6] = {"LaPa/train/images", "LaPa/train/labels", "LaPa/train/landmarks",
-                                               "LaPa/test/images", "LaPa/test/labels", "LaPa/test/landmarks"};
+        static const char *const folders[6] = {"LaPa/train/images",    "LaPa/train/labels",
+                                               "LaPa/train/landmarks", "LaPa/test/images",
+                                               "LaPa/test/labels",     "LaPa/test/landmarks"};
         for (int i = 0; i < 6; i++)
             MCF_TRY(make_folder(out, folders[i], err));
     }
@@ -86,14 +87,16 @@ mcf_status layout_folders(const char *out, unsigned layouts, int64_t pictures, m
         MCF_TRY(make_folder(out, "CelebAMask-HQ/CelebA-HQ-img", err));
         for (int64_t i = 0; i < pictures; i += 2000) {
             char below[64];
-            snprintf(below, sizeof below, "CelebAMask-HQ/CelebAMask-HQ-mask-anno/%lld", (long long)(i / 2000));
+            snprintf(below, sizeof below, "CelebAMask-HQ/CelebAMask-HQ-mask-anno/%lld",
+                     (long long)(i / 2000));
             MCF_TRY(make_folder(out, below, err));
         }
     }
     return MCF_OK;
 }
 
-// A file of a folder that counts as complete when labels.jsonl is there; made durable with all others by one syncfs.
+// A file of a folder that counts as complete when labels.jsonl is there; made durable with all others by one
+// syncfs.
 static mcf_status put_part(const char *path, const void *bytes, size_t size, mcf_error *err)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
@@ -132,7 +135,8 @@ static mcf_status put_again(const char *from, const char *to, const mcf_bytes *b
 
 static void image_path(char *path, size_t size, const picture_name *n)
 {
-    snprintf(path, size, "%06llu/%06llu_%03u.jpg", (unsigned long long)n->identity, (unsigned long long)n->identity, n->number);
+    snprintf(path, size, "%06llu/%06llu_%03u.jpg", (unsigned long long)n->identity,
+             (unsigned long long)n->identity, n->number);
 }
 
 static mcf_status put_lapa(const char *out, const picture_name *n, const mcf_synth_face *f, const char *image,
@@ -143,25 +147,26 @@ static mcf_status put_lapa(const char *out, const picture_name *n, const mcf_syn
     snprintf(name, sizeof name, "%06llu_%03u", (unsigned long long)n->identity, n->number);
     snprintf(path, sizeof path, "%s/LaPa/%s/images/%s.jpg", out, split, name);
     MCF_TRY(put_again(image, path, jpeg, err));
-    MCF_TRY(synth_png(f->lapa, f->size, -1, scratch, err));
+    MCF_TRY(mcf_synth_png(f->lapa, f->size, -1, scratch, err));
     snprintf(path, sizeof path, "%s/LaPa/%s/labels/%s.png", out, split, name);
     MCF_TRY(put_part(path, scratch->data, scratch->size, err));
     text t = {0};
-    text_put(&t, "106\n");
+    mcf_lines_put(&t, "106\n");
     for (int i = 0; i < 106; i++) {
-        text_number(&t, f->points[MCF_POINTS_106][i].x, 3);
-        text_put(&t, " ");
-        text_number(&t, f->points[MCF_POINTS_106][i].y, 3);
-        text_put(&t, "\n");
+        mcf_lines_number(&t, f->points[MCF_POINTS_106][i].x, 3);
+        mcf_lines_put(&t, " ");
+        mcf_lines_number(&t, f->points[MCF_POINTS_106][i].y, 3);
+        mcf_lines_put(&t, "\n");
     }
     snprintf(path, sizeof path, "%s/LaPa/%s/landmarks/%s.txt", out, split, name);
-    mcf_status status = t.failed ? mcf_fail(err, MCF_ERR_NOMEM, "%s: no memory", path) : put_part(path, t.bytes, t.size, err);
-    text_free(&t);
+    mcf_status status =
+        t.failed ? mcf_fail(err, MCF_ERR_NOMEM, "%s: no memory", path) : put_part(path, t.bytes, t.size, err);
+    mcf_lines_free(&t);
     return status;
 }
 
-static mcf_status put_celeba(const char *out, const picture_name *n, const mcf_synth_face *f, const char *image,
-                             const mcf_bytes *jpeg, mcf_bytes *scratch, mcf_error *err)
+static mcf_status put_celeba(const char *out, const picture_name *n, const mcf_synth_face *f,
+                             const char *image, const mcf_bytes *jpeg, mcf_bytes *scratch, mcf_error *err)
 {
     char path[PATH];
     long long i = n->index;
@@ -173,15 +178,16 @@ static mcf_status put_celeba(const char *out, const picture_name *n, const mcf_s
     for (int c = 1; c < MCF_SYNTH_CLASSES; c++) {
         if (!there[c])
             continue;
-        MCF_TRY(synth_png(f->celeba, f->size, c, scratch, err));
-        snprintf(path, sizeof path, "%s/CelebAMask-HQ/CelebAMask-HQ-mask-anno/%lld/%05lld_%s.png", out, i / 2000, i, mcf_synth_part_names[c]);
+        MCF_TRY(mcf_synth_png(f->celeba, f->size, c, scratch, err));
+        snprintf(path, sizeof path, "%s/CelebAMask-HQ/CelebAMask-HQ-mask-anno/%lld/%05lld_%s.png", out,
+                 i / 2000, i, mcf_synth_part_names[c]);
         MCF_TRY(put_part(path, scratch->data, scratch->size, err));
     }
     return MCF_OK;
 }
 
-mcf_status layout_files(const char *out, unsigned layouts, const picture_name *n, const mcf_synth_face *f,
-                        mcf_bytes scratch[2], mcf_error *err)
+mcf_status mcf_layout_files(const char *out, unsigned layouts, const picture_name *n, const mcf_synth_face *f,
+                            mcf_bytes scratch[2], mcf_error *err)
 {
     char path[PATH], below[96];
     image_path(below, sizeof below, n);
@@ -204,27 +210,29 @@ static void coordinates(text *t, const mcf_synth_point *p, int count, const char
 {
     for (int i = 0; i < count; i++) {
         if (i)
-            text_put(t, between);
-        text_number(t, (double)p[i].x + shift, 3);
-        text_put(t, between);
-        text_number(t, (double)p[i].y + shift, 3);
+            mcf_lines_put(t, between);
+        mcf_lines_number(t, (double)p[i].x + shift, 3);
+        mcf_lines_put(t, between);
+        mcf_lines_number(t, (double)p[i].y + shift, 3);
     }
 }
 
-// HRNet's: a square of 200 * scale round the centre, about what a detector gives; 300W's numbers are 2 pixels on.
-static void landmark_line(text *t, const char *image, const mcf_synth_face *f, mcf_point_set set, double shift)
+// HRNet's: a square of 200 * scale round the centre, about what a detector gives; 300W's numbers are 2 pixels
+// on.
+static void landmark_line(text *t, const char *image, const mcf_synth_face *f, mcf_point_set set,
+                          double shift)
 {
     double w = f->box[2] - f->box[0], h = f->box[3] - f->box[1], side = 1.2 * (w > h ? w : h);
-    text_put(t, image);
-    text_put(t, ",");
-    text_number(t, side / 200, 4);
-    text_put(t, ",");
-    text_number(t, 0.5 * ((double)f->box[0] + f->box[2]) + shift, 2);
-    text_put(t, ",");
-    text_number(t, 0.5 * ((double)f->box[1] + f->box[3]) + shift, 2);
-    text_put(t, ",");
+    mcf_lines_put(t, image);
+    mcf_lines_put(t, ",");
+    mcf_lines_number(t, side / 200, 4);
+    mcf_lines_put(t, ",");
+    mcf_lines_number(t, 0.5 * ((double)f->box[0] + f->box[2]) + shift, 2);
+    mcf_lines_put(t, ",");
+    mcf_lines_number(t, 0.5 * ((double)f->box[1] + f->box[3]) + shift, 2);
+    mcf_lines_put(t, ",");
     coordinates(t, f->points[set], mcf_point_counts[set], ",", shift);
-    text_put(t, "\n");
+    mcf_lines_put(t, "\n");
 }
 
 static void wflw_line(text *t, const char *image, const mcf_synth_face *f)
@@ -232,85 +240,94 @@ static void wflw_line(text *t, const char *image, const mcf_synth_face *f)
     const mcf_synth_attributes *a = &f->attributes;
     coordinates(t, f->points[MCF_POINTS_98], 98, " ", 0);
     for (int i = 0; i < 4; i++) {
-        text_put(t, " ");
-        text_number(t, f->box[i], 0);
+        mcf_lines_put(t, " ");
+        mcf_lines_number(t, f->box[i], 0);
     }
     const uint8_t flags[6] = {a->pose, a->expression, a->illumination, a->makeup, a->occlusion, a->blur};
     for (int i = 0; i < 6; i++)
-        text_put(t, flags[i] ? " 1" : " 0");
-    text_put(t, " ");
-    text_put(t, image);
-    text_put(t, "\n");
+        mcf_lines_put(t, flags[i] ? " 1" : " 0");
+    mcf_lines_put(t, " ");
+    mcf_lines_put(t, image);
+    mcf_lines_put(t, "\n");
 }
 
 static void aflw_line(text *t, const char *image, const mcf_synth_face *f)
 {
     const mcf_synth_point *p = f->points[MCF_POINTS_19];
     const float box[4] = {f->box[0], f->box[2], f->box[1], f->box[3]};
-    text_put(t, image);
+    mcf_lines_put(t, image);
     for (int i = 0; i < 4; i++) {
-        text_put(t, " ");
-        text_number(t, box[i], 2);
+        mcf_lines_put(t, " ");
+        mcf_lines_number(t, box[i], 2);
     }
     for (int axis = 0; axis < 2; axis++)
         for (int i = 0; i < 19; i++) {
-            text_put(t, " ");
-            text_number(t, axis ? p[i].y : p[i].x, 3);
+            mcf_lines_put(t, " ");
+            mcf_lines_number(t, axis ? p[i].y : p[i].x, 3);
         }
     for (int i = 0; i < 19; i++)
-        text_put(t, p[i].visible ? " 1" : " 0");
-    text_put(t, "\n");
+        mcf_lines_put(t, p[i].visible ? " 1" : " 0");
+    mcf_lines_put(t, "\n");
 }
 
-static void label_line(text *t, unsigned layouts, const picture_name *n, const char *image, const mcf_synth_face *f)
+static void label_line(text *t, unsigned layouts, const picture_name *n, const char *image,
+                       const mcf_synth_face *f)
 {
     const mcf_synth_attributes *a = &f->attributes;
     const char *split = n->test ? "test" : "train";
-    text_format(t, "{\"image\": \"images/%s\", \"identity\": %llu, \"number\": %u, \"split\": \"%s\", \"size\": %d, \"box\": [", image,
-                (unsigned long long)n->identity, n->number, split, f->size);
+    mcf_lines_format(
+        t,
+        "{\"image\": \"images/%s\", \"identity\": %llu, \"number\": %u, \"split\": \"%s\", \"size\": "
+        "%d, \"box\": [",
+        image, (unsigned long long)n->identity, n->number, split, f->size);
     for (int i = 0; i < 4; i++) {
-        text_put(t, i ? ", " : "");
-        text_number(t, f->box[i], 2);
+        mcf_lines_put(t, i ? ", " : "");
+        mcf_lines_number(t, f->box[i], 2);
     }
     const float pose[3] = {f->yaw, f->pitch, f->roll};
-    text_put(t, "], \"yaw_pitch_roll\": [");
+    mcf_lines_put(t, "], \"yaw_pitch_roll\": [");
     for (int i = 0; i < 3; i++) {
-        text_put(t, i ? ", " : "");
-        text_number(t, pose[i], 2);
+        mcf_lines_put(t, i ? ", " : "");
+        mcf_lines_number(t, pose[i], 2);
     }
-    text_format(t, "], \"attributes\": {\"pose\": %d, \"expression\": %d, \"illumination\": %d, \"make-up\": %d, \"occlusion\": %d, \"blur\": %d}, \"points\": {",
-                a->pose, a->expression, a->illumination, a->makeup, a->occlusion, a->blur);
+    mcf_lines_format(
+        t,
+        "], \"attributes\": {\"pose\": %d, \"expression\": %d, \"illumination\": %d, \"make-up\": "
+        "%d, \"occlusion\": %d, \"blur\": %d}, \"points\": {",
+        a->pose, a->expression, a->illumination, a->makeup, a->occlusion, a->blur);
     for (int s = 0; s < MCF_POINT_SETS; s++) {
-        text_format(t, "%s\"%d\": [", s ? ", " : "", mcf_point_counts[s]);
+        mcf_lines_format(t, "%s\"%d\": [", s ? ", " : "", mcf_point_counts[s]);
         for (int i = 0; i < mcf_point_counts[s]; i++) {
             const mcf_synth_point *p = &f->points[s][i];
-            text_put(t, i ? ", [" : "[");
-            text_number(t, p->x, 2);
-            text_put(t, ", ");
-            text_number(t, p->y, 2);
-            text_put(t, p->visible ? ", 1]" : ", 0]");
+            mcf_lines_put(t, i ? ", [" : "[");
+            mcf_lines_number(t, p->x, 2);
+            mcf_lines_put(t, ", ");
+            mcf_lines_number(t, p->y, 2);
+            mcf_lines_put(t, p->visible ? ", 1]" : ", 0]");
         }
-        text_put(t, "]");
+        mcf_lines_put(t, "]");
     }
-    text_put(t, "}, \"pixels\": {");
+    mcf_lines_put(t, "}, \"pixels\": {");
     int area[MCF_SYNTH_CLASSES] = {0};
     for (int k = 0; k < f->size * f->size; k++)
         area[f->celeba[k]]++;
     bool first = true;
     for (int c = 1; c < MCF_SYNTH_CLASSES; c++)
         if (area[c]) {
-            text_format(t, "%s\"%s\": %d", first ? "" : ", ", mcf_synth_part_names[c], area[c]);
+            mcf_lines_format(t, "%s\"%s\": %d", first ? "" : ", ", mcf_synth_part_names[c], area[c]);
             first = false;
         }
-    text_put(t, "}");
+    mcf_lines_put(t, "}");
     if (layouts & MCF_SYNTH_LAPA)
-        text_format(t, ", \"lapa\": \"LaPa/%s/labels/%06llu_%03u.png\"", split, (unsigned long long)n->identity, n->number);
+        mcf_lines_format(t, ", \"lapa\": \"LaPa/%s/labels/%06llu_%03u.png\"", split,
+                        (unsigned long long)n->identity, n->number);
     if (layouts & MCF_SYNTH_CELEBA)
-        text_format(t, ", \"celeba\": \"CelebAMask-HQ/CelebAMask-HQ-mask-anno/%lld/%05lld_*.png\"", (long long)(n->index / 2000), (long long)n->index);
-    text_put(t, "}\n");
+        mcf_lines_format(t, ", \"celeba\": \"CelebAMask-HQ/CelebAMask-HQ-mask-anno/%lld/%05lld_*.png\"",
+                        (long long)(n->index / 2000), (long long)n->index);
+    mcf_lines_put(t, "}\n");
 }
 
-void layout_lines(text lines[LISTS], unsigned layouts, const picture_name *n, const mcf_synth_face *f)
+void mcf_layout_lines(text lines[LISTS], unsigned layouts, const picture_name *n, const mcf_synth_face *f)
 {
     char image[96];
     image_path(image, sizeof image, n);
@@ -325,8 +342,9 @@ void layout_lines(text lines[LISTS], unsigned layouts, const picture_name *n, co
     if (layouts & MCF_SYNTH_CELEBA) {
         // CelebA's own numbers tell the splits apart: train up to 162,770, test from 182,638.
         long long original = n->test ? 182637 + n->place : n->place;
-        text_format(&lines[LIST_MAPPING], "%lld\t%lld\t%06lld.jpg\n", (long long)n->index, original, original + 1);
-        text_format(&lines[LIST_PARTITION], "%06lld.jpg %d\n", original + 1, n->test ? 2 : 0);
+        mcf_lines_format(&lines[LIST_MAPPING], "%lld\t%lld\t%06lld.jpg\n", (long long)n->index, original,
+                        original + 1);
+        mcf_lines_format(&lines[LIST_PARTITION], "%06lld.jpg %d\n", original + 1, n->test ? 2 : 0);
     }
     label_line(&lines[LIST_LABELS], layouts, n, image, f);
 }

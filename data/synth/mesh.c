@@ -2,14 +2,14 @@
 
 #include <stdlib.h>
 
-void mesh_clear(mesh *m)
+void mcf_mesh_clear(mesh *m)
 {
     m->vertex_count = m->triangle_count = 0;
     m->part_count = 0;
     m->failed = false;
 }
 
-void mesh_free(mesh *m)
+void mcf_mesh_free(mesh *m)
 {
     free(m->vertices);
     free(m->triangles);
@@ -17,7 +17,7 @@ void mesh_free(mesh *m)
     *m = (mesh){0};
 }
 
-int mesh_part(mesh *m, part_kind kind, int side, bool two_sided)
+int mcf_mesh_part(mesh *m, part_kind kind, int side, bool two_sided)
 {
     if (m->part_count == MESH_MAX_PARTS)
         return -1;
@@ -25,7 +25,7 @@ int mesh_part(mesh *m, part_kind kind, int side, bool two_sided)
     return m->part_count++;
 }
 
-size_t mesh_vertices(mesh *m, size_t count)
+size_t mcf_mesh_vertices(mesh *m, size_t count)
 {
     if (m->vertex_count + count > m->vertex_capacity) {
         size_t capacity = 2 * m->vertex_capacity + count + 4096;
@@ -62,7 +62,7 @@ static triangle *more_triangles(mesh *m, size_t count)
     return t;
 }
 
-void mesh_grid(mesh *m, int part, size_t first, int rows, int columns, bool casts)
+void mcf_mesh_grid(mesh *m, int part, size_t first, int rows, int columns, bool casts)
 {
     if (part < 0 || m->failed)
         return;
@@ -71,13 +71,14 @@ void mesh_grid(mesh *m, int part, size_t first, int rows, int columns, bool cast
         return;
     for (int i = 0; i + 1 < rows; i++)
         for (int j = 0; j + 1 < columns; j++) {
-            uint32_t a = (uint32_t)first + (uint32_t)(i * columns + j), b = a + 1, c = a + (uint32_t)columns, d = c + 1;
+            uint32_t a = (uint32_t)first + (uint32_t)(i * columns + j), b = a + 1, c = a + (uint32_t)columns,
+                     d = c + 1;
             *t++ = (triangle){{a, c, b}, (uint8_t)part, false, casts};
             *t++ = (triangle){{b, c, d}, (uint8_t)part, false, casts};
         }
 }
 
-void mesh_grid_normals(mesh *m, size_t first, int rows, int columns, bool wrap)
+void mcf_mesh_grid_normals(mesh *m, size_t first, int rows, int columns, bool wrap)
 {
     if (m->failed)
         return;
@@ -106,7 +107,7 @@ void mesh_grid_normals(mesh *m, size_t first, int rows, int columns, bool wrap)
     }
 }
 
-void mesh_grid_light(mesh *m, size_t first, int rows, int columns, int reach, float strength)
+void mcf_mesh_grid_light(mesh *m, size_t first, int rows, int columns, int reach, float strength)
 {
     if (m->failed)
         return;
@@ -131,12 +132,13 @@ void mesh_grid_light(mesh *m, size_t first, int rows, int columns, int reach, fl
         }
 }
 
-void mesh_tube(mesh *m, int part, const v3 *points, int count, float radius, const float *radii, int sides, bool closed)
+void mcf_mesh_tube(mesh *m, int part, const v3 *points, int count, float radius, const float *radii,
+                   int sides, bool closed)
 {
     if (part < 0 || count < 2)
         return;
     int rows = closed ? count + 1 : count, columns = sides + 1;
-    size_t first = mesh_vertices(m, (size_t)(rows * columns));
+    size_t first = mcf_mesh_vertices(m, (size_t)(rows * columns));
     if (m->failed)
         return;
     v3 side = {0, 0, 0};
@@ -157,27 +159,28 @@ void mesh_tube(mesh *m, int part, const v3 *points, int count, float radius, con
             v->at = v3_of((float)i / (float)(rows - 1), (float)j / (float)sides, r);
         }
     }
-    mesh_grid(m, part, first, rows, columns, true);
+    mcf_mesh_grid(m, part, first, rows, columns, true);
 }
 
-void mesh_ellipsoid(mesh *m, int part, v3 centre, const v3 axes[3], int rows, int columns)
+void mcf_mesh_ellipsoid(mesh *m, int part, v3 centre, const v3 axes[3], int rows, int columns)
 {
     if (part < 0)
         return;
-    size_t first = mesh_vertices(m, (size_t)((rows + 1) * (columns + 1)));
+    size_t first = mcf_mesh_vertices(m, (size_t)((rows + 1) * (columns + 1)));
     if (m->failed)
         return;
     float l0 = dot3(axes[0], axes[0]), l1 = dot3(axes[1], axes[1]), l2 = dot3(axes[2], axes[2]);
     for (int i = 0; i <= rows; i++)
         for (int j = 0; j <= columns; j++) {
-            float b = SYNTH_PI * (float)i / (float)rows, a = 2 * SYNTH_PI * (float)(j % columns) / (float)columns;
+            float b = SYNTH_PI * (float)i / (float)rows,
+                  a = 2 * SYNTH_PI * (float)(j % columns) / (float)columns;
             v3 u = {sin_fast(b) * sin_fast(a), cos_fast(b), sin_fast(b) * cos_fast(a)};
             vertex *v = &m->vertices[first + (size_t)(i * (columns + 1) + j)];
             v->p = mad3(mad3(mad3(centre, axes[0], u.x), axes[1], u.y), axes[2], u.z);
             v->n = normal3(mad3(mad3(scale3(axes[0], u.x / l0), axes[1], u.y / l1), axes[2], u.z / l2));
             v->at = u;
         }
-    mesh_grid(m, part, first, rows + 1, columns + 1, true);
+    mcf_mesh_grid(m, part, first, rows + 1, columns + 1, true);
 }
 
 static bool screen_room(mesh *m)
@@ -194,7 +197,7 @@ static bool screen_room(mesh *m)
     return !m->failed;
 }
 
-void mesh_project(mesh *m, const stand *s)
+void mcf_mesh_project(mesh *m, const stand *s)
 {
     if (!screen_room(m))
         return;
@@ -205,12 +208,13 @@ void mesh_project(mesh *m, const stand *s)
     }
 }
 
-void mesh_project_light(mesh *m, v3 x, v3 y, v3 z, v3 centre, float scale, float side)
+void mcf_mesh_project_light(mesh *m, v3 x, v3 y, v3 z, v3 centre, float scale, float side)
 {
     if (!screen_room(m))
         return;
     for (size_t i = 0; i < m->vertex_count; i++) {
         v3 d = sub3(m->vertices[i].p, centre);
-        m->screen[i] = v3_of(0.5f * side + scale * dot3(d, x), 0.5f * side - scale * dot3(d, y), 1000 + dot3(d, z));
+        m->screen[i] =
+            v3_of(0.5f * side + scale * dot3(d, x), 0.5f * side - scale * dot3(d, y), 1000 + dot3(d, z));
     }
 }

@@ -13,7 +13,8 @@ static float value(float x, float y, int cells_x, int cells_y, uint32_t layer)
     fx = fx * fx * (3 - 2 * fx), fy = fy * fy * (3 - 2 * fy);
     uint32_t x0 = (uint32_t)(ix % cells_x), x1 = (uint32_t)((ix + 1) % cells_x);
     uint32_t y0 = (uint32_t)(iy % cells_y), y1 = (uint32_t)((iy + 1) % cells_y);
-    return mixf(mixf(white(x0, y0, layer), white(x1, y0, layer), fx), mixf(white(x0, y1, layer), white(x1, y1, layer), fx), fy);
+    return mixf(mixf(white(x0, y0, layer), white(x1, y0, layer), fx),
+                mixf(white(x0, y1, layer), white(x1, y1, layer), fx), fy);
 }
 
 static int8_t pack(float v)
@@ -21,7 +22,7 @@ static int8_t pack(float v)
     return (int8_t)floor_int(clampf(v, -1, 1) * 127 + 0.5f);
 }
 
-void noise_make(noise *n)
+void mcf_noise_make(noise *n)
 {
     for (int y = 0; y < NOISE_SIDE; y++)
         for (int x = 0; x < NOISE_SIDE; x++) {

@@ -22,27 +22,27 @@ typedef struct {
     const picture *how;
     const noise *grain;
     float hair_line[HAIR_LINE + 1]; // height where hair begins, by angle from -pi to pi
-    bool hangs, curls;              // long hair; curly hair
-    float hair_bottom, hair_front;  // y of the tips, angle from which hair hangs
+    bool hangs, curls; // long hair; curly hair
+    float hair_bottom, hair_front; // y of the tips, angle from which hair hangs
 } builder;
 
-void head_add(const builder *b, head_cache *cache);
-void eyes_add(const builder *b);
-void mouth_add(const builder *b);
-void ears_add(const builder *b);
-void body_add(const builder *b);
-void hair_add(const builder *b);
-void hat_add(const builder *b);
-void glasses_add(const builder *b);
-void jewellery_add(const builder *b);
-void occluder_add(const builder *b);
+void mcf_head_add(const builder *b, head_cache *cache);
+void mcf_eyes_add(const builder *b);
+void mcf_mouth_add(const builder *b);
+void mcf_ears_add(const builder *b);
+void mcf_body_add(const builder *b);
+void mcf_hair_add(const builder *b);
+void mcf_hat_add(const builder *b);
+void mcf_glasses_add(const builder *b);
+void mcf_jewellery_add(const builder *b);
+void mcf_occluder_add(const builder *b);
 
 // Centre of an eyeball in head space, and the direction it looks.
-v3 eye_centre(const face *f, int side);
-v3 eye_direction(const face *f, int side);
+v3 mcf_eye_centre(const face *f, int side);
+v3 mcf_eye_direction(const face *f, int side);
 
 // Fills the builder's numbers of hair; hair_line reads.
-void hair_measure(builder *b);
+void mcf_hair_measure(builder *b);
 
 static inline float hair_line(const builder *b, float angle)
 {
@@ -52,13 +52,13 @@ static inline float hair_line(const builder *b, float angle)
 }
 
 // Long hair that is not tucked behind the ears.
-bool hair_covers_ears(const person *p);
+bool mcf_hair_covers_ears(const person *p);
 // Whether hair or hat is there; at: as the part has it.
-bool hair_keep(const builder *b, const part *p, v3 at);
+bool mcf_hair_keep(const builder *b, const part *p, v3 at);
 // The same without single hairs: for shadows.
-bool hair_casts(const builder *b, const part *p, v3 at);
-bool hat_keep(const builder *b, v3 at);
+bool mcf_hair_casts(const builder *b, const part *p, v3 at);
+bool mcf_hat_keep(const builder *b, v3 at);
 // Whether the body is covered at an angle and height, and how far from the edge, cm (positive: cloth).
-float cloth_edge(const person *p, const picture *v, float angle, float y);
+float mcf_cloth_edge(const person *p, const picture *v, float angle, float y);
 
 #endif

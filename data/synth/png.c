@@ -53,7 +53,7 @@ static void put_rows(png_structp png, const uint8_t *pixels, int size, int value
     }
 }
 
-mcf_status synth_png(const uint8_t *pixels, int size, int value, mcf_bytes *out, mcf_error *err)
+mcf_status mcf_synth_png(const uint8_t *pixels, int size, int value, mcf_bytes *out, mcf_error *err)
 {
     sink s = {.out = out};
     MCF_TRY(mcf_bytes_resize(out, (size_t)size * (size_t)size + (size_t)size * 16 + 4096, err));

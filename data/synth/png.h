@@ -5,6 +5,6 @@
 #include "data/image.h"
 
 // pixels [size, size]. value >= 0: one bit a pixel, white where pixels equal it; -1: the bytes themselves.
-mcf_status synth_png(const uint8_t *pixels, int size, int value, mcf_bytes *out, mcf_error *err);
+mcf_status mcf_synth_png(const uint8_t *pixels, int size, int value, mcf_bytes *out, mcf_error *err);
 
 #endif

@@ -12,7 +12,7 @@ typedef struct {
 
 static v3 on_head(const finder *f, float x, float y)
 {
-    return stand_head(&f->r->s, face_point(&f->r->f, x, y));
+    return stand_head(&f->r->s, mcf_face_point(&f->r->f, x, y));
 }
 
 static void to_screen(const stand *s, v3 p, float *x, float *y)
@@ -24,8 +24,8 @@ static void to_screen(const stand *s, v3 p, float *x, float *y)
 
 static v3 on_skull(const finder *f, const ring *r, float angle)
 {
-    v3 rest = face_skull(r, angle);
-    return stand_head(&f->r->s, face_express(&f->r->f, rest, face_shape(&f->r->f, rest)));
+    v3 rest = mcf_face_skull(r, angle);
+    return stand_head(&f->r->s, mcf_face_express(&f->r->f, rest, mcf_face_shape(&f->r->f, rest)));
 }
 
 // The jaw from ear to ear in equal steps; where the cheek hides it, the cheek's own edge.
@@ -34,12 +34,12 @@ static void find_outline(finder *f)
     enum { STEPS = 96, HALF = OUTLINE / 2 };
     const face *g = &f->r->f;
     float top = g->eye_y - 0.35f, length[STEPS + 1], y[STEPS + 1];
-    float low = face_place(g, top);
+    float low = mcf_face_place(g, top);
     length[0] = 0;
-    ring before = face_ring(g, low);
+    ring before = mcf_face_ring(g, low);
     y[0] = before.y;
     for (int i = 1; i <= STEPS; i++) {
-        ring r = face_ring(g, mixf(low, FACE_RINGS - 1, (float)i / STEPS));
+        ring r = mcf_face_ring(g, mixf(low, FACE_RINGS - 1, (float)i / STEPS));
         float dx = r.width - before.width, dy = r.y - before.y;
         length[i] = length[i - 1] + sqrtf(dx * dx + dy * dy);
         y[i] = r.y;
@@ -52,7 +52,7 @@ static void find_outline(finder *f)
         while (i + 1 < STEPS && length[i + 1] < want)
             i++;
         float t = clampf((want - length[i]) / maxf(length[i + 1] - length[i], 1e-4f), 0, 1);
-        ring r = face_ring_at(g, mixf(y[i], y[i + 1], t));
+        ring r = mcf_face_ring_at(g, mixf(y[i], y[i + 1], t));
         for (int side = 0; side < 2; side++) {
             float sign = side ? 1 : -1, best = -1e9f;
             v3 place = {0, 0, 0};
@@ -70,7 +70,7 @@ static void find_outline(finder *f)
         }
     }
     // the point of the chin
-    ring chin = face_ring(g, FACE_RINGS - 1.6f);
+    ring chin = mcf_face_ring(g, FACE_RINGS - 1.6f);
     f->outline[HALF] = on_skull(f, &chin, 0);
 }
 
@@ -78,7 +78,7 @@ static v3 brow_place(const finder *f, int side, float along, float edge)
 {
     const person *p = &f->r->who;
     float x = (side ? 1 : -1) * mixf(p->brow_inner, p->brow_outer, along);
-    brow b = face_brow(&f->r->f, side, x);
+    brow b = mcf_face_brow(&f->r->f, side, x);
     return on_head(f, x, b.y + edge * b.half);
 }
 
@@ -86,21 +86,21 @@ static v3 lid_place(const finder *f, int side, float along, int upper)
 {
     const face *g = &f->r->f;
     float x = (side ? 1 : -1) * (g->eye_x + g->eye_half * (2 * along - 1));
-    lids l = face_lids(g, side, x);
+    lids l = mcf_face_lids(g, side, x);
     return on_head(f, x, upper ? l.high : l.low);
 }
 
 static v3 pupil_place(const finder *f, int side)
 {
     const face *g = &f->r->f;
-    return stand_head(&f->r->s, mad3(eye_centre(g, side), eye_direction(g, side), g->eye_radius));
+    return stand_head(&f->r->s, mad3(mcf_eye_centre(g, side), mcf_eye_direction(g, side), g->eye_radius));
 }
 
 static v3 lip_place(const finder *f, float across, int edge)
 {
     const face *g = &f->r->f;
     float x = across * g->mouth_half;
-    lips l = face_lips(g, x);
+    lips l = mcf_face_lips(g, x);
     const float y[4] = {l.upper_top, l.upper_low, l.lower_top, l.lower_low};
     return on_head(f, x, y[edge]);
 }
@@ -108,7 +108,8 @@ static v3 lip_place(const finder *f, float across, int edge)
 // Twenty points of the lips, the same order in three of the sets.
 static void find_lips(const finder *f, v3 *to)
 {
-    static const float upper[7] = {-1, -0.62f, -0.22f, 0, 0.22f, 0.62f, 1}, lower[5] = {0.66f, 0.34f, 0, -0.34f, -0.66f};
+    static const float upper[7] = {-1, -0.62f, -0.22f, 0, 0.22f, 0.62f, 1},
+                       lower[5] = {0.66f, 0.34f, 0, -0.34f, -0.66f};
     static const float inner[8] = {-0.9f, -0.45f, 0, 0.45f, 0.9f, 0.45f, 0, -0.45f};
     for (int i = 0; i < 7; i++)
         to[i] = lip_place(f, upper[i], 0);
@@ -175,7 +176,8 @@ static void find_all(finder *f, v3 set[MCF_POINT_SETS][MCF_SYNTH_MAX_POINTS])
         p[7 + 3 * side] = pupils[side];
         p[8 + 3 * side] = eyes[side][4];
     }
-    p[12] = on_head(f, -1.9f * n, g->nose_tip - 0.3f), p[13] = bridge[3], p[14] = on_head(f, 1.9f * n, g->nose_tip - 0.3f);
+    p[12] = on_head(f, -1.9f * n, g->nose_tip - 0.3f), p[13] = bridge[3],
+    p[14] = on_head(f, 1.9f * n, g->nose_tip - 0.3f);
     p[15] = mouth[0], p[17] = mouth[6], p[18] = f->outline[16];
     p[16] = scale3(add3(mouth[14], mouth[18]), 0.5f); // between the lips
 
@@ -212,9 +214,10 @@ static void find_all(finder *f, v3 set[MCF_POINT_SETS][MCF_SYNTH_MAX_POINTS])
     memcpy(p + 51, bridge, sizeof bridge);
     for (int side = 0; side < 2; side++) {
         float sign = side ? 1 : -1;
-        const v3 wing[5] = {on_head(f, sign * 0.68f, g->eye_y - 0.35f), on_head(f, sign * 1.1f, 0.45f * g->nose_tip),
-                            on_head(f, sign * 1.95f * n, g->nose_tip), on_head(f, sign * 1.7f * n, g->nose_tip - 0.8f),
-                            on_head(f, sign * 0.8f * n, g->nose_under + 0.08f)};
+        const v3 wing[5] = {
+            on_head(f, sign * 0.68f, g->eye_y - 0.35f), on_head(f, sign * 1.1f, 0.45f * g->nose_tip),
+            on_head(f, sign * 1.95f * n, g->nose_tip), on_head(f, sign * 1.7f * n, g->nose_tip - 0.8f),
+            on_head(f, sign * 0.8f * n, g->nose_under + 0.08f)};
         for (int i = 0; i < 5; i++)
             p[side ? 65 - i : 55 + i] = wing[i];
         memcpy(p + 66 + 9 * side, eyes[side], sizeof eyes[side]);
@@ -245,7 +248,7 @@ static bool seen(const mcf_synth *r, v3 p, float sx, float sy)
     return seen;
 }
 
-void points_find(mcf_synth *r, mcf_synth_face *out)
+void mcf_points_find(mcf_synth *r, mcf_synth_face *out)
 {
     finder f = {.r = r};
     v3 set[MCF_POINT_SETS][MCF_SYNTH_MAX_POINTS];

@@ -23,7 +23,7 @@ static inline bool any_sign(i4 mask)
 #endif
 }
 
-void raster_clear(samples *s)
+void mcf_raster_clear(samples *s)
 {
     size_t count = (size_t)s->side * (size_t)s->stride;
     memset(s->iz, 0, count * sizeof *s->iz);
@@ -45,10 +45,12 @@ typedef struct {
 // Which of four samples a part with holes covers. wa, wb, wc: weights of the corners.
 static i4 ask(const drawing *d, i4 in, f4 wa, f4 wb, f4 wc)
 {
-    v3 a = d->m->vertices[d->corner[0]].at, b = d->m->vertices[d->corner[1]].at, c = d->m->vertices[d->corner[2]].at;
+    v3 a = d->m->vertices[d->corner[0]].at, b = d->m->vertices[d->corner[1]].at,
+       c = d->m->vertices[d->corner[2]].at;
     const part *p = &d->m->parts[d->t->part];
     f4 ia = wa * d->a.z, ib = wb * d->b.z, ic = wc * d->c.z, n = 1 / (ia + ib + ic);
-    f4 x = (ia * a.x + ib * b.x + ic * c.x) * n, y = (ia * a.y + ib * b.y + ic * c.y) * n, z = (ia * a.z + ib * b.z + ic * c.z) * n;
+    f4 x = (ia * a.x + ib * b.x + ic * c.x) * n, y = (ia * a.y + ib * b.y + ic * c.y) * n,
+       z = (ia * a.z + ib * b.z + ic * c.z) * n;
     float at[3][4];
     int32_t mask[4];
     memcpy(at[0], &x, sizeof x);
@@ -96,11 +98,21 @@ static inline void clip(float start, float step, float zero, float *low, float *
         *high = -1;
 }
 
-static void draw(samples *s, const samples *behind, const mesh *m, uint32_t index, keep_function keep, const void *context)
+static void draw(samples *s, const samples *behind, const mesh *m, uint32_t index, keep_function keep,
+                 const void *context)
 {
     const triangle *t = &m->triangles[index];
-    drawing d = {s, behind, m, t, index, {t->v[0], t->v[1], t->v[2]}, m->screen[t->v[0]], m->screen[t->v[1]], m->screen[t->v[2]],
-                 t->holes ? keep : NULL, context};
+    drawing d = {s,
+                 behind,
+                 m,
+                 t,
+                 index,
+                 {t->v[0], t->v[1], t->v[2]},
+                 m->screen[t->v[0]],
+                 m->screen[t->v[1]],
+                 m->screen[t->v[2]],
+                 t->holes ? keep : NULL,
+                 context};
     v3 a = d.a, b = d.b, c = d.c;
     if (a.z <= 0 || b.z <= 0 || c.z <= 0)
         return;
@@ -127,13 +139,15 @@ static void draw(samples *s, const samples *behind, const mesh *m, uint32_t inde
     // neighbours leave no gap. The third weight and the nearness follow from the first two.
     float k = 1 / area, px = (float)x0 + 0.5f, py = (float)y0 + 0.5f;
     float ax = -(c.y - b.y) * k, ay = (c.x - b.x) * k, bx = -(a.y - c.y) * k, by = (a.x - c.x) * k;
-    float wa_row = (px - b.x) * ax + (py - b.y) * ay + 1e-6f, wb_row = (px - c.x) * bx + (py - c.y) * by + 1e-6f;
+    float wa_row = (px - b.x) * ax + (py - b.y) * ay + 1e-6f,
+          wb_row = (px - c.x) * bx + (py - c.y) * by + 1e-6f;
     float iz_a = a.z - c.z, iz_b = b.z - c.z;
     const f4 lanes = {0, 1, 2, 3};
     if (x1 - x0 <= 8) { // columns of four
         float iz_y = ay * iz_a + by * iz_b;
         for (int x = x0; x < x1; x += 4) {
-            f4 start = lanes + (float)(x - x0), wa = wa_row + start * ax, wb = wb_row + start * bx, iz = c.z + wa * iz_a + wb * iz_b;
+            f4 start = lanes + (float)(x - x0), wa = wa_row + start * ax, wb = wb_row + start * bx,
+               iz = c.z + wa * iz_a + wb * iz_b;
             size_t at = (size_t)y0 * (size_t)s->stride + (size_t)x;
             for (int y = y0; y < y1; y++, at += (size_t)s->stride, wa += ay, wb += by, iz += iz_y) {
                 f4 wc = 1.000003f - wa - wb;
@@ -165,29 +179,30 @@ static void draw(samples *s, const samples *behind, const mesh *m, uint32_t inde
     }
 }
 
-void raster_draw(samples *s, const mesh *m, keep_function keep, const void *context)
+void mcf_raster_draw(samples *s, const mesh *m, keep_function keep, const void *context)
 {
     for (size_t i = 0; i < m->triangle_count; i++)
         if (m->parts[m->triangles[i].part].kind != PART_LENS)
             draw(s, NULL, m, (uint32_t)i, keep, context);
 }
 
-void raster_layer(samples *s, const samples *behind, const mesh *m, part_kind kind)
+void mcf_raster_layer(samples *s, const samples *behind, const mesh *m, part_kind kind)
 {
     for (size_t i = 0; i < m->triangle_count; i++)
         if (m->parts[m->triangles[i].part].kind == kind)
             draw(s, behind, m, (uint32_t)i, NULL, NULL);
 }
 
-void shadow_draw(shadow_map *s, mesh *m, v3 towards, v3 centre, float radius, keep_function keep, const void *context)
+void mcf_shadow_draw(shadow_map *s, mesh *m, v3 towards, v3 centre, float radius, keep_function keep,
+                     const void *context)
 {
     s->z = normal3(towards);
     s->x = normal3(cross3(absf(s->z.y) < 0.95f ? v3_of(0, 1, 0) : v3_of(1, 0, 0), s->z));
     s->y = cross3(s->z, s->x);
     s->centre = centre;
     s->scale = 0.5f * SHADOW_SIDE / radius;
-    raster_clear(&s->map);
-    mesh_project_light(m, s->x, s->y, s->z, centre, s->scale, SHADOW_SIDE);
+    mcf_raster_clear(&s->map);
+    mcf_mesh_project_light(m, s->x, s->y, s->z, centre, s->scale, SHADOW_SIDE);
     if (m->failed)
         return;
     for (size_t i = 0; i < m->triangle_count; i++)
@@ -195,10 +210,11 @@ void shadow_draw(shadow_map *s, mesh *m, v3 towards, v3 centre, float radius, ke
             draw(&s->map, NULL, m, (uint32_t)i, keep, context);
 }
 
-float shadow_at(const shadow_map *s, v3 p, v3 n, float soft)
+float mcf_shadow_at(const shadow_map *s, v3 p, v3 n, float soft)
 {
     v3 d = sub3(mad3(p, n, 0.18f), s->centre);
-    float x = dot3(d, s->x) * s->scale + 0.5f * SHADOW_SIDE - 0.5f, y = dot3(d, s->y) * -s->scale + 0.5f * SHADOW_SIDE - 0.5f;
+    float x = dot3(d, s->x) * s->scale + 0.5f * SHADOW_SIDE - 0.5f,
+          y = dot3(d, s->y) * -s->scale + 0.5f * SHADOW_SIDE - 0.5f;
     float z = 1000 + dot3(d, s->z), step = maxf(soft * s->scale, 0.7f);
     static const float place[3][2] = {{-0.8f, 0.4f}, {0.7f, 0.5f}, {0.1f, -0.9f}};
     if (x < step || y < step || x >= SHADOW_SIDE - 2 - step || y >= SHADOW_SIDE - 2 - step)

@@ -7,7 +7,7 @@
 enum { SHADOW_SIDE = 192 };
 
 typedef struct {
-    int side;   // samples a side
+    int side; // samples a side
     int stride; // from a row to the next: four more, so that four can be looked at together
     float *iz; // nearness; 0: nothing
     uint32_t *id; // triangle + 1; 0: nothing
@@ -16,11 +16,11 @@ typedef struct {
 // Whether a place of a part with holes is there.
 typedef bool (*keep_function)(const void *context, const part *p, v3 at);
 
-void raster_clear(samples *s);
+void mcf_raster_clear(samples *s);
 // All triangles but those of lenses, which are looked through.
-void raster_draw(samples *s, const mesh *m, keep_function keep, const void *context);
+void mcf_raster_draw(samples *s, const mesh *m, keep_function keep, const void *context);
 // The triangles of one kind on their own target: where nearer than `behind`.
-void raster_layer(samples *s, const samples *behind, const mesh *m, part_kind kind);
+void mcf_raster_layer(samples *s, const samples *behind, const mesh *m, part_kind kind);
 
 // Perspective-correct weights of a triangle's corners at a sample place.
 static inline v3 raster_weights(const mesh *m, const triangle *t, float x, float y)
@@ -39,7 +39,8 @@ static inline v3 raster_weights(const mesh *m, const triangle *t, float x, float
 
 static inline v3 raster_mix(v3 w, v3 a, v3 b, v3 c)
 {
-    return (v3){w.x * a.x + w.y * b.x + w.z * c.x, w.x * a.y + w.y * b.y + w.z * c.y, w.x * a.z + w.y * b.z + w.z * c.z};
+    return (v3){w.x * a.x + w.y * b.x + w.z * c.x, w.x * a.y + w.y * b.y + w.z * c.y,
+                w.x * a.z + w.y * b.z + w.z * c.z};
 }
 
 // What a lamp at infinity sees of a ball round `centre`.
@@ -51,8 +52,9 @@ typedef struct {
 } shadow_map;
 
 // Leaves m->screen as the lamp sees it.
-void shadow_draw(shadow_map *s, mesh *m, v3 towards, v3 centre, float radius, keep_function keep, const void *context);
+void mcf_shadow_draw(shadow_map *s, mesh *m, v3 towards, v3 centre, float radius, keep_function keep,
+                     const void *context);
 // Share of light at a place, 0..1; soft: half width of the edge in cm.
-float shadow_at(const shadow_map *s, v3 p, v3 n, float soft);
+float mcf_shadow_at(const shadow_map *s, v3 p, v3 n, float soft);
 
 #endif

@@ -3,25 +3,25 @@
 #include <stdlib.h>
 
 const char *const mcf_synth_part_names[MCF_SYNTH_CLASSES] = {
-    NULL, "neck", "skin", "cloth", "l_ear", "r_ear", "l_brow", "r_brow", "l_eye", "r_eye",
-    "nose", "mouth", "l_lip", "u_lip", "hair", "eye_g", "hat", "ear_r", "neck_l",
+    NULL,   "neck",  "skin",  "cloth", "l_ear", "r_ear", "l_brow", "r_brow", "l_eye",  "r_eye",
+    "nose", "mouth", "l_lip", "u_lip", "hair",  "eye_g", "hat",    "ear_r",  "neck_l",
 };
 const char *const mcf_synth_lapa_names[MCF_SYNTH_LAPA_CLASSES] = {
-    "background", "face", "left brow", "right brow", "left eye", "right eye",
-    "nose", "upper lip", "inner mouth", "lower lip", "hair",
+    "background", "face",      "left brow",   "right brow", "left eye", "right eye",
+    "nose",       "upper lip", "inner mouth", "lower lip",  "hair",
 };
 // LaPa has no class for ears, neck and what is worn; glasses count as the face they stand on.
 static const uint8_t to_lapa[MCF_SYNTH_CLASSES] = {
-    [MCF_SYNTH_SKIN] = 1,  [MCF_SYNTH_L_BROW] = 2, [MCF_SYNTH_R_BROW] = 3, [MCF_SYNTH_L_EYE] = 4, [MCF_SYNTH_R_EYE] = 5,
-    [MCF_SYNTH_NOSE] = 6,  [MCF_SYNTH_U_LIP] = 7,  [MCF_SYNTH_MOUTH] = 8,  [MCF_SYNTH_L_LIP] = 9, [MCF_SYNTH_HAIR] = 10,
-    [MCF_SYNTH_EYE_G] = 1,
+    [MCF_SYNTH_SKIN] = 1,  [MCF_SYNTH_L_BROW] = 2, [MCF_SYNTH_R_BROW] = 3, [MCF_SYNTH_L_EYE] = 4,
+    [MCF_SYNTH_R_EYE] = 5, [MCF_SYNTH_NOSE] = 6,   [MCF_SYNTH_U_LIP] = 7,  [MCF_SYNTH_MOUTH] = 8,
+    [MCF_SYNTH_L_LIP] = 9, [MCF_SYNTH_HAIR] = 10,  [MCF_SYNTH_EYE_G] = 1,
 };
 
 void mcf_synth_free(mcf_synth *r)
 {
     if (!r)
         return;
-    mesh_free(&r->m);
+    mcf_mesh_free(&r->m);
     free(r->front.iz);
     free(r->front.id);
     free(r->glass.iz);
@@ -43,8 +43,9 @@ mcf_status mcf_synth_create(mcf_synth **synth, int size, mcf_error *err)
 {
     *synth = NULL;
     if (size < MCF_SYNTH_MIN_SIZE || size > MCF_SYNTH_MAX_SIZE)
-        return mcf_fail(err, MCF_ERR_USAGE, "synthetic faces: a picture of %d pixels a side cannot be drawn, %d to %d can",
-                        size, MCF_SYNTH_MIN_SIZE, MCF_SYNTH_MAX_SIZE);
+        return mcf_fail(err, MCF_ERR_USAGE,
+                        "synthetic faces: a picture of %d pixels a side cannot be drawn, %d to %d can", size,
+                        MCF_SYNTH_MIN_SIZE, MCF_SYNTH_MAX_SIZE);
     mcf_synth *r = calloc(1, sizeof *r);
     size_t count = (size_t)size * (size_t)size;
     int side = size * SAMPLES, stride = side + 4;
@@ -55,7 +56,8 @@ mcf_status mcf_synth_create(mcf_synth **synth, int size, mcf_error *err)
     r->front = (samples){side, stride, malloc(all * sizeof(float)), malloc(all * sizeof(uint32_t))};
     r->glass = (samples){side, stride, malloc(all * sizeof(float)), malloc(all * sizeof(uint32_t))};
     size_t map = SHADOW_SIDE * (SHADOW_SIDE + 4);
-    r->shadow.map = (samples){SHADOW_SIDE, SHADOW_SIDE + 4, malloc(map * sizeof(float)), malloc(map * sizeof(uint32_t))};
+    r->shadow.map =
+        (samples){SHADOW_SIDE, SHADOW_SIDE + 4, malloc(map * sizeof(float)), malloc(map * sizeof(uint32_t))};
     r->grain = malloc(sizeof *r->grain);
     r->head = calloc(1, sizeof *r->head);
     // the background's half size grid has a margin
@@ -65,12 +67,14 @@ mcf_status mcf_synth_create(mcf_synth **synth, int size, mcf_error *err)
     r->pixels = malloc(3 * count);
     r->celeba = malloc(count);
     r->lapa = malloc(count);
-    if (!r->front.iz || !r->front.id || !r->glass.iz || !r->glass.id || !r->shadow.map.iz || !r->shadow.map.id || !r->grain || !r->head ||
-        !r->linear || !r->spare || !r->ground_known || !r->pixels || !r->celeba || !r->lapa) {
+    if (!r->front.iz || !r->front.id || !r->glass.iz || !r->glass.id || !r->shadow.map.iz ||
+        !r->shadow.map.id || !r->grain || !r->head || !r->linear || !r->spare || !r->ground_known ||
+        !r->pixels || !r->celeba || !r->lapa) {
         mcf_synth_free(r);
-        return mcf_fail(err, MCF_ERR_NOMEM, "synthetic faces: no memory for a renderer of %d pixels a side", size);
+        return mcf_fail(err, MCF_ERR_NOMEM, "synthetic faces: no memory for a renderer of %d pixels a side",
+                        size);
     }
-    noise_make(r->grain);
+    mcf_noise_make(r->grain);
     // cells of two to three pixels
     float fine = size > 320 ? 1 : size > 128 ? 0.78f : 0.52f;
     r->head->rows = 1 + (int)(fine * (HEAD_ROWS - 1));
@@ -83,22 +87,22 @@ static bool keep(const void *context, const part *p, v3 at)
 {
     const builder *b = context;
     if (p->kind == PART_HAIR)
-        return hair_keep(b, p, at);
+        return mcf_hair_keep(b, p, at);
     if (p->kind == PART_HAT)
-        return hat_keep(b, at);
+        return mcf_hat_keep(b, at);
     if (at.z < 1)
         return true;
     if (at.y > b->f->mouth_y + 2) {
-        lids l = face_lids(b->f, at.x > 0, at.x);
+        lids l = mcf_face_lids(b->f, at.x > 0, at.x);
         return !(l.inside && at.y > l.low && at.y < l.high);
     }
-    lips l = face_lips(b->f, at.x);
+    lips l = mcf_face_lips(b->f, at.x);
     return !(l.inside && at.y > l.lower_top && at.y < l.upper_low);
 }
 
 static bool casts(const void *context, const part *p, v3 at)
 {
-    return p->kind == PART_HAIR ? hair_casts(context, p, at) : keep(context, p, at);
+    return p->kind == PART_HAIR ? mcf_hair_casts(context, p, at) : keep(context, p, at);
 }
 
 // Camera: the middle of the face goes near the middle of the picture, its height to the share asked for.
@@ -118,17 +122,17 @@ static void set_stand(mcf_synth *r)
 
 static void build(mcf_synth *r, const builder *b)
 {
-    mesh_clear(&r->m);
-    head_add(b, r->head);
-    eyes_add(b);
-    mouth_add(b);
-    ears_add(b);
-    body_add(b);
-    hair_add(b);
-    hat_add(b);
-    glasses_add(b);
-    jewellery_add(b);
-    occluder_add(b);
+    mcf_mesh_clear(&r->m);
+    mcf_head_add(b, r->head);
+    mcf_eyes_add(b);
+    mcf_mouth_add(b);
+    mcf_ears_add(b);
+    mcf_body_add(b);
+    mcf_hair_add(b);
+    mcf_hat_add(b);
+    mcf_glasses_add(b);
+    mcf_jewellery_add(b);
+    mcf_occluder_add(b);
 }
 
 static void look(const mcf_synth *r, uint32_t id, float x, float y, surface *s)
@@ -165,14 +169,14 @@ static v3 through_glass(mcf_synth *r, const builder *b, int x, int y, v3 behind,
     look(r, id, SAMPLES * (float)x + 1, SAMPLES * (float)y + 1, &s);
     if (r->how.tint > 0.6f && hits >= SAMPLES * SAMPLES / 2)
         *label = MCF_SYNTH_EYE_G;
-    return mix3(behind, shade_lens(b, &s, behind), (float)hits / (SAMPLES * SAMPLES));
+    return mix3(behind, mcf_shade_lens(b, &s, behind), (float)hits / (SAMPLES * SAMPLES));
 }
 
 static shaded shade_sample(const mcf_synth *r, const builder *b, uint32_t id, float x, float y)
 {
     surface s;
     look(r, id, x, y, &s);
-    return shade(b, &r->shadow, &s);
+    return mcf_shade(b, &r->shadow, &s);
 }
 
 // A pixel whose samples show several parts, or none: each part is shaded at the middle of its samples.
@@ -194,9 +198,10 @@ static shaded paint_edge(mcf_synth *r, const builder *b, const uint32_t *id, int
             }
         shaded c = {{0, 0, 0}, MCF_SYNTH_BACKGROUND};
         if (!id[k])
-            c.colour = ground_at(r, x, y);
+            c.colour = mcf_ground_at(r, x, y);
         else
-            c = shade_sample(r, b, id[k], SAMPLES * (float)x + px / (float)count + 0.5f, SAMPLES * (float)y + py / (float)count + 0.5f);
+            c = shade_sample(r, b, id[k], SAMPLES * (float)x + px / (float)count + 0.5f,
+                             SAMPLES * (float)y + py / (float)count + 0.5f);
         sum.colour = mad3(sum.colour, c.colour, (float)count / ALL);
         if (count > most || (count == most && sum.label == MCF_SYNTH_BACKGROUND)) {
             most = count;
@@ -213,7 +218,8 @@ static void paint(mcf_synth *r, const builder *b)
     bool glass = r->how.glasses != GLASSES_NONE;
     for (int y = 0; y < r->size; y++)
         for (int x = 0; x < r->size; x++) {
-            const uint32_t *row = r->front.id + (size_t)(SAMPLES * y) * (size_t)side + SAMPLES * x, *next = row + side;
+            const uint32_t *row = r->front.id + (size_t)(SAMPLES * y) * (size_t)side + SAMPLES * x,
+                           *next = row + side;
             const uint32_t id[ALL] = {row[0], row[1], next[0], next[1]};
             int kind[ALL], at = y * r->size + x;
             bool same = !(id[0] | id[1] | id[2] | id[3]);
@@ -226,9 +232,10 @@ static void paint(mcf_synth *r, const builder *b)
             if (!same)
                 c = paint_edge(r, b, id, kind, x, y);
             else if (id[0])
-                c = shade_sample(r, b, id[0], SAMPLES * (float)x + 0.5f * SAMPLES, SAMPLES * (float)y + 0.5f * SAMPLES);
+                c = shade_sample(r, b, id[0], SAMPLES * (float)x + 0.5f * SAMPLES,
+                                 SAMPLES * (float)y + 0.5f * SAMPLES);
             else
-                c.colour = ground_at(r, x, y);
+                c.colour = mcf_ground_at(r, x, y);
             if (glass)
                 c.colour = through_glass(r, b, x, y, c.colour, &c.label);
             r->linear[at] = c.colour;
@@ -249,7 +256,8 @@ static void describe(const mcf_synth *r, mcf_synth_face *out)
     float turn = absf(out->yaw), key = v->key.y, around = v->sky.y;
     out->attributes = (mcf_synth_attributes){
         .pose = turn > 40 || absf(out->pitch) > 20 || absf(out->roll) > 25,
-        .expression = v->smile > 0.75f || v->open > 1 || v->brow_raise > 0.6f || v->frown > 0.6f || v->pucker > 0.5f,
+        .expression =
+            v->smile > 0.75f || v->open > 1 || v->brow_raise > 0.6f || v->frown > 0.6f || v->pucker > 0.5f,
         .illumination = key > 2.6f * around || key + around < 0.75f || v->exposure > 1.35f,
         .makeup = r->who.makeup > 0.5f,
         .occlusion = v->occluder != OCCLUDER_NONE || v->glasses == GLASSES_SUN || r->who.fringe,
@@ -257,38 +265,40 @@ static void describe(const mcf_synth *r, mcf_synth_face *out)
     };
 }
 
-mcf_status mcf_synth_render(mcf_synth *r, uint64_t seed, uint64_t identity, uint32_t number, mcf_synth_face *out, mcf_error *err)
+mcf_status mcf_synth_render(mcf_synth *r, uint64_t seed, uint64_t identity, uint32_t number,
+                            mcf_synth_face *out, mcf_error *err)
 {
     if (number >= MCF_SYNTH_MAX_NUMBER || identity >> 56)
-        return mcf_fail(err, MCF_ERR_USAGE, "synthetic faces: picture %u of identity %llu is beyond what can be named", number,
+        return mcf_fail(err, MCF_ERR_USAGE,
+                        "synthetic faces: picture %u of identity %llu is beyond what can be named", number,
                         (unsigned long long)identity);
     if (!r->head->valid || r->seed != seed || r->who.number != identity) {
         r->head->valid = false;
         r->seed = seed;
-        synth_person(&r->who, seed, identity);
+        mcf_synth_person(&r->who, seed, identity);
     }
-    synth_picture(&r->how, &r->who, seed, number);
-    face_make(&r->f, &r->who, &r->how);
+    mcf_synth_picture(&r->how, &r->who, seed, number);
+    mcf_face_make(&r->f, &r->who, &r->how);
     set_stand(r);
     builder b = synth_builder(r);
     build(r, &b);
     v3 middle = stand_head(&r->s, v3_of(0, -1, 0));
-    shadow_draw(&r->shadow, &r->m, r->how.key_direction, middle, 19, casts, &b);
-    mesh_project(&r->m, &r->s);
+    mcf_shadow_draw(&r->shadow, &r->m, r->how.key_direction, middle, 19, casts, &b);
+    mcf_mesh_project(&r->m, &r->s);
     if (r->m.failed) {
         r->head->valid = false;
         return mcf_fail(err, MCF_ERR_NOMEM, "synthetic faces: no memory for a picture's triangles");
     }
-    ground_clear(r);
-    raster_clear(&r->front);
-    raster_draw(&r->front, &r->m, keep, &b);
+    mcf_ground_clear(r);
+    mcf_raster_clear(&r->front);
+    mcf_raster_draw(&r->front, &r->m, keep, &b);
     if (r->how.glasses != GLASSES_NONE) {
-        raster_clear(&r->glass);
-        raster_layer(&r->glass, &r->front, &r->m, PART_LENS);
+        mcf_raster_clear(&r->glass);
+        mcf_raster_layer(&r->glass, &r->front, &r->m, PART_LENS);
     }
     paint(r, &b);
-    camera_develop(r);
+    mcf_camera_develop(r);
     describe(r, out);
-    points_find(r, out);
+    mcf_points_find(r, out);
     return MCF_OK;
 }

@@ -30,16 +30,16 @@ struct mcf_synth {
 static inline builder synth_builder(mcf_synth *r)
 {
     builder b = {.m = &r->m, .s = &r->s, .f = &r->f, .who = &r->who, .how = &r->how, .grain = r->grain};
-    hair_measure(&b);
+    mcf_hair_measure(&b);
     return b;
 }
 
 // Forgets the last background; its colour at a pixel.
-void ground_clear(mcf_synth *r);
-v3 ground_at(mcf_synth *r, int x, int y);
+void mcf_ground_clear(mcf_synth *r);
+v3 mcf_ground_at(mcf_synth *r, int x, int y);
 // r->linear to r->pixels: blur, exposure, noise.
-void camera_develop(mcf_synth *r);
+void mcf_camera_develop(mcf_synth *r);
 // Points, their visibility, the box.
-void points_find(mcf_synth *r, mcf_synth_face *out);
+void mcf_points_find(mcf_synth *r, mcf_synth_face *out);
 
 #endif

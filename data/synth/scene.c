@@ -1,5 +1,6 @@
-// The draws. Ranges were set by looking at contact sheets; what goes together in people (beards with strong jaws,
-// long hair with lipstick) goes together here more often than not.
+// The draws, each a statement or declarator of its own: the order of arguments is the compiler's. Ranges were
+// set by looking at contact sheets; what goes together in people (beards with strong jaws, long hair with
+// lipstick) goes together here more often than not.
 #include "data/synth/scene.h"
 
 static float uniform(mcf_rng *r, float from, float to)
@@ -12,7 +13,8 @@ static bool chance(mcf_rng *r, float p)
     return mcf_rng_float(r) < p;
 }
 
-// Nearly normal, mean 0, deviation 1, within +-3: the sum of six uniforms, so no logarithm of the C library's.
+// Nearly normal, mean 0, deviation 1, within +-3: the sum of six uniforms, so no logarithm of the C
+// library's.
 static float bell(mcf_rng *r)
 {
     float s = 0;
@@ -51,12 +53,18 @@ static v3 from_hsv(float h, float s, float v)
     f -= (float)i;
     float p = v * (1 - s), q = v * (1 - s * f), t = v * (1 - s * (1 - f));
     switch (((i % 6) + 6) % 6) {
-    case 0: return v3_of(v, t, p);
-    case 1: return v3_of(q, v, p);
-    case 2: return v3_of(p, v, t);
-    case 3: return v3_of(p, q, v);
-    case 4: return v3_of(t, p, v);
-    default: return v3_of(v, p, q);
+    case 0:
+        return v3_of(v, t, p);
+    case 1:
+        return v3_of(q, v, p);
+    case 2:
+        return v3_of(p, v, t);
+    case 3:
+        return v3_of(p, q, v);
+    case 4:
+        return v3_of(t, p, v);
+    default:
+        return v3_of(v, p, q);
     }
 }
 
@@ -71,7 +79,7 @@ static v3 any_colour(mcf_rng *r)
 
 static v3 skin_tone(mcf_rng *r)
 {
-    static const int tones[8][3] = {{62, 38, 28},   {92, 58, 42},   {128, 82, 58},  {164, 112, 82},
+    static const int tones[8][3] = {{62, 38, 28},    {92, 58, 42},    {128, 82, 58},   {164, 112, 82},
                                     {192, 140, 106}, {214, 166, 132}, {230, 186, 156}, {240, 202, 178}};
     float at = uniform(r, 0, 7);
     if (chance(r, 0.35f))
@@ -86,8 +94,9 @@ static v3 skin_tone(mcf_rng *r)
 
 static v3 hair_colour(mcf_rng *r, float skin_lightness)
 {
-    static const int tones[10][3] = {{22, 18, 17}, {34, 25, 21}, {54, 36, 26},  {78, 52, 34},   {106, 72, 44},
-                                     {136, 102, 66}, {172, 142, 100}, {206, 184, 146}, {122, 52, 26}, {168, 84, 40}};
+    static const int tones[10][3] = {{22, 18, 17},  {34, 25, 21},   {54, 36, 26},    {78, 52, 34},
+                                     {106, 72, 44}, {136, 102, 66}, {172, 142, 100}, {206, 184, 146},
+                                     {122, 52, 26}, {168, 84, 40}};
     float dark = 1.2f - skin_lightness;
     float w[10] = {1.6f + 5 * dark, 1.6f + 2 * dark, 1.5f, 1.3f, 1, 0.8f, 0.7f, 0.5f, 0.4f, 0.35f};
     if (skin_lightness < 0.3f)
@@ -163,7 +172,8 @@ static void draw_colours(person *p, mcf_rng *r)
         p->hair = scale3(from_hsv(mcf_rng_float(r), 0.75f, 1), 0.3f);
     p->hair2 = mix3(scale3(p->hair, 1.45f), srgb(170, 140, 105), chance(r, 0.25f) ? 0.3f : 0.04f);
     p->brow = mix3(scale3(p->hair, 0.6f), srgb(45, 32, 25), uniform(r, 0.3f, 0.7f));
-    static const int irises[7][3] = {{52, 30, 18}, {78, 46, 24}, {104, 68, 34}, {112, 100, 52}, {86, 112, 84}, {86, 126, 158}, {116, 132, 142}};
+    static const int irises[7][3] = {{52, 30, 18},  {78, 46, 24},   {104, 68, 34},  {112, 100, 52},
+                                     {86, 112, 84}, {86, 126, 158}, {116, 132, 142}};
     float w[7] = {3, 3, 2, 1.5f * lightness, 1.2f * lightness, 2 * lightness, 1 * lightness};
     if (lightness < 0.35f)
         w[3] = w[4] = w[5] = w[6] = 0.05f;
@@ -174,7 +184,8 @@ static void draw_colours(person *p, mcf_rng *r)
     bool womanly = p->masculine < 0.5f && p->child < 0.5f;
     p->makeup = womanly && chance(r, 0.6f) ? uniform(r, 0.3f, 1) : 0;
     v3 natural = mul3(p->skin, mix3(v3_of(0.9f, 0.62f, 0.6f), v3_of(0.82f, 0.46f, 0.46f), mcf_rng_float(r)));
-    static const int sticks[6][3] = {{172, 36, 48}, {190, 70, 84}, {140, 36, 60}, {206, 110, 104}, {120, 30, 34}, {196, 82, 120}};
+    static const int sticks[6][3] = {{172, 36, 48},   {190, 70, 84}, {140, 36, 60},
+                                     {206, 110, 104}, {120, 30, 34}, {196, 82, 120}};
     const int *stick = sticks[mcf_rng_below(r, 6)];
     p->lip = p->makeup > 0 ? mix3(natural, srgb(stick[0], stick[1], stick[2]), p->makeup * 0.8f) : natural;
     p->shadow_colour = mix3(scale3(p->skin, 0.45f), any_colour(r), 0.35f);
@@ -191,9 +202,15 @@ static void draw_hair(person *p, mcf_rng *r)
 {
     float m = p->masculine, a = p->age;
     float w[HAIR_STYLES] = {
-        [HAIR_BALD] = m * (0.25f + a), [HAIR_BUZZ] = m * 1.1f, [HAIR_SHORT] = 0.25f + 2.4f * m,
-        [HAIR_CROP] = 0.25f + 1.2f * m, [HAIR_SWEPT] = 0.2f + 1.3f * m, [HAIR_BOB] = 1.5f * (1.02f - m),
-        [HAIR_LONG] = 3.2f * (1.03f - m), [HAIR_CURLY] = 1.1f * (1.2f - m), [HAIR_AFRO] = p->skin.y < 0.22f ? 1.2f : 0.12f,
+        [HAIR_BALD] = m * (0.25f + a),
+        [HAIR_BUZZ] = m * 1.1f,
+        [HAIR_SHORT] = 0.25f + 2.4f * m,
+        [HAIR_CROP] = 0.25f + 1.2f * m,
+        [HAIR_SWEPT] = 0.2f + 1.3f * m,
+        [HAIR_BOB] = 1.5f * (1.02f - m),
+        [HAIR_LONG] = 3.2f * (1.03f - m),
+        [HAIR_CURLY] = 1.1f * (1.2f - m),
+        [HAIR_AFRO] = p->skin.y < 0.22f ? 1.2f : 0.12f,
         [HAIR_BUN] = 1.3f * (1.0f - m),
     };
     if (p->child > 0.5f)
@@ -231,7 +248,7 @@ static void draw_things(person *p, mcf_rng *r)
     p->beads = chance(r, 0.4f);
 }
 
-void synth_person(person *p, uint64_t seed, uint64_t number)
+void mcf_synth_person(person *p, uint64_t seed, uint64_t number)
 {
     mcf_rng rng = mcf_rng_make(seed, MCF_RNG_SYNTH, 0, number), *r = &rng;
     *p = (person){.number = number};
@@ -252,7 +269,8 @@ static void draw_pose(picture *v, mcf_rng *r)
     v->yaw = clampf(v->yaw, -78 * degree, 78 * degree);
     v->pitch = clampf(8.5f * bell(r), -28, 28) * degree;
     v->roll = (chance(r, 0.88f) ? 6 * bell(r) : 18 * bell(r)) * degree;
-    v->body_yaw = v->yaw * uniform(r, 0.1f, 0.75f) + 6 * bell(r) * degree;
+    v->body_yaw = v->yaw * uniform(r, 0.1f, 0.75f);
+    v->body_yaw += 6 * bell(r) * degree;
     v->body_roll = v->roll * uniform(r, 0, 0.4f);
     v->distance = uniform(r, 55, 150);
     v->face_share = clampf(0.56f + 0.075f * bell(r), 0.36f, 0.78f);
@@ -313,7 +331,9 @@ static void draw_expression(picture *v, mcf_rng *r)
         break;
     }
     v->brow_raise += 0.15f * bell(r);
-    float lids = chance(r, 0.05f) ? 0.96f : chance(r, 0.1f) ? uniform(r, 0.2f, 0.75f) : clampf(0.06f * bell(r), 0, 0.3f);
+    float lids = chance(r, 0.05f)  ? 0.96f
+                 : chance(r, 0.1f) ? uniform(r, 0.2f, 0.75f)
+                                   : clampf(0.06f * bell(r), 0, 0.3f);
     v->blink[0] = v->blink[1] = lids;
     if (chance(r, 0.02f))
         v->blink[mcf_rng_below(r, 2)] = 0.97f;
@@ -322,6 +342,7 @@ static void draw_expression(picture *v, mcf_rng *r)
     v->gaze_y = at_camera ? clampf(-v->pitch * 0.8f, -0.35f, 0.35f) + 0.03f * bell(r) : 0.13f * bell(r);
 }
 
+// Degrees.
 static v3 direction(float azimuth, float elevation)
 {
     const float degree = SYNTH_PI / 180;
@@ -329,34 +350,46 @@ static v3 direction(float azimuth, float elevation)
     return v3_of(sin_fast(a) * cos_fast(e), sin_fast(e), cos_fast(a) * cos_fast(e));
 }
 
+// A direction with both angles drawn, the azimuth first; mirrored half the times where `either`.
+static v3 any_direction(mcf_rng *r, float left, float right, float low, float high, bool either)
+{
+    float azimuth = uniform(r, left, right);
+    if (either && chance(r, 0.5f))
+        azimuth = -azimuth;
+    return direction(azimuth, uniform(r, low, high));
+}
+
 static void draw_light(picture *v, mcf_rng *r)
 {
     static const v3 warm = {1, 0.8f, 0.58f}, cool = {0.78f, 0.9f, 1.08f}, white = {1, 1, 1};
     float w[6] = {3, 2, 2, 2, 0.8f, 0.5f};
     float key = 1, ambient = 0.4f;
-    v3 tint = mix3(white, chance(r, 0.5f) ? warm : cool, 0.5f * mcf_rng_float(r)), sky = white, ground = {0.8f, 0.72f, 0.66f};
-    v->key_direction = direction(uniform(r, -60, 60), uniform(r, 8, 55));
+    v3 tone = chance(r, 0.5f) ? warm : cool, tint = mix3(white, tone, 0.5f * mcf_rng_float(r)), sky = white,
+       ground = {0.8f, 0.72f, 0.66f};
+    v->key_direction = any_direction(r, -60, 60, 8, 55, false);
     v->shadow_soft = uniform(r, 0.4f, 1.2f);
     switch (choose(r, w, 6)) {
     case 0: // studio
         key = uniform(r, 0.65f, 1), ambient = uniform(r, 0.3f, 0.5f);
         break;
     case 1: // sun
-        key = uniform(r, 1.1f, 1.6f), ambient = uniform(r, 0.25f, 0.4f), v->shadow_soft = uniform(r, 0.05f, 0.3f);
-        v->key_direction = direction(uniform(r, -95, 95), uniform(r, 22, 68));
+        key = uniform(r, 1.1f, 1.6f), ambient = uniform(r, 0.25f, 0.4f),
+        v->shadow_soft = uniform(r, 0.05f, 0.3f);
+        v->key_direction = any_direction(r, -95, 95, 22, 68, false);
         tint = mix3(white, warm, uniform(r, 0, 0.5f)), sky = v3_of(0.78f, 0.9f, 1.1f);
         break;
     case 2: // overcast
         key = uniform(r, 0.1f, 0.35f), ambient = uniform(r, 0.65f, 0.9f), sky = v3_of(0.92f, 0.97f, 1.04f);
         break;
     case 3: // indoors
-        key = uniform(r, 0.5f, 0.85f), ambient = uniform(r, 0.3f, 0.45f), tint = mix3(white, warm, uniform(r, 0.3f, 0.9f));
+        key = uniform(r, 0.5f, 0.85f), ambient = uniform(r, 0.3f, 0.45f),
+        tint = mix3(white, warm, uniform(r, 0.3f, 0.9f));
         sky = v3_of(1, 0.9f, 0.78f);
-        v->key_direction = direction(uniform(r, -45, 45), uniform(r, 35, 75));
+        v->key_direction = any_direction(r, -45, 45, 35, 75, false);
         break;
     case 4: // from one side
         key = uniform(r, 1, 1.5f), ambient = uniform(r, 0.12f, 0.25f);
-        v->key_direction = direction(uniform(r, 60, 100) * (chance(r, 0.5f) ? 1 : -1), uniform(r, 0, 30));
+        v->key_direction = any_direction(r, 60, 100, 0, 30, true);
         break;
     default: // coloured
         key = uniform(r, 0.6f, 1), ambient = uniform(r, 0.2f, 0.35f);
@@ -369,8 +402,11 @@ static void draw_light(picture *v, mcf_rng *r)
     v->floor = scale3(mul3(ground, mix3(tint, white, 0.5f)), ambient * uniform(r, 0.45f, 0.8f));
     v->fill = scale3(mix3(tint, cool, 0.3f), key * uniform(r, 0.05f, 0.4f));
     v->fill_direction = direction(v->key_direction.x > 0 ? -55 : 55, uniform(r, -10, 25));
-    v->rim = chance(r, 0.4f) ? scale3(mix3(white, chance(r, 0.5f) ? warm : cool, 0.6f), uniform(r, 0.4f, 1.4f)) : v3_of(0, 0, 0);
-    v->rim_direction = direction(uniform(r, 115, 160) * (chance(r, 0.5f) ? 1 : -1), uniform(r, 10, 50));
+    tone = chance(r, 0.5f) ? warm : cool;
+    v->rim = v3_of(0, 0, 0);
+    if (chance(r, 0.4f))
+        v->rim = scale3(mix3(white, tone, 0.6f), uniform(r, 0.4f, 1.4f));
+    v->rim_direction = any_direction(r, 115, 160, 10, 50, true);
     v->gloss = uniform(r, 0.35f, 1.2f);
 }
 
@@ -404,8 +440,10 @@ static void draw_surroundings(picture *v, const person *p, mcf_rng *r)
     v->cloth_colour = any_colour(r);
     v->cloth_colour2 = any_colour(r);
     if (v->cloth == CLOTH_SUIT)
-        v->cloth_colour = scale3(mix3(v->cloth_colour, v3_of(0.2f, 0.2f, 0.24f), 0.8f), uniform(r, 0.15f, 0.8f));
-    v->shirt_colour = chance(r, 0.6f) ? v3_of(0.78f, 0.79f, 0.82f) : mix3(any_colour(r), v3_of(0.7f, 0.7f, 0.7f), 0.5f);
+        v->cloth_colour =
+            scale3(mix3(v->cloth_colour, v3_of(0.2f, 0.2f, 0.24f), 0.8f), uniform(r, 0.15f, 0.8f));
+    v->shirt_colour =
+        chance(r, 0.6f) ? v3_of(0.78f, 0.79f, 0.82f) : mix3(any_colour(r), v3_of(0.7f, 0.7f, 0.7f), 0.5f);
     v->cloth_pattern = (int)mcf_rng_below(r, 6);
     v->tie = chance(r, 0.25f + 0.5f * p->masculine);
     v->earrings = p->earrings && chance(r, 0.85f);
@@ -432,12 +470,13 @@ static void draw_camera(picture *v, mcf_rng *r)
     v->noise = chance(r, 0.6f) ? uniform(r, 0.5f, 3.5f) : uniform(r, 3, 9);
     v->noise *= mcf_rng_float(r);
     v->low_resolution = chance(r, 0.07f) ? uniform(r, 1.5f, 3) : 1;
-    v->white = v3_of(1 + 0.04f * bell(r), 1, 1 + 0.05f * bell(r));
+    float red = 0.04f * bell(r), blue = 0.05f * bell(r);
+    v->white = v3_of(1 + red, 1, 1 + blue);
     v->quality = 72 + (int)mcf_rng_below(r, 24);
     v->noise_seed = mcf_rng_u32(r);
 }
 
-void synth_picture(picture *v, const person *p, uint64_t seed, uint32_t number)
+void mcf_synth_picture(picture *v, const person *p, uint64_t seed, uint32_t number)
 {
     mcf_rng rng = mcf_rng_make(seed, MCF_RNG_SYNTH, 1 + number, p->number), *r = &rng;
     *v = (picture){0};

@@ -1,19 +1,57 @@
-// What is drawn: a person, and one picture of that person. Both are drawn from streams of their own, so a person
-// is the same in all pictures and a picture is the same whatever else is made. Lengths in cm, angles in radians,
-// colours linear RGB. "left" is the side of small x: the left of the picture when the face looks into the camera.
+// What is drawn: a person, and one picture of that person. Both are drawn from streams of their own, so a
+// person is the same in all pictures and a picture is the same whatever else is made. Lengths in cm, angles
+// in radians, colours linear RGB. "left" is the side of small x: the left of the picture when the face looks
+// into the camera.
 #ifndef MCF_DATA_SYNTH_SCENE_H
 #define MCF_DATA_SYNTH_SCENE_H
 
 #include "core/rng.h"
 #include "data/synth/math.h"
 
-typedef enum { HAIR_BALD, HAIR_BUZZ, HAIR_SHORT, HAIR_CROP, HAIR_SWEPT, HAIR_BOB, HAIR_LONG, HAIR_CURLY, HAIR_AFRO, HAIR_BUN, HAIR_STYLES } hair_style;
+typedef enum {
+    HAIR_BALD,
+    HAIR_BUZZ,
+    HAIR_SHORT,
+    HAIR_CROP,
+    HAIR_SWEPT,
+    HAIR_BOB,
+    HAIR_LONG,
+    HAIR_CURLY,
+    HAIR_AFRO,
+    HAIR_BUN,
+    HAIR_STYLES
+} hair_style;
 typedef enum { BEARD_NONE, BEARD_STUBBLE, BEARD_MOUSTACHE, BEARD_GOATEE, BEARD_FULL } beard_style;
 typedef enum { HAT_NONE, HAT_BEANIE, HAT_CAP, HAT_BRIM, HAT_SCARF } hat_kind;
 typedef enum { GLASSES_NONE, GLASSES_CLEAR, GLASSES_SUN } glasses_kind;
-typedef enum { CLOTH_ROUND, CLOTH_V, CLOTH_SHIRT, CLOTH_SUIT, CLOTH_TURTLE, CLOTH_HOOD, CLOTH_KINDS } cloth_kind;
-typedef enum { OCCLUDER_NONE, OCCLUDER_HAND, OCCLUDER_MICROPHONE, OCCLUDER_BAR, OCCLUDER_CUP, OCCLUDER_PHONE, OCCLUDER_KINDS } occluder_kind;
-typedef enum { GROUND_STUDIO, GROUND_CLOUDS, GROUND_BOKEH, GROUND_ROOM, GROUND_OUTDOOR, GROUND_BLOCKS, GROUND_STRIPES, GROUND_KINDS } ground_kind;
+typedef enum {
+    CLOTH_ROUND,
+    CLOTH_V,
+    CLOTH_SHIRT,
+    CLOTH_SUIT,
+    CLOTH_TURTLE,
+    CLOTH_HOOD,
+    CLOTH_KINDS
+} cloth_kind;
+typedef enum {
+    OCCLUDER_NONE,
+    OCCLUDER_HAND,
+    OCCLUDER_MICROPHONE,
+    OCCLUDER_BAR,
+    OCCLUDER_CUP,
+    OCCLUDER_PHONE,
+    OCCLUDER_KINDS
+} occluder_kind;
+typedef enum {
+    GROUND_STUDIO,
+    GROUND_CLOUDS,
+    GROUND_BOKEH,
+    GROUND_ROOM,
+    GROUND_OUTDOOR,
+    GROUND_BLOCKS,
+    GROUND_STRIPES,
+    GROUND_KINDS
+} ground_kind;
 
 typedef struct {
     uint64_t number;
@@ -86,7 +124,7 @@ typedef struct {
     uint32_t noise_seed;
 } picture;
 
-void synth_person(person *p, uint64_t seed, uint64_t number);
-void synth_picture(picture *v, const person *p, uint64_t seed, uint32_t number);
+void mcf_synth_person(person *p, uint64_t seed, uint64_t number);
+void mcf_synth_picture(picture *v, const person *p, uint64_t seed, uint32_t number);
 
 #endif

@@ -1,259 +1,24 @@
-#include "data/synth/shade.h"
-
-// Share of a pixel on the inner side of an edge `d` cm away (positive: inside).
-static float cover(float d, float pixel)
-{
-    return clampf(d / pixel + 0.5f, 0, 1);
-}
-
-typedef struct {
-    v3 colour;
-    float gloss, sharp; // strength and exponent of the highlight
-    float scatter;      // light that bleeds under skin
-    float dim;          // of all light: creases
-    uint8_t label;
-} material;
-
-// --- skin of the head
-
-static float lid_line(const builder *b, int side, float x, float y, lids *l)
-{
-    (void)y;
-    *l = face_lids(b->f, side, x);
-    return l->along;
-}
-
-static void paint_eyes(const builder *b, v3 at, float pixel, material *m)
-{
-    const person *p = b->who;
-    int side = at.x > 0;
-    float ax = absf(at.x), dx = ax - b->f->eye_x, dy = at.y - b->f->eye_y;
-    if (absf(dx) > 2.9f || absf(dy) > 2.2f)
-        return;
-    lids l, wide = face_lids_open(b->f, side, at.x);
-    float t = lid_line(b, side, at.x, at.y, &l), c = clampf(t, 0, 1);
-    float beyond = maxf(maxf(-t, t - 1), 0) * 2 * b->f->eye_half; // cm past a corner
-    float above = at.y - l.high, below = l.low - at.y;
-    // shadow round the eye, colour on the lid
-    float socket = bump2(dx / 2.6f, (dy - 0.25f) / 1.7f);
-    m->colour = mix3(m->colour, mul3(m->colour, v3_of(0.80f, 0.70f, 0.70f)), 0.65f * socket);
-    float bag = bump2((dx + 0.3f) / 1.7f, (dy + 0.95f) / 0.6f) * (0.25f + 0.5f * p->age);
-    m->colour = mix3(m->colour, mul3(m->colour, v3_of(0.84f, 0.74f, 0.78f)), bag);
-    if (above > 0 && p->makeup > 0)
-        m->colour = mix3(m->colour, p->shadow_colour, 0.65f * p->makeup * fall(above / 0.95f) * smooth(0.5f, 0, beyond));
-    // the fold over the upper lid
-    float fold = wide.high + p->crease * (0.35f + 0.65f * sqrtf(clampf(4 * c * (1 - c), 0, 1))) - at.y;
-    float crease = bump1(fold / maxf(0.11f, 0.7f * pixel)) * smooth(0.5f, 0.1f, beyond) * smooth(0.02f, 0.3f, p->crease);
-    m->dim *= 1 - 0.42f * crease * minf(1, 0.16f / maxf(pixel, 0.16f) + 0.4f);
-    float under = bump1((wide.low - 0.36f - 0.1f * p->age - at.y) / 0.15f) * smooth(0.4f, 0, beyond);
-    m->dim *= 1 - (0.08f + 0.16f * p->age + 0.12f * clampf(b->how->squint, 0, 1)) * under;
-    // lashes: a dark edge, longer outside
-    if (above > -0.1f) {
-        float reach = (0.07f + 0.17f * p->lashes * (0.4f + 0.9f * c)) * (t > 1 ? smooth(0.4f, 0.05f, beyond) : t < 0 ? 0 : 1);
-        float dark = (0.55f + 0.4f * p->lashes) * cover(reach - above, maxf(pixel, 0.05f)) * (reach > 0.02f);
-        m->colour = mix3(m->colour, v3_of(0.012f, 0.008f, 0.007f), dark);
-    }
-    if (below > -0.1f && t > 0 && t < 1) {
-        float dark = (0.18f + 0.4f * p->lashes) * cover(0.06f - below, maxf(pixel, 0.06f)) * (0.4f + 0.6f * c);
-        m->colour = mix3(m->colour, v3_of(0.05f, 0.02f, 0.018f), dark);
-    }
-}
-
-static void paint_brows(const builder *b, v3 at, float pixel, material *m)
-{
-    int side = at.x > 0;
-    brow w = face_brow(b->f, side, at.x);
-    if (w.along < -0.12f || w.along > 1.1f || absf(at.y - w.y) > w.half + 0.5f)
-        return;
-    if (w.inside && absf(at.y - w.y) < w.half)
-        m->label = side ? MCF_SYNTH_R_BROW : MCF_SYNTH_L_BROW;
-    // hairs lean outwards
-    float sx = absf(at.x) * 26 + (at.y - w.y) * mixf(-6, 26, clampf(w.along * 2, 0, 1)), sy = (at.y - w.y) * 9 + absf(at.x) * 7;
-    float hair = noise_at(b->grain->strand, sx + 91 * (float)side, sy);
-    float edge = (w.half - absf(at.y - w.y)) / maxf(w.half, 0.05f), density = b->who->brow_density;
-    float amount = smooth(-0.35f, 0.55f, edge + 0.35f * hair) * (w.inside ? 1 : 0) * smooth(-0.02f, 0.1f, w.along);
-    (void)pixel;
-    m->colour = mix3(m->colour, b->who->brow, clampf(amount * (0.62f + 0.25f * hair) * (0.55f + 0.6f * density), 0, 0.96f));
-    m->gloss *= 1 - 0.6f * amount;
-}
-
-static void paint_mouth(const builder *b, v3 at, float pixel, material *m)
-{
-    const face *f = b->f;
-    float ax = absf(at.x);
-    if (ax > f->mouth_half + 0.7f || at.y > f->mouth_y + 2.2f || at.y < f->mouth_y - 2.6f)
-        return;
-    lips l = face_lips(f, at.x);
-    float q = clampf(1 - l.across * l.across, 0, 1);
-    bool upper = at.y >= l.upper_low, lower = at.y <= l.lower_top;
-    float edge = upper ? l.upper_top - at.y : at.y - l.lower_low;
-    if (l.inside && (upper || lower) && edge > 0)
-        m->label = upper ? MCF_SYNTH_U_LIP : MCF_SYNTH_L_LIP;
-    float soft = maxf(pixel, b->who->makeup > 0.5f ? 0.07f : 0.16f);
-    float amount = l.inside ? cover(edge, soft) * smooth(0, 0.06f, q) : 0;
-    if (amount > 0) {
-        float lines = noise_at(b->grain->strand, at.x * 22, at.y * 4);
-        v3 c = scale3(b->who->lip, 1 + 0.13f * lines - (upper ? 0.12f : 0));
-        float t = upper ? (at.y - l.upper_low) : (l.lower_top - at.y);
-        c = scale3(c, mixf(0.45f, 1, smooth(-0.02f, 0.28f, t)));
-        m->colour = mix3(m->colour, c, amount);
-        m->gloss = mixf(m->gloss, 0.10f + 0.22f * b->who->makeup, amount);
-        m->sharp = mixf(m->sharp, 34, amount);
-    }
-    // corners, and the shade under the lower lip
-    float corner = bump2((ax - f->mouth_half) / 0.5f, (at.y - f->mouth_y) / 0.4f);
-    m->dim *= 1 - 0.55f * corner;
-    m->dim *= 1 - 0.16f * bump2(at.x / 2.2f, (at.y - l.lower_low + 0.28f) / 0.5f);
-}
-
-// Hair in skin: beard, shaved heads. Returns whether it is a head of hair.
-static void paint_short_hair(const builder *b, v3 at, material *m)
-{
-    const person *p = b->who;
-    bool shaved = (p->style == HAIR_BUZZ || p->style == HAIR_BALD) && (at.y > -2 || at.z < 1), chin = at.y < -0.5f;
-    bool bearded = p->beard != BEARD_NONE || (p->masculine > 0.5f && p->child < 0.5f);
-    if (!shaved && !(bearded && chin))
-        return;
-    float angle = atan2_fast(at.x, at.z - 0.2f);
-    float u = at.z > 3 ? at.x : angle * 7, grain = noise_at(b->grain->strand, u * 30, at.y * 14), dots = noise_at(b->grain->fine, u * 16, at.y * 16);
-    if (shaved) {
-        float over = at.y - hair_line(b, angle) + 0.2f * grain;
-        float amount = smooth(-0.15f, 0.35f, over);
-        if (p->style == HAIR_BUZZ) {
-            m->colour = mix3(m->colour, p->hair, amount * clampf(0.72f + 0.3f * grain + 0.15f * dots, 0, 0.95f));
-            m->gloss *= 1 - 0.8f * amount;
-            if (over > 0)
-                m->label = MCF_SYNTH_HAIR;
-        } else {
-            m->colour = mix3(m->colour, mix3(m->colour, p->hair, 0.4f), 0.25f * amount * (1 - p->recede));
-        }
-    }
-    if (!bearded || !chin)
-        return;
-    const face *f = b->f;
-    float ax = absf(at.x), low = p->lower, z = at.z;
-    // upper lip, chin, jaw: each a soft region
-    float lip = bump2(at.x / 3.4f, (at.y - f->mouth_y - 1.35f) / 1.25f) * (at.y < f->nose_under + 0.25f);
-    float middle = bump2(at.x / 3.4f, (at.y - f->mouth_y + 3.1f * low) / 2.9f) + 0.5f * bump2((ax - 2.9f) / 1.1f, (at.y - f->mouth_y + 0.7f) / 2.4f);
-    float line = mixf(-5.2f, -1.6f, smooth(3.6f, 6.6f, ax)) * low; // upper edge on the cheek
-    float jaw = smooth(line + 0.5f, line - 1.4f, at.y) * smooth(0.3f, 2.2f, z + 0.3f) * smooth(1.9f, 3.6f, ax);
-    float under = smooth(f->bottom + 2.6f, f->bottom + 1.2f, at.y) * smooth(1, 3.5f, z);
-    float amount = 0;
-    switch (p->beard) {
-    case BEARD_STUBBLE: amount = 0.5f * minf(1, 1.6f * lip + 1.4f * middle + jaw + 0.8f * under); break;
-    case BEARD_MOUSTACHE: amount = 2.1f * lip; break;
-    case BEARD_GOATEE: amount = 2.0f * lip + 1.9f * middle; break;
-    case BEARD_FULL: amount = 2.0f * lip + 2.0f * middle + 1.3f * jaw + 1.2f * under; break;
-    default: // shaved: a bluish cast
-        amount = minf(1, lip + middle + jaw + 0.6f * under);
-        m->colour = mix3(m->colour, mul3(m->colour, v3_of(0.82f, 0.87f, 0.93f)), 0.5f * amount);
-        return;
-    }
-    bool stubble = p->beard == BEARD_STUBBLE;
-    float soft = amount + (stubble ? 0.2f * dots : 0.45f * grain);
-    float a = stubble ? clampf(soft, 0, 1) * (0.45f + 0.35f * p->beard_density) : smooth(0.42f, 0.95f, soft) * (0.8f + 0.18f * p->beard_density);
-    v3 c = scale3(mix3(p->hair, p->brow, 0.4f), 1 + 0.35f * grain);
-    m->colour = mix3(m->colour, c, clampf(a, 0, 0.97f));
-    m->gloss *= 1 - 0.75f * a;
-    if (!stubble)
-        m->dim *= 1 - 0.12f * a * (0.5f - 0.5f * grain);
-}
-
-static void paint_skin(const builder *b, v3 at, material *m)
-{
-    const person *p = b->who;
-    const face *f = b->f;
-    float ax = absf(at.x), low = p->lower;
-    float cloud = noise_at(b->grain->cloud, at.x * 5 + at.z * 4, at.y * 5 + 31);
-    float pores = noise_at(b->grain->cloud, at.x * 19 + at.z * 13, at.y * 19);
-    v3 c = scale3(p->skin, 1 + 0.05f * cloud + 0.045f * pores);
-    // blood near the surface
-    float red = p->blush * (0.75f * bump2((ax - 4.0f) / 2.9f, (at.y + 3.3f * low) / 2.4f) + 0.65f * bump2(at.x / 1.9f, (at.y - f->nose_tip) / 1.5f)) +
-                0.25f * bump2(at.x / 2.2f, (at.y + 10.2f * low) / 1.8f) + 0.06f * cloud;
-    c = mul3(c, mix3(v3_of(1, 1, 1), v3_of(1.03f, 0.80f, 0.79f), clampf(red, 0, 1)));
-    c = mul3(c, mix3(v3_of(1, 1, 1), v3_of(1.03f, 1.01f, 0.93f), 0.7f * bump2(at.x / 6, (at.y - 5) / 3)));
-    if (p->makeup > 0)
-        c = mix3(c, mul3(c, v3_of(1.08f, 0.72f, 0.72f)), 0.5f * p->makeup * bump2((ax - 4.6f) / 2.2f, (at.y + 2.9f * low) / 1.5f));
-    if (p->freckles > 0) {
-        float spot = noise_at(b->grain->fine, at.x * 3.3f + 17, at.y * 3.3f + at.z);
-        float zone = bump2(ax / 6.5f, (at.y + 2.3f) / 3.4f);
-        c = mix3(c, mul3(c, v3_of(0.66f, 0.5f, 0.4f)), p->freckles * zone * smooth(0.45f, 0.8f, spot));
-    }
-    for (int i = 0; i < p->moles; i++) {
-        float d = bump2((at.x - p->mole_x[i]) / 0.22f, (at.y - p->mole_y[i]) / 0.22f);
-        c = mix3(c, mul3(p->skin, v3_of(0.2f, 0.13f, 0.1f)), minf(1, 2 * d) * (at.z > 2));
-    }
-    m->colour = c;
-    // age draws lines: forehead, corners of the eyes, nose to mouth; expression deepens them
-    const picture *v = b->how;
-    float old = p->age, lines = 0;
-    float across = bump2(at.x / 4.6f, (at.y - 5) / 2.6f) * (0.5f * old * old + 0.6f * clampf(v->brow_raise, 0, 1) * (0.3f + old));
-    if (across > 0.01f)
-        lines += across * bump1((at.y + 0.25f * cloud - 1.05f * (float)floor_int(at.y / 1.05f) - 0.5f) / 0.22f);
-    float crow = bump2((ax - f->eye_x - 2.3f) / 1.2f, (at.y - f->eye_y) / 1.2f) * (0.5f * old + 0.35f * clampf(v->smile, 0, 1) * old);
-    if (crow > 0.01f) {
-        float s = (at.y - f->eye_y) / maxf(ax - f->eye_x - 0.9f, 0.3f) * 3.2f;
-        lines += crow * bump1((s - (float)floor_int(s) - 0.5f) / 0.3f);
-    }
-    // nasolabial: a curve from the wing of the nose past the corner of the mouth
-    float t = clampf((f->nose_tip - 0.1f - at.y) / (f->nose_tip - f->mouth_y + 0.4f), 0, 1);
-    float fold = 1.95f * p->nose_width + t * (1.35f + 0.45f * v->smile) - 0.25f * t * (1 - t);
-    float depth = (0.16f + 0.5f * old + 0.4f * clampf(v->smile, 0, 1)) * smooth(0, 0.15f, t) * smooth(1.0f, 0.7f, t);
-    lines += depth * bump1((ax - fold) / 0.3f);
-    if (v->frown > 0.1f)
-        lines += v->frown * bump2((ax - 0.55f) / 0.2f, (at.y - f->brow_y) / 1.1f);
-    m->dim *= 1 - 0.34f * clampf(lines, 0, 1);
-    // nostrils
-    float hole = bump2((ax - 0.68f * p->nose_width) / 0.52f, (at.y - f->nose_under - 0.30f) / 0.30f);
-    float crease = bump2((ax - 1.95f * p->nose_width) / 0.32f, (at.y - f->nose_tip + 0.35f) / 0.85f);
-    m->dim *= (1 - 0.93f * smooth(0.1f, 0.5f, hole)) * (1 - 0.25f * crease);
-    m->gloss = 0.038f * (1 + 0.5f * bump2(at.x / 2, (at.y - f->nose_tip) / 3) + 0.4f * bump2(at.x / 5, (at.y - 5) / 3)) * (1 + 0.5f * pores);
-}
-
-static uint8_t head_label(const builder *b, v3 at)
-{
-    if (at.z > 2 && absf(at.x) < face_nose_half(b->f, at.y))
-        return MCF_SYNTH_NOSE;
-    // under the jaw
-    if (at.y < -6.5f * b->who->lower && at.z < face_axis(b->f, at.y) - 0.6f)
-        return MCF_SYNTH_NECK;
-    return MCF_SYNTH_SKIN;
-}
-
-static material head_material(const builder *b, v3 at, float pixel)
-{
-    material m = {.sharp = 18, .scatter = 1, .dim = 1, .label = head_label(b, at)};
-    paint_skin(b, at, &m);
-    paint_short_hair(b, at, &m);
-    if (at.z > 1) {
-        paint_eyes(b, at, pixel, &m);
-        paint_brows(b, at, pixel, &m);
-        paint_mouth(b, at, pixel, &m);
-    }
-    if (b->who->style != HAIR_BUZZ && b->who->style != HAIR_BALD && (at.y > 1.5f || at.z < 2.5f)) {
-        // the scalp at the roots
-        float over = at.y - hair_line(b, atan2_fast(at.x, at.z - 0.2f));
-        float root = smooth(-0.6f, 0.4f, over);
-        m.colour = mix3(m.colour, scale3(b->who->hair, 0.7f), 0.8f * root);
-        m.gloss *= 1 - root;
-        m.dim *= 1 - 0.22f * smooth(-1.6f, 0, over);
-    }
-    return m;
-}
+// What all parts but the skin of the head look like, and the light on everything.
+#include "data/synth/material.h"
 
 // --- eyes, mouth
 
 static material eye_material(const builder *b, int side, v3 at, float pixel)
 {
     const person *p = b->who;
-    material m = {.gloss = 0.5f, .sharp = 180, .scatter = 0.25f, .dim = 1, .label = side ? MCF_SYNTH_R_EYE : MCF_SYNTH_L_EYE};
-    v3 g = eye_direction(b->f, side);
+    material m = {.gloss = 0.5f,
+                  .sharp = 180,
+                  .scatter = 0.25f,
+                  .dim = 1,
+                  .label = side ? MCF_SYNTH_R_EYE : MCF_SYNTH_L_EYE};
+    v3 g = mcf_eye_direction(b->f, side);
     float R = b->f->eye_radius, edge = pixel / R;
     float d = length3(sub3(at, g)); // chord from the pupil
     float iris = 0.62f / R, pupil = iris * mixf(0.36f, 0.5f, clampf(1 - b->how->exposure * 0.6f, 0, 1));
     v3 c = v3_of(0.54f, 0.51f, 0.49f);
     float inner = side ? -at.x : at.x;
-    c = mix3(c, v3_of(0.5f, 0.3f, 0.27f), 0.8f * smooth(0.55f, 0.85f, inner) + 0.25f * smooth(0.5f, 0.9f, -inner));
+    c = mix3(c, v3_of(0.5f, 0.3f, 0.27f),
+             0.8f * smooth(0.55f, 0.85f, inner) + 0.25f * smooth(0.5f, 0.9f, -inner));
     if (d < iris + edge) {
         float a = atan2_fast(at.y - g.y, at.x - g.x), r = d / iris;
         float rays = noise_at(b->grain->strand, a * 40, r * 6);
@@ -265,9 +30,10 @@ static material eye_material(const builder *b, int side, v3 at, float pixel)
         c = mix3(c, i, clampf((iris - d) / edge + 0.5f, 0, 1));
     }
     // shade of the lids
-    v3 q = mad3(eye_centre(b->f, side), at, R);
-    lids l = face_lids(b->f, side, q.x);
-    m.dim *= mixf(0.28f, 1, smooth(-0.02f, 0.42f, l.high - q.y)) * mixf(0.7f, 1, smooth(-0.05f, 0.15f, q.y - l.low));
+    v3 q = mad3(mcf_eye_centre(b->f, side), at, R);
+    lids l = mcf_face_lids(b->f, side, q.x);
+    m.dim *= mixf(0.28f, 1, smooth(-0.02f, 0.42f, l.high - q.y)) *
+             mixf(0.7f, 1, smooth(-0.05f, 0.15f, q.y - l.low));
     m.dim *= mixf(0.55f, 1, smooth(0, 0.16f, l.along) * smooth(1, 0.84f, l.along));
     m.colour = c;
     return m;
@@ -301,7 +67,11 @@ static material mouth_material(const builder *b, const part *part, v3 at)
 
 static material ear_material(const builder *b, int side, v3 at)
 {
-    material m = {.gloss = 0.03f, .sharp = 18, .scatter = 1.2f, .dim = 1, .label = side ? MCF_SYNTH_R_EAR : MCF_SYNTH_L_EAR};
+    material m = {.gloss = 0.03f,
+                  .sharp = 18,
+                  .scatter = 1.2f,
+                  .dim = 1,
+                  .label = side ? MCF_SYNTH_R_EAR : MCF_SYNTH_L_EAR};
     float cloud = noise_at(b->grain->cloud, at.x * 30, at.y * 30);
     m.colour = mul3(scale3(b->who->skin, 0.96f + 0.05f * cloud), v3_of(1.02f, 0.86f, 0.84f));
     m.dim = mixf(0.45f, 1, smooth(-0.45f, 0.25f, at.z));
@@ -312,17 +82,24 @@ static material ear_material(const builder *b, int side, v3 at)
 
 static v3 woven(const builder *b, v3 at, v3 one, v3 two, int pattern)
 {
-    float grain = noise_at(b->grain->fine, at.z * 11, at.y * 11), cloud = noise_at(b->grain->cloud, at.z * 4, at.y * 4);
+    float grain = noise_at(b->grain->fine, at.z * 11, at.y * 11),
+          cloud = noise_at(b->grain->cloud, at.z * 4, at.y * 4);
     float k = 0;
     switch (pattern) {
-    case 1: k = smooth(0.42f, 0.5f, absf(at.y * 0.45f - (float)floor_int(at.y * 0.45f) - 0.5f)); break;
+    case 1:
+        k = smooth(0.42f, 0.5f, absf(at.y * 0.45f - (float)floor_int(at.y * 0.45f) - 0.5f));
+        break;
     case 2: {
         float s = at.z * 0.35f, t = at.y * 0.35f;
-        k = 0.5f * (absf(s - (float)floor_int(s) - 0.5f) < 0.2f) + 0.5f * (absf(t - (float)floor_int(t) - 0.5f) < 0.2f);
+        k = 0.5f * (absf(s - (float)floor_int(s) - 0.5f) < 0.2f) +
+            0.5f * (absf(t - (float)floor_int(t) - 0.5f) < 0.2f);
         break;
     }
-    case 3: k = smooth(0.15f, 0.25f, noise_at(b->grain->cloud, at.z * 7 + 50, at.y * 7)); break;
-    default: break;
+    case 3:
+        k = smooth(0.15f, 0.25f, noise_at(b->grain->cloud, at.z * 7 + 50, at.y * 7));
+        break;
+    default:
+        break;
     }
     return scale3(mix3(one, two, k), 1 + 0.09f * grain + 0.1f * cloud);
 }
@@ -334,26 +111,34 @@ static material body_material(const builder *b, int which, v3 at, float pixel)
     material m = {.gloss = 0.012f, .sharp = 9, .scatter = 0, .dim = 1, .label = MCF_SYNTH_CLOTH};
     float cloud = noise_at(b->grain->cloud, at.x * 30, at.y * 5);
     if (which) {
-        v3 one = which == 1 ? (v->cloth == CLOTH_SUIT ? v->shirt_colour : scale3(v->cloth_colour, 0.96f)) : v->cloth_colour;
+        v3 one = which == 1 ? (v->cloth == CLOTH_SUIT ? v->shirt_colour : scale3(v->cloth_colour, 0.96f))
+                            : v->cloth_colour;
         m.colour = woven(b, at, one, one, 0);
         if (v->cloth == CLOTH_TURTLE)
             m.dim *= 0.85f + 0.15f * sin_fast(at.x * 60);
         m.dim *= mixf(0.75f, 1, smooth(0, 0.2f, at.z));
         return m;
     }
-    float edge = cloth_edge(p, v, at.x, at.y);
+    float edge = mcf_cloth_edge(p, v, at.x, at.y);
     if (edge <= 0) {
-        m = (material){.colour = scale3(p->skin, 0.95f + 0.05f * cloud), .gloss = 0.03f, .sharp = 16, .scatter = 1, .dim = 1, .label = MCF_SYNTH_NECK};
+        m = (material){.colour = scale3(p->skin, 0.95f + 0.05f * cloud),
+                       .gloss = 0.03f,
+                       .sharp = 16,
+                       .scatter = 1,
+                       .dim = 1,
+                       .label = MCF_SYNTH_NECK};
         m.dim *= mixf(0.72f, 1, smooth(0, -0.9f, edge));
         if (p->beard == BEARD_FULL || p->beard == BEARD_STUBBLE) {
-            float a = smooth(-10.5f, -8, at.y) * smooth(1.5f, 0.9f, absf(at.x)) * (p->beard == BEARD_FULL ? 0.5f : 0.25f);
+            float a = smooth(-10.5f, -8, at.y) * smooth(1.5f, 0.9f, absf(at.x)) *
+                      (p->beard == BEARD_FULL ? 0.5f : 0.25f);
             m.colour = mix3(m.colour, p->hair, a);
         }
         return m;
     }
     v3 at2 = v3_of(at.x, at.y, at.z);
     float ax = absf(at.z);
-    m.colour = woven(b, at2, v->cloth_colour, v->cloth_colour2, v->cloth == CLOTH_SUIT ? 0 : v->cloth_pattern);
+    m.colour =
+        woven(b, at2, v->cloth_colour, v->cloth_colour2, v->cloth == CLOTH_SUIT ? 0 : v->cloth_pattern);
     if (v->cloth == CLOTH_SUIT && cos_fast(at.x) > 0) {
         float opening = 5.4f - (-14.5f - at.y) * 0.42f; // V of the jacket
         if (ax < opening) {
@@ -365,7 +150,8 @@ static material body_material(const builder *b, int which, v3 at, float pixel)
                     float stripe = at.y * 0.8f + at.z * 0.8f;
                     m.colour = woven(b, at2, v->cloth_colour2, v->hat_colour2, 0);
                     if (v->cloth_pattern & 1)
-                        m.colour = mix3(m.colour, v->hat_colour2, smooth(0.25f, 0.3f, absf(stripe - (float)floor_int(stripe) - 0.5f)));
+                        m.colour = mix3(m.colour, v->hat_colour2,
+                                        smooth(0.25f, 0.3f, absf(stripe - (float)floor_int(stripe) - 0.5f)));
                     m.dim *= mixf(0.55f, 1, smooth(0, 0.3f, half - ax)) * (at.y > -16.2f ? 0.85f : 1);
                     m.gloss = 0.05f;
                 }
@@ -379,7 +165,8 @@ static material body_material(const builder *b, int which, v3 at, float pixel)
     if (v->cloth == CLOTH_SHIRT && cos_fast(at.x) > 0) {
         m.dim *= 1 - 0.25f * bump1((at.z - 1.1f) / maxf(0.18f, pixel));
         float button = at.y * 0.2f;
-        m.dim *= 1 - 0.4f * (bump2((at.z) / 0.45f, (button - (float)floor_int(button) - 0.5f) * 5 / 0.45f) > 0.2f);
+        m.dim *=
+            1 - 0.4f * (bump2((at.z) / 0.45f, (button - (float)floor_int(button) - 0.5f) * 5 / 0.45f) > 0.2f);
     }
     float rib = v->cloth == CLOTH_ROUND || v->cloth == CLOTH_V ? smooth(0.9f, 0.8f, edge) : 0;
     m.dim *= 1 - 0.14f * rib - 0.2f * bump1((edge - 0.9f) / maxf(0.2f, pixel));
@@ -395,10 +182,12 @@ static material hair_material(const builder *b, const part *part, v3 at, const s
     material m = {.gloss = 0, .sharp = 1, .scatter = 0.2f, .dim = 1, .label = MCF_SYNTH_HAIR};
     bool curls = p->style == HAIR_CURLY || p->style == HAIR_AFRO;
     float wave = p->hair_wave * 0.5f * sin_fast(at.y * 1.1f + 1.5f * sin_fast(at.z * 0.6f));
-    float strand = noise_at(b->grain->strand, (at.z + wave) * 13, at.y * 4), broad = noise_at(b->grain->strand, (at.z + wave) * 3.2f + 70, at.y * 2.2f);
+    float strand = noise_at(b->grain->strand, (at.z + wave) * 13, at.y * 4),
+          broad = noise_at(b->grain->strand, (at.z + wave) * 3.2f + 70, at.y * 2.2f);
     float curl = curls ? noise_at(b->grain->cloud, at.x * 85, at.y * 13) : 0;
     float tone = 0.36f * strand + 0.38f * broad + 0.8f * curl;
-    m.colour = mix3(scale3(p->hair, 0.55f + 0.12f * (float)(part->side == 1)), p->hair2, smooth(-0.55f, 0.85f, tone));
+    m.colour = mix3(scale3(p->hair, 0.55f + 0.12f * (float)(part->side == 1)), p->hair2,
+                    smooth(-0.55f, 0.85f, tone));
     if (p->grey > 0.2f)
         m.colour = mix3(m.colour, v3_of(0.42f, 0.41f, 0.4f), 0.35f * p->grey * smooth(0.1f, 0.6f, strand));
     m.dim *= clampf(1 + 0.42f * tone, 0.35f, 1.5f);
@@ -418,10 +207,12 @@ static material hat_material(const builder *b, const part *part, v3 at)
 {
     const picture *v = b->how;
     material m = {.gloss = 0.012f, .sharp = 8, .dim = 1, .label = MCF_SYNTH_HAT};
-    float grain = noise_at(b->grain->fine, at.x * 70, at.y * 10), cloud = noise_at(b->grain->cloud, at.x * 30, at.y * 5);
+    float grain = noise_at(b->grain->fine, at.x * 70, at.y * 10),
+          cloud = noise_at(b->grain->cloud, at.x * 30, at.y * 5);
     m.colour = scale3(v->hat_colour, 1 + 0.1f * grain + 0.08f * cloud);
     if (part->kind == PART_VISOR) {
-        m.colour = scale3(v->hat == HAT_CAP && v->hat_pattern == 1 ? v->hat_colour2 : v->hat_colour, 0.95f + 0.08f * grain);
+        m.colour = scale3(v->hat == HAT_CAP && v->hat_pattern == 1 ? v->hat_colour2 : v->hat_colour,
+                          0.95f + 0.08f * grain);
         if (v->hat == HAT_CAP)
             m.dim *= 1 - 0.2f * bump1((at.y - 0.85f) / 0.07f);
         return m;
@@ -447,7 +238,8 @@ static material hat_material(const builder *b, const part *part, v3 at)
     default:
         m.dim *= mixf(0.6f, 1, smooth(0, 0.9f, at.z));
         if (v->hat_pattern == 1)
-            m.colour = mix3(m.colour, v->hat_colour2, smooth(0.1f, 0.2f, noise_at(b->grain->cloud, at.x * 60, at.y * 9)));
+            m.colour = mix3(m.colour, v->hat_colour2,
+                            smooth(0.1f, 0.2f, noise_at(b->grain->cloud, at.x * 60, at.y * 9)));
         break;
     }
     return m;
@@ -459,7 +251,8 @@ static material thing_material(const builder *b, const part *part, v3 at)
     const person *p = b->who;
     material m = {.colour = p->frame, .gloss = 0.35f, .sharp = 60, .dim = 1, .label = MCF_SYNTH_EYE_G};
     switch (part->kind) {
-    case PART_FRAME: break;
+    case PART_FRAME:
+        break;
     case PART_EARRING:
     case PART_NECKLACE:
         m.label = part->kind == PART_EARRING ? MCF_SYNTH_EAR_R : MCF_SYNTH_NECK_L;
@@ -469,7 +262,11 @@ static material thing_material(const builder *b, const part *part, v3 at)
         break;
     case PART_HAND: {
         float cloud = noise_at(b->grain->cloud, at.x * 40, at.y * 60);
-        m = (material){.colour = mul3(scale3(p->skin, 0.97f + 0.06f * cloud), v3_of(1.02f, 0.92f, 0.9f)), .gloss = 0.03f, .sharp = 16, .scatter = 1, .dim = 1};
+        m = (material){.colour = mul3(scale3(p->skin, 0.97f + 0.06f * cloud), v3_of(1.02f, 0.92f, 0.9f)),
+                       .gloss = 0.03f,
+                       .sharp = 16,
+                       .scatter = 1,
+                       .dim = 1};
         m.dim *= 1 - 0.18f * (bump1((at.x - 0.45f) / 0.04f) + bump1((at.x - 0.72f) / 0.03f));
         break;
     }
@@ -496,17 +293,25 @@ static material material_of(const builder *b, const surface *s)
 {
     const part *p = s->part;
     switch (p->kind) {
-    case PART_HEAD: return head_material(b, s->at, s->pixel);
-    case PART_EYE: return eye_material(b, p->side, s->at, s->pixel);
+    case PART_HEAD:
+        return mcf_head_material(b, s->at, s->pixel);
+    case PART_EYE:
+        return eye_material(b, p->side, s->at, s->pixel);
     case PART_MOUTH:
     case PART_TEETH:
-    case PART_TONGUE: return mouth_material(b, p, s->at);
-    case PART_EAR: return ear_material(b, p->side, s->at);
-    case PART_BODY: return body_material(b, p->side, s->at, s->pixel);
-    case PART_HAIR: return hair_material(b, p, s->at, s);
+    case PART_TONGUE:
+        return mouth_material(b, p, s->at);
+    case PART_EAR:
+        return ear_material(b, p->side, s->at);
+    case PART_BODY:
+        return body_material(b, p->side, s->at, s->pixel);
+    case PART_HAIR:
+        return hair_material(b, p, s->at, s);
     case PART_HAT:
-    case PART_VISOR: return hat_material(b, p, s->at);
-    default: return thing_material(b, p, s->at);
+    case PART_VISOR:
+        return hat_material(b, p, s->at);
+    default:
+        return thing_material(b, p, s->at);
     }
 }
 
@@ -523,7 +328,8 @@ static float power(float x, float e)
 // Kajiya and Kay 1989: a hair reflects in a cone round itself. t: its direction, te: t . e
 static v3 hair_light(const surface *s, v3 t, float te, v3 to_eye, v3 light, v3 colour, v3 from, float gloss)
 {
-    float tl = dot3(t, from), facing = dot3(s->n, from), diffuse = sqrtf(maxf(1 - tl * tl, 0)) * clampf(0.35f + 0.75f * facing, 0, 1);
+    float tl = dot3(t, from), facing = dot3(s->n, from),
+          diffuse = sqrtf(maxf(1 - tl * tl, 0)) * clampf(0.35f + 0.75f * facing, 0, 1);
     float fe = dot3(from, to_eye), cone = 1 - (tl + te) * (tl + te) / (2.001f + 2 * fe);
     float shine = cone > 0.86f && facing > -0.3f ? power(cone, 34) * minf(0.3f + facing, 1) * gloss : 0;
     v3 tint = add3(scale3(colour, 1.6f), v3_of(0.035f, 0.035f, 0.035f));
@@ -531,7 +337,8 @@ static v3 hair_light(const surface *s, v3 t, float te, v3 to_eye, v3 light, v3 c
 }
 
 // ne: normal . e
-static v3 lamp(const material *m, const surface *s, float ne, v3 to_eye, v3 light, v3 from, float lit, float gloss)
+static v3 lamp(const material *m, const surface *s, float ne, v3 to_eye, v3 light, v3 from, float lit,
+               float gloss)
 {
     float d = dot3(s->n, from), k = m->scatter;
     if (d < -0.3f || lit <= 0)
@@ -547,11 +354,12 @@ static v3 lamp(const material *m, const surface *s, float ne, v3 to_eye, v3 ligh
     if (nh2 * m->sharp < m->sharp - 12) // nothing to be seen
         return c;
     float grazing = 1 - sqrtf(maxf(0.5f + 0.5f * fe, 0));
-    float spec = gloss * (1 + 6 * grazing * grazing * grazing) * power(nh2, 0.5f * m->sharp) * (m->sharp * 0.12f + 1) * lit * minf(d * 3, 1);
+    float spec = gloss * (1 + 6 * grazing * grazing * grazing) * power(nh2, 0.5f * m->sharp) *
+                 (m->sharp * 0.12f + 1) * lit * minf(d * 3, 1);
     return mad3(c, light, spec);
 }
 
-shaded shade(const builder *b, const shadow_map *shadow, const surface *given)
+shaded mcf_shade(const builder *b, const shadow_map *shadow, const surface *given)
 {
     surface s = *given;
     const picture *v = b->how;
@@ -560,8 +368,9 @@ shaded shade(const builder *b, const shadow_map *shadow, const surface *given)
         s.n = scale3(s.n, -1);
     material m = material_of(b, &s);
     float ne = clampf(dot3(s.n, to_eye), 0, 1);
-    float lit = dot3(s.n, v->key_direction) > -0.35f ? shadow_at(shadow, s.p, s.n, v->shadow_soft) : 0;
-    bool inside = s.part->kind == PART_MOUTH || s.part->kind == PART_TEETH || s.part->kind == PART_TONGUE || s.part->kind == PART_EYE;
+    float lit = dot3(s.n, v->key_direction) > -0.35f ? mcf_shadow_at(shadow, s.p, s.n, v->shadow_soft) : 0;
+    bool inside = s.part->kind == PART_MOUTH || s.part->kind == PART_TEETH || s.part->kind == PART_TONGUE ||
+                  s.part->kind == PART_EYE;
     if (inside)
         lit = 0.35f + 0.65f * lit;
     float open = s.light;
@@ -575,8 +384,10 @@ shaded shade(const builder *b, const shadow_map *shadow, const surface *given)
         float te = dot3(t, to_eye);
         c = scale3(c, 0.8f);
         if (lit > 0)
-            c = add3(c, scale3(hair_light(&s, t, te, to_eye, v->key, m.colour, v->key_direction, v->gloss), lit));
-        c = add3(c, scale3(hair_light(&s, t, te, to_eye, v->fill, m.colour, v->fill_direction, v->gloss), open));
+            c = add3(
+                c, scale3(hair_light(&s, t, te, to_eye, v->key, m.colour, v->key_direction, v->gloss), lit));
+        c = add3(c,
+                 scale3(hair_light(&s, t, te, to_eye, v->fill, m.colour, v->fill_direction, v->gloss), open));
         if (v->rim.y > 0)
             c = add3(c, hair_light(&s, t, te, to_eye, v->rim, m.colour, v->rim_direction, v->gloss));
     } else {
@@ -590,7 +401,7 @@ shaded shade(const builder *b, const shadow_map *shadow, const surface *given)
     }
     if (s.part->kind == PART_EYE) {
         // a window, whatever the lamps
-        v3 g = eye_direction(b->f, s.part->side);
+        v3 g = mcf_eye_direction(b->f, s.part->side);
         v3 w = sub3(s.at, normal3(add3(g, v3_of(v->key_direction.x > 0 ? 0.16f : -0.16f, 0.2f, 0))));
         float spot = bump2(w.x / 0.13f, w.y / 0.13f);
         c = add3(c, scale3(add3(v->key, v->sky), 1.1f * spot));
@@ -598,21 +409,19 @@ shaded shade(const builder *b, const shadow_map *shadow, const surface *given)
     return (shaded){scale3(c, maxf(m.dim, 0)), m.label};
 }
 
-uint8_t shade_class(const builder *b, const part *p, v3 at)
-{
-    surface s = {.part = p, .at = at, .pixel = 0.1f};
-    return material_of(b, &s).label;
-}
-
-v3 shade_lens(const builder *b, const surface *s, v3 behind)
+v3 mcf_shade_lens(const builder *b, const surface *s, v3 behind)
 {
     const picture *v = b->how;
     v3 to_eye = normal3(scale3(s->p, -1)), n = dot3(s->n, to_eye) < 0 ? scale3(s->n, -1) : s->n;
     v3 r = mad3(scale3(to_eye, -1), n, 2 * dot3(n, to_eye));
-    float window = smooth(0.25f, 0.4f, r.y) * smooth(0.9f, 0.7f, r.y) * (absf(r.x - 0.2f) < 0.3f ? 1.0f : 0.0f);
+    float window =
+        smooth(0.25f, 0.4f, r.y) * smooth(0.9f, 0.7f, r.y) * (absf(r.x - 0.2f) < 0.3f ? 1.0f : 0.0f);
     float grazing = 1 - clampf(dot3(n, to_eye), 0, 1), mirror = 0.03f + 0.5f * grazing * grazing * grazing;
     float strong = v->glasses == GLASSES_SUN ? 0.11f : 0.05f;
-    v3 c = mix3(behind, v->lens_colour, v->tint * (v->glasses == GLASSES_SUN ? mixf(1, 0.8f, clampf(0.5f - 0.5f * s->at.y, 0, 1)) : 1));
-    c = mad3(c, add3(v->sky, scale3(v->key, 0.6f)), mirror * clampf(0.4f + 0.6f * r.y, 0, 1) + strong * window);
+    v3 c =
+        mix3(behind, v->lens_colour,
+             v->tint * (v->glasses == GLASSES_SUN ? mixf(1, 0.8f, clampf(0.5f - 0.5f * s->at.y, 0, 1)) : 1));
+    c = mad3(c, add3(v->sky, scale3(v->key, 0.6f)),
+             mirror * clampf(0.4f + 0.6f * r.y, 0, 1) + strong * window);
     return c;
 }

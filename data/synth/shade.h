@@ -18,10 +18,8 @@ typedef struct {
     uint8_t label; // MCF_SYNTH_*
 } shaded;
 
-shaded shade(const builder *b, const shadow_map *shadow, const surface *s);
-// The class alone: for places that are seen through a lens or asked for by a test.
-uint8_t shade_class(const builder *b, const part *p, v3 at);
+shaded mcf_shade(const builder *b, const shadow_map *shadow, const surface *s);
 // Mirror and tint of a lens over what is behind.
-v3 shade_lens(const builder *b, const surface *s, v3 behind);
+v3 mcf_shade_lens(const builder *b, const surface *s, v3 behind);
 
 #endif

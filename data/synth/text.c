@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-void text_free(text *t)
+void mcf_lines_free(text *t)
 {
     free(t->bytes);
     *t = (text){0};
@@ -35,12 +35,12 @@ static void put(text *t, const char *words, size_t size)
     t->size += size;
 }
 
-void text_put(text *t, const char *words)
+void mcf_lines_put(text *t, const char *words)
 {
     put(t, words, strlen(words));
 }
 
-void text_format(text *t, const char *format, ...)
+void mcf_lines_format(text *t, const char *format, ...)
 {
     char line[1024];
     va_list args;
@@ -53,7 +53,7 @@ void text_format(text *t, const char *format, ...)
         put(t, line, (size_t)n);
 }
 
-void text_integer(text *t, int64_t value)
+void mcf_lines_integer(text *t, int64_t value)
 {
     char digits[24], *at = digits + sizeof digits;
     uint64_t left = value < 0 ? -(uint64_t)value : (uint64_t)value;
@@ -66,7 +66,7 @@ void text_integer(text *t, int64_t value)
     put(t, at, (size_t)(digits + sizeof digits - at));
 }
 
-void text_number(text *t, double value, int digits)
+void mcf_lines_number(text *t, double value, int digits)
 {
     double scale = 1;
     for (int i = 0; i < digits; i++)
@@ -76,7 +76,7 @@ void text_number(text *t, double value, int digits)
         put(t, "-", 1);
         units = -units;
     }
-    text_integer(t, units / whole);
+    mcf_lines_integer(t, units / whole);
     char fraction[16] = ".";
     units %= whole;
     for (int i = digits; i > 0; i--) {

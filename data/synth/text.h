@@ -12,11 +12,11 @@ typedef struct {
     bool failed; // out of memory
 } text;
 
-void text_free(text *t);
-void text_put(text *t, const char *words);
-void text_format(text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void text_integer(text *t, int64_t value);
+void mcf_lines_free(text *t);
+void mcf_lines_put(text *t, const char *words);
+void mcf_lines_format(text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void mcf_lines_integer(text *t, int64_t value);
 // Fixed point with `digits` decimals, rounded; |value| < 1e9. What printf would do, many times faster.
-void text_number(text *t, double value, int digits);
+void mcf_lines_number(text *t, double value, int digits);
 
 #endif
