@@ -277,6 +277,9 @@ static mcf_status pretrain(mcf_run *run, mcf_error *err)
     if (run->last_saved < 0)
         MCF_TRY(mcf_run_write_config(run, err));
     MCF_TRY(mcf_run_log_open(run, err));
+    mcf_run_note_machine(run);
+    if (run->step == 0)
+        mcf_run_make_pictures(run);
     return loop(run, err);
 }
 
@@ -288,6 +291,7 @@ mcf_status mcf_pretrain(const mcf_config *config, const mcf_pretrain_options *op
     mcf_status status = pretrain(&run, err);
     mcf_tensorboard_close(run.board);
     mcf_log_close(run.log);
+    mcf_run_pictures_free(&run);
     mcf_loader_destroy(run.loader);
     mcf_source_close(run.source);
     mcf_source_close(run.validation);

@@ -52,6 +52,7 @@ typedef struct {
     mcf_log *log;
     mcf_tensorboard *board;
     mcf_pace pace;
+    struct mcf_run_pictures *pictures; // NULL until the first
 } mcf_run;
 
 // --- train/pretrain_run.c
@@ -77,6 +78,15 @@ void mcf_run_pace(mcf_run *run);
 // Steps a second; 0: not known yet.
 double mcf_run_rate(const mcf_run *run);
 double mcf_run_images_per_second(const mcf_run *run);
+
+// --- train/pretrain_pictures.c
+// Reconstructions of a few images at this step, into RUN/pictures; nothing where there is no decoder. Does not fail.
+void mcf_run_make_pictures(mcf_run *run);
+void mcf_run_pictures_free(mcf_run *run);
+
+// --- train/pretrain_machine.c
+// Adds this start to RUN/machine.json. Does not fail.
+void mcf_run_note_machine(const mcf_run *run);
 
 // --- train/pretrain_validate.c
 // Mean losses over data.validation with fixed masks; running statistics stay as they were.

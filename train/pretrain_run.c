@@ -3,6 +3,8 @@
 // RUN/config.yaml       the configuration as run
 // RUN/checkpoints/      train/checkpoint.h
 // RUN/log.jsonl         train/log.h
+// RUN/machine.json      train/pretrain_machine.c
+// RUN/pictures/         train/pretrain_pictures.c
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -320,8 +322,10 @@ mcf_status mcf_run_save(mcf_run *run, mcf_error *err)
                                            .state = state, .config_text = config};
         status = mcf_checkpoint_save(run->options->run, &checkpoint, run->config->checkpoint.keep, NULL, err);
     }
-    if (status == MCF_OK)
+    if (status == MCF_OK) {
         run->last_saved = run->step;
+        mcf_run_make_pictures(run);
+    }
     free_lists(&lists);
     json_decref(state);
     free(config);

@@ -41,7 +41,7 @@ int mcf_chart_ticks(double low, double high, int wanted, bool logarithmic, doubl
     const double mantissa = rough / power;
     const double step = power * (mantissa <= 1.5 ? 1 : mantissa <= 3.5 ? 2 : mantissa <= 7.5 ? 5 : 10);
     for (double k = ceil(low / step - 1e-9); k * step <= high + 1e-9 * step && count < MCF_CHART_TICKS; k++)
-        ticks[count++] = k * step;
+        ticks[count++] = k == 0 ? 0 : k * step; // no -0
     return count;
 }
 

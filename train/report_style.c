@@ -39,7 +39,7 @@ const char mcf_report_style[] =
     "fill:var(--muted)}"
     ".grid{stroke:var(--rule);stroke-width:1;fill:none}.axis{stroke:var(--muted);stroke-width:1;fill:none}"
     ".line,.marks,.raw{fill:none;stroke:currentColor;stroke-linejoin:round}.line{stroke-width:2}"
-    ".raw{stroke-width:1;opacity:.28}.marks{stroke-width:1.6;stroke-dasharray:5 4}.dot{fill:currentColor}"
+    ".raw{stroke-width:1;opacity:.38}.marks{stroke-width:1.6;stroke-dasharray:5 4}.dot{fill:currentColor}"
     ".run-0{color:var(--c0)}.run-1{color:var(--c1)}.run-2{color:var(--c2)}.run-3{color:var(--c3)}"
     ".run-4{color:var(--c4)}.run-5{color:var(--c5)}.run-6{color:var(--c0)}.run-7{color:var(--c1)}"
     ".run-8{color:var(--c2)}.run-9{color:var(--c3)}.run-10{color:var(--c4)}.run-11{color:var(--c5)}"
