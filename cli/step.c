@@ -27,7 +27,7 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
 }
 
 static const mcf_option options[] = {
-    {"init", "FILE", "Parameters under their checkpoint names, M_1's included (safetensors)", true},
+    {"init", "FILE", "Parameters under their checkpoint names (safetensors)", true},
     {"batch", "FILE",
      "image [B,3,S,S] normalised, ids_shuffle and ids_shuffle_target [B,L] int64 (safetensors)", true},
     {"out", "FILE", "Receives loss*, out.*, grad.* and param.* (safetensors)", true},
@@ -45,7 +45,9 @@ const mcf_command mcf_command_step = {
         "The way to compare backends, machines and other programs: losses, outputs, gradients and updated "
         "parameters "
         "of one or more AdamW steps on the tensors given, without augmentation. The rate is the config's "
-        "`optimizer.lr`, constant. Results are those of the last step.",
+        "`optimizer.lr`, constant. Results are those of the last step.\n\n"
+        "The parameters are those of the whole network, M_1's included. An encoder or an M_1 that FILE has not is "
+        "taken from the config's `model.init` or `model.teacher.checkpoint`.",
     .options = options,
     .common = MCF_TAKES_SET | MCF_TAKES_BACKEND | MCF_TAKES_DEVICES | MCF_TAKES_QUIET,
     .examples =

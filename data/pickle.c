@@ -7,8 +7,8 @@
 #include <string.h>
 
 // What one stream may make: a model has some ten thousand values, an optimizer's state some hundred thousand. GET repeats
-// values at two bytes each, so the stream's own size is no bound.
-enum { BLOCK = 512, MAX_NODES = 4 << 20, MAX_ITEMS = 16 << 20, MAX_STEPS = 32 << 20, MAX_NAME = 1024 };
+// values at two bytes each, so the stream's own size is no bound. All of it together stays below 512 MiB.
+enum { BLOCK = 512, MAX_NODES = 1 << 20, MAX_ITEMS = 4 << 20, MAX_STEPS = 8 << 20, MAX_NAME = 1024 };
 
 typedef struct block {
     struct block *next;
@@ -412,16 +412,17 @@ static mcf_status memo_line(reader *r, mcf_status (*use)(reader *, uint64_t))
 // --- globals and calls
 
 // What reaches outside the tensors when it is called. Modules refuse all their names; an entry with a dot only that one.
+// Paths and partial functions stand in many checkpoints' settings and do nothing when they are made.
 static const char *const refused[] = {
     "os", "posix", "nt", "sys", "subprocess", "shutil", "socket", "pty", "runpy", "importlib", "imp", "ctypes", "code",
     "codeop", "webbrowser", "pickle", "_pickle", "cPickle", "dill", "cloudpickle", "marshal", "operator", "_operator",
-    "functools", "multiprocessing", "threading", "_thread", "asyncio", "signal", "platform", "tempfile", "pathlib",
-    "io", "_io", "pip", "pdb", "bdb", "timeit", "profile", "cProfile", "trace", "types", "inspect", "gc", "ssl",
+    "functools.reduce", "multiprocessing", "threading", "_thread", "asyncio", "signal", "platform", "tempfile",
+    "io", "_io", "pip", "pdb", "bdb", "timeit", "profile", "cProfile", "trace", "types.FunctionType", "types.CodeType", "inspect", "gc", "ssl",
     "urllib", "http", "ftplib", "requests", "httplib", "linecache", "zipimport", "pkgutil", "site", "builtins.eval",
     "builtins.exec", "builtins.execfile", "builtins.compile", "builtins.open", "builtins.getattr", "builtins.setattr",
     "builtins.delattr", "builtins.globals", "builtins.locals", "builtins.vars", "builtins.input", "builtins.breakpoint",
     "builtins.__import__", "builtins.apply", "builtins.map", "builtins.filter", "builtins.exit", "builtins.quit",
-    "torch.load", "torch.hub", "torch.jit", "torch.utils.cpp_extension", "torch.ops", "torch.classes",
+    "torch.load", "torch.serialization", "torch.storage._load_from_bytes", "torch.hub", "torch.jit", "torch.utils.cpp_extension", "torch.ops", "torch.classes",
     "numpy.load", "numpy.f2py", "numpy.distutils", "numpy.testing", "ctypes.util", "commands", "bdb.Bdb",
 };
 
@@ -433,8 +434,15 @@ static bool matches(const char *name, size_t length, const char *rule)
 
 static mcf_status check_call(reader *r, const mcf_pickle_node *callable)
 {
+    size_t length;
+    const char *maker = mcf_pickle_callable(callable, &length);
+    if (maker)  // partial(f)(x) and its like: no checkpoint needs it
+        return mcf_fail(r->err, MCF_ERR_FORMAT,
+                        "the file calls what %.*s made when it is opened: refused, nothing was run; do not open it "
+                        "elsewhere",
+                        (int)(length < 200 ? length : 200), maker);
     if (callable->kind != MCF_PICKLE_GLOBAL)
-        return MCF_OK;
+        return bad(r, "a call of what is no function");
     char name[256];
     size_t n = callable->length < sizeof name - 1 ? callable->length : sizeof name - 1;
     memcpy(name, callable->text, n);

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 // Pickles of models are some hundred kilobytes; optimizer states some megabytes.
-enum { MAX_PICKLE = 256 << 20, MAX_KEY = 256, MAX_NAME = 1024, MAX_ENTRIES = 1 << 16 };
+enum { MAX_PICKLE = 256 << 20, MAX_KEY = 256, MAX_NAME = 1024, MAX_ENTRIES = 1 << 14 };
 
 typedef struct {
     char key[MAX_KEY];  // name in the container
@@ -252,6 +252,26 @@ static mcf_status add_entry(mcf_pth *file, const mcf_pth_entry *entry, mcf_error
     return MCF_OK;
 }
 
+// Which of torch's tensor rebuilders this is a call of, and with what: 2, 3 or 0 for none.
+static int rebuilds(const mcf_pickle_node *value, const mcf_pickle_node **arguments)
+{
+    if (!mcf_pickle_is(value, MCF_PICKLE_CALL))
+        return 0;
+    const mcf_pickle_node *function = value->items[0];
+    *arguments = value->items[1];
+    // A tensor with attributes of Python's: (function, class, its arguments, attributes).
+    if (mcf_pickle_text_equals(function, "torch._tensor._rebuild_from_type_v2") && (*arguments)->count >= 3 &&
+        mcf_pickle_is((*arguments)->items[0], MCF_PICKLE_GLOBAL) &&
+        mcf_pickle_is((*arguments)->items[2], MCF_PICKLE_TUPLE)) {
+        function = (*arguments)->items[0];
+        *arguments = (*arguments)->items[2];
+    }
+    if (mcf_pickle_text_equals(function, "torch._utils._rebuild_tensor_v2") ||
+        mcf_pickle_text_equals(function, "torch._utils._rebuild_tensor"))
+        return 2;
+    return mcf_pickle_text_equals(function, "torch._utils._rebuild_tensor_v3") ? 3 : 0;
+}
+
 static mcf_status add_value(mcf_pth *file, const char *group, const mcf_pickle_node *key,
                             const mcf_pickle_node *value, mcf_error *err)
 {
@@ -263,11 +283,10 @@ static mcf_status add_value(mcf_pth *file, const char *group, const mcf_pickle_n
                      mcf_pickle_calls(value, "torch._utils._rebuild_parameter_with_state");
     if (parameter && value->items[1]->count > 0)
         value = value->items[1]->items[0];
-    bool v2 = mcf_pickle_calls(value, "torch._utils._rebuild_tensor_v2") ||
-              mcf_pickle_calls(value, "torch._utils._rebuild_tensor");
-    bool v3 = mcf_pickle_calls(value, "torch._utils._rebuild_tensor_v3");
-    if (v2 || v3) {
-        MCF_TRY(read_tensor(file, value->items[1], v3, &entry, err));
+    const mcf_pickle_node *arguments;
+    const int version = rebuilds(value, &arguments);
+    if (version) {
+        MCF_TRY(read_tensor(file, arguments, version == 3, &entry, err));
         return add_entry(file, &entry, err);
     }
     size_t length;

@@ -220,9 +220,18 @@ static mcf_shape with_ones(mcf_shape shape, int rank)
     return shape;
 }
 
-static mcf_status no_transformer(const job *j, const char *name, mcf_error *err)
+static mcf_status is_object(const job *j, const item *it, mcf_error *err)
 {
-    return mcf_fail(err, MCF_ERR_FORMAT, "%s: %s is missing, no tensor, or not of a vision transformer's shape",
+    return mcf_fail(err, MCF_ERR_FORMAT, "%s: %s is an object of %s, not a tensor: refused", j->file.path, it->name,
+                    it->object);
+}
+
+// What find_taken found, or not, in the place of a tensor that says what the network is.
+static mcf_status no_transformer(const job *j, const char *name, const item *found, mcf_error *err)
+{
+    if (found && found->object)
+        return is_object(j, found, err);
+    return mcf_fail(err, MCF_ERR_FORMAT, "%s: %s is missing or not of a vision transformer's shape",
                     j->file.path, name);
 }
 
@@ -232,19 +241,21 @@ static mcf_status describe(const job *j, mcf_imported *out, mcf_error *err)
     const mcf_import_options *o = j->options;
     item patch, position, fc1, norm;
     char name[NAME];
-    if (!find_taken(j, "patch_embed.proj.weight", &patch) || patch.object || patch.shape.rank != 4 ||
+    const bool has_patch = find_taken(j, "patch_embed.proj.weight", &patch),
+               has_position = find_taken(j, "pos_embed", &position),
+               has_fc1 = find_taken(j, "blocks.0.mlp.fc1.weight", &fc1);
+    if (!has_patch || patch.object || patch.shape.rank != 4 ||
         patch.shape.dim[1] != 3 || patch.shape.dim[2] != patch.shape.dim[3] || patch.shape.dim[0] < 4 ||
         patch.shape.dim[0] > 1 << 16 || patch.shape.dim[2] < 1 || patch.shape.dim[2] > 1 << 10)
-        return no_transformer(j, "patch_embed.proj.weight", err);
-    if (!find_taken(j, "pos_embed", &position) || position.object || position.shape.rank > 3)
-        return no_transformer(j, "pos_embed", err);
-    if (!find_taken(j, "blocks.0.mlp.fc1.weight", &fc1) || fc1.object || fc1.shape.rank != 2 ||
-        fc1.shape.dim[0] < 1 || fc1.shape.dim[0] > 1 << 20)
-        return no_transformer(j, "blocks.0.mlp.fc1.weight", err);
+        return no_transformer(j, "patch_embed.proj.weight", has_patch ? &patch : NULL, err);
+    if (!has_position || position.object || position.shape.rank > 3)
+        return no_transformer(j, "pos_embed", has_position ? &position : NULL, err);
+    if (!has_fc1 || fc1.object || fc1.shape.rank != 2 || fc1.shape.dim[0] < 1 || fc1.shape.dim[0] > 1 << 20)
+        return no_transformer(j, "blocks.0.mlp.fc1.weight", has_fc1 ? &fc1 : NULL, err);
     const int64_t dim = patch.shape.dim[0], tokens = with_ones(position.shape, 3).dim[1];
     const int64_t side = tokens > 1 && tokens < 1 << 24 ? (int64_t)llround(sqrt((double)(tokens - 1))) : 0;
     if (side < 1 || side * side != tokens - 1 || side * patch.shape.dim[2] > 1 << 14)
-        return no_transformer(j, "pos_embed", err);
+        return no_transformer(j, "pos_embed", NULL, err);
     int depth = 0;
     do
         snprintf(name, sizeof name, "blocks.%d.norm1.weight", ++depth);
@@ -262,7 +273,7 @@ static mcf_status describe(const job *j, mcf_imported *out, mcf_error *err)
     out->encoder = (mcf_vit_options){.dim = (int)dim,
                                      .depth = depth,
                                      .heads = heads,
-                                     .mlp_ratio = (double)fc1.shape.dim[0] / (double)dim,
+                                     .mlp_ratio = mcf_vit_mlp_ratio(fc1.shape.dim[0], dim),
                                      .activation = farl ? MCF_MLP_QUICK_GELU : MCF_MLP_GELU,
                                      .pre_norm = farl,
                                      .patch_bias = farl ? MCF_NO_PATCH_BIAS : MCF_PATCH_BIAS,
@@ -284,17 +295,18 @@ static mcf_status match(job *j, const mcf_store *store, int position, mcf_error 
         if (strcmp(it.group, j->group))
             continue;
         const verdict v = timm_name(j->options, it.name, name);
-        if (v == DROPPED || (v == UNKNOWN && it.object))
+        if (v == DROPPED)
             continue;
         snprintf(own, sizeof own, "x.%s", name);
         const int e = v == TAKEN ? mcf_store_find(store, own) : -1;
+        if (e < 0 && it.object)
+            continue; // settings beside the tensors
         if (e < 0 || j->place[e] >= 0) {
             mcf_load_extra(&report, it.name);
             continue;
         }
         if (it.object)
-            return mcf_fail(err, MCF_ERR_FORMAT, "%s: %s is an object of %s, not a tensor: refused", j->file.path,
-                            it.name, it.object);
+            return is_object(j, &it, err);
         const mcf_shape found = with_ones(it.shape, store->entries[e].shape.rank);
         // The position table's own side is what the network's was taken from.
         if (!mcf_shape_equal(&found, &store->entries[e].shape) &&
@@ -322,7 +334,7 @@ static mcf_status check_size(const job *j, const mcf_store *store, mcf_error *er
 
 static mcf_status take(job *j, const mcf_store *store, int position, mcf_imported *out, mcf_error *err)
 {
-    out->tensors = calloc((size_t)store->count, sizeof *out->tensors);
+    out->tensors = calloc((unsigned)store->count, sizeof *out->tensors);
     if (!out->tensors)
         return mcf_fail(err, MCF_ERR_NOMEM, "no memory for the tensors");
     for (int e = 0; e < store->count; e++) {
@@ -364,7 +376,7 @@ static mcf_status import(job *j, mcf_imported *out, mcf_error *err)
     mcf_store_init(&store);
     mcf_status status =
         mcf_vit_add(&store, "x", &out->encoder, out->image_size, out->patch_size, MCF_ROLE_TRAINED, &vit, err);
-    if (status == MCF_OK && !(j->place = malloc((size_t)store.count * sizeof *j->place)))
+    if (status == MCF_OK && !(j->place = calloc((unsigned)store.count, sizeof *j->place)))
         status = mcf_fail(err, MCF_ERR_NOMEM, "no memory for names");
     if (status == MCF_OK)
         status = match(j, &store, vit.pos_embed, err);

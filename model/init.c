@@ -197,6 +197,17 @@ static mcf_status load_encoder(const mcf_pretrain_model *model, const mcf_vit *v
     return status == MCF_OK ? MCF_OK : mcf_add_context(err, status, "%s", key);
 }
 
+mcf_status mcf_pretrain_load_init(const mcf_pretrain_model *model, const mcf_params *params, mcf_error *err)
+{
+    return load_encoder(model, &model->online, model->model.init, "model.init", NULL, params, err);
+}
+
+mcf_status mcf_pretrain_load_teacher(const mcf_pretrain_model *model, const mcf_params *params, mcf_error *err)
+{
+    return load_encoder(model, &model->teacher, model->model.teacher_checkpoint, "model.teacher.checkpoint",
+                        "perceptual_loss.model.", params, err);
+}
+
 mcf_status mcf_pretrain_start(const mcf_pretrain_model *model, uint64_t seed, const mcf_params *params,
                               mcf_error *err)
 {
@@ -207,11 +218,9 @@ mcf_status mcf_pretrain_start(const mcf_pretrain_model *model, uint64_t seed, co
                         "safetensors file, or `random` to go without trained ones");
     mcf_pretrain_init(model, seed, params);
     if (options->init[0])
-        MCF_TRY(
-            load_encoder(model, &model->online, options->init, "model.init", NULL, params, err));
+        MCF_TRY(mcf_pretrain_load_init(model, params, err));
     if (model->feature && strcmp(options->teacher_checkpoint, "random"))
-        MCF_TRY(load_encoder(model, &model->teacher, options->teacher_checkpoint, "model.teacher.checkpoint",
-                             "perceptual_loss.model.", params, err));
+        MCF_TRY(mcf_pretrain_load_teacher(model, params, err));
     mcf_pretrain_copy_target(model, params);
     return MCF_OK;
 }

@@ -83,14 +83,40 @@ static bool is_unused_part(const mcf_pretrain_model *model, const char *name)
     return !model->feature && starts(name, "perceptual_loss.");
 }
 
+// The store's names of an encoder begin with its cls_token's, up to that word.
+static const char *own_prefix(const mcf_store *store, const mcf_vit *vit, size_t *length)
+{
+    const char *cls = store->entries[vit->cls_token].name;
+    *length = strlen(cls) - strlen("cls_token");
+    return cls;
+}
+
+// Whether the entry is of the encoder itself, not of its head.
+static bool is_of_encoder(const mcf_store *store, const mcf_vit *vit, const char *name)
+{
+    size_t own;
+    const char *cls = own_prefix(store, vit, &own);
+    return !strncmp(name, cls, own) && !starts(name + own, "fc.") && !starts(name + own, "head.");
+}
+
+bool mcf_vit_in_file(const mcf_store *store, const mcf_vit *vit, const mcf_safetensors *file)
+{
+    return mcf_safetensors_find(file, store->entries[vit->cls_token].name) != NULL;
+}
+
 mcf_status mcf_params_load(const mcf_pretrain_model *model, const mcf_safetensors *file,
-                           const char *skip_prefix, const mcf_params *params, mcf_error *err)
+                           const mcf_vit *const elsewhere[2], const mcf_params *params, mcf_error *err)
 {
     const mcf_store *store = &model->store;
     report r = {0};
     for (int i = 0; i < store->count; i++) {
         const mcf_entry *entry = &store->entries[i];
         const mcf_safetensors_entry *found = mcf_safetensors_find(file, entry->name);
+        bool skip = false;
+        for (int k = 0; elsewhere && k < 2; k++)
+            skip = skip || (elsewhere[k] && is_of_encoder(store, elsewhere[k], entry->name));
+        if (skip)
+            continue;
         if (!found)
             mcf_load_missing(&r, entry->name);
         else if (!mcf_shape_equal(&found->shape, &entry->shape))
@@ -100,9 +126,7 @@ mcf_status mcf_params_load(const mcf_pretrain_model *model, const mcf_safetensor
     }
     for (size_t i = 0; i < mcf_safetensors_count(file); i++) {
         const char *name = mcf_safetensors_at(file, i)->name;
-        bool known = mcf_store_find(store, name) >= 0 || is_unused_part(model, name) ||
-                     (skip_prefix && starts(name, skip_prefix));
-        if (!known)
+        if (mcf_store_find(store, name) < 0 && !is_unused_part(model, name))
             mcf_load_extra(&r, name);
     }
     return mcf_load_conclude(&r, mcf_safetensors_path(file), err);
@@ -157,6 +181,26 @@ static bool is_head(const char *name, const char *prefix)
            starts(name + strlen(prefix), strcmp(prefix, "base_encoder.") ? "fc." : "head.");
 }
 
+// What shapes do not tell is in the metadata of `mcf import`'s files: an encoder that would compute something else is
+// refused.
+static mcf_status check_metadata(const mcf_safetensors *file, const mcf_vit *vit, mcf_error *err)
+{
+    const mcf_blocks *stack = &vit->stack;
+    const char *heads = mcf_safetensors_metadata(file, "heads"), *eps = mcf_safetensors_metadata(file, "norm_eps"),
+               *activation = mcf_safetensors_metadata(file, "activation");
+    const char *own = stack->activation == MCF_MLP_QUICK_GELU ? "quick-gelu" : "gelu";
+    if (heads && strtol(heads, NULL, 10) != stack->heads)
+        return mcf_fail(err, MCF_ERR_USAGE, "%s: an encoder of %.20s heads; the config's `heads` is %d",
+                        mcf_safetensors_path(file), heads, stack->heads);
+    if (eps && fabs(strtod(eps, NULL) - stack->norm_eps) > 1e-3 * stack->norm_eps)
+        return mcf_fail(err, MCF_ERR_USAGE, "%s: an encoder whose LayerNorms have eps %.20s; the config's `norm_eps` is %g",
+                        mcf_safetensors_path(file), eps, stack->norm_eps);
+    if (activation && strcmp(activation, own))
+        return mcf_fail(err, MCF_ERR_USAGE, "%s: an encoder with activation %.20s; the config's `activation` is %s",
+                        mcf_safetensors_path(file), activation, own);
+    return MCF_OK;
+}
+
 mcf_status mcf_vit_load(const mcf_store *store, const mcf_vit *vit, const mcf_safetensors *file,
                         const char *prefer, const mcf_params *params, mcf_error *err)
 {
@@ -166,15 +210,14 @@ mcf_status mcf_vit_load(const mcf_store *store, const mcf_vit *vit, const mcf_sa
                         "%s: holds no encoder (no cls_token under a known name); bring the file "
                         "into form with `mcf import`",
                         mcf_safetensors_path(file));
-    // The store's names of this encoder: its cls_token's, up to that word.
-    const char *cls = store->entries[vit->cls_token].name;
-    size_t own = strlen(cls) - strlen("cls_token");
+    MCF_TRY(check_metadata(file, vit, err));
+    size_t own;
+    const char *cls = own_prefix(store, vit, &own);
     char name[512];
     report r = {0};
     for (int i = 0; i < store->count; i++) {
         const mcf_entry *entry = &store->entries[i];
-        if (strncmp(entry->name, cls, own) || starts(entry->name + own, "fc.") ||
-            starts(entry->name + own, "head."))
+        if (!is_of_encoder(store, vit, entry->name))
             continue;
         snprintf(name, sizeof name, "%s%s", prefix, entry->name + own);
         const mcf_safetensors_entry *found = mcf_safetensors_find(file, name);
@@ -207,6 +250,12 @@ static const mcf_safetensors_entry *find_under(const mcf_safetensors *file, cons
     return mcf_safetensors_find(file, full);
 }
 
+double mcf_vit_mlp_ratio(int64_t hidden, int64_t dim)
+{
+    const double ratio = (double)hidden / (double)dim;
+    return (int64_t)((double)dim * ratio) < hidden ? nextafter(ratio, INFINITY) : ratio;
+}
+
 mcf_status mcf_vit_describe(const mcf_safetensors *file, const char *prefix, mcf_vit_options *options,
                             int *patch_size, int *image_size, mcf_error *err)
 {
@@ -227,11 +276,8 @@ mcf_status mcf_vit_describe(const mcf_safetensors *file, const char *prefix, mcf
         snprintf(name, sizeof name, "blocks.%d.norm1.weight", ++depth);
     while (depth < MCF_MAX_DEPTH && find_under(file, prefix, name));
     int dim = (int)patch->shape.dim[0];
-    double ratio = (double)fc1->shape.dim[0] / dim;
-    if ((int64_t)(dim * ratio) < fc1->shape.dim[0]) // the hidden width is dim*ratio, rounded down
-        ratio = nextafter(ratio, INFINITY);
-    *options =
-        (mcf_vit_options){.dim = dim, .depth = depth, .heads = dim >= 64 ? dim / 64 : 1, .mlp_ratio = ratio};
+    *options = (mcf_vit_options){.dim = dim, .depth = depth, .heads = dim >= 64 ? dim / 64 : 1,
+                                 .mlp_ratio = mcf_vit_mlp_ratio(fc1->shape.dim[0], dim)};
     *patch_size = (int)patch->shape.dim[2];
     *image_size = (int)(side * patch->shape.dim[2]);
     return MCF_OK;

@@ -171,17 +171,23 @@ void mcf_pretrain_copy_target(const mcf_pretrain_model *model, const mcf_params 
 // the feature term is on, "random" keeps the initial values), then the target's copy.
 mcf_status mcf_pretrain_start(const mcf_pretrain_model *model, uint64_t seed, const mcf_params *params,
                               mcf_error *err);
+// What model.init and model.teacher.checkpoint name, into the encoder and into M_1.
+mcf_status mcf_pretrain_load_init(const mcf_pretrain_model *model, const mcf_params *params, mcf_error *err);
+mcf_status mcf_pretrain_load_teacher(const mcf_pretrain_model *model, const mcf_params *params, mcf_error *err);
 
 // --- loading (model/load.c). All missing, extra and misshapen names are in the message, shortened where
 // many.
 
 // Every entry of the store by its checkpoint name. Tensors of parts that the objective does not use (heads,
-// predictor, decoder, target, M_1) are passed over; other extra names are errors. Tensors of a training
-// checkpoint that are no parameters are named by `skip_prefix` (NULL: none).
+// predictor, decoder, target, M_1) are passed over; other extra names are errors. Encoders in `elsewhere` (NULL: none;
+// its members may be NULL) are left out, but not their heads.
 mcf_status mcf_params_load(const mcf_pretrain_model *model, const mcf_safetensors *file,
-                           const char *skip_prefix, const mcf_params *params, mcf_error *err);
+                           const mcf_vit *const elsewhere[2], const mcf_params *params, mcf_error *err);
+// Whether the file has this encoder under the network's own name for it.
+bool mcf_vit_in_file(const mcf_store *store, const mcf_vit *vit, const mcf_safetensors *file);
 // One encoder from a file with timm names, bare or under a prefix (mcf_vit_prefix). The position table is
-// resized where its grid differs. A head (fc.) beside a prefixed encoder is passed over.
+// resized where its grid differs. A head (fc.) beside a prefixed encoder is passed over. Heads, eps and activation that
+// the file's metadata give have to be the network's: MCF_ERR_USAGE.
 mcf_status mcf_vit_load(const mcf_store *store, const mcf_vit *vit, const mcf_safetensors *file,
                         const char *prefer, const mcf_params *params, mcf_error *err);
 // The prefix under which the file has an encoder: the first with a cls_token of `prefer` (NULL: none),
@@ -191,6 +197,9 @@ const char *mcf_vit_prefix(const mcf_safetensors *file, const char *prefer);
 // position table). Heads are not in the shapes: dim/64, at least 1, unless the caller knows better.
 mcf_status mcf_vit_describe(const mcf_safetensors *file, const char *prefix, mcf_vit_options *options,
                             int *patch_size, int *image_size, mcf_error *err);
+
+// The mlp_ratio that gives this hidden width, which is dim * mlp_ratio rounded down.
+double mcf_vit_mlp_ratio(int64_t hidden, int64_t dim);
 
 // --- export: the timm name of a store entry of the online encoder ("blocks.0.norm1.weight"); NULL for
 // others.

@@ -47,6 +47,17 @@
         NUMBER(path ".mlp_ratio", uses, field.mlp_ratio, "4", BETWEEN(0, 64),                                \
                "Hidden width of the MLP over dim.")
 
+// What CLIP's and FaRL's encoders do otherwise.
+#define VIT_VARIANT(path, uses, field)                                                                       \
+    CHOICE(path ".activation", uses, field.activation, "gelu", "gelu quick-gelu",                            \
+           "Of the MLPs; quick-gelu is x sigmoid(1.702 x), CLIP's and FaRL's."),                             \
+        BOOL(path ".pre_norm", uses, field.pre_norm, "false",                                                \
+             "A LayerNorm before the first block: CLIP's and FaRL's."),                                      \
+        CHOICE(path ".patch_bias", uses, field.patch_bias, "true", "true false",                             \
+               "Whether the patch projection has a bias: CLIP's and FaRL's has none."),                      \
+        NUMBER(path ".norm_eps", uses, field.norm_eps, "1e-6", OVER_TO(0, 1),                                \
+               "Of the LayerNorms; CLIP's and FaRL's have 1e-5.")
+
 // In the order of the contract; keys of one section stand together.
 const mcf_config_key mcf_config_keys[] = {
     CHOICE("task", MCF_USE_ALL, task, "pretrain", "pretrain align parse", "What is trained."),
@@ -81,16 +92,10 @@ const mcf_config_key mcf_config_keys[] = {
      .doc = "What they are divided by then."},
     STRING("model.init", MCF_USE_ALL, model.init, "Safetensors file the encoder starts from; empty: random."),
     VIT("model.encoder", MCF_USE_ALL, model.encoder, "768", "12", "12", " of the encoder"),
-    CHOICE("model.encoder.activation", MCF_USE_ALL, model.encoder.activation, "gelu", "gelu quick-gelu",
-           "Of the MLPs; quick-gelu is x sigmoid(1.702 x), CLIP's and FaRL's."),
-    BOOL("model.encoder.pre_norm", MCF_USE_ALL, model.encoder.pre_norm, "false",
-         "A LayerNorm before the first block: CLIP's and FaRL's."),
-    CHOICE("model.encoder.patch_bias", MCF_USE_ALL, model.encoder.patch_bias, "true", "true false",
-           "Whether the patch projection has a bias: CLIP's and FaRL's has none."),
-    NUMBER("model.encoder.norm_eps", MCF_USE_ALL, model.encoder.norm_eps, "1e-6", OVER_TO(0, 1),
-           "Of the encoder's LayerNorms; CLIP's and FaRL's have 1e-5."),
+    VIT_VARIANT("model.encoder", MCF_USE_ALL, model.encoder),
     VIT("model.decoder", MCF_USE_MCF, model.decoder, "512", "2", "16", " of the decoder M_0"),
     VIT("model.teacher", MCF_USE_MCF, model.teacher, "768", "12", "12", " of M_1"),
+    VIT_VARIANT("model.teacher", MCF_USE_MCF, model.teacher),
     {"model.teacher.blocks", MCF_KEY_INTS, MCF_USE_MCF, AT(model.teacher_blocks), "[3, 6, 9, 12]",
      RANGE(1, 1024), .count_offset = AT(model.teacher_block_count), .most = MCF_MAX_TEACHER_BLOCKS,
      .doc = "Blocks of M_1 whose outputs are compared, counted from 1, rising."},

@@ -282,6 +282,22 @@ static mcf_status collect(step_job *s, const mcf_config *config, float scale, co
     return add_entries(s, "param.", roles, err);
 }
 
+// All of --init; the encoder and M_1 from model.init and model.teacher.checkpoint where --init has none of them.
+static mcf_status load_params(step_job *s, const char *path, mcf_error *err)
+{
+    mcf_pretrain_model *model = s->engine->model;
+    MCF_TRY(mcf_safetensors_open(&s->init, path, err));
+    const bool init = model->model.init[0] && !mcf_vit_in_file(&model->store, &model->online, s->init);
+    const bool teacher = model->feature && model->model.teacher_checkpoint[0] &&
+                         strcmp(model->model.teacher_checkpoint, "random") &&
+                         !mcf_vit_in_file(&model->store, &model->teacher, s->init);
+    const mcf_vit *const elsewhere[2] = {init ? &model->online : NULL, teacher ? &model->teacher : NULL};
+    MCF_TRY(mcf_params_load(model, s->init, elsewhere, &s->engine->params, err));
+    if (init)
+        MCF_TRY(mcf_pretrain_load_init(model, &s->engine->params, err));
+    return teacher ? mcf_pretrain_load_teacher(model, &s->engine->params, err) : MCF_OK;
+}
+
 static mcf_status step(step_job *s, const mcf_config *config, const mcf_step_options *options,
                        mcf_step_result *result, mcf_error *err)
 {
@@ -290,8 +306,7 @@ static mcf_status step(step_job *s, const mcf_config *config, const mcf_step_opt
         return mcf_fail(err, MCF_ERR_USAGE, "steps: %d is not a number of steps; give 1 or more", steps);
     MCF_TRY(mcf_engine_create(&s->engine, config, &options->job, true, err));
     const mcf_store *store = &s->engine->model->store;
-    MCF_TRY(mcf_safetensors_open(&s->init, options->init, err));
-    MCF_TRY(mcf_params_load(s->engine->model, s->init, NULL, &s->engine->params, err));
+    MCF_TRY(load_params(s, options->init, err));
     MCF_TRY(mcf_safetensors_open(&s->inputs, options->batch, err));
     MCF_TRY(read_batch(s, err));
     s->target = take((size_t)store->role_count[MCF_ROLE_TARGET], sizeof *s->target, "the target", err);
