@@ -109,7 +109,7 @@ static double compare_features(const char *checkpoint, const char *name, const c
 {
     const mcf_safetensors_entry *entry = mcf_safetensors_find(expected, pixels);
     mcf_embedder *embedder;
-    const mcf_embedder_options options = {.checkpoint = checkpoint, .job = {.backend = backend}};
+    const mcf_embedder_options options = {.checkpoint = checkpoint, .job = {.backend = backend, .threads = 1}};
     assert_non_null(entry);
     const int64_t count = entry->shape.dim[0];
     uint8_t *images = malloc(entry->size);
@@ -149,7 +149,7 @@ static mcf_status run_step(const char *encoder, const char *more, const char *ba
     char text[4096];
     mcf_config config;
     const mcf_step_options options = {.init = FIXTURES "decoder.safetensors", .batch = FIXTURES "batch.safetensors",
-                                      .out = out, .job = {.backend = backend}};
+                                      .out = out, .job = {.backend = backend, .threads = 1}};
     snprintf(text, sizeof text, step_config, encoder, more, encoder, more);
     OK(mcf_config_parse(&config, text, strlen(text), "step", NULL, 0, &err));
     mcf_status status = mcf_step(&config, &options, NULL, &err);
