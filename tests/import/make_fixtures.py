@@ -1,12 +1,13 @@
 """Checkpoints as their authors' programs write them, and what PyTorch computes from them in double precision.
 
-    make_fixtures.py            writes everything beside this file, and fuzz/corpus/pth
+    make_fixtures.py            writes everything beside this file, and fuzz/corpus/{pth,import}
 
 Networks are small and random; names and nesting are those of the files that method.md lists. For each case
 expected.safetensors holds CASE.cls and CASE.mean (features of `pixels`, as `mcf embed` gives them) and
 CASE.loss.feature, CASE.loss.pixel, CASE.out.pred (of the step on batch.safetensors with M_0 of decoder.safetensors,
 the encoder as E_b and as M_1). values.pth and values.safetensors are tensors of every type and layout.
-hostile/ holds files that must be refused. Needs torch, numpy and safetensors.
+hostile/ holds files that must be refused. Storages of stream files are named by addresses, so these files differ from
+run to run; all others come out byte for byte. Needs torch, numpy and safetensors.
 """
 import argparse
 import builtins
@@ -29,7 +30,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 HERE = pathlib.Path(__file__).resolve().parent
-CORPUS = HERE.parents[1] / 'fuzz' / 'corpus' / 'pth'
+CORPUS = HERE.parents[1] / 'fuzz' / 'corpus'
 SIDE, PATCH, DIM, DEPTH, HEADS = 12, 4, 12, 2, 3
 IMAGENET = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
 CLIP = ([0.48145466, 0.4578275, 0.40821073], [0.26862954, 0.26130258, 0.27577711])
@@ -439,7 +440,7 @@ def patched(source, to, change):
     with zipfile.ZipFile(HERE / source) as old, zipfile.ZipFile(to, 'w') as new:
         for info in old.infolist():
             data = old.read(info)
-            new.writestr(info.filename, change(data) if info.filename.endswith('data.pkl') else data)
+            new.writestr(zipfile.ZipInfo(info.filename), change(data) if info.filename.endswith('data.pkl') else data)
 
 
 def replaced(a, b):
@@ -451,8 +452,8 @@ def replaced(a, b):
 
 def pickled(data, to):
     with zipfile.ZipFile(to, 'w') as out:
-        out.writestr('archive/data.pkl', data)
-        out.writestr('archive/version', '3\n')
+        out.writestr(zipfile.ZipInfo('archive/data.pkl'), data)
+        out.writestr(zipfile.ZipInfo('archive/version'), '3\n')
 
 
 def write_hostile():
@@ -495,66 +496,82 @@ def write_hostile():
                                      'blocks.0.mlp.fc2.weight': torch.zeros(1).expand(DIM, 1 << 18)})
     hostile('grid.pth', state | {'pos_embed': torch.zeros(1).expand(1, 1 + 2 ** 46, DIM)})
 
-    # One tensor, whose numbers are then changed. BININT1 is K, BININT J, LONG1 is \x8a.
-    small = {'a': torch.arange(6.0).view(2, 3)}
-    torch.save(small, HERE / 'small.pth')
+    # A network one of whose tensors is then changed in its numbers. BININT1 is K, BININT J, LONG1 is \x8a.
+    torch.save(dict(state), HERE / 'small.pth')
     whole = (HERE / 'small.pth').read_bytes()
-    sizes = b'K\x00K\x02K\x03\x86q\x08K\x03K\x01\x86'
+    first = b'(X\x07\x00\x00\x00storageq\x03ctorch\nFloatStorage\nq\x04X\x01\x00\x00\x000q\x05X\x03\x00\x00\x00cpuq\x06K\x0ctq\x07Q'
+    sizes = b'K\x00K\x01K\x01K\x0c\x87q\x08K\x0cK\x0cK\x01\x87q\t'
     long = lambda n: b'\x8a\x08' + struct.pack('<q', n)
+    minus = b'J\xff\xff\xff\xff'
     try:
-        for name, new in (('offset', long(1 << 62) + sizes[2:]), ('offset_negative', b'J\xff\xff\xff\xff' + sizes[2:]),
-                          ('offset_near', b'K\x01' + sizes[2:]), ('size', b'K\x00' + long(1 << 40) + sizes[4:]),
-                          ('sizes', b'K\x00' + long(1 << 62) + long(1 << 62) + sizes[6:]),
-                          ('stride', sizes[:-3] + long((1 << 63) - 1) + b'\x86'),
-                          ('stride_negative', sizes[:-3] + b'J\xff\xff\xff\xff\x86'),
-                          ('strides_few', sizes[:-5] + b'K\x03\x85')):
-            patched('small.pth', to / f'{name}.pth', replaced(sizes, new))
-        for name, new in (('count', b'K\x07tq'), ('count_huge', long(1 << 60) + b'tq'), ('count_negative', b'J\xff\xff\xff\xfftq')):
-            patched('small.pth', to / f'{name}.pth', replaced(b'K\x06tq', new))
-        patched('small.pth', to / 'key.pth', replaced(b'X\x01\x00\x00\x000q', b'X\x01\x00\x00\x009q'))
-        for cut in (20, len(whole) // 2, len(whole) - 30):
-            (to / f'cut_{cut}.pth').write_bytes(whole[:cut])
-        torch.save(small, to / 'stream', _use_new_zipfile_serialization=False)
+        for name, old, new in (
+                ('offset', b'K\x00K\x01K\x01', long(1 << 62) + b'K\x01K\x01'), ('offset_near', b'K\x00K\x01K\x01', b'K\x01' * 3),
+                ('offset_negative', b'K\x00K\x01K\x01', minus + b'K\x01K\x01'),
+                ('size', b'K\x0c\x87q\x08', long(1 << 40) + b'\x87q\x08'),
+                ('sizes', b'K\x01K\x01K\x0c\x87', 3 * long(1 << 62) + b'\x87'),
+                ('stride', b'K\x0cK\x01\x87q\t', long((1 << 63) - 1) * 2 + b'\x87q\t'),
+                ('stride_negative', b'K\x01\x87q\t', minus + b'\x87q\t'), ('strides_few', b'K\x0cK\x0cK\x01\x87q\t', b'K\x0cK\x01\x86q\t'),
+                ('rank', b'K\x01K\x01K\x0c\x87', b'(' + b'K\x01' * 8 + b'K\x0ct')):
+            patched('small.pth', to / f'{name}.pth', replaced(first + sizes, first + replaced(old, new)(sizes)))
+        for name, old, new in (('count', b'K\x0ct', b'K\x0bt'), ('count_more', b'K\x0ct', b'K\x0dt'),
+                               ('count_huge', b'K\x0ct', long(1 << 60) + b't'), ('count_negative', b'K\x0ct', minus + b't'),
+                               ('key', b'0q\x05', b'Zq\x05'), ('key_elsewhere', b'\x01\x00\x00\x000q\x05', b'\x0a\x00\x00\x00../../../0q\x05'),
+                               ('type', b'FloatStorage', b'QUInt8Storage')):
+            patched('small.pth', to / f'{name}.pth', replaced(first, replaced(old, new)(first)))
+        for name, cut in (('start', 20), ('half', len(whole) // 2), ('end', len(whole) - 30)):
+            (to / f'cut_{name}.pth').write_bytes(whole[:cut])
+        torch.save({'cls_token': state['cls_token']}, to / 'stream', _use_new_zipfile_serialization=False)
         stream = (to / 'stream').read_bytes()
         (to / 'stream').unlink()
-        for cut in (2, 15, 100, len(stream) - 40, len(stream) - 25, len(stream) - 1):
-            (to / f'stream_cut_{cut}.pth').write_bytes(stream[:cut])
+        for name, cut in (('magic', 2), ('header', 15), ('pickle', 100), ('keys', len(stream) - 70),
+                          ('count', len(stream) - 50), ('data', len(stream) - 1)):
+            (to / f'stream_cut_{name}.pth').write_bytes(stream[:cut])
         (to / 'stream_other.pth').write_bytes(pickle.dumps({'a': 1}, 2))
     finally:
         (HERE / 'small.pth').unlink()
 
-    # A pickle of a gigabyte of nothing in a megabyte, and tensors of a gigabyte each.
+    # Much nothing in few bytes.
     with zipfile.ZipFile(to / 'bomb.pth', 'w', zipfile.ZIP_DEFLATED, compresslevel=9) as out:
-        out.writestr('archive/data.pkl', b'\x80\x02' + b'0' * (1 << 24))
+        out.writestr(zipfile.ZipInfo('archive/data.pkl'), b'\x80\x02' + b'0' * (1 << 24), zipfile.ZIP_DEFLATED)
     data = io.BytesIO()
     torch.save({'cls_token': torch.zeros(1, 1, DIM)} | {k: v for k, v in state.items() if k != 'cls_token'}, data)
     with zipfile.ZipFile(data) as old, zipfile.ZipFile(to / 'bomb_storage.pth', 'w') as new:
         for info in old.infolist():
             packed = info.filename.endswith('data/0')
-            new.writestr(info.filename, old.read(info), zipfile.ZIP_DEFLATED if packed else zipfile.ZIP_STORED)
+            new.writestr(zipfile.ZipInfo(info.filename), old.read(info), zipfile.ZIP_DEFLATED if packed else zipfile.ZIP_STORED)
 
 
 def write_corpus():
-    """Each kind of file as small as it goes: what the fuzzer starts from."""
-    for old in CORPUS.glob('made_*'):
+    """Each kind of file as small as it goes: what the fuzzers start from."""
+    pth, whole = CORPUS / 'pth', CORPUS / 'import'
+    whole.mkdir(exist_ok=True)
+    for old in [*pth.glob('made_*'), *whole.iterdir()]:
         old.unlink()
     vit = randomize(VisionTransformer(4, 1, 1, 4, 2), 40)
     clip = randomize(ClipVision(4, 1, 1, 4, 2), 41)
-    norm = lambda net, prefix: collections.OrderedDict(
-        (prefix + k, v) for k, v in net.state_dict().items())
-    views = flat_views(vit.state_dict())
-    made = {'mcf': {'model': norm(vit, 'online_encoder.'), 'args': settings()}, 'mae': {'model': vit.state_dict()},
-            'moco': {'state_dict': norm(vit, 'module.base_encoder.'), 'epoch': 3}, 'timm': vit.state_dict(),
-            'farl': {'state_dict': norm(clip, 'visual.')}, 'views': views,
+    kinds = ['mcf', 'mae', 'moco', 'timm', 'farl']
+    made = {'mcf': {'model': under('online_encoder.', vit), 'args': settings()}, 'mae': {'model': vit.state_dict()},
+            'moco': {'state_dict': under('module.base_encoder.', vit), 'epoch': 3}, 'timm': vit.state_dict(),
+            'farl': {'state_dict': under('visual.', clip)}, 'views': flat_views(vit.state_dict()),
             'half': {k: v.half() for k, v in vit.state_dict().items()},
             'parameters': {'model': dict(vit.named_parameters())}, 'optimizer': optimizer_of(nn.Linear(1, 1))}
     for name, value in made.items():
         for stream in (False, True):
-            torch.save(value, CORPUS / f'made_{name}{"_stream" if stream else ""}',
-                       _use_new_zipfile_serialization=not stream)
+            to = pth / f'made_{name}{"_stream" if stream else ""}'
+            torch.save(value, to, _use_new_zipfile_serialization=not stream)
+            if name != 'optimizer':  # the first byte: kind, the other encoder, another grid, heads from the width
+                kind = kinds.index(name if name in kinds else 'mae' if name == 'parameters' else 'timm')
+                first = next(b for b in range(256) if b % 5 == kind and b & 0xe0 == (0x40 if stream else 0))
+                (whole / to.name[5:]).write_bytes(bytes([first]) + to.read_bytes())
+    for kind, value in enumerate((under('online_encoder.', vit), vit.state_dict(), under('base_encoder.', vit),
+                                  vit.state_dict(), under('visual.', clip))):
+        save_file(contiguous(value), whole / 'tensors')
+        (whole / f'{kinds[kind]}_tensors').write_bytes(bytes([kind]) + (whole / 'tensors').read_bytes())
+    (whole / 'tensors').unlink()
     for name in ('values', 'values_stream', 'hostile/partial', 'hostile/inst', 'hostile/stack_global', 'hostile/getattr',
-                 'hostile/stride', 'hostile/key', 'hostile/bomb_storage', 'hostile/stream_cut_100'):
-        shutil.copy(HERE / f'{name}.pth', CORPUS / ('made_' + name.replace('/', '_')))
+                 'hostile/stride', 'hostile/key', 'hostile/bomb_storage', 'hostile/stream_cut_pickle', 'hostile/rank',
+                 'hostile/class'):
+        shutil.copy(HERE / f'{name}.pth', pth / ('made_' + name.replace('/', '_')))
 
 
 if __name__ == '__main__':
