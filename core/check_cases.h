@@ -20,7 +20,9 @@ typedef enum {
     MCF_VALUES_SEGMENTS, // of adamw, with a hole
     MCF_VALUES_RATES,
     MCF_VALUES_SCALARS,
-    MCF_VALUES_SCALARS_SKIP,
+    MCF_VALUES_SCALARS_CLIP,
+    MCF_VALUES_SCALARS_INFINITE,
+    MCF_VALUES_SCALARS_NAN,
     MCF_VALUES_OUTPUT // an output of another operation on the inputs before: see derive
 } mcf_check_values;
 

@@ -350,7 +350,7 @@ static mcf_status cases_ema(mcf_case_maker *m, mcf_op op, mcf_error *err)
 static mcf_status cases_adamw(mcf_case_maker *m, mcf_op op, mcf_error *err)
 {
     for (int i = 0; i < mcf_case_some(m, MCF_CASE_LENGTHS, 5); i++)
-        for (int skip = 0; skip < 2; skip++) {
+        for (int kind = MCF_VALUES_SCALARS; kind <= MCF_VALUES_SCALARS_NAN; kind++) {
             mcf_check_case c = mcf_case_start(op);
             int64_t n = mcf_case_lengths[i], segments = n < 8 ? n < 1 ? 0 : 1 : 4;
             for (int j = 0; j < 4; j++)
@@ -361,7 +361,7 @@ static mcf_status cases_adamw(mcf_case_maker *m, mcf_op op, mcf_error *err)
             c.values[3] = MCF_VALUES_POSITIVE;
             c.values[4] = MCF_VALUES_SEGMENTS;
             c.values[5] = MCF_VALUES_RATES;
-            c.values[6] = skip ? MCF_VALUES_SCALARS_SKIP : MCF_VALUES_SCALARS;
+            c.values[6] = kind;
             c.limit = n;
             c.changed = 1 | 1 << 2 | 1 << 3;
             c.floor = 0.1;

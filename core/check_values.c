@@ -56,7 +56,7 @@ static void draw_segments(int64_t segments, int64_t n, double *values)
     }
 }
 
-static void draw_scalars(double *values, bool skip)
+static void draw_scalars(double *values, int kind)
 {
     values[MCF_ADAMW_LR] = 0.01;
     values[MCF_ADAMW_BETA1] = 0.9;
@@ -65,7 +65,11 @@ static void draw_scalars(double *values, bool skip)
     values[MCF_ADAMW_CORRECTION1] = 1 - 0.9 * 0.9 * 0.9;
     values[MCF_ADAMW_CORRECTION2] = 1 - 0.95 * 0.95 * 0.95;
     values[MCF_ADAMW_GRAD_SCALE] = 0.125;
-    values[MCF_ADAMW_SKIP] = skip;
+    // A norm of 6 after scaling, which clipping halves.
+    values[MCF_ADAMW_CLIP] = kind == MCF_VALUES_SCALARS_CLIP ? 3 : 0;
+    values[MCF_ADAMW_NORM2] = kind == MCF_VALUES_SCALARS_INFINITE ? INFINITY
+                              : kind == MCF_VALUES_SCALARS_NAN    ? NAN
+                                                                  : pow(6 / values[MCF_ADAMW_GRAD_SCALE], 2);
 }
 
 static double draw_one(const mcf_check_case *c, int input, int64_t i, mcf_rng *rng)
@@ -131,8 +135,8 @@ static mcf_status draw_input(const mcf_check_case *c, int i, uint64_t seed, uint
         return count ? draw_rows(c, i, &rng, values, err) : MCF_OK;
     if (c->values[i] == MCF_VALUES_SEGMENTS)
         draw_segments(c->launch.in[i].shape.dim[0], c->limit, values);
-    else if (c->values[i] == MCF_VALUES_SCALARS || c->values[i] == MCF_VALUES_SCALARS_SKIP)
-        draw_scalars(values, c->values[i] == MCF_VALUES_SCALARS_SKIP);
+    else if (c->values[i] >= MCF_VALUES_SCALARS && c->values[i] <= MCF_VALUES_SCALARS_NAN)
+        draw_scalars(values, c->values[i]);
     else
         for (int64_t j = 0; j < count; j++)
             values[j] = draw_one(c, i, j, &rng);

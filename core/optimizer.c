@@ -90,7 +90,7 @@ mcf_status mcf_runtime_adamw(mcf_runtime *runtime, const mcf_adamw_step *step, m
     MCF_TRY(prepare_segments(runtime, step, err));
     // The corrections use the betas as the device has them: 1 - 0.999 loses five digits in fp32, and both lose the same.
     double beta1 = (float)step->beta1, beta2 = (float)step->beta2;
-    float scalars[MCF_ADAMW_SCALARS] = {
+    float scalars[MCF_ADAMW_NORM2] = {
         [MCF_ADAMW_LR] = (float)step->lr,
         [MCF_ADAMW_BETA1] = (float)beta1,
         [MCF_ADAMW_BETA2] = (float)beta2,
@@ -98,13 +98,18 @@ mcf_status mcf_runtime_adamw(mcf_runtime *runtime, const mcf_adamw_step *step, m
         [MCF_ADAMW_CORRECTION1] = (float)(1.0 - pow(beta1, (double)step->step)),
         [MCF_ADAMW_CORRECTION2] = (float)(1.0 - pow(beta2, (double)step->step)),
         [MCF_ADAMW_GRAD_SCALE] = (float)step->grad_scale,
-        [MCF_ADAMW_SKIP] = step->skip ? 1.0f : 0.0f,
+        [MCF_ADAMW_CLIP] = (float)step->clip_norm,
     };
     MCF_TRY(runtime->backend->upload(runtime->stream, runtime->scalars, 0, scalars, sizeof scalars, err));
     int64_t count = runtime->store->role_count[MCF_ROLE_TRAINED];
+    mcf_launch norm = {.op = MCF_OP_sum_squares, .n_in = 1, .n_out = 1};
+    norm.in[0] = flat(runtime->gradient, MCF_F32, count);
+    norm.out[0] = flat(runtime->scalars, MCF_F32, 1);
+    norm.out[0].offset = MCF_ADAMW_NORM2 * sizeof(float);
+    MCF_TRY(runtime->backend->launch(runtime->stream, &norm, err));
     mcf_launch launch = {.op = MCF_OP_adamw, .n_in = 7, .n_out = 1};
     launch.in[0] = launch.out[0] = flat(runtime->master[MCF_ROLE_TRAINED], MCF_F32, count);
-    launch.in[1] = flat(runtime->gradient, MCF_F32, count);
+    launch.in[1] = norm.in[0];
     launch.in[2] = flat(runtime->moment1, MCF_F32, count);
     launch.in[3] = flat(runtime->moment2, MCF_F32, count);
     launch.in[4] = pairs(runtime->segments, MCF_I64, runtime->segment_count);
@@ -116,14 +121,11 @@ mcf_status mcf_runtime_adamw(mcf_runtime *runtime, const mcf_adamw_step *step, m
 
 mcf_status mcf_runtime_gradient_norm2(mcf_runtime *runtime, double *norm2, mcf_error *err)
 {
-    if (!runtime->training)
-        return mcf_fail(err, MCF_ERR_INTERNAL, "optimizer: this runtime does not train");
-    mcf_launch launch = {.op = MCF_OP_sum_squares, .n_in = 1, .n_out = 1};
-    launch.in[0] = flat(runtime->gradient, MCF_F32, runtime->store->role_count[MCF_ROLE_TRAINED]);
-    launch.out[0] = flat(runtime->norm2, MCF_F32, 1);
-    MCF_TRY(runtime->backend->launch(runtime->stream, &launch, err));
+    if (!runtime->scalars)
+        return mcf_fail(err, MCF_ERR_INTERNAL, "optimizer: no step has been made");
     float value;
-    MCF_TRY(runtime->backend->download(runtime->stream, &value, runtime->norm2, 0, sizeof value, err));
+    MCF_TRY(runtime->backend->download(runtime->stream, &value, runtime->scalars, MCF_ADAMW_NORM2 * sizeof value,
+                                       sizeof value, err));
     MCF_TRY(mcf_runtime_synchronize(runtime, err));
     *norm2 = value;
     return MCF_OK;

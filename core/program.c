@@ -382,6 +382,19 @@ mcf_status mcf_program_output_shape(const mcf_program *program, const char *name
     return MCF_OK;
 }
 
+mcf_status mcf_program_keep(mcf_program *program, const char *name, int number, mcf_error *err)
+{
+    mcf_runtime *runtime = program->runtime;
+    mcf_shape shape;
+    MCF_TRY(mcf_program_output_shape(program, name, &shape, err));
+    mcf_operand operand = bind(program, find_output(program, name)->value);
+    if (mcf_shape_count(&shape) != 1 || operand.dtype != MCF_F32)
+        return mcf_fail(err, MCF_ERR_INTERNAL, "output %s is not one fp32 number", name);
+    MCF_TRY(mcf_runtime_reserve_kept(runtime, number + 1, err));
+    return runtime->backend->copy(runtime->stream, runtime->kept, (uint64_t)number * sizeof(float), operand.buffer,
+                                  operand.offset, sizeof(float), err);
+}
+
 mcf_status mcf_program_read_f64(mcf_program *program, const char *name, double *values, int64_t count, mcf_error *err)
 {
     mcf_shape shape;

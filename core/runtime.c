@@ -40,8 +40,7 @@ static mcf_status create_store_buffers(mcf_runtime *runtime, mcf_error *err)
     uint64_t trained = (uint64_t)store->role_count[MCF_ROLE_TRAINED] * 4;
     MCF_TRY(new_buffer(runtime, trained, "gradients", &runtime->gradient, err));
     MCF_TRY(new_buffer(runtime, trained, "first moments", &runtime->moment1, err));
-    MCF_TRY(new_buffer(runtime, trained, "second moments", &runtime->moment2, err));
-    return new_buffer(runtime, sizeof(float), "gradient norm", &runtime->norm2, err);
+    return new_buffer(runtime, trained, "second moments", &runtime->moment2, err);
 }
 
 mcf_status mcf_runtime_create(const mcf_store *store, const mcf_runtime_options *options, mcf_device *device,
@@ -93,7 +92,7 @@ void mcf_runtime_destroy(mcf_runtime *runtime)
     }
     free(runtime->cache);
     mcf_buffer *buffers[] = {runtime->gradient, runtime->moment1, runtime->moment2, runtime->segments,
-                             runtime->rates,    runtime->scalars, runtime->norm2,   runtime->arena};
+                             runtime->rates,    runtime->scalars, runtime->kept,    runtime->arena};
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
         if (buffers[i])
             b->buffer_destroy(buffers[i]);
@@ -139,6 +138,38 @@ mcf_status mcf_runtime_reserve_arena(mcf_runtime *runtime, uint64_t bytes, mcf_e
     runtime->arena_bytes = bytes;
     runtime->arena_generation++;
     return MCF_OK;
+}
+
+// --- kept values
+
+mcf_status mcf_runtime_reserve_kept(mcf_runtime *runtime, int count, mcf_error *err)
+{
+    const mcf_backend *b = runtime->backend;
+    if (count <= runtime->kept_capacity)
+        return MCF_OK;
+    mcf_buffer *old = runtime->kept, *larger;
+    const uint64_t bytes = (uint64_t)runtime->kept_capacity * sizeof(float);
+    MCF_TRY(new_buffer(runtime, 2 * (uint64_t)count * sizeof(float), "kept values", &larger, err));
+    mcf_status status = old ? b->copy(runtime->stream, larger, 0, old, 0, bytes, err) : MCF_OK;
+    if (status == MCF_OK)
+        status = mcf_runtime_synchronize(runtime, err);
+    if (status != MCF_OK) {
+        b->buffer_destroy(larger);
+        return status;
+    }
+    if (old)
+        b->buffer_destroy(old);
+    runtime->kept = larger;
+    runtime->kept_capacity = 2 * count;
+    return MCF_OK;
+}
+
+mcf_status mcf_runtime_kept(mcf_runtime *runtime, float *values, int count, mcf_error *err)
+{
+    MCF_TRY(mcf_runtime_reserve_kept(runtime, count, err));
+    MCF_TRY(runtime->backend->download(runtime->stream, values, runtime->kept, 0, (uint64_t)count * sizeof *values,
+                                       err));
+    return mcf_runtime_synchronize(runtime, err);
 }
 
 // --- store arrays

@@ -51,12 +51,15 @@ mcf_status mcf_runtime_refresh(mcf_runtime *runtime, mcf_error *err);
 typedef struct {
     double lr, beta1, beta2, eps, weight_decay;
     int64_t step;            // counted from 1
-    double grad_scale;       // multiplies gradients first: 1/(micro-batches * loss scale), and clipping
+    double grad_scale;       // multiplies gradients first: 1/(micro-batches * loss scale)
+    double clip_norm;        // the scaled gradient is shortened to this norm; 0: none
     double rate_factor[4];   // by mcf_entry.rate_group
-    bool skip;
 } mcf_adamw_step;
+// Does not wait. Parameters and moments stay as they are, bit for bit, where a gradient is not finite: the device sees
+// that for itself.
 mcf_status mcf_runtime_adamw(mcf_runtime *runtime, const mcf_adamw_step *step, mcf_error *err);
-// Sum of squares of all gradients (after all-reduce), for clipping and the finite check. Waits for the device.
+// The sum of squares of all gradients (after all-reduce, before scaling) that the last mcf_runtime_adamw found; not
+// finite where it left everything alone. Waits for the device.
 mcf_status mcf_runtime_gradient_norm2(mcf_runtime *runtime, double *norm2, mcf_error *err);
 // Averages TARGET towards TRAINED outside a graph (momentum_update: step).
 mcf_status mcf_runtime_ema(mcf_runtime *runtime, double momentum, mcf_error *err);
@@ -76,6 +79,11 @@ mcf_status mcf_program_write(mcf_program *program, const char *input, const void
 // Runs all nodes. `accumulate`: gradients add to what is there (later micro-batches). `reduce`: gradients are averaged
 // over the group as the backward pass finishes their buckets (last micro-batch); no effect alone.
 mcf_status mcf_program_run(mcf_program *program, bool accumulate, bool reduce, mcf_error *err);
+// Keeps an output of one fp32 element under a number from 0 on; does not wait. What is kept outlives other runs, until
+// its number is used again.
+mcf_status mcf_program_keep(mcf_program *program, const char *output, int number, mcf_error *err);
+// The values kept under numbers from 0 to count - 1; waits for the device. Numbers not used yet give 0.
+mcf_status mcf_runtime_kept(mcf_runtime *runtime, float *values, int count, mcf_error *err);
 // Reads an output after a run, converted to fp32 (f64 outputs too); waits for the device. `count` elements must match.
 mcf_status mcf_program_read(mcf_program *program, const char *output, float *values, int64_t count, mcf_error *err);
 mcf_status mcf_program_read_f64(mcf_program *program, const char *output, double *values, int64_t count,

@@ -30,7 +30,8 @@ struct mcf_runtime {
     mcf_buffer *segments, *rates, *scalars;  // adamw's inputs
     int segment_count;
     double rates_of[5];                      // weight decay and rate factors now in `rates`
-    mcf_buffer *norm2;
+    mcf_buffer *kept;                        // by mcf_program_keep
+    int kept_capacity;
     mcf_buffer *arena;
     uint64_t arena_bytes;
     uint64_t arena_generation;
@@ -40,6 +41,7 @@ struct mcf_runtime {
 
 // The contents of a role changed.
 void mcf_runtime_touch(mcf_runtime *runtime, mcf_role role);
+mcf_status mcf_runtime_reserve_kept(mcf_runtime *runtime, int count, mcf_error *err);
 mcf_status mcf_runtime_reserve_arena(mcf_runtime *runtime, uint64_t bytes, mcf_error *err);
 
 #endif

@@ -16,7 +16,8 @@ enum { MCF_MAX_INPUTS = 7, MCF_MAX_OUTPUTS = 4 };
 typedef enum { MCF_ACT_NONE, MCF_ACT_RELU, MCF_ACT_GELU } mcf_activation;
 typedef enum { MCF_REDUCE_SUM, MCF_REDUCE_MEAN } mcf_reduce;
 
-// adamw's `scalars` input, written by the host once per optimiser step.
+// adamw's `scalars` input. The host writes all but the last once per optimiser step; the last comes from the device, so
+// that clipping and leaving a step out need no word from the host.
 enum mcf_adamw_scalar {
     MCF_ADAMW_LR,           // of this step
     MCF_ADAMW_BETA1,
@@ -24,8 +25,9 @@ enum mcf_adamw_scalar {
     MCF_ADAMW_EPS,
     MCF_ADAMW_CORRECTION1,  // 1 - beta1^t
     MCF_ADAMW_CORRECTION2,  // 1 - beta2^t
-    MCF_ADAMW_GRAD_SCALE,   // gradients are multiplied by it: 1/(micro-batches * loss scale), clipping
-    MCF_ADAMW_SKIP,         // not 0: leave everything as it is
+    MCF_ADAMW_GRAD_SCALE,   // gradients are multiplied by it: 1/(micro-batches * loss scale)
+    MCF_ADAMW_CLIP,         // largest norm of the scaled gradient, which is shortened to it; 0: any
+    MCF_ADAMW_NORM2,        // sum of squares of all gradients before scaling; not finite: everything stays as it is
     MCF_ADAMW_SCALARS
 };
 

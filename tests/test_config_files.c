@@ -198,7 +198,7 @@ static void run_step(const char *path)
                                    .grad_scale = 1, .rate_factor = {1, 1, 1, 1}};
     double norm2;
     if (mcf_engine_run(e, &micro, &batch, &losses, &err) != MCF_OK ||
-        mcf_engine_gradient_norm2(e, &norm2, &err) != MCF_OK || mcf_engine_adamw(e, &update, &err) != MCF_OK)
+        mcf_engine_adamw(e, &update, &err) != MCF_OK || mcf_engine_gradient_norm2(e, &norm2, &err) != MCF_OK)
         fail_msg("%s: %s", path, err.message);
     assert_true(isfinite(losses.total) && losses.total > 0 && isfinite(norm2) && norm2 > 0);
     free(images);

@@ -661,7 +661,9 @@ static void test_state(void **state)
         c.launch.attr.ema.scale = given ? 1 : 1.5;
         check_and_release(&c);
     }
-    for (int skip = 0; skip < 2; skip++) {
+    // Unclipped, clipped to a quarter, and left out.
+    static const float norms[][2] = {{0, 64}, {1, 64}, {1, INFINITY}, {0, NAN}};
+    for (size_t kind = 0; kind < sizeof norms / sizeof *norms; kind++) {
         test_case c = make(MCF_OP_adamw, 1);
         int64_t n = 50001;
         for (int i = 0; i < 4; i++)
@@ -669,9 +671,9 @@ static void test_state(void **state)
         input(&c, MCF_I64, IDS, 1, MCF_SHAPE(3, 2));
         memcpy(c.data[4], (int64_t[]){0, 17, 32, 40000, 40016, n}, 6 * sizeof(int64_t));
         input(&c, MCF_F32, POSITIVE, 1, MCF_SHAPE(3, 2));
-        input(&c, MCF_F32, ANY, 1, MCF_SHAPE(8));
-        memcpy(c.data[6],
-               (float[]){1e-3f, 0.9f, 0.95f, 1e-8f, 1 - 0.9f, 1 - 0.95f, 0.5f, (float)skip}, 8 * sizeof(float));
+        input(&c, MCF_F32, ANY, 1, MCF_SHAPE(MCF_ADAMW_SCALARS));
+        const float scalars[MCF_ADAMW_SCALARS] = {1e-3f, 0.9f, 0.95f, 1e-8f, 1 - 0.9f, 1 - 0.95f, 0.5f, norms[kind][0], norms[kind][1]};
+        memcpy(c.data[6], scalars, sizeof scalars);
         check_and_release(&c);
     }
 }

@@ -348,11 +348,65 @@ static void test_adamw(void **state)
         assert_true(fabs(after[i] - p) < 1e-6);
     }
     memcpy(before, after, sizeof before);
-    step.skip = true;
+    double norm2;
+    MUST(mcf_runtime_gradient_norm2(runtime, &norm2, &err));
     step.step = 3;
+    step.clip_norm = 0.125 * sqrt(norm2);  // a quarter of what scaling gives
     MUST(mcf_runtime_adamw(runtime, &step, &err));
-    MUST(mcf_runtime_read(runtime, MCF_ARRAY_MASTER, w, after, &err));
-    assert_memory_equal(before, after, sizeof before);
+    MUST(mcf_runtime_read(runtime, MCF_ARRAY_MOMENT1, w, after, &err));
+    for (int i = 0; i < WIDTH * WIDTH; i++) {
+        double g = 0.5 * gradient[i];
+        assert_true(fabs(after[i] - (0.9 * (0.9 * 0.1 + 0.1) * g + 0.1 * g / 4)) < 1e-6);
+    }
+    mcf_program_destroy(program);
+    mcf_runtime_destroy(runtime);
+    mcf_store_free(&n.store);
+}
+
+// An overflow in one gradient: parameters and moments of all stay as they are, bit for bit, and the next step counts.
+static void test_a_step_with_an_overflow_is_left_out(void **state)
+{
+    (void)state;
+    network n;
+    make_network(&n);
+    mcf_runtime *runtime = open_network(&n);
+    mcf_program *program;
+    MUST(mcf_program_create(runtime, make_graph(&n, false), &program, &err));
+    const size_t count = (size_t)n.store.role_count[MCF_ROLE_TRAINED];
+    const mcf_array arrays[] = {MCF_ARRAY_MASTER, MCF_ARRAY_MOMENT1, MCF_ARRAY_MOMENT2};
+    float *before[3], *after = calloc(count, sizeof *after), *gradient = calloc(count, sizeof *gradient);
+    mcf_adamw_step step = {.lr = 1e-2, .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .weight_decay = 0.05, .step = 1,
+                           .grad_scale = 1, .rate_factor = {1, 1, 1, 1}};
+    run(program, false);
+    MUST(mcf_runtime_adamw(runtime, &step, &err));
+    for (int i = 0; i < 3; i++) {
+        before[i] = calloc(count, sizeof **before);
+        MUST(mcf_runtime_read_role(runtime, arrays[i], MCF_ROLE_TRAINED, before[i], &err));
+    }
+    const float wrong[] = {INFINITY, -INFINITY, NAN};
+    for (size_t kind = 0; kind < 3; kind++) {
+        run(program, false);
+        MUST(mcf_runtime_read_role(runtime, MCF_ARRAY_GRADIENT, MCF_ROLE_TRAINED, gradient, &err));
+        gradient[n.store.entries[n.weight[0]].offset + 1] = wrong[kind];
+        MUST(mcf_runtime_write_role(runtime, MCF_ARRAY_GRADIENT, MCF_ROLE_TRAINED, gradient, &err));
+        MUST(mcf_runtime_adamw(runtime, &step, &err));
+        for (int i = 0; i < 3; i++) {
+            MUST(mcf_runtime_read_role(runtime, arrays[i], MCF_ROLE_TRAINED, after, &err));
+            assert_memory_equal(before[i], after, count * sizeof *after);
+        }
+        double norm2;
+        MUST(mcf_runtime_gradient_norm2(runtime, &norm2, &err));
+        assert_false(isfinite(norm2));
+    }
+    run(program, false);
+    MUST(mcf_runtime_adamw(runtime, &step, &err));
+    for (int i = 0; i < 3; i++) {
+        MUST(mcf_runtime_read_role(runtime, arrays[i], MCF_ROLE_TRAINED, after, &err));
+        assert_memory_not_equal(before[i], after, count * sizeof *after);
+        free(before[i]);
+    }
+    free(after);
+    free(gradient);
     mcf_program_destroy(program);
     mcf_runtime_destroy(runtime);
     mcf_store_free(&n.store);
@@ -365,6 +419,7 @@ int main(void)
         cmocka_unit_test(test_recompute_gives_the_same_bits), cmocka_unit_test(test_plan_shares_no_live_bytes),
         cmocka_unit_test(test_simplify), cmocka_unit_test(test_first_error_stays),
         cmocka_unit_test(test_buckets_cover_the_array), cmocka_unit_test(test_adamw),
+        cmocka_unit_test(test_a_step_with_an_overflow_is_left_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

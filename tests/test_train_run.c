@@ -409,6 +409,68 @@ static void half_precision(void **state)
     assert_true(fabs(logged("bf16", -1, "loss") / logged("whole", -1, "loss") - 1) < 0.2);
 }
 
+// Largest difference of a tensor with this in its name between two checkpoints of one run; -1: there is none.
+static double moved(const char *run, const char *file, const char *of, int64_t from, int64_t to)
+{
+    char *at = in_work(run), left[600], right[600];
+    mcf_safetensors *x, *y;
+    snprintf(left, sizeof left, "%s/checkpoints/step-%08lld/%s", at, (long long)from, file);
+    snprintf(right, sizeof right, "%s/checkpoints/step-%08lld/%s", at, (long long)to, file);
+    assert_int_equal(mcf_safetensors_open(&x, left, NULL), MCF_OK);
+    assert_int_equal(mcf_safetensors_open(&y, right, NULL), MCF_OK);
+    double most = -1;
+    for (size_t i = 0; i < mcf_safetensors_count(x); i++) {
+        const mcf_safetensors_entry *e = mcf_safetensors_at(x, i), *f = mcf_safetensors_find(y, e->name);
+        if (!strstr(e->name, of))
+            continue;
+        float *p = malloc(e->count * sizeof *p), *q = malloc(e->count * sizeof *q);
+        assert_int_equal(mcf_safetensors_read_f32(x, e, p, NULL), MCF_OK);
+        assert_int_equal(mcf_safetensors_read_f32(y, f, q, NULL), MCF_OK);
+        for (uint64_t k = 0; k < e->count; k++)
+            most = fmax(most, fabs((double)p[k] - q[k]));
+        free(p);
+        free(q);
+    }
+    mcf_safetensors_close(x);
+    mcf_safetensors_close(y);
+    free(at);
+    return most;
+}
+
+// A term so heavy that fp16 gradients overflow until the scale has come down: those steps leave weights and moments
+// alone, the running statistics move on, and the scale, its counts and all the rest survive an interruption.
+static void overflows(void **state)
+{
+    const char *const sets = "precision=fp16 objective.pixel.weight=1e5 schedule.warmup_epochs=0";
+    watcher w = {.stop_after = 1};
+    mcf_error err = {0};
+    assert_int_equal(train("overflow", "0", false, sets, &w, &err), MCF_ERR_INTERRUPTED);
+    assert_true(w.last.skipped && w.last.loss_scale == 32768);
+    w = (watcher){.stop_after = 2};
+    assert_int_equal(train("overflow", "0", true, sets, &w, &err), MCF_ERR_INTERRUPTED);
+    assert_true(w.last.skipped && w.last.loss_scale == 16384);
+    assert_true(moved("overflow", "model.safetensors", "online_encoder.blocks", 1, 2) == 0);
+    assert_true(moved("overflow", "model.safetensors", "decoder", 1, 2) == 0);
+    assert_true(moved("overflow", "model.safetensors", "running_mean", 1, 2) > 0);
+    assert_true(moved("overflow", "optimizer.safetensors", "moment", 1, 2) == 0);
+    must_train("overflow", "0", true, sets, NULL);
+    must_train("overflow_whole", "0", false, sets, NULL);
+    same_checkpoints("overflow", "overflow_whole");
+    int steps = 0;
+    int64_t skipped = 0;
+    double scale = 65536;
+    for (json_t *line; steps < 12 && (line = log_line("overflow", steps)); steps++) {
+        const bool skip = json_is_true(json_object_get(line, "skipped"));
+        skipped += skip;
+        scale /= skip ? 2 : 1;
+        assert_true(logged("overflow", steps, "loss_scale") == scale && logged("overflow", steps, "skips") == skipped);
+        assert_int_equal(skip, json_integer_value(json_object_get(line, "nonfinite")) > 0);
+        assert_int_equal(skip, json_string_value(json_object_get(line, "nonfinite_in")) != NULL);
+        json_decref(line);
+    }
+    assert_true(skipped >= 2 && skipped < steps);
+}
+
 static void keeps_two(void **state)
 {
     char *at = in_work("whole/checkpoints");
@@ -518,7 +580,7 @@ int main(void)
         cmocka_unit_test(workers),        cmocka_unit_test(accumulation),    cmocka_unit_test(devices),
         cmocka_unit_test(other_devices),  cmocka_unit_test(validation_only_looks),
         cmocka_unit_test(schedule),       cmocka_unit_test(average_by_step), cmocka_unit_test(clipping),
-        cmocka_unit_test(half_precision), cmocka_unit_test(keeps_two),       cmocka_unit_test(refusals),
+        cmocka_unit_test(half_precision), cmocka_unit_test(overflows),       cmocka_unit_test(keeps_two),       cmocka_unit_test(refusals),
         cmocka_unit_test(one_at_a_time),  cmocka_unit_test(bad_loss),        cmocka_unit_test(changed_data),
         cmocka_unit_test(broken_images),
     };

@@ -49,7 +49,7 @@ static mcf_status fill(bench *b, const mcf_operand *operand, const input *in, mc
         }
         free(row);
     } else if (in->kind & ADAMW) {
-        const float scalars[MCF_ADAMW_SCALARS] = {1e-4f, 0.9f, 0.95f, 1e-8f, 0.1f, 0.05f, 1, 0};
+        const float scalars[MCF_ADAMW_SCALARS] = {1e-4f, 0.9f, 0.95f, 1e-8f, 0.1f, 0.05f, 1, 0, 1};
         memcpy(bytes, scalars, sizeof scalars);
     } else if (in->kind & SPAN) {
         memcpy(bytes, (int64_t[]){0, in->limit}, 2 * sizeof(int64_t));

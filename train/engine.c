@@ -213,23 +213,13 @@ typedef struct {
     mcf_engine *engine;
     const mcf_micro_options *options;
     const mcf_pretrain_batch *batches;
-    mcf_losses losses[MCF_MAX_DEVICES];
     const char *name;   // of an output
     int64_t count;
     float *values;
     bool present;
 } micro_task;
 
-static mcf_status read_loss(mcf_program *program, const char *name, double *value, mcf_error *err)
-{
-    *value = NAN;
-    if (!mcf_program_has_output(program, name))
-        return MCF_OK;
-    float x;
-    MCF_TRY(mcf_program_read(program, name, &x, 1, err));
-    *value = x;
-    return MCF_OK;
-}
+static const char *const loss_names[MCF_LOSS_TERMS] = {"loss", "loss.feature", "loss.contrastive", "loss.pixel"};
 
 static mcf_status run(int rank, void *context, mcf_error *err)
 {
@@ -242,11 +232,14 @@ static mcf_status run(int rank, void *context, mcf_error *err)
     batch.loss_scale = t->options->loss_scale;
     MCF_TRY(mcf_pretrain_write(t->engine->model, &graph_opt, program, &batch, err));
     MCF_TRY(mcf_program_run(program, t->options->accumulate, t->options->reduce, err));
-    mcf_losses *l = &t->losses[rank];
-    MCF_TRY(read_loss(program, "loss", &l->total, err));
-    MCF_TRY(read_loss(program, "loss.feature", &l->feature, err));
-    MCF_TRY(read_loss(program, "loss.contrastive", &l->contrastive, err));
-    return read_loss(program, "loss.pixel", &l->pixel, err);
+    for (int i = 0; i < MCF_LOSS_TERMS; i++) {
+        const bool there = mcf_program_has_output(program, loss_names[i]);
+        if (there)
+            MCF_TRY(mcf_program_keep(program, loss_names[i], t->options->number * MCF_LOSS_TERMS + i, err));
+        if (rank == 0)
+            t->engine->has_term[i] = there;
+    }
+    return MCF_OK;
 }
 
 mcf_status mcf_engine_run(mcf_engine *engine, const mcf_micro_options *options, const mcf_pretrain_batch *batches,
@@ -254,14 +247,45 @@ mcf_status mcf_engine_run(mcf_engine *engine, const mcf_micro_options *options, 
 {
     micro_task task = {.engine = engine, .options = options, .batches = batches};
     MCF_TRY(mcf_job_run(engine->job, run, &task, err));
-    *losses = (mcf_losses){0};
-    for (int i = 0; i < engine->world; i++) {
-        losses->total += task.losses[i].total / engine->world;
-        losses->feature += task.losses[i].feature / engine->world;
-        losses->contrastive += task.losses[i].contrastive / engine->world;
-        losses->pixel += task.losses[i].pixel / engine->world;
-    }
+    if (!losses)
+        return MCF_OK;
+    mcf_losses all[options->number + 1];
+    MCF_TRY(mcf_engine_losses(engine, options->number + 1, all, err));
+    *losses = all[options->number];
     return MCF_OK;
+}
+
+typedef struct {
+    mcf_engine *engine;
+    int count;
+    float *values;  // [world, count]
+} kept_task;
+
+static mcf_status read_kept(int rank, void *context, mcf_error *err)
+{
+    const kept_task *t = context;
+    return mcf_runtime_kept(t->engine->runtime[rank], t->values + rank * t->count, t->count, err);
+}
+
+mcf_status mcf_engine_losses(mcf_engine *engine, int count, mcf_losses *losses, mcf_error *err)
+{
+    kept_task task = {engine, count * MCF_LOSS_TERMS, NULL};
+    task.values = calloc((size_t)(engine->world * task.count), sizeof *task.values);
+    if (!task.values)
+        return mcf_fail(err, MCF_ERR_NOMEM, "no memory for the losses");
+    mcf_status status = mcf_job_run(engine->job, read_kept, &task, err);
+    for (int i = 0; status == MCF_OK && i < count; i++) {
+        double mean[MCF_LOSS_TERMS] = {0};
+        for (int term = 0; term < MCF_LOSS_TERMS; term++) {
+            for (int rank = 0; rank < engine->world; rank++)
+                mean[term] += (double)task.values[rank * task.count + i * MCF_LOSS_TERMS + term] / engine->world;
+            if (!engine->has_term[term])
+                mean[term] = NAN;
+        }
+        losses[i] = (mcf_losses){mean[0], mean[1], mean[2], mean[3]};
+    }
+    free(task.values);
+    return status;
 }
 
 static mcf_status read_output(int rank, void *context, mcf_error *err)

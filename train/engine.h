@@ -6,6 +6,8 @@
 #include "train/config.h"
 #include "train/job.h"
 
+enum { MCF_LOSS_TERMS = 4 };  // loss, feature, contrastive, pixel
+
 typedef struct {
     mcf_job *job;
     int world;
@@ -14,6 +16,7 @@ typedef struct {
     mcf_params params;                       // host arrays; meet the devices in upload and download only
     mcf_runtime *runtime[MCF_MAX_DEVICES];
     const mcf_config *config;                // the caller's
+    bool has_term[MCF_LOSS_TERMS];           // which losses the last micro-batch had
 } mcf_engine;
 
 mcf_dtype mcf_precision_dtype(mcf_precision precision);
@@ -46,12 +49,15 @@ typedef struct {
     bool accumulate;     // gradients add to what is there
     bool reduce;         // gradients are averaged over the devices
     float loss_scale;
+    int number;          // of the micro-batch in its step, from 0: its losses are kept under it
 } mcf_micro_options;
 
 // One micro-batch on every device: batches[rank]; rank and loss_scale in them are set here. Programs are made once
-// per runtime and shape. losses: of this micro-batch.
+// per runtime and shape. `losses`: of this micro-batch, which waits for the devices; NULL does not wait.
 mcf_status mcf_engine_run(mcf_engine *engine, const mcf_micro_options *options, const mcf_pretrain_batch *batches,
                           mcf_losses *losses, mcf_error *err);
+// Losses of the micro-batches with numbers from 0 to count - 1. Waits for the devices.
+mcf_status mcf_engine_losses(mcf_engine *engine, int count, mcf_losses *losses, mcf_error *err);
 // The program of a device for these options, made if it is not there yet.
 mcf_status mcf_engine_program(mcf_engine *engine, int rank, const mcf_micro_options *options, mcf_program **program,
                               mcf_error *err);
@@ -60,7 +66,8 @@ mcf_status mcf_engine_program(mcf_engine *engine, int rank, const mcf_micro_opti
 mcf_status mcf_engine_output(mcf_engine *engine, const mcf_micro_options *options, const char *name, int64_t count,
                              float *values, bool *present, mcf_error *err);
 
-// On every device. norm2: of the first device's gradients, which after `reduce` are everybody's.
+// On every device, without waiting. norm2: as mcf_runtime_gradient_norm2, of the first device's gradients, which after
+// `reduce` are everybody's.
 mcf_status mcf_engine_adamw(mcf_engine *engine, const mcf_adamw_step *step, mcf_error *err);
 mcf_status mcf_engine_ema(mcf_engine *engine, double momentum, mcf_error *err);
 mcf_status mcf_engine_gradient_norm2(mcf_engine *engine, double *norm2, mcf_error *err);

@@ -11,9 +11,6 @@
 #include "train/pretrain_internal.h"
 #include "train/schedule.h"
 
-enum { SCALE_GROWS_AFTER = 2000, NAMES_IN_ERROR = 8 };
-static const double smallest_scale = 0x1p-24;
-
 void mcf_run_masks(const mcf_run *run, const mcf_batch *batch, uint32_t epoch, int64_t *ids, int64_t *ids_target)
 {
     const int64_t patches = run->engine->model->patches;
@@ -49,106 +46,6 @@ void mcf_run_parts(mcf_run *run, const mcf_batch *batch, uint32_t epoch, double 
                                         .flip = batch->flip + i * share,
                                         .ids_shuffle = run->ids + i * share * patches,
                                         .ids_shuffle_target = run->ids_target + i * share * patches};
-}
-
-// --- one step
-
-static mcf_status bad_loss(const mcf_run *run, const mcf_batch *batch, const mcf_losses *l, mcf_error *err)
-{
-    char names[640] = "";
-    for (int i = 0; i < batch->count && i < NAMES_IN_ERROR; i++) {
-        char name[256];
-        mcf_source_name(run->source, batch->sample[i], name, sizeof name);
-        if (strlen(names) + strlen(name) + 3 < sizeof names)
-            sprintf(names + strlen(names), "%s%s", i ? ", " : "", name);
-    }
-    if (batch->count > NAMES_IN_ERROR)
-        sprintf(names + strlen(names), " and %d more", batch->count - NAMES_IN_ERROR);
-    char saved[96] = "there is no checkpoint yet";
-    if (run->last_saved >= 0)
-        snprintf(saved, sizeof saved, "the checkpoint of step %lld stays", (long long)run->last_saved);
-    return mcf_fail(err, MCF_ERR_NUMERIC,
-                    "step %lld: the loss is %g (feature %g, contrastive %g, pixel %g); %s; a lower optimizer.lr or a "
-                    "longer schedule.warmup_epochs may help; images: %s",
-                    (long long)run->step + 1, l->total, l->feature, l->contrastive, l->pixel, saved, names);
-}
-
-static void add_losses(mcf_losses *sum, const mcf_losses *part, double share)
-{
-    sum->total += part->total * share;
-    sum->feature += part->feature * share;
-    sum->contrastive += part->contrastive * share;
-    sum->pixel += part->pixel * share;
-}
-
-// Gradients of all micro-batches of a step. *end: the schedule is over, nothing was done.
-static mcf_status gradients(mcf_run *run, mcf_losses *losses, bool *end, mcf_error *err)
-{
-    const mcf_config *c = run->config;
-    mcf_engine *e = run->engine;
-    const int64_t batches = run->steps_per_epoch * c->batch.accumulate;
-    const bool per_micro = c->objective.momentum_update == MCF_EMA_MICRO_BATCH;
-    *losses = (mcf_losses){0};
-    for (int micro = 0; micro < c->batch.accumulate; micro++) {
-        const mcf_batch *batch;
-        MCF_TRY(mcf_loader_next(run->loader, &batch, err));
-        *end = batch == NULL;
-        if (*end)
-            return MCF_OK;
-        MCF_TRY(mcf_run_log_broken(run, err));
-        mcf_pretrain_batch parts[MCF_MAX_DEVICES];
-        const double place = (double)batch->epoch + (double)batch->index / (double)batches;
-        mcf_run_parts(run, batch, (uint32_t)batch->epoch, place, parts);
-        if (micro == 0 && e->model->contrastive && !per_micro)
-            MCF_TRY(mcf_engine_ema(e, c->objective.momentum, err));
-        const mcf_micro_options options = {.batch = c->batch.per_device, .image_u8 = true, .backward = true,
-                                           .average = e->model->moco || (e->model->contrastive && per_micro), .accumulate = micro > 0,
-                                           .reduce = micro == c->batch.accumulate - 1,
-                                           .loss_scale = (float)run->loss_scale};
-        mcf_losses part;
-        MCF_TRY(mcf_engine_run(e, &options, parts, &part, err));
-        if (!isfinite(part.total))
-            return bad_loss(run, batch, &part, err);
-        add_losses(losses, &part, 1.0 / c->batch.accumulate);
-        run->epoch = batch->next_epoch;
-        run->index = batch->next_index;
-    }
-    return MCF_OK;
-}
-
-// Clips, updates the weights, and moves the loss scale (fp16).
-static mcf_status update(mcf_run *run, mcf_step_record *r, mcf_error *err)
-{
-    const mcf_config *c = run->config;
-    const mcf_optimizer_options *o = &c->optimizer;
-    const bool scaled = c->precision == MCF_PRECISION_FP16;
-    double norm2, grad_scale = 1 / (c->batch.accumulate * run->loss_scale);
-    MCF_TRY(mcf_engine_gradient_norm2(run->engine, &norm2, err));
-    r->gradient_norm = sqrt(norm2) * grad_scale;
-    r->skipped = !isfinite(norm2);
-    if (r->skipped) {
-        if (!scaled)
-            return mcf_fail(err, MCF_ERR_NUMERIC,
-                            "step %lld: the gradients are not finite though the loss is %g; %s", (long long)run->step + 1,
-                            r->losses.total, run->last_saved >= 0 ? "the last checkpoint stays" : "no checkpoint yet");
-        run->loss_scale /= 2;
-        run->good_steps = 0;
-        if (run->loss_scale < smallest_scale)
-            return mcf_fail(err, MCF_ERR_NUMERIC, "step %lld: the gradients are not finite at any loss scale",
-                            (long long)run->step + 1);
-        return MCF_OK;
-    }
-    if (o->clip_norm > 0 && r->gradient_norm > o->clip_norm)
-        grad_scale *= o->clip_norm / r->gradient_norm;
-    const mcf_adamw_step step = {.lr = r->lr, .beta1 = o->betas[0], .beta2 = o->betas[1], .eps = o->eps,
-                                 .weight_decay = o->weight_decay, .step = ++run->updates, .grad_scale = grad_scale,
-                                 .rate_factor = {1, 1, 1, 1}};
-    MCF_TRY(mcf_engine_adamw(run->engine, &step, err));
-    if (scaled && ++run->good_steps == SCALE_GROWS_AFTER) {
-        run->loss_scale *= 2;
-        run->good_steps = 0;
-    }
-    return MCF_OK;
 }
 
 static void show(const mcf_run *run, const mcf_step_record *r)
@@ -190,11 +87,9 @@ static mcf_status loop(mcf_run *run, mcf_error *err)
         mcf_step_record record = {
             .lr = mcf_schedule_rate(place, c->schedule.epochs, c->schedule.warmup_epochs, peak, c->schedule.min_lr)};
         bool end = false;
-        MCF_TRY(gradients(run, &record.losses, &end, err));
+        MCF_TRY(mcf_run_step(run, &record, &end, err));
         if (end)
             break;
-        MCF_TRY(update(run, &record, err));
-        run->step++;
         const bool epoch_ends = run->epoch != epoch;
         record.epoch = epoch_ends ? (double)epoch + 1
                                   : (double)epoch + (double)run->index / c->batch.accumulate / (double)run->steps_per_epoch;
@@ -258,7 +153,9 @@ static mcf_status open_loader(mcf_run *run, mcf_error *err)
     const size_t ids = (size_t)options.batch * (size_t)run->engine->model->patches;
     run->ids = malloc(ids * sizeof *run->ids);
     run->ids_target = malloc(ids * sizeof *run->ids_target);
-    return run->ids && run->ids_target ? MCF_OK : mcf_fail(err, MCF_ERR_NOMEM, "no memory for the masks");
+    run->samples = malloc((size_t)options.batch * (size_t)c->batch.accumulate * sizeof *run->samples);
+    run->losses = malloc((size_t)c->batch.accumulate * sizeof *run->losses);
+    return run->ids && run->ids_target && run->samples && run->losses ? MCF_OK : mcf_fail(err, MCF_ERR_NOMEM, "no memory for a step");
 }
 
 static mcf_status pretrain(mcf_run *run, mcf_error *err)
@@ -298,6 +195,8 @@ mcf_status mcf_pretrain(const mcf_config *config, const mcf_pretrain_options *op
     mcf_engine_destroy(run.engine);
     free(run.ids);
     free(run.ids_target);
+    free(run.samples);
+    free(run.losses);
     free(run.moment1);
     free(run.moment2);
     if (run.lock >= 0)

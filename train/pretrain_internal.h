@@ -13,7 +13,9 @@
 typedef struct {
     mcf_losses losses;
     double lr, gradient_norm, epoch;
-    bool skipped;
+    bool skipped;                 // a gradient was not finite
+    int64_t nonfinite;            // how many were
+    const char *nonfinite_in;     // first tensor with one; NULL: none
 } mcf_step_record;
 
 enum { MCF_PACE_WINDOW = 32 };
@@ -36,6 +38,8 @@ typedef struct {
     mcf_transform transform, transform_still;
     mcf_loader *loader;
     int64_t *ids, *ids_target;    // [world * per_device, L]
+    int64_t *samples;             // of the step being made [accumulate, world * per_device]
+    mcf_losses *losses;           // [accumulate]
     float *moment1, *moment2;     // host arrays of TRAINED; NULL until the first checkpoint
 
     // position: what a checkpoint holds besides tensors
@@ -44,6 +48,7 @@ typedef struct {
     int64_t epoch, index;         // of the next global batch
     double loss_scale;
     int64_t good_steps;           // since the scale last changed
+    int64_t skips, nonfinite;     // steps left out, and gradients that were not finite in them
     int64_t broken;               // replaced in the parts of the run before this start
 
     int64_t steps_per_epoch, steps;
@@ -65,6 +70,11 @@ mcf_status mcf_run_write_config(const mcf_run *run, mcf_error *err);
 mcf_status mcf_run_save(mcf_run *run, mcf_error *err);
 // Formats a line for options->notice.
 void mcf_run_notice(const mcf_run *run, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+// --- train/pretrain_step.c
+// One optimiser step: run->step counts it, and run->epoch and index move on. record->lr is the rate; the rest of it but
+// `epoch` is filled in. *end: the schedule is over, nothing was done.
+mcf_status mcf_run_step(mcf_run *run, mcf_step_record *record, bool *end, mcf_error *err);
 
 // --- train/pretrain_log.c
 mcf_status mcf_run_log_open(mcf_run *run, mcf_error *err);

@@ -69,6 +69,10 @@ mcf_status mcf_run_log_step(mcf_run *run, const mcf_step_record *r, mcf_error *e
         status = mcf_tensorboard_scalar(run->board, "images_per_second", run->step, rate, err);
     if (status == MCF_OK && run->config->precision == MCF_PRECISION_FP16)
         status = mcf_tensorboard_scalar(run->board, "loss_scale", run->step, run->loss_scale, err);
+    if (status == MCF_OK && run->config->precision == MCF_PRECISION_FP16)
+        status = mcf_tensorboard_scalar(run->board, "skips", run->step, (double)run->skips, err);
+    if (status == MCF_OK && run->config->precision == MCF_PRECISION_FP16)
+        status = mcf_tensorboard_scalar(run->board, "nonfinite", run->step, (double)r->nonfinite, err);
     if (status != MCF_OK) {
         json_decref(object);
         return status;
@@ -77,8 +81,14 @@ mcf_status mcf_run_log_step(mcf_run *run, const mcf_step_record *r, mcf_error *e
     json_object_set_new(object, "gradient_norm", mcf_log_number(r->gradient_norm));
     json_object_set_new(object, "images_per_second", mcf_log_number(rate));
     json_object_set_new(object, "loss_scale", mcf_log_number(run->loss_scale));
-    if (r->skipped)
+    if (run->config->precision == MCF_PRECISION_FP16)
+        json_object_set_new(object, "skips", json_integer((json_int_t)run->skips));
+    if (r->skipped) {
         json_object_set_new(object, "skipped", json_true());
+        json_object_set_new(object, "nonfinite", json_integer((json_int_t)r->nonfinite));
+        if (r->nonfinite_in)
+            json_object_set_new(object, "nonfinite_in", json_string(r->nonfinite_in));
+    }
     json_object_set_new(object, "broken", json_integer((json_int_t)broken));
     return write(run, object, err);
 }

@@ -122,10 +122,10 @@ static mcf_status state_of(const mcf_run *run, json_t **state, mcf_error *err)
     char fingerprint[32];
     snprintf(fingerprint, sizeof fingerprint, "%016" PRIx64, mcf_source_fingerprint(run->source));
     const int64_t broken = run->broken + (run->loader ? mcf_loader_get_stats(run->loader)->broken : 0);
-    *state = json_pack("{s:I, s:I, s:I, s:f, s:I, s:I, s:s, s:I, s:s, s:i, s:i, s:s}", "updates",
+    *state = json_pack("{s:I, s:I, s:I, s:f, s:I, s:I, s:I, s:I, s:s, s:I, s:s, s:i, s:i, s:s}", "updates",
                        (json_int_t)run->updates, "epoch", (json_int_t)run->epoch, "index", (json_int_t)run->index,
-                       "loss_scale", run->loss_scale, "good_steps", (json_int_t)run->good_steps, "broken",
-                       (json_int_t)broken, "data", fingerprint, "images", (json_int_t)mcf_source_count(run->source),
+                       "loss_scale", run->loss_scale, "good_steps", (json_int_t)run->good_steps, "skips",
+                       (json_int_t)run->skips, "nonfinite", (json_int_t)run->nonfinite, "broken", (json_int_t)broken, "data", fingerprint, "images", (json_int_t)mcf_source_count(run->source),
                        "backend", mcf_job_backend(job)->name, "devices", mcf_job_size(job), "threads",
                        mcf_job_threads(job), "device", info.detail);
     return *state ? MCF_OK : mcf_fail(err, MCF_ERR_NOMEM, "no memory for the state");
@@ -150,12 +150,12 @@ static void tell_changes(const mcf_run *run, const json_t *then, const json_t *n
 // The state's numbers are those of a file: whatever does not fit is damage.
 static mcf_status take_state(mcf_run *run, const char *path, const json_t *state, const json_t *now, mcf_error *err)
 {
-    json_int_t updates, epoch, index, good_steps, broken, images;
+    json_int_t updates, epoch, index, good_steps, broken, images, skips = 0, nonfinite = 0;
     int devices;
     const char *data;
-    if (json_unpack((json_t *)state, "{s:I, s:I, s:I, s:F, s:I, s:I, s:s, s:I, s:i}", "updates", &updates, "epoch",
-                    &epoch, "index", &index, "loss_scale", &run->loss_scale, "good_steps", &good_steps, "broken",
-                    &broken, "data", &data, "images", &images, "devices", &devices) != 0 ||
+    if (json_unpack((json_t *)state, "{s:I, s:I, s:I, s:F, s:I, s?I, s?I, s:I, s:s, s:I, s:i}", "updates", &updates, "epoch",
+                    &epoch, "index", &index, "loss_scale", &run->loss_scale, "good_steps", &good_steps, "skips",
+                    &skips, "nonfinite", &nonfinite, "broken", &broken, "data", &data, "images", &images, "devices", &devices) != 0 ||
         updates < 0 || epoch < 0 || index < 0 || devices < 1 || !(run->loss_scale > 0))
         return mcf_fail(err, MCF_ERR_FORMAT, "%s/state.json: not the state of a pre-training run", path);
     if (strcmp(data, json_string_value(json_object_get(now, "data"))) != 0)
@@ -166,6 +166,8 @@ static mcf_status take_state(mcf_run *run, const char *path, const json_t *state
     run->updates = updates;
     run->epoch = epoch;
     run->good_steps = good_steps;
+    run->skips = skips;
+    run->nonfinite = nonfinite;
     run->broken = broken;
     // With another number of devices a global batch is another size: go on at the last whole step before the place.
     const int world = run->engine->world, accumulate = run->config->batch.accumulate;

@@ -153,10 +153,16 @@ static mcf_status run_steps(step_job *s, const mcf_config *config, int steps, fl
                 MCF_TRY(mcf_engine_read_role(e, MCF_ARRAY_MASTER, MCF_ROLE_STATS, s->stats, err));
             }
             MCF_TRY(one_step(s, config, step, scale, losses, err));
+            const mcf_optimizer_options *o = &config->optimizer;
+            const mcf_adamw_step update = {
+                .lr = lr, .beta1 = o->betas[0], .beta2 = o->betas[1], .eps = o->eps, .weight_decay = o->weight_decay,
+                .step = step, .grad_scale = 1 / (double)*scale, .rate_factor = {1, 1, 1, 1}};
+            MCF_TRY(mcf_engine_adamw(e, &update, err));
             double norm2;
             MCF_TRY(mcf_engine_gradient_norm2(e, &norm2, err));
             if (isfinite(norm2))
                 break;
+            // The optimiser has left everything alone; target and statistics go back to where they were.
             if (!scaled || *scale < 1e-6f)
                 return mcf_fail(err, MCF_ERR_NUMERIC, "step %d: the loss is %g but its gradients are not finite", step,
                                 losses->total);
@@ -165,11 +171,6 @@ static mcf_status run_steps(step_job *s, const mcf_config *config, int steps, fl
             MCF_TRY(mcf_engine_write_role(e, MCF_ARRAY_MASTER, MCF_ROLE_STATS, s->stats, err));
             MCF_TRY(mcf_engine_refresh(e, err));
         }
-        const mcf_optimizer_options *o = &config->optimizer;
-        const mcf_adamw_step update = {
-            .lr = lr, .beta1 = o->betas[0], .beta2 = o->betas[1], .eps = o->eps, .weight_decay = o->weight_decay,
-            .step = step, .grad_scale = 1 / (double)*scale, .rate_factor = {1, 1, 1, 1}};
-        MCF_TRY(mcf_engine_adamw(e, &update, err));
     }
     return MCF_OK;
 }

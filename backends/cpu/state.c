@@ -34,8 +34,11 @@ mcf_status mcf_cpu_op_adamw(mcf_device *device, const mcf_launch *l, mcf_error *
     const float *rates = (const float *)mcf_cpu_address(&l->in[5]);
     const float *scalars = (const float *)mcf_cpu_address(&l->in[6]);
     int64_t count = l->in[4].shape.dim[0], total = mcf_shape_count(&l->in[0].shape);
-    if (scalars[MCF_ADAMW_SKIP] != 0)
+    if (!isfinite(scalars[MCF_ADAMW_NORM2]))
         return MCF_OK;
+    float scale = scalars[MCF_ADAMW_GRAD_SCALE], norm = sqrtf(scalars[MCF_ADAMW_NORM2]) * scale;
+    if (scalars[MCF_ADAMW_CLIP] > 0 && norm > scalars[MCF_ADAMW_CLIP])
+        scale *= scalars[MCF_ADAMW_CLIP] / norm;
     for (int64_t i = 0; i < count; i++)
         if (segments[2 * i] < 0 || segments[2 * i] > segments[2 * i + 1] || segments[2 * i + 1] > total)
             return mcf_fail(err, MCF_ERR_SHAPE, "adamw: segment %lld [%lld, %lld) does not lie in %lld elements",
@@ -55,7 +58,7 @@ mcf_status mcf_cpu_op_adamw(mcf_device *device, const mcf_launch *l, mcf_error *
                 continue;
             float lr = scalars[MCF_ADAMW_LR] * rates[2 * i];
             mcf_cpu_adamw_step c = {
-                .grad_scale = scalars[MCF_ADAMW_GRAD_SCALE],
+                .grad_scale = scale,
                 .beta1 = scalars[MCF_ADAMW_BETA1],
                 .beta2 = scalars[MCF_ADAMW_BETA2],
                 .eps = scalars[MCF_ADAMW_EPS],

@@ -1,6 +1,7 @@
 // What changes in place between steps:
 //   ema    target = m target + (1 - m) scale source, m an argument or the first element of a tensor
-//   adamw  Adam with decoupled weight decay (Loshchilov & Hutter 2019): with g = grad * grad_scale,
+//   adamw  Adam with decoupled weight decay (Loshchilov & Hutter 2019): with g = grad * grad_scale, shortened to the
+//          norm `clip`, and nothing at all where the gradients' sum of squares is not finite,
 //          param *= 1 - lr decay; m = beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) g^2;
 //          param -= lr (m / correction1) / (sqrt(v / correction2) + eps)
 #include "device.h"
@@ -35,8 +36,10 @@ KERNEL void adamw(GRID TENSOR(f32, param), INPUT(f32, grad), TENSOR(f32, m), TEN
     AT(scalars);
     // In the order of enum mcf_adamw_scalar.
     const float lr = scalars[0], beta1 = scalars[1], beta2 = scalars[2], eps = scalars[3];
-    const float correction1 = scalars[4], correction2 = scalars[5], grad_scale = scalars[6];
-    if (scalars[7] != 0)
+    const float correction1 = scalars[4], correction2 = scalars[5], clip = scalars[7], norm2 = scalars[8];
+    const float norm = SQRT(norm2) * scalars[6];
+    const float grad_scale = clip > 0 && norm > clip ? scalars[6] * (clip / norm) : scalars[6];
+    if (!(norm2 <= 3.402823466e38f)) // not finite
         return;
     for (I64 s = 0; s < count; s++) {
         const I64 begin = segments[2 * s] > low ? segments[2 * s] : low;

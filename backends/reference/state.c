@@ -22,8 +22,11 @@ mcf_status ref_adamw(ref_call *call, mcf_error *err)
     double beta1 = scalar[MCF_ADAMW_BETA1], beta2 = scalar[MCF_ADAMW_BETA2];
     for (int64_t i = 0; i < count; i++)
         param[i] = call->in[0][i];
-    if (scalar[MCF_ADAMW_SKIP] != 0)
+    if (!isfinite(scalar[MCF_ADAMW_NORM2]))
         return MCF_OK;
+    double scale = scalar[MCF_ADAMW_GRAD_SCALE], norm = sqrt(scalar[MCF_ADAMW_NORM2]) * scale;
+    if (scalar[MCF_ADAMW_CLIP] > 0 && norm > scalar[MCF_ADAMW_CLIP])
+        scale *= scalar[MCF_ADAMW_CLIP] / norm;
     for (int64_t s = 0; s < segments; s++) {
         double first = call->in[4][2 * s], last = call->in[4][2 * s + 1];
         double lr = scalar[MCF_ADAMW_LR] * call->in[5][2 * s], decay = call->in[5][2 * s + 1];
@@ -31,7 +34,7 @@ mcf_status ref_adamw(ref_call *call, mcf_error *err)
             return mcf_fail(err, MCF_ERR_SHAPE, "segment %lld is [%.0f, %.0f) of %lld elements", (long long)s,
                             first, last, (long long)count);
         for (int64_t i = (int64_t)first; i < (int64_t)last; i++) {
-            double grad = call->in[1][i] * scalar[MCF_ADAMW_GRAD_SCALE];
+            double grad = call->in[1][i] * scale;
             param[i] *= 1 - lr * decay;
             m[i] = beta1 * m[i] + (1 - beta1) * grad;
             v[i] = beta2 * v[i] + (1 - beta2) * grad * grad;

@@ -1,0 +1,164 @@
+// One optimiser step of pre-training: micro-batches, update, loss scale; method.md, "Optimisation".
+//
+// All of a step is enqueued before its losses are looked at, and the devices see for themselves whether the gradients
+// are finite, so nothing waits for the host in between.
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "train/pretrain_internal.h"
+
+enum { SCALE_GROWS_AFTER = 2000, NAMES_IN_ERROR = 8 };
+static const double smallest_scale = 0x1p-24, largest_scale = 0x1p120;
+
+static void checkpoint_that_stays(const mcf_run *run, char *text, size_t size)
+{
+    if (run->last_saved >= 0)
+        snprintf(text, size, "the checkpoint of step %lld stays", (long long)run->last_saved);
+    else
+        snprintf(text, size, "there is no checkpoint yet");
+}
+
+static mcf_status bad_loss(const mcf_run *run, int micro, const mcf_losses *l, mcf_error *err)
+{
+    const int64_t count = (int64_t)run->config->batch.per_device * run->engine->world;
+    const int64_t *samples = run->samples + micro * count;
+    char names[640] = "", saved[96];
+    for (int i = 0; i < count && i < NAMES_IN_ERROR; i++) {
+        char name[256];
+        mcf_source_name(run->source, samples[i], name, sizeof name);
+        if (strlen(names) + strlen(name) + 3 < sizeof names)
+            sprintf(names + strlen(names), "%s%s", i ? ", " : "", name);
+    }
+    if (count > NAMES_IN_ERROR)
+        sprintf(names + strlen(names), " and %lld more", (long long)count - NAMES_IN_ERROR);
+    checkpoint_that_stays(run, saved, sizeof saved);
+    return mcf_fail(err, MCF_ERR_NUMERIC,
+                    "step %lld: the loss is %g (feature %g, contrastive %g, pixel %g); %s; a lower optimizer.lr or a "
+                    "longer schedule.warmup_epochs may help; images: %s",
+                    (long long)run->step + 1, l->total, l->feature, l->contrastive, l->pixel, saved, names);
+}
+
+// Enqueues the gradients of all micro-batches. *end: the schedule is over, nothing was done.
+static mcf_status gradients(mcf_run *run, bool *end, mcf_error *err)
+{
+    const mcf_config *c = run->config;
+    mcf_engine *e = run->engine;
+    const int64_t batches = run->steps_per_epoch * c->batch.accumulate;
+    const bool per_micro = c->objective.momentum_update == MCF_EMA_MICRO_BATCH;
+    for (int micro = 0; micro < c->batch.accumulate; micro++) {
+        const mcf_batch *batch;
+        MCF_TRY(mcf_loader_next(run->loader, &batch, err));
+        *end = batch == NULL;
+        if (*end)
+            return MCF_OK;
+        MCF_TRY(mcf_run_log_broken(run, err));
+        mcf_pretrain_batch parts[MCF_MAX_DEVICES];
+        const double place = (double)batch->epoch + (double)batch->index / (double)batches;
+        mcf_run_parts(run, batch, (uint32_t)batch->epoch, place, parts);
+        memcpy(run->samples + micro * batch->count, batch->sample, (size_t)batch->count * sizeof *run->samples);
+        if (micro == 0 && e->model->contrastive && !per_micro)
+            MCF_TRY(mcf_engine_ema(e, c->objective.momentum, err));
+        const mcf_micro_options options = {.batch = c->batch.per_device, .image_u8 = true, .backward = true,
+                                           .average = e->model->moco || (e->model->contrastive && per_micro),
+                                           .accumulate = micro > 0, .reduce = micro == c->batch.accumulate - 1,
+                                           .loss_scale = (float)run->loss_scale, .number = micro};
+        MCF_TRY(mcf_engine_run(e, &options, parts, NULL, err));
+        run->epoch = batch->next_epoch;
+        run->index = batch->next_index;
+    }
+    return MCF_OK;
+}
+
+// Means over the micro-batches; an error where one is not finite.
+static mcf_status read_losses(mcf_run *run, mcf_losses *mean, mcf_error *err)
+{
+    const int count = run->config->batch.accumulate;
+    MCF_TRY(mcf_engine_losses(run->engine, count, run->losses, err));
+    *mean = (mcf_losses){0};
+    for (int micro = 0; micro < count; micro++) {
+        const mcf_losses *l = &run->losses[micro];
+        if (!isfinite(l->total))
+            return bad_loss(run, micro, l, err);
+        mean->total += l->total / count;
+        mean->feature += l->feature / count;
+        mean->contrastive += l->contrastive / count;
+        mean->pixel += l->pixel / count;
+    }
+    return MCF_OK;
+}
+
+// Gradients that are not finite, and the first tensor that has one.
+static mcf_status count_overflows(mcf_run *run, mcf_step_record *r, mcf_error *err)
+{
+    const mcf_store *store = &run->engine->model->store;
+    float *gradient = malloc((size_t)store->role_count[MCF_ROLE_TRAINED] * sizeof *gradient);
+    if (!gradient)
+        return mcf_fail(err, MCF_ERR_NOMEM, "no memory to look at the gradients");
+    mcf_status status = mcf_engine_read_role(run->engine, MCF_ARRAY_GRADIENT, MCF_ROLE_TRAINED, gradient, err);
+    for (int i = 0; status == MCF_OK && i < store->count; i++) {
+        const mcf_entry *e = &store->entries[i];
+        if (e->role != MCF_ROLE_TRAINED || e->frozen)
+            continue;
+        int64_t bad = 0;
+        for (int64_t k = 0; k < e->count; k++)
+            bad += !isfinite(gradient[e->offset + k]);
+        if (bad && !r->nonfinite)
+            r->nonfinite_in = e->name;
+        r->nonfinite += bad;
+    }
+    free(gradient);
+    return status;
+}
+
+static mcf_status skip(mcf_run *run, mcf_step_record *r, mcf_error *err)
+{
+    char saved[96];
+    r->skipped = true;
+    MCF_TRY(count_overflows(run, r, err));
+    checkpoint_that_stays(run, saved, sizeof saved);
+    if (run->config->precision != MCF_PRECISION_FP16)
+        return mcf_fail(err, MCF_ERR_NUMERIC,
+                        "step %lld: %lld gradients are not finite, first in %s, though the loss is %g; %s",
+                        (long long)run->step + 1, (long long)r->nonfinite,
+                        r->nonfinite_in ? r->nonfinite_in : "none of them, but their squares", r->losses.total, saved);
+    run->skips++;
+    run->nonfinite += r->nonfinite;
+    run->good_steps = 0;
+    run->loss_scale /= 2;
+    if (run->loss_scale < smallest_scale)
+        return mcf_fail(err, MCF_ERR_NUMERIC, "step %lld: the gradients are not finite at any loss scale; %s",
+                        (long long)run->step + 1, saved);
+    return MCF_OK;
+}
+
+mcf_status mcf_run_step(mcf_run *run, mcf_step_record *r, bool *end, mcf_error *err)
+{
+    const mcf_config *c = run->config;
+    const mcf_optimizer_options *o = &c->optimizer;
+    MCF_TRY(gradients(run, end, err));
+    if (*end)
+        return MCF_OK;
+    const mcf_adamw_step update = {.lr = r->lr, .beta1 = o->betas[0], .beta2 = o->betas[1], .eps = o->eps,
+                                   .weight_decay = o->weight_decay, .step = run->updates + 1,
+                                   .grad_scale = 1 / (c->batch.accumulate * run->loss_scale),
+                                   .clip_norm = o->clip_norm, .rate_factor = {1, 1, 1, 1}};
+    MCF_TRY(mcf_engine_adamw(run->engine, &update, err));
+    MCF_TRY(read_losses(run, &r->losses, err));
+    double norm2;
+    MCF_TRY(mcf_engine_gradient_norm2(run->engine, &norm2, err));
+    r->gradient_norm = sqrt(norm2) * update.grad_scale;
+    if (!isfinite(norm2)) {
+        MCF_TRY(skip(run, r, err));
+    } else {
+        run->updates++;
+        if (c->precision == MCF_PRECISION_FP16 && ++run->good_steps == SCALE_GROWS_AFTER) {
+            if (run->loss_scale < largest_scale)
+                run->loss_scale *= 2;
+            run->good_steps = 0;
+        }
+    }
+    run->step++;
+    return MCF_OK;
+}
