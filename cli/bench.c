@@ -55,6 +55,8 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
     if (yardstick && (path || call->set_count))
         return mcf_fail(err, MCF_ERR_USAGE,
                         "bench: the yardstick depends on no config; leave --config and --set out");
+    if (mcf_call_value(call, "out"))
+        MCF_TRY(mcf_file_check_place(mcf_call_value(call, "out"), err));
     // without a config: the defaults, ViT-B/16 at 224 with M_1 at its random start
     static const char defaults[] = "model: {teacher: {checkpoint: random}}\n";
     if (path)

@@ -29,7 +29,7 @@ static void print(const mcf_call *call, const mcf_embed_result *r)
         return;
     }
     if (!call->quiet || !retrieval)
-        printf("%lld images, %d features each%s%s\n", (long long)r->images, r->dim,
+        printf("%lld image%s, %d features each%s%s\n", (long long)r->images, r->images == 1 ? "" : "s", r->dim,
                out ? ", written to " : "", out ? out : "");
     if (retrieval)
         printf("retrieval: rank 1 %.2f %%, mAP %.2f %% (%lld queries, %lld people)\n",
@@ -82,8 +82,8 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
         mcf_config_free(&config);
     if (status == MCF_OK) {
         if (result.broken)
-            fprintf(stderr, "mcf: %lld images left out as unreadable, the first: %s\n",
-                    (long long)result.broken, result.first_broken ? result.first_broken : "");
+            fprintf(stderr, "mcf: %lld image%s left out as unreadable, the first: %s\n",
+                    (long long)result.broken, result.broken == 1 ? "" : "s", result.first_broken ? result.first_broken : "");
         print(call, &result);
     }
     free(result.first_broken);

@@ -6,6 +6,7 @@
 #include "cli/cli.h"
 
 static volatile sig_atomic_t interrupted;
+static const char *answer; // said once, on the first signal
 
 static void on_signal(int number)
 {
@@ -13,6 +14,13 @@ static void on_signal(int number)
     if (interrupted)
         _exit(130);
     interrupted = 1;
+    if (answer && write(STDERR_FILENO, answer, strlen(answer)) < 0)
+        return; // nobody reads
+}
+
+void mcf_interrupt_answer(const char *line)
+{
+    answer = line;
 }
 
 void mcf_interrupt_install(void)

@@ -1,6 +1,7 @@
 // mcf pretrain: trains as a config says, into a run directory.
 #include <math.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "cli/commands.h"
 #include "train/pretrain.h"
@@ -45,6 +46,10 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
         .notice = on_notice,
         .context = progress,
     };
+    if (!call->quiet)
+        mcf_interrupt_answer(isatty(STDERR_FILENO)
+                                 ? "\nmcf: saving after this step; once more stops at once, without saving\n"
+                                 : "mcf: saving after this step; once more stops at once, without saving\n");
     mcf_interrupt_install();
     mcf_status status = mcf_pretrain(&config, &options, err);
     mcf_bar_end(progress);

@@ -1,5 +1,6 @@
 // mcf reconstruct: pictures of masked input, pseudo image and original.
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "cli/commands.h"
 #include "train/reconstruct.h"
@@ -32,10 +33,12 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
     if (status != MCF_OK)
         return status;
     if (result.broken)
-        fprintf(stderr, "mcf: %lld images left out as unreadable\n", (long long)result.broken);
+        fprintf(stderr, "mcf: %lld image%s left out as unreadable, the first: %s\n", (long long)result.broken,
+                result.broken == 1 ? "" : "s", result.first_broken ? result.first_broken : "");
+    free(result.first_broken);
     if (!call->quiet)
-        printf("%lld pictures in %s; masked patches differ by %.4g (mean square, normalised units)\n",
-               (long long)result.images, options.out, result.pixel_mse);
+        printf("%lld picture%s in %s; masked patches differ by %.4g (mean square, normalised units)\n",
+               (long long)result.images, result.images == 1 ? "" : "s", options.out, result.pixel_mse);
     return MCF_OK;
 }
 

@@ -197,7 +197,7 @@ mcf_status mcf_directory_make(const char *path, mcf_error *err)
             *at = '\0';
         int made = mkdir(copy, 0777), why = errno;
         if (made != 0 && !mcf_path_is_directory(copy)) {
-            errno = why;
+            errno = why == EEXIST ? ENOTDIR : why;
             status = fail_errno(err, "make the directory", copy);
         }
         if (at)
@@ -364,6 +364,20 @@ void mcf_file_writer_abort(mcf_file_writer *writer)
     free(writer->aside);
     free(writer->buffer);
     free(writer);
+}
+
+mcf_status mcf_file_check_place(const char *path, mcf_error *err)
+{
+    char *parent = mcf_path_parent(path);
+    if (!parent)
+        return no_memory(err, path);
+    int refused = faccessat(AT_FDCWD, parent, W_OK | X_OK, AT_EACCESS);
+    free(parent);
+    if (refused == 0 && mcf_path_is_directory(path)) {
+        errno = EISDIR;
+        refused = -1;
+    }
+    return refused ? fail_errno(err, "write", path) : MCF_OK;
 }
 
 mcf_status mcf_file_write(const char *path, const void *bytes, size_t size, mcf_error *err)

@@ -188,9 +188,10 @@ static mcf_status make_row(mcf_loader *loader, const row_work *work, mcf_transfo
                            mcf_error *err)
 {
     int64_t sample = work->sample;
+    int attempt = 0;
+    mcf_error why = {0}, first = {0};
     work->slot->batch.sample[work->row] = -1;
-    for (int attempt = 0; attempt < MCF_REPLACE_LIMIT && attempt < loader->samples; attempt++) {
-        mcf_error why = {0};
+    for (; attempt < MCF_REPLACE_LIMIT && attempt < loader->samples; attempt++) {
         mcf_status status = fill_row(loader, work, sample, scratch, &why);
         if (status == MCF_OK) {
             work->slot->batch.sample[work->row] = sample;
@@ -200,11 +201,16 @@ static mcf_status make_row(mcf_loader *loader, const row_work *work, mcf_transfo
             return mcf_fail(err, status, "%s", why.message);
         if (note_broken(loader, work, sample, attempt, &why) != MCF_OK)
             return mcf_fail(err, MCF_ERR_NOMEM, "out of memory for the names of broken samples");
+        if (loader->options.keep_broken)
+            return MCF_OK;
+        if (attempt == 0)
+            first = why;
         sample = (sample + 1) % loader->samples;
     }
     char name[512];
-    return mcf_fail(err, MCF_ERR_FORMAT, "%s and those after it: %d broken samples in a row",
-                    mcf_source_name(loader->source, work->sample, name, sizeof name), MCF_REPLACE_LIMIT);
+    mcf_source_name(loader->source, work->sample, name, sizeof name);
+    return mcf_fail(err, MCF_ERR_FORMAT, "%s: %s; with it %d samples in a row are broken", name, first.message,
+                    attempt);
 }
 
 static void work_on(mcf_loader *loader, const row_work *work, mcf_transform_scratch *scratch)

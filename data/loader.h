@@ -25,6 +25,7 @@ typedef struct {
     int ahead; // batches kept ready beside the one in use; 0: 2
     bool shuffle; // false: the order of the source
     bool keep_last; // give the last, smaller batch too (evaluation); count may then be 0 on some ranks
+    bool keep_broken; // no replacement: the row of a broken sample has sample -1 and undefined pixels
     int64_t multiple; // whole epochs of this many batches: the rest is dropped (accumulation); 0: 1
     int64_t epoch, index; // first batch given: position of a resumed run
     int64_t end_epoch; // stop before this epoch; 0: never
@@ -47,7 +48,7 @@ typedef struct {
     double *inverse; // [views, B, 6], see mcf_view
     int32_t *original; // [B, 2] width, height
     uint8_t *extra; // [B, extra_size]
-    int64_t *sample; // [B] index in the source, of the replacement where there was one
+    int64_t *sample; // [B] index in the source, of the replacement where there was one; -1: keep_broken
 } mcf_batch;
 
 typedef struct {

@@ -97,7 +97,7 @@ check "embed of the untrained network" sh -c "'$mcf' embed --config tiny.yaml --
 check "embed --json" sh -c "'$mcf' embed --checkpoint run --retrieval --json faces | grep -q '\"rank1\"'"
 echo "no picture" >faces/000000/text.jpg
 check "embed names what it leaves out" sh -c "'$mcf' embed --checkpoint run --out f.safetensors faces 2>&1 |
-    grep -q '1 images left out.*text.jpg'"
+    grep -q '1 image left out.*text.jpg'"
 rm faces/000000/text.jpg
 check "reconstruct" "$mcf" reconstruct --checkpoint run --out pictures --limit 3 faces
 check "reconstruct writes a PNG an image" test "$(ls pictures | grep -c '\.png$')" = 3

@@ -25,6 +25,22 @@ mkdir useless
 for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16; do echo text >useless/$i.jpg; done
 fails 1 ".jpg" "a folder of nothing but broken files stops the run with a name" "$mcf" pretrain tiny.yaml --quiet \
     --out useless-run --set "data.train=[useless]"
+fails 1 "useless/1.jpg: text, not a JPEG or PNG picture" "a picture that is none is named with the reason" "$mcf" embed \
+    --config tiny.yaml --out f.safetensors --quiet useless/1.jpg
+fails 1 "none of the 16 images can be read; the first: useless/1.jpg: text" "pictures of which none is one" "$mcf" embed \
+    --config tiny.yaml --out f.safetensors --quiet useless
+mkdir long
+for i in $(seq 100 180); do echo text >long/$i.jpg; done
+cp faces/000000/*.jpg long
+check "many broken pictures in a row are left out" sh -c "'$mcf' embed --config tiny.yaml --out f.safetensors long 2>&1 |
+    grep -q '^mcf: 81 images left out as unreadable, the first: long/100.jpg: text'"
+fails 1 "nowhere/f.safetensors: cannot write" "a place that is none is found before the work" "$mcf" embed \
+    --config tiny.yaml --out nowhere/f.safetensors --quiet useless
+: >file
+fails 1 "file: cannot make the directory: Not a directory" "a file in the place of a run" "$mcf" pretrain tiny.yaml --quiet \
+    --out file/run --set "data.train=[faces]"
+fails 2 "'schedule.epochs: 5' was 'schedule.epochs: 2'" "a run is not resumed with another config" "$mcf" pretrain \
+    tiny.yaml --quiet --out broken-run --set "data.train=[broken]" --set schedule.epochs=5 --resume
 mkdir empty
 fails 2 "empty" "an empty folder" "$mcf" pretrain tiny.yaml --quiet --out empty-run --set "data.train=[empty]"
 

@@ -323,7 +323,32 @@ static void too_many_broken(void **state)
     source = open_folder(dir);
     loader = make_loader(source, (mcf_loader_options){.seed = 5, .batch = 4, .workers = 3, .shuffle = true});
     assert_int_equal(mcf_loader_next(loader, &batch, &err), MCF_ERR_FORMAT);
-    assert_non_null(strstr(err.message, "in a row"));
+    assert_non_null(strstr(err.message, ".png: text, not a JPEG or PNG picture; with it 64 samples in a row"));
+    mcf_loader_destroy(loader);
+    mcf_source_close(source);
+    remove_temp_directory(dir);
+}
+
+// For work on every sample of a set: broken ones keep their rows, however many there are.
+static void broken_samples_are_kept(void **state)
+{
+    (void)state;
+    char *dir = make_temp_directory(), name[32];
+    make_folder(dir, 100);
+    for (int i = 5; i < 90; i++) {
+        snprintf(name, sizeof name, "%03d.png", i);
+        write_file(dir, name, "no", 2);
+    }
+    mcf_source *source = open_folder(dir);
+    mcf_loader *loader = make_loader(source, (mcf_loader_options){.batch = 8, .workers = 3, .keep_last = true,
+                                                                  .keep_broken = true, .end_epoch = 1,
+                                                                  .broken_min = INT64_MAX});
+    for (int64_t at = 0; at < 100;) {
+        const mcf_batch *batch = next_batch(loader);
+        for (int r = 0; r < batch->count; r++, at++)
+            assert_int_equal(batch->sample[r], at < 5 || at >= 90 ? at : -1);
+    }
+    assert_int_equal(mcf_loader_get_stats(loader)->broken_distinct, 85);
     mcf_loader_destroy(loader);
     mcf_source_close(source);
     remove_temp_directory(dir);
@@ -399,6 +424,7 @@ int main(void)
         cmocka_unit_test(early_exit),
         cmocka_unit_test(broken_samples_are_replaced),
         cmocka_unit_test(too_many_broken),
+        cmocka_unit_test(broken_samples_are_kept),
         cmocka_unit_test(other_transforms),
     };
     return cmocka_run_group_tests(tests, open_group, close_group);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "data/file.h"
 #include "train/inference.h"
 
 enum { USUAL_BATCH = 32 };
@@ -230,12 +231,15 @@ static mcf_status retrieval(const embed_job *j, mcf_retrieval *result, mcf_error
 static mcf_status embed(embed_job *j, const mcf_embed_options *options, mcf_embed_result *result, mcf_error *err)
 {
     const double begin = now();
+    if (options->out)
+        MCF_TRY(mcf_file_check_place(options->out, err));
     MCF_TRY(mcf_embedder_open(&j->embedder, &options->network, err));
     const mcf_config *c = &j->embedder->network.config;
     MCF_TRY(mcf_image_set_open(&j->set, options->paths, options->path_count, options->format, c->model.image_size,
                                c->data.fast_decode, options->workers > 0 ? options->workers : c->data.workers,
                                j->embedder->batch, err));
     MCF_TRY(embed_all(j, options, err));
+    MCF_TRY(mcf_image_set_check(&j->set, j->rows, err));
     result->images = j->rows;
     result->broken = j->set.broken;
     result->dim = mcf_embedder_dim(j->embedder);

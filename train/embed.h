@@ -48,7 +48,7 @@ typedef struct {
 } mcf_retrieval;
 
 typedef struct {
-    int64_t images, broken;     // embedded; left out because unreadable (named by `notice` of the loader)
+    int64_t images, broken;     // embedded; left out because unreadable
     int dim;
     double seconds;
     mcf_retrieval retrieval;    // zeros unless asked for

@@ -108,8 +108,8 @@ mcf_status mcf_image_set_open(mcf_image_set *set, const char *const *paths, size
     set->transform = mcf_transform_center_crop(&set->crop);
     mcf_status status = mcf_source_open(&set->source, paths, (int)count, (mcf_source_format)format, err);
     if (status == MCF_OK) {
-        const mcf_loader_options options = {.batch = batch, .workers = workers, .keep_last = true, .end_epoch = 1,
-                                            .broken_min = INT64_MAX};
+        const mcf_loader_options options = {.batch = batch, .workers = workers, .keep_last = true,
+                                            .keep_broken = true, .end_epoch = 1, .broken_min = INT64_MAX};
         status = mcf_loader_create(&set->loader, set->source, &set->transform, &options, err);
     }
     if (status != MCF_OK)
@@ -144,9 +144,8 @@ mcf_status mcf_image_set_next(mcf_image_set *set, const mcf_batch **batch, int *
         return MCF_OK;
     const mcf_batch *b = *batch;
     const size_t image = (size_t)b->width * (size_t)b->height * 3;
-    // The loader puts another image in the place of a broken one: told by its number being out of order.
     for (int i = 0; i < b->count; i++) {
-        if (b->sample[i] != set->place + i) {
+        if (b->sample[i] < 0) {
             set->broken++;
             continue;
         }
@@ -161,4 +160,14 @@ mcf_status mcf_image_set_next(mcf_image_set *set, const mcf_batch **batch, int *
     if (set->broken)
         remember_first(set);
     return MCF_OK;
+}
+
+mcf_status mcf_image_set_check(const mcf_image_set *set, int64_t images, mcf_error *err)
+{
+    if (images > 0 || set->broken == 0)
+        return MCF_OK;
+    if (set->broken == 1)
+        return mcf_fail(err, MCF_ERR_FORMAT, "%s", set->first_broken);
+    return mcf_fail(err, MCF_ERR_FORMAT, "none of the %lld images can be read; the first: %s",
+                    (long long)set->broken, set->first_broken);
 }

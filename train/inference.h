@@ -42,5 +42,7 @@ void mcf_image_set_close(mcf_image_set *set);  // zeros are fine
 // The next readable images: *rows of them from the start of *batch's arrays; *batch NULL at the end. Unreadable ones
 // are counted and left out.
 mcf_status mcf_image_set_next(mcf_image_set *set, const mcf_batch **batch, int *rows, mcf_error *err);
+// After the last: MCF_ERR_FORMAT where not one of them could be read.
+mcf_status mcf_image_set_check(const mcf_image_set *set, int64_t images, mcf_error *err);
 
 #endif

@@ -70,16 +70,37 @@ static mcf_status dump_comparable(const char *text, const mcf_config *now, char 
     return status;
 }
 
+// The line at `at` of a dumped config with the sections it stands in: "schedule.epochs: 16".
+static void name_line(const char *text, const char *at, char *to, size_t size)
+{
+    const int indent = (int)strspn(at, " ");
+    size_t used = 0;
+    for (int depth = 0; depth <= indent; depth += 2) {
+        // the last line up to here that is indented by depth
+        const char *found = NULL;
+        for (const char *line = text; line <= at; line += strcspn(line, "\n") + 1)
+            if ((int)strspn(line, " ") == depth)
+                found = line;
+        if (found && used < size)
+            used += (size_t)snprintf(to + used, size - used, "%s%.*s", depth ? "." : "",
+                                     (int)strcspn(found + depth, depth < indent ? ":" : "\n"), found + depth);
+    }
+}
+
 // Both texts come from mcf_config_dump: the same keys stand in the same order.
 static mcf_status first_difference(const mcf_run *run, const char *then, const char *now, mcf_error *err)
 {
+    const char *const old = then, *const new = now;
     while (*then && *now) {
         const size_t a = strcspn(then, "\n"), b = strcspn(now, "\n");
-        if (a != b || strncmp(then, now, a) != 0)
+        if (a != b || strncmp(then, now, a) != 0) {
+            char x[400] = "", y[400] = "";
+            name_line(new, now, x, sizeof x);
+            name_line(old, then, y, sizeof y);
             return mcf_fail(err, MCF_ERR_USAGE,
-                            "%s: cannot resume with another config: '%.*s' was '%.*s'; give the old config or another "
-                            "--out",
-                            run->options->run, (int)b, now + strspn(now, " "), (int)a, then + strspn(then, " "));
+                            "%s: cannot resume with another config: '%s' was '%s'; give the old config or another --out",
+                            run->options->run, x, y);
+        }
         then += a + (then[a] == '\n');
         now += b + (now[b] == '\n');
     }

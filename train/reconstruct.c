@@ -171,6 +171,9 @@ static mcf_status reconstruct(reconstruction *r, const mcf_reconstruct_options *
         if (options->stop && *options->stop)
             return mcf_fail(err, MCF_ERR_INTERRUPTED, "stopped after %lld pictures", (long long)result->images);
     }
+    MCF_TRY(mcf_image_set_check(&r->set, result->images, err));
+    result->first_broken = r->set.first_broken;
+    r->set.first_broken = NULL;
     result->pixel_mse = r->pixels ? r->error / (double)r->pixels : 0;
     return MCF_OK;
 }

@@ -23,6 +23,7 @@ typedef struct {
 typedef struct {
     int64_t images, broken;
     double pixel_mse;           // mean over masked patches, in normalised units: the pixel term's own measure
+    char *first_broken;         // malloc'd name and reason, or NULL; the caller frees
 } mcf_reconstruct_result;
 
 // Writes OUT/000012-NAME.png per image: masked input, pseudo image, original, side by side. The mask is that of the config's

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "data/file.h"
 #include "train/engine.h"
 
 typedef struct {
@@ -305,6 +306,7 @@ static mcf_status step(step_job *s, const mcf_config *config, const mcf_step_opt
     const int steps = options->steps ? options->steps : 1;
     if (steps < 1)
         return mcf_fail(err, MCF_ERR_USAGE, "steps: %d is not a number of steps; give 1 or more", steps);
+    MCF_TRY(mcf_file_check_place(options->out, err));
     MCF_TRY(mcf_engine_create(&s->engine, config, &options->job, true, err));
     const mcf_store *store = &s->engine->model->store;
     MCF_TRY(load_params(s, options->init, err));
