@@ -426,6 +426,10 @@ static void document_is_current(void **state)
 
 static void schedule_follows_the_formula(void **state)
 {
+    assert_true(mcf_schedule_momentum(0, 300, 0.99) == 0.99);
+    assert_true(fabs(mcf_schedule_momentum(150, 300, 0.99) - 0.995) < 1e-12);
+    assert_true(fabs(mcf_schedule_momentum(75, 300, 0.99) - (1 - 0.005 * (1 + M_SQRT1_2))) < 1e-12);
+    assert_true(mcf_schedule_momentum(300, 300, 0.99) == 1);
     assert_true(mcf_schedule_rate(0, 16, 1, 0.0024, 0) == 0);
     assert_true(mcf_schedule_rate(0.5, 16, 1, 0.0024, 0) == 0.0012);
     assert_true(mcf_schedule_rate(1, 16, 1, 0.0024, 0) == 0.0024);

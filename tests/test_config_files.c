@@ -51,6 +51,22 @@ static void all_files_load(void **state)
     assert_true(seen >= 20);
 }
 
+static void same_row(const mcf_config *full, const mcf_config *small, const char *path)
+{
+    const bool same = !memcmp(&full->objective, &small->objective, sizeof full->objective) &&
+                      full->data.fraction == small->data.fraction && full->data.crop == small->data.crop &&
+                      full->data.crop_min == small->data.crop_min && full->data.filter == small->data.filter &&
+                      full->model.decoder.depth == small->model.decoder.depth &&
+                      full->schedule.epochs == small->schedule.epochs &&
+                      full->schedule.warmup_epochs == small->schedule.warmup_epochs &&
+                      (full->model.init[0] != 0) == (small->model.init[0] != 0) &&
+                      full->optimizer.betas[1] == small->optimizer.betas[1] &&
+                      full->optimizer.weight_decay == small->optimizer.weight_decay &&
+                      small->model.encoder.dim <= 192 && small->model.image_size <= 96;
+    if (!same)
+        fail_msg("%s: its small namesake is another row", path);
+}
+
 // Tables 7, 8, 11 and 12, and method.md's rows.
 static void rows_say_what_they_change(void **state)
 {
@@ -85,12 +101,18 @@ static void rows_say_what_they_change(void **state)
         {"mae_published", 0.1, 0, 1, 0, 8, 16, MCF_TOKENS_CLS, 0.0024},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        mcf_config c;
+        mcf_config c, small;
         mcf_error err = {0};
         char path[512];
+        snprintf(path, sizeof(path), MCF_SOURCE_DIR "/configs/small/%s.yaml", rows[i].name);
+        if (mcf_config_load(&small, path, NULL, 0, &err) != MCF_OK)
+            fail_msg("%s", err.message);
         snprintf(path, sizeof(path), MCF_SOURCE_DIR "/configs/pretrain/%s.yaml", rows[i].name);
         if (mcf_config_load(&c, path, NULL, 0, &err) != MCF_OK)
             fail_msg("%s", err.message);
+        // A small row changes what its namesake changes; sizes and rates are its own.
+        same_row(&c, &small, path);
+        mcf_config_free(&small);
         bool same = c.data.fraction == rows[i].fraction && c.objective.feature_weight == rows[i].feature &&
                     c.objective.pixel_weight == rows[i].pixel &&
                     c.objective.contrastive_weight == rows[i].contrastive &&

@@ -30,8 +30,7 @@ void mcf_run_parts(mcf_run *run, const mcf_batch *batch, uint32_t epoch, double 
     const int64_t side = c->model.image_size, share = batch->count / e->world, patches = e->model->patches;
     const int64_t view = (int64_t)batch->count; // rows of a view
     if (e->model->moco) {
-        // The momentum rises to 1 by half a cosine.
-        const double momentum = 1 - 0.5 * (1 + cos(M_PI * place / c->schedule.epochs)) * (1 - c->objective.momentum);
+        const double momentum = mcf_schedule_momentum(place, c->schedule.epochs, c->objective.momentum);
         for (int i = 0; i < e->world; i++)
             parts[i] = (mcf_pretrain_batch){.image = batch->pixels + i * share * side * side * 3,
                                             .image2 = batch->pixels + (view + i * share) * side * side * 3,

@@ -16,3 +16,8 @@ double mcf_schedule_rate(double epoch, double epochs, double warmup_epochs, doub
     double part = (epoch - warmup_epochs) / (epochs - warmup_epochs);
     return min_rate + (peak - min_rate) * 0.5 * (1 + cos(M_PI * part));
 }
+
+double mcf_schedule_momentum(double epoch, double epochs, double start)
+{
+    return 1 - 0.5 * (1 + cos(M_PI * epoch / epochs)) * (1 - start);
+}
