@@ -7,6 +7,7 @@ const mcf_command *const mcf_commands[] = {
     &mcf_command_pretrain,
     &mcf_command_step,
     &mcf_command_embed,
+    &mcf_command_probe,
     &mcf_command_reconstruct,
     &mcf_command_report,
     &mcf_command_import,

@@ -9,6 +9,7 @@ extern const mcf_command mcf_command_synth;
 extern const mcf_command mcf_command_pretrain;
 extern const mcf_command mcf_command_step;
 extern const mcf_command mcf_command_embed;
+extern const mcf_command mcf_command_probe;
 extern const mcf_command mcf_command_reconstruct;
 extern const mcf_command mcf_command_report;
 extern const mcf_command mcf_command_import;

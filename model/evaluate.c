@@ -43,6 +43,8 @@ mcf_status mcf_embed_graph(const mcf_pretrain_model *model, const mcf_embed_grap
     x = mcf_vit_tokens(g, &model->online, x, MCF_NO_VALUE, position);
     x = mcf_blocks_forward(g, &model->online.stack, x, model->online.stack.depth, model->online.norm, MCF_F32,
                            MCF_RECOMPUTE_NONE, NULL);
+    if (options->tokens)
+        mcf_output(g, x, "tokens");
     mcf_output(g, mcf_reshape(g, mcf_slice(g, x, 1, 0, 1), MCF_SHAPE(b, dim)), "cls");
     mcf_output(g, mcf_reshape(g, mcf_mean(g, mcf_slice(g, x, 1, 1, count), 2), MCF_SHAPE(b, dim)), "mean");
     return finish(g, graph, "the embedding", err);

@@ -122,11 +122,11 @@ mcf_status mcf_mask_split(const int64_t *ids_shuffle, int64_t batch, int64_t pat
 // Embedding: the online encoder over all patches, no gradient. Inputs image f32 [B,3,H,W] or, with image_u8,
 // image u8 [B,H,W,3] and flip u8 [B]; H and W are multiples of the patch. Where H or W differ from the
 // model's size there is an input pos_embed f32 [1,1+L,D], from mcf_embed_position. Outputs after the final
-// norm, f32: cls [B,D], mean [B,D] (of the patch tokens).
+// norm, f32: cls [B,D], mean [B,D] (of the patch tokens) and, with tokens, tokens [B,1+L,D] (all, cls first).
 typedef struct {
     int64_t batch, height, width;
     mcf_dtype compute;
-    bool image_u8;
+    bool image_u8, tokens;
 } mcf_embed_graph_options;
 mcf_status mcf_embed_graph(const mcf_pretrain_model *model, const mcf_embed_graph_options *options,
                            mcf_graph **graph, mcf_error *err);

@@ -57,24 +57,29 @@ int mcf_embedder_dim(const mcf_embedder *e)
     return e->network.config.model.encoder.dim;
 }
 
+const mcf_config *mcf_embedder_config(const mcf_embedder *e)
+{
+    return &e->network.config;
+}
+
 typedef struct {
     mcf_embedder *embedder;
     const uint8_t *images;
     int64_t count;
-    float *cls, *mean;
+    float *cls, *mean, *tokens;
 } run_task;
 
-static mcf_status program_for(mcf_embedder *e, int64_t batch, mcf_program **program, mcf_error *err)
+static mcf_status program_for(mcf_embedder *e, int64_t batch, bool tokens, mcf_program **program, mcf_error *err)
 {
     const mcf_inference *n = &e->network;
     char key[64];
-    snprintf(key, sizeof key, "embed b%lld", (long long)batch);
+    snprintf(key, sizeof key, "embed%s b%lld", tokens ? " tokens" : "", (long long)batch);
     *program = mcf_runtime_cached(n->runtime, key);
     if (*program)
         return MCF_OK;
     const int side = n->config.model.image_size;
     const mcf_embed_graph_options options = {.batch = batch, .height = side, .width = side, .compute = n->compute,
-                                             .image_u8 = true};
+                                             .image_u8 = true, .tokens = tokens};
     mcf_graph *graph;
     MCF_TRY(mcf_embed_graph(n->model, &options, &graph, err));
     MCF_TRY(mcf_program_create(n->runtime, graph, program, err));
@@ -87,11 +92,11 @@ static mcf_status run(int rank, void *context, mcf_error *err)
     mcf_embedder *e = t->embedder;
     if (rank != 0)
         return MCF_OK;
-    const int64_t side = mcf_embedder_size(e), dim = mcf_embedder_dim(e);
+    const int64_t side = mcf_embedder_size(e), dim = mcf_embedder_dim(e), all = (1 + e->network.model->patches) * dim;
     for (int64_t at = 0; at < t->count;) {
         const int64_t rows = t->count - at < e->batch ? t->count - at : e->batch;
         mcf_program *program;
-        MCF_TRY(program_for(e, rows, &program, err));
+        MCF_TRY(program_for(e, rows, t->tokens != NULL, &program, err));
         MCF_TRY(mcf_program_write(program, "image", t->images + at * side * side * 3, (size_t)(rows * side * side * 3),
                                   err));
         MCF_TRY(mcf_program_write(program, "flip", e->flip, (size_t)rows, err));
@@ -100,6 +105,8 @@ static mcf_status run(int rank, void *context, mcf_error *err)
             MCF_TRY(mcf_program_read(program, "cls", t->cls + at * dim, rows * dim, err));
         if (t->mean)
             MCF_TRY(mcf_program_read(program, "mean", t->mean + at * dim, rows * dim, err));
+        if (t->tokens)
+            MCF_TRY(mcf_program_read(program, "tokens", t->tokens + at * all, rows * all, err));
         at += rows;
     }
     return MCF_OK;
@@ -108,7 +115,13 @@ static mcf_status run(int rank, void *context, mcf_error *err)
 mcf_status mcf_embedder_run(mcf_embedder *e, const uint8_t *images, int64_t count, float *cls, float *mean,
                             mcf_error *err)
 {
-    run_task task = {e, images, count, cls, mean};
+    return mcf_embedder_tokens(e, images, count, cls, mean, NULL, err);
+}
+
+mcf_status mcf_embedder_tokens(mcf_embedder *e, const uint8_t *images, int64_t count, float *cls, float *mean,
+                               float *tokens, mcf_error *err)
+{
+    run_task task = {e, images, count, cls, mean, tokens};
     return mcf_job_run(e->network.job, run, &task, err);
 }
 

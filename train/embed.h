@@ -21,10 +21,14 @@ mcf_status mcf_embedder_open(mcf_embedder **embedder, const mcf_embedder_options
 void mcf_embedder_close(mcf_embedder *embedder);  // NULL is fine
 int mcf_embedder_size(const mcf_embedder *embedder);  // side of the images it takes
 int mcf_embedder_dim(const mcf_embedder *embedder);   // D
+const mcf_config *mcf_embedder_config(const mcf_embedder *embedder);  // what it was opened with; belongs to it
 // images: [count,S,S,3] RGB bytes -> cls [count,D], mean of the patch tokens [count,D] (either may be NULL), both
 // after the encoder's final norm. No masking.
 mcf_status mcf_embedder_run(mcf_embedder *embedder, const uint8_t *images, int64_t count, float *cls, float *mean,
                             mcf_error *err);
+// The same, and all tokens of each image, class token first: tokens [count,1+L,D].
+mcf_status mcf_embedder_tokens(mcf_embedder *embedder, const uint8_t *images, int64_t count, float *cls, float *mean,
+                               float *tokens, mcf_error *err);
 
 // --- a set of images: for `mcf embed`
 typedef struct {
