@@ -4,20 +4,21 @@
 # faces of other people: whose picture is whose, and where are the points (mcf probe). Prints a table of means and
 # standard deviations over the seeds. Killed or interrupted, the same command goes on where it was; results that are
 # there are kept.
-#   ROWS_FACES=2400 ROWS_OTHERS=600 pictures, ROWS_EACH=10 of each person, ROWS_SIZE=48 pixels, ROWS_EPOCHS=12 of a row,
-#   ROWS_M1_EPOCHS=32, ROWS_SEEDS="1 2 3", ROWS_PRECISION=bf16, ROWS_THREADS=1, ROWS_SET="KEY.PATH=VALUE ..." for all
+#   ROWS_FACES=2400 ROWS_OTHERS=600 pictures, ROWS_EACH=10 of each person, ROWS_SIZE=48 pixels in patches of
+#   ROWS_PATCH=12, ROWS_EPOCHS=8 of a row, ROWS_M1_EPOCHS=16, ROWS_SEEDS="1 2 3", ROWS_PRECISION=bf16, ROWS_THREADS=1,
+#   ROWS_SET="KEY.PATH=VALUE ..." for all
 set -eu
 here=$(cd "$(dirname "$0")/.." && pwd)
 out=${1:-$here/out/rows}
 mcf=$(cd "${2:-$here/build}" && pwd)/mcf
 configs=$here/configs/small
-faces=${ROWS_FACES:-2400} others=${ROWS_OTHERS:-600} each=${ROWS_EACH:-10} size=${ROWS_SIZE:-48}
-epochs=${ROWS_EPOCHS:-12} m1_epochs=${ROWS_M1_EPOCHS:-32} seeds=${ROWS_SEEDS:-1 2 3}
+faces=${ROWS_FACES:-2400} others=${ROWS_OTHERS:-600} each=${ROWS_EACH:-10} size=${ROWS_SIZE:-48} patch=${ROWS_PATCH:-12}
+epochs=${ROWS_EPOCHS:-8} m1_epochs=${ROWS_M1_EPOCHS:-16} seeds=${ROWS_SEEDS:-1 2 3}
 threads=${ROWS_THREADS:-1} precision=${ROWS_PRECISION:-bf16}
 rows="l2 l2_mim mim_8 mim_2 mim_con_p mim_con_cls"
 
 mkdir -p "$out/runs" "$out/probes"
-settings="$faces $others $each $size $epochs $m1_epochs $precision ${ROWS_SET:-}"
+settings="$faces $others $each $size $patch $epochs $m1_epochs $precision ${ROWS_SET:-}"
 [ -e "$out/settings" ] || echo "$settings" >"$out/settings"
 if [ "$(cat "$out/settings")" != "$settings" ]; then
     echo "bench/rows.sh: $out was begun with other settings ($(cat "$out/settings")); name another folder or remove it" >&2
@@ -34,7 +35,7 @@ people() {
 }
 # settings_of SEED: what all trainings and the untrained network share, as --set options in "$@" of the caller
 set_options() {
-    for pair in "model.image_size=$size" "precision=$precision" data.workers=1 data.fraction=1 \
+    for pair in "model.image_size=$size" "model.patch_size=$patch" "precision=$precision" data.workers=1 data.fraction=1 \
         "data.train=[$out/faces/images]" ${ROWS_SET:-}; do
         printf -- '--set\n%s\n' "$pair"
     done
@@ -64,7 +65,7 @@ train m1 moco_v3 --set "schedule.epochs=$m1_epochs"
 probe m1 --checkpoint "$out/runs/m1"
 for seed in $seeds; do
     probe "scratch-$seed" --config "$configs/l2.yaml" --set "seed=$seed" --set "model.image_size=$size" \
-        --set "precision=$precision"
+        --set "model.patch_size=$patch" --set "precision=$precision"
     for row in $rows; do
         # M_1 where the feature term is on
         case $row in
@@ -107,5 +108,5 @@ one() { value "$out/probes/m1.json" "$1" | awk '{printf "%.2f", $1}'; }
 echo "| M_1 itself (MoCo-v3, one run) | $(one "$rank1_cls") | $(one "$map_cls") | $(one "$map_mean") | $(one "$nme") |"
 echo
 echo "Percent; mean ± standard deviation over seeds $seeds. The mean face's NME is $(one '"nme_mean_face"')."
-echo "$faces faces of $((faces / each)) people to learn from, $others of $((others / each)) others to judge, $size pixels;" \
+echo "$faces faces of $((faces / each)) people to learn from, $others of $((others / each)) others to judge, $size pixels in patches of $patch;" \
     "$epochs epochs, M_1 $m1_epochs. Runs: $out/runs"

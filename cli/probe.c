@@ -107,7 +107,7 @@ const mcf_command mcf_command_probe = {
                    "by the mean of the "
                    "patch tokens; rank 1 and mAP.\n\n"
                    "Linear probe: a ridge regression from the class token and the means of the patch tokens "
-                   "in 3 x 3 cells of the "
+                   "in 2 x 2 cells of the "
                    "picture to the points of the face, fitted on one folder with the penalty of the least "
                    "leave-one-out error and judged on the other by the normalised mean error: the "
                    "mean distance to the true points over the root of the area of the box around them. The "

@@ -9,7 +9,7 @@
 #include "train/inference.h"
 #include "train/ridge.h"
 
-enum { CELLS = 3 }; // the patches' grid is cut into at most CELLS x CELLS
+enum { CELLS = 2 }; // the patches' grid is cut into at most CELLS x CELLS
 
 // Features of one folder. The mean of all patches has forgotten what lies where, so points are sought in the class token
 // and the means of the patches in each cell of a coarse grid.

@@ -18,7 +18,7 @@ typedef struct {
     int64_t fitted, tested;
     mcf_retrieval cls, mean; // of the test pictures, by class token and by mean of the patch tokens
     // Mean over pictures and points of the distance to the true point, over the root of the area of the box around the
-    // true points: of a ridge regression from the class token and the means of the patches in 3 x 3 cells of the picture,
+    // true points: of a ridge regression from the class token and the means of the patches in 2 x 2 cells of the picture,
     // and of the mean face of the pictures fitted on.
     double nme, nme_mean_face;
     double penalty; // chosen, see train/ridge.h
