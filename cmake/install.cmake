@@ -6,6 +6,11 @@ install(DIRECTORY ${CMAKE_BINARY_DIR}/man/ DESTINATION ${CMAKE_INSTALL_MANDIR}/m
 install(DIRECTORY configs/ DESTINATION ${CMAKE_INSTALL_DATADIR}/mcf/configs FILES_MATCHING PATTERN "*.yaml")
 install(FILES README.md LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
 
+# The .pc file finds the tree by its own place, so that `cmake --install build --prefix ELSEWHERE` and moved trees work.
+set(pc_dir ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig)
+file(RELATIVE_PATH pc_prefix ${pc_dir} ${CMAKE_INSTALL_PREFIX})
+file(RELATIVE_PATH pc_libdir ${pc_dir} ${CMAKE_INSTALL_FULL_LIBDIR})
+file(RELATIVE_PATH pc_includedir ${pc_dir} ${CMAKE_INSTALL_FULL_INCLUDEDIR})
 configure_file(cmake/mcf.pc.in mcf.pc @ONLY)
 install(FILES ${CMAKE_BINARY_DIR}/mcf.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 

@@ -93,7 +93,7 @@ mcf_status mcf_reconstruct_graph(const mcf_pretrain_model *model,
     if (!model->decodes)
         return mcf_fail(err, MCF_ERR_USAGE,
                         "this network was trained without a decoder: nothing can be reconstructed");
-    mcf_graph *g = mcf_graph_create(1, options->compute);
+    mcf_graph *g = mcf_graph_create(options->world ? options->world : 1, options->compute);
     if (!g)
         return mcf_fail(err, MCF_ERR_NOMEM, "no memory for a graph");
     mcf_value image =

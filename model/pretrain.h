@@ -142,6 +142,7 @@ typedef struct {
     int64_t batch;
     mcf_dtype compute;
     bool image_u8;
+    int world; // devices of the job whose runtime it runs in; 0: 1
 } mcf_reconstruct_graph_options;
 mcf_status mcf_reconstruct_graph(const mcf_pretrain_model *model,
                                  const mcf_reconstruct_graph_options *options, mcf_graph **graph,

@@ -25,5 +25,6 @@ for backend in $backends; do
     losses "one-$backend" >one
     check "$backend: two devices repeat themselves" cmp two again
     check "$backend: two devices follow one with twice the batch" close_to two one
+    check "$backend: two devices make pictures" test -s "two-$backend/pictures/step-00000012.jpg"
 done
 done_testing

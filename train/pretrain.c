@@ -54,7 +54,8 @@ static void show(const mcf_run *run, const mcf_step_record *r)
     const double rate = mcf_run_rate(run);
     const mcf_train_progress p = {
         .step = run->step, .steps = run->steps,
-        .epoch = (int)(run->step - 1) / (int)run->steps_per_epoch + 1, .epochs = run->config->schedule.epochs,
+        .epoch = (int)run->epoch + (run->index > 0),  // at the end of one the place is the next one's start
+        .epochs = run->config->schedule.epochs,
         .loss = r->losses.total, .feature = r->losses.feature, .contrastive = r->losses.contrastive,
         .pixel = r->losses.pixel, .lr = r->lr, .images_per_second = mcf_run_images_per_second(run),
         .seconds_left = rate > 0 ? (double)(run->steps - run->step) / rate : -1, .loss_scale = run->loss_scale,

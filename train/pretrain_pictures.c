@@ -122,7 +122,8 @@ static mcf_status reconstruct(mcf_run *run, mcf_error *err)
 {
     struct mcf_run_pictures *p = run->pictures;
     const mcf_engine *e = run->engine;
-    const mcf_reconstruct_graph_options options = {.batch = p->count, .compute = e->compute, .image_u8 = true};
+    const mcf_reconstruct_graph_options options = {.batch = p->count, .compute = e->compute,
+                                                   .image_u8 = true, .world = e->world};
     mcf_program *program = mcf_runtime_cached(e->runtime[0], "pictures");
     if (!program) {
         mcf_graph *graph;
