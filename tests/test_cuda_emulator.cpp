@@ -3,6 +3,7 @@
 #include "tests/cuda_emulator/include/cuda_runtime.h"
 #include "tests/cuda_emulator/emulator.h"
 #include "tests/cuda_emulator/include/cublas_v2.h"
+#include "tests/cuda_emulator/include/mma.h"
 
 #include <csetjmp>
 #include <cstdarg>
@@ -113,6 +114,33 @@ __global__ void copy_from(float *to, const float *from, int n)
 {
     for (int i = 0; i < n; i++)
         to[i] = from[i];
+}
+
+// out = x x + 1 for x [16,16], by a warp through shared memory. wrong: 1 forgets __syncwarp, 2 begins a tile at 16 bytes,
+// 3 adds the 1 only to elements that it takes for column 0.
+__global__ void square_tile(const float *x, float *out, int wrong)
+{
+    using namespace nvcuda::wmma;
+    MCF_SHARED_ALIGNED(__half, tile, 16 * 24 + 8);
+    MCF_SHARED_ALIGNED(float, result, 16 * 16);
+    for (int i = (int)threadIdx.x; i < 256; i += 32)
+        tile[i / 16 * 24 + i % 16] = __float2half_rn(x[i]);
+    if (wrong != 1)
+        __syncwarp();
+    fragment<matrix_a, 16, 16, 16, __half, row_major> a;
+    fragment<matrix_b, 16, 16, 16, __half, row_major> b;
+    fragment<accumulator, 16, 16, 16, float> c;
+    load_matrix_sync(a, tile + (wrong == 2 ? 8 : 0), 24);
+    load_matrix_sync(b, tile, 24);
+    fill_fragment(c, wrong == 3 ? 0.0f : 1.0f);
+    mma_sync(c, a, b, c);
+    if (wrong == 3 && threadIdx.x % 4 == 0)
+        for (int i = 0; i < c.num_elements; i += 4)
+            c.x[i] += 1;
+    store_matrix_sync(result, c, 16, mem_row_major);
+    __syncwarp();
+    for (int i = (int)threadIdx.x; i < 256; i += 32)
+        out[i] = result[i];
 }
 
 // Memory of 64 ones, and the sum that a kernel makes of them.
@@ -254,6 +282,58 @@ static void writes_out_of_bounds_are_caught(void **)
     expect_fault([] { return write_and_wait(1024, 5000); }, "access to");
 }
 
+// The largest error of square_tile against what it should give.
+static float error_of_square(int wrong)
+{
+    cudaStream_t s = stream_on(0);
+    float x[256], got[256], worst = 0, *in = floats(256), *out = floats(256);
+    for (int i = 0; i < 256; i++)
+        x[i] = (float)(i * 7 % 11) - 5;
+    OK(cudaMemcpyAsync(in, x, sizeof x, cudaMemcpyHostToDevice, s));
+    cudaError_t error = LAUNCH(square_tile, 1, 32, s, in, out, wrong);
+    if (error == cudaSuccess)
+        error = cudaMemcpyAsync(got, out, sizeof got, cudaMemcpyDeviceToHost, s);
+    if (error == cudaSuccess)
+        error = cudaStreamSynchronize(s);
+    if (error != cudaSuccess)
+        return -1;
+    for (int i = 0; i < 16; i++)
+        for (int j = 0; j < 16; j++) {
+            float sum = wrong == 3 && j ? 0.0f : 1.0f;
+            for (int k = 0; k < 16; k++)
+                sum += x[i * 16 + k] * x[k * 16 + j];
+            if (!(std::fabs(got[i * 16 + j] - sum) <= worst))
+                worst = std::isnan(got[i * 16 + j]) ? INFINITY : std::fabs(got[i * 16 + j] - sum);
+        }
+    return worst;
+}
+
+static void products_of_tiles_work(void **)
+{
+    assert_true(error_of_square(0) == 0);
+}
+
+static void a_missing_syncwarp_is_caught(void **)
+{
+    assert_true(error_of_square(1) > 0);
+}
+
+static void fragments_have_no_fixed_places(void **)
+{
+    assert_true(error_of_square(3) > 0);
+}
+
+static void tiles_out_of_line_are_caught(void **)
+{
+    expect_fault(
+        [] {
+            cudaStream_t s = stream_on(0);
+            OK(LAUNCH(square_tile, 1, 32, s, floats(256), floats(256), 2));
+            return cudaStreamSynchronize(s);
+        },
+        "no multiple of 32 bytes");
+}
+
 static void writes_behind_shared_memory_are_caught(void **)
 {
     expect_fault(
@@ -361,6 +441,10 @@ int main(void)
         cmocka_unit_test(barriers_work),
         cmocka_unit_test(a_missing_barrier_is_caught),
         cmocka_unit_test(shuffles_work),
+        cmocka_unit_test(products_of_tiles_work),
+        cmocka_unit_test(a_missing_syncwarp_is_caught),
+        cmocka_unit_test(fragments_have_no_fixed_places),
+        cmocka_unit_test(tiles_out_of_line_are_caught),
         cmocka_unit_test(events_order_streams),
         cmocka_unit_test(a_missing_event_is_caught),
         cmocka_unit_test(pinned_memory_that_changes_too_early_is_caught),

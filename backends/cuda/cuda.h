@@ -83,6 +83,12 @@ mcf_status cuda_event_wait(mcf_stream *stream, mcf_event *event, mcf_error *err)
 
 bool cuda_supports(const mcf_device *device, const mcf_launch *launch);
 
+// --- operations with kernels of their own (own.c chooses)
+
+bool cuda_attention_fits(const mcf_device *device, const mcf_launch *launch);
+mcf_status cuda_attention(mcf_stream *stream, const mcf_launch *launch, mcf_error *err);
+mcf_status cuda_attention_grad(mcf_stream *stream, const mcf_launch *launch, mcf_error *err);
+
 // --- groups (group.c)
 
 mcf_status cuda_group_create(mcf_device *const *devices, int count, double timeout_seconds, mcf_group **group,

@@ -130,10 +130,17 @@ function(mcf_cuda_write_unit folder unit)
   file(CONFIGURE OUTPUT ${folder}/${name}.cu CONTENT "${text}" @ONLY)
 endfunction()
 
+# Tables of kernels that are written for CUDA alone, in *.cu of this folder: cuda_kernels_NAME.
+set(mcf_cuda_own_tables attention_tensor)
+
 function(mcf_cuda_instances folder result)
   set(files "")
   set(declared "")
   set(listed "")
+  foreach(name ${mcf_cuda_own_tables})
+    string(APPEND declared "cuda_kernel_table cuda_kernels_${name}(void);\n")
+    string(APPEND listed "    cuda_kernels_${name},\n")
+  endforeach()
   foreach(unit ${mcf_cuda_units})
     string(REGEX REPLACE "[|].*" "" name "${unit}")
     mcf_cuda_write_unit(${folder} "${unit}")

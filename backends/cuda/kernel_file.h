@@ -10,8 +10,12 @@
 #include "backends/kernels/device.h"
 #include "backends/kernels/functions.h"
 
+// Shared memory that begins at a multiple of 32 bytes, as tiles of products must.
 #if !defined(MCF_CUDA_EMULATED)
 #define MCF_CUDA_KERNEL(kernel) ((const void *)(kernel))
+#define SHARED_ALIGNED(type, name, count) __shared__ __align__(32) type name[count]
+#else
+#define SHARED_ALIGNED(type, name, count) MCF_SHARED_ALIGNED(type, name, count)
 #endif
 
 #endif

@@ -99,9 +99,12 @@ mcf_status dev_copy(mcf_stream *stream, mcf_buffer *to, uint64_t to_offset, mcf_
 mcf_status dev_zero(mcf_stream *stream, mcf_buffer *buffer, uint64_t offset, uint64_t bytes, mcf_error *err);
 uint64_t dev_buffer_bytes(const mcf_buffer *buffer);
 
+typedef mcf_status (*dev_operation)(mcf_stream *stream, const mcf_launch *launch, mcf_error *err);
+// The backend's own way to do a launch, its operands checked before; NULL: the shared one.
+dev_operation dev_own(const mcf_stream *stream, const mcf_launch *launch);
+
 // --- operations (launch.c, op_*.c)
 
-typedef mcf_status (*dev_operation)(mcf_stream *stream, const mcf_launch *launch, mcf_error *err);
 #define MCF_OP(name, ...) mcf_status dev_op_##name(mcf_stream *stream, const mcf_launch *launch, mcf_error *err);
 #include "ops/ops.def"
 #undef MCF_OP

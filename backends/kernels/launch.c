@@ -83,7 +83,8 @@ static mcf_status run(mcf_stream *stream, const mcf_launch *launch, mcf_error *e
         MCF_TRY(check_operand(&launch->in[i], err));
     for (int i = 0; i < launch->n_out; i++)
         MCF_TRY(check_operand(&launch->out[i], err));
-    return operations[launch->op](stream, launch, err);
+    dev_operation own = dev_own(stream, launch);
+    return (own ? own : operations[launch->op])(stream, launch, err);
 }
 
 mcf_status dev_launch(mcf_stream *stream, const mcf_launch *launch, mcf_error *err)

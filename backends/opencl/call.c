@@ -13,6 +13,13 @@ dev_sizes dev_sizes_of(const mcf_stream *stream)
                        .group_max = (int)p->group_max};
 }
 
+dev_operation dev_own(const mcf_stream *stream, const mcf_launch *launch)
+{
+    (void)stream;
+    (void)launch;
+    return NULL;
+}
+
 mcf_status dev_begin(dev_call *call, mcf_stream *stream, const dev_kernel_key *key, mcf_error *err)
 {
     *call = (dev_call){.stream = stream, .name = key->kernel};

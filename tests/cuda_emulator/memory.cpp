@@ -195,7 +195,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *p, int device)
     p->totalGlobalMem = memory_of_device();
     p->sharedMemPerBlock = 48 << 10;
     p->multiProcessorCount = 2;
-    p->major = 7;
+    p->major = (int)number("MCF_EMULATOR_MAJOR", 7);
     return cudaSuccess;
 }
 

@@ -4,6 +4,8 @@
 // A fibre begins by makecontext and goes on by _longjmp, which unlike swapcontext asks nothing of the system.
 #include "emulator.h"
 
+#include "include/mma.h"
+
 #include <csetjmp>
 #include <csignal>
 #include <cstdio>
@@ -20,6 +22,11 @@ enum { STACK = 256 << 10, WARP = 32, SHARED_MAX = 48 << 10, GAP = 64, PATTERN = 
 
 enum state { IDLE, RUNNING, AT_BARRIER, AT_WARP, ENDED };
 
+// Operands of a warp's product: b lies column by column. Two take turns, so that lanes may be one product apart.
+struct tiles {
+    float a[2][EMULATOR_TILE * EMULATOR_TILE], b[2][EMULATOR_TILE * EMULATOR_TILE];
+};
+
 struct fibre {
     ucontext_t context;
     jmp_buf place;
@@ -35,6 +42,8 @@ static struct {
     std::vector<fibre *> owner;      // by thread
     std::vector<state> states;       // by thread
     std::vector<uint64_t> exchanged; // by thread
+    std::vector<tiles> rooms;        // by warp
+    std::vector<unsigned> products;  // by thread, how many it took part in
     fibre *running;
     unsigned current;
     // Shared memory: arrays by key, one behind the other with gaps.
@@ -43,6 +52,8 @@ static struct {
     alignas(256) char shared[SHARED_MAX * 2];
 } block;
 
+static uint64_t scramble; // where lanes hold the elements of fragments
+static std::string wrong_tile;
 static std::vector<fibre *> idle;
 static ucontext_t scheduler;
 static jmp_buf scheduler_place;
@@ -159,6 +170,8 @@ static std::string diverged(const char *name)
 
 static std::string check_shared(const char *name)
 {
+    if (!wrong_tile.empty())
+        return std::string("kernel ") + name + ": " + wrong_tile;
     for (auto &array : block.arrays)
         for (size_t i = 0; i < GAP; i++)
             if (block.shared[array.second + i] != PATTERN)
@@ -254,6 +267,10 @@ std::string run_grid(const char *name, const std::function<void()> &thread, dim3
     block.owner.assign(block.threads, nullptr);
     block.states.assign(block.threads, IDLE);
     block.exchanged.assign(block.threads, 0);
+    block.rooms.resize((block.threads + WARP - 1) / WARP);
+    block.products.assign(block.threads, 0);
+    scramble = dice()();
+    wrong_tile.clear();
     if (!sigsetjmp(escape, 1)) {
         watch_faults(true);
         std::string wrong = run_blocks(name, (uint64_t)grid.x * grid.y * grid.z);
@@ -298,12 +315,51 @@ uint64_t emulator_exchange(uint64_t value, unsigned lane)
     return got;
 }
 
-void *emulator_shared(const void *key, size_t bytes)
+// An odd factor and a summand make a permutation of the 256 elements, another one for each use.
+unsigned emulator_fragment_place(int use, unsigned lane, unsigned i)
+{
+    const uint64_t bits = scramble >> 16 * use;
+    return (unsigned)((lane * EMULATOR_HELD + i) * (bits % 128 * 2 + 1) + (bits >> 8)) % (EMULATOR_TILE * EMULATOR_TILE);
+}
+
+void emulator_fragment_product(const float a[EMULATOR_HELD], const float b[EMULATOR_HELD], float c[EMULATOR_HELD])
+{
+    const unsigned own = block.current, lane = own % WARP, turn = block.products[own]++ % 2;
+    float *left = block.rooms[own / WARP].a[turn], *right = block.rooms[own / WARP].b[turn];
+    for (unsigned i = 0; i < EMULATOR_HELD; i++) {
+        const unsigned place = emulator_fragment_place(1, lane, i);
+        left[emulator_fragment_place(0, lane, i)] = a[i];
+        right[place % EMULATOR_TILE * EMULATOR_TILE + place / EMULATOR_TILE] = b[i];
+    }
+    emulator::wait(AT_WARP);
+    for (unsigned i = 0; i < EMULATOR_HELD; i++) {
+        const unsigned place = emulator_fragment_place(2, lane, i);
+        const float *row = left + place / EMULATOR_TILE * EMULATOR_TILE, *column = right + place % EMULATOR_TILE * EMULATOR_TILE;
+        float sum[4] = {c[i]};
+        for (unsigned k = 0; k < EMULATOR_TILE; k += 4)
+            for (unsigned s = 0; s < 4; s++)
+                sum[s] += row[k + s] * column[k + s];
+        c[i] = sum[0] + sum[1] + (sum[2] + sum[3]);
+    }
+}
+
+void emulator_check_tile(const void *address, unsigned ld, unsigned step)
+{
+    if ((uintptr_t)address % 32)
+        wrong_tile = "a tile of a product begins at no multiple of 32 bytes";
+    if (ld % step)
+        wrong_tile = "lines of a tile lie " + std::to_string(ld) + " elements apart, which is no multiple of " +
+                     std::to_string(step);
+}
+
+void *emulator_shared(const void *key, size_t bytes, bool aligned)
 {
     for (auto &array : block.arrays)
         if (array.first == key)
             return block.shared + array.second - (bytes + 15) / 16 * 16;
     const size_t room = (bytes + 15) / 16 * 16;
+    if (block.shared_used % 32 == (aligned ? 16 : 0))
+        block.shared_used += 16;
     char *memory = block.shared + block.shared_used;
     block.shared_used += room + GAP;
     if (block.shared_used > sizeof block.shared)
@@ -316,5 +372,5 @@ void *emulator_shared(const void *key, size_t bytes)
 
 void *emulator_dynamic_shared()
 {
-    return emulator_shared(&block.dynamic_bytes, block.dynamic_bytes);
+    return emulator_shared(&block.dynamic_bytes, block.dynamic_bytes, false);
 }

@@ -19,6 +19,29 @@
 #define __host__
 #define __forceinline__ inline
 #define __launch_bounds__(...)
+#define __align__(bytes) alignas(bytes)
+
+// Vectors: a kernel that loads one from an address that is no multiple of its size faults on a card.
+#define EMULATOR_VECTOR(name, type, bytes, ...) \
+    struct alignas(bytes) name {                \
+        type __VA_ARGS__;                       \
+    }
+EMULATOR_VECTOR(float2, float, 8, x, y);
+EMULATOR_VECTOR(float4, float, 16, x, y, z, w);
+EMULATOR_VECTOR(uint2, unsigned, 8, x, y);
+EMULATOR_VECTOR(uint4, unsigned, 16, x, y, z, w);
+inline float4 make_float4(float x, float y, float z, float w)
+{
+    return {x, y, z, w};
+}
+inline uint4 make_uint4(unsigned x, unsigned y, unsigned z, unsigned w)
+{
+    return {x, y, z, w};
+}
+inline uint2 make_uint2(unsigned x, unsigned y)
+{
+    return {x, y};
+}
 
 struct emulator_index {
     unsigned x, y, z;
@@ -33,11 +56,15 @@ void __syncthreads();
 void __syncwarp(unsigned mask = 0xffffffffu);
 
 // Shared memory of the running block: the same for all threads that ask with one key, NaN at first, with guards.
-void *emulator_shared(const void *key, size_t bytes);
+// Begins at a multiple of 32 bytes where aligned, else never at one.
+void *emulator_shared(const void *key, size_t bytes, bool aligned);
 void *emulator_dynamic_shared();
 #define MCF_SHARED_ARRAY(type, name, count) \
     static char name##_key;                 \
-    type *const name = (type *)emulator_shared(&name##_key, sizeof(type) * (size_t)(count))
+    type *const name = (type *)emulator_shared(&name##_key, sizeof(type) * (size_t)(count), false)
+#define MCF_SHARED_ALIGNED(type, name, count) \
+    static char name##_key;                   \
+    type *const name = (type *)emulator_shared(&name##_key, sizeof(type) * (size_t)(count), true)
 #define MCF_DYNAMIC_SHARED(type, name) type *const name = (type *)emulator_dynamic_shared()
 
 uint64_t emulator_exchange(uint64_t value, unsigned lane);

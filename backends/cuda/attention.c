@@ -1,0 +1,86 @@
+// Which attention goes to the tensor cores (attention.cu): one 16-bit type, heads of 32 or 64 channels, rows that
+// begin at multiples of 16 bytes. All else goes to kernels/attention.cl.
+#include "backends/cuda/cuda.h"
+
+#include <limits.h>
+#include <stdio.h>
+
+enum { ROWS = 64, THREADS = 128 };  // of a block, as in attention.cu
+
+static bool same_type(const mcf_launch *l)
+{
+    const mcf_dtype type = l->in[0].dtype;
+    return l->out[0].dtype == type && (l->n_in < 4 || (l->in[1].dtype == type && l->in[3].dtype == type));
+}
+
+static bool in_vectors(const mcf_launch *l)
+{
+    const mcf_operand *read[] = {&l->in[0], &l->in[1], &l->in[3], &l->out[0]};
+    for (int i = 0; i < 4; i++)
+        if (((i != 1 && i != 2) || l->n_in == 4) && read[i]->offset % 16)
+            return false;
+    return true;
+}
+
+bool cuda_attention_fits(const mcf_device *device, const mcf_launch *l)
+{
+    const int64_t *dim = l->in[0].shape.dim;
+    const mcf_dtype type = l->in[0].dtype;
+    const bool cores = (type == MCF_F16 && device->properties.major >= 7) ||
+                       (type == MCF_BF16 && device->properties.major >= 8);
+    return cores && same_type(l) && (dim[4] == 32 || dim[4] == 64) && dim[1] <= INT_MAX / ROWS &&
+           3 * dim[3] * dim[4] <= INT_MAX / ROWS && dim[0] <= INT_MAX / (dim[3] > 0 ? dim[3] : 1) && in_vectors(l);
+}
+
+static mcf_status begin(dev_call *call, mcf_stream *stream, const mcf_launch *l, const char *kernel, mcf_error *err)
+{
+    char name[64];
+    snprintf(name, sizeof name, "%s_%d", kernel, (int)l->in[0].shape.dim[4]);
+    dev_kernel_key key = {"attention.cu", name, l->in[0].dtype, DEV_NONE, DEV_NONE, DEV_NONE, "", 0};
+    MCF_TRY(dev_begin(call, stream, &key, err));
+    call->name = kernel;
+    return MCF_OK;
+}
+
+static mcf_status run(dev_call *call, const mcf_launch *l, mcf_error *err)
+{
+    const int64_t *dim = l->in[0].shape.dim;
+    return dev_run(call, (const size_t[]){THREADS, 1, 1}, (dim[1] + ROWS - 1) / ROWS, dim[0] * dim[3], 1, err);
+}
+
+mcf_status cuda_attention(mcf_stream *stream, const mcf_launch *l, mcf_error *err)
+{
+    dev_call call;
+    MCF_TRY(begin(&call, stream, l, "attention_forward", err));
+    dev_operand(&call, &l->in[0]);
+    dev_operand(&call, &l->out[0]);
+    dev_operand(&call, dev_wanted(l, 1) ? &l->out[1] : NULL);
+    dev_int(&call, (int)l->in[0].shape.dim[1]);
+    dev_int(&call, (int)l->in[0].shape.dim[3]);
+    dev_float(&call, l->attr.attention.scale);
+    dev_int(&call, dev_wanted(l, 1));
+    return run(&call, l, err);
+}
+
+mcf_status cuda_attention_grad(mcf_stream *stream, const mcf_launch *l, mcf_error *err)
+{
+    const int64_t *dim = l->in[0].shape.dim;
+    mcf_operand along;
+    dev_call call;
+    MCF_TRY(dev_scratch(stream, 3, (uint64_t)(dim[0] * dim[3] * dim[1]), &along, err));
+    for (int of_k = 0; of_k < 2; of_k++) {
+        MCF_TRY(begin(&call, stream, l, of_k ? "attention_backward_kv" : "attention_backward_q", err));
+        dev_operand(&call, &l->in[0]);
+        if (!of_k)
+            dev_operand(&call, &l->in[1]);
+        dev_operand(&call, &l->in[3]);
+        dev_operand(&call, &l->in[2]);
+        dev_operand(&call, &along);
+        dev_operand(&call, &l->out[0]);
+        dev_int(&call, (int)dim[1]);
+        dev_int(&call, (int)dim[3]);
+        dev_float(&call, l->attr.attention.scale);
+        MCF_TRY(run(&call, l, err));
+    }
+    return MCF_OK;
+}
