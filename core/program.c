@@ -22,6 +22,7 @@ struct mcf_program {
     uint64_t arena_generation; // of the arena that the launches point into
     ready_bucket *buckets;
     int bucket_count;
+    mcf_segment **segments;    // [2][nodes], by whether gradients add and the first node; NULL: none yet
     mcf_program_stats stats;
     bool profiling;
     double seconds[MCF_OP_COUNT];
@@ -64,9 +65,19 @@ static mcf_operand bind(const mcf_program *program, mcf_value id)
     return operand;
 }
 
+static void forget_segments(mcf_program *program)
+{
+    for (int i = 0; program->segments && i < 2 * program->graph->node_count; i++) {
+        if (program->segments[i])
+            program->runtime->backend->segment_destroy(program->segments[i]);
+        program->segments[i] = NULL;
+    }
+}
+
 static mcf_status bind_all(mcf_program *program, mcf_error *err)
 {
     const mcf_graph *graph = program->graph;
+    forget_segments(program);
     for (int i = 0; i < graph->node_count; i++) {
         const mcf_graph_node *node = &graph->nodes[i];
         mcf_launch *launch = &program->launches[i];
@@ -167,7 +178,8 @@ static mcf_status prepare(mcf_program *program, mcf_error *err)
     MCF_TRY(mcf_plan_create(graph, alignment, &program->plan, err));
     MCF_TRY(mcf_runtime_reserve_arena(runtime, program->plan.arena_bytes ? program->plan.arena_bytes : 64, err));
     program->launches = calloc((size_t)graph->node_count + 1, sizeof *program->launches);
-    if (!program->launches)
+    program->segments = calloc((size_t)graph->node_count * 2 + 1, sizeof *program->segments);
+    if (!program->launches || !program->segments)
         return mcf_fail(err, MCF_ERR_NOMEM, "program: out of memory");
     MCF_TRY(bind_all(program, err));
     MCF_TRY(check_support(program, err));
@@ -209,6 +221,8 @@ void mcf_program_destroy(mcf_program *program)
 {
     if (!program)
         return;
+    forget_segments(program);
+    free(program->segments);
     mcf_plan_free(&program->plan);
     mcf_graph_destroy(program->graph);
     free(program->launches);
@@ -326,33 +340,92 @@ static void touch_written(mcf_program *program, const mcf_graph_node *node)
     }
 }
 
+static mcf_status run_node(mcf_program *program, int i, bool accumulate, mcf_error *err)
+{
+    mcf_runtime *runtime = program->runtime;
+    const mcf_graph_node *node = &program->graph->nodes[i];
+    mcf_launch *launch = &program->launches[i];
+    launch->accumulate = 0;
+    for (int k = 0; k < node->n_out; k++)
+        if (node->accumulate[k] == MCF_ACC_ALWAYS || (node->accumulate[k] == MCF_ACC_RUN && accumulate))
+            launch->accumulate |= 1u << k;
+    stamp_versions(program, i);
+    double start = program->profiling ? now() : 0;
+    mcf_status status = mcf_op_is_collective(launch->op) ? run_collective(runtime, launch, err)
+                                                         : runtime->backend->launch(runtime->stream, launch, err);
+    if (status != MCF_OK)
+        return mcf_add_context(err, status, "node %d, %s", i, mcf_op_describe(launch->op)->name);
+    touch_written(program, node);
+    if (program->profiling) {
+        MCF_TRY(mcf_runtime_synchronize(runtime, err));
+        program->seconds[launch->op] += now() - start;
+    }
+    return MCF_OK;
+}
+
+static mcf_status run_nodes(mcf_program *program, int first, int end, bool accumulate, mcf_error *err)
+{
+    for (int i = first; i < end; i++)
+        MCF_TRY(run_node(program, i, accumulate, err));
+    return MCF_OK;
+}
+
+// Collectives meet other devices, and a bucket that is complete is reduced beside: both end a segment. Where it ends
+// does not depend on whether this run reduces.
+static int segment_after(const mcf_program *program, int first)
+{
+    const int count = program->graph->node_count;
+    if (!program->runtime->member.group)
+        return count;
+    for (int i = first; i < count; i++) {
+        if (mcf_op_is_collective(program->launches[i].op))
+            return i > first ? i : i + 1;
+        for (int b = 0; b < program->bucket_count; b++)
+            if (program->buckets[b].after == i)
+                return i + 1;
+    }
+    return count;
+}
+
+// Nodes that are the same calls in every run: a backend may keep them as one.
+static mcf_status run_segment(mcf_program *program, int first, int end, bool accumulate, mcf_error *err)
+{
+    mcf_runtime *runtime = program->runtime;
+    const mcf_backend *b = runtime->backend;
+    const bool collective = runtime->member.group && mcf_op_is_collective(program->launches[first].op);
+    if (!b->segment_create || program->profiling || collective)
+        return run_nodes(program, first, end, accumulate, err);
+    mcf_segment **segment = &program->segments[(accumulate ? program->graph->node_count : 0) + first];
+    bool launch;
+    if (!*segment)
+        MCF_TRY(b->segment_create(runtime->stream, segment, err));
+    MCF_TRY(b->segment_begin(*segment, &launch, err));
+    if (!launch) {
+        for (int i = first; i < end; i++)
+            touch_written(program, &program->graph->nodes[i]);
+        return MCF_OK;
+    }
+    mcf_status status = run_nodes(program, first, end, accumulate, err);
+    if (status == MCF_OK)
+        status = b->segment_end(*segment, err);
+    if (status != MCF_OK) {
+        b->segment_destroy(*segment);
+        *segment = NULL;
+    }
+    return status;
+}
+
 mcf_status mcf_program_run(mcf_program *program, bool accumulate, bool reduce, mcf_error *err)
 {
     mcf_runtime *runtime = program->runtime;
     const mcf_backend *b = runtime->backend;
-    const mcf_graph *graph = program->graph;
     MCF_TRY(follow_arena(program, err));
     reduce = reduce && runtime->member.group && program->bucket_count > 0;
-    for (int i = 0; i < graph->node_count; i++) {
-        const mcf_graph_node *node = &graph->nodes[i];
-        mcf_launch *launch = &program->launches[i];
-        launch->accumulate = 0;
-        for (int k = 0; k < node->n_out; k++)
-            if (node->accumulate[k] == MCF_ACC_ALWAYS || (node->accumulate[k] == MCF_ACC_RUN && accumulate))
-                launch->accumulate |= 1u << k;
-        stamp_versions(program, i);
-        double start = program->profiling ? now() : 0;
-        mcf_status status = mcf_op_is_collective(launch->op) ? run_collective(runtime, launch, err)
-                                                             : b->launch(runtime->stream, launch, err);
-        if (status != MCF_OK)
-            return mcf_add_context(err, status, "node %d, %s", i, mcf_op_describe(launch->op)->name);
-        touch_written(program, node);
-        if (program->profiling) {
-            MCF_TRY(mcf_runtime_synchronize(runtime, err));
-            program->seconds[launch->op] += now() - start;
-        }
+    for (int first = 0, end; first < program->graph->node_count; first = end) {
+        end = segment_after(program, first);
+        MCF_TRY(run_segment(program, first, end, accumulate, err));
         if (reduce)
-            MCF_TRY(reduce_ready(program, i, err));
+            MCF_TRY(reduce_ready(program, end - 1, err));
     }
     if (reduce) {
         MCF_TRY(b->event_record(runtime->reduce_stream, runtime->reduced, err));

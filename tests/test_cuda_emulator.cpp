@@ -99,6 +99,11 @@ __global__ void sum_of_warp(const float *x, float *out)
     out[threadIdx.x] = v;
 }
 
+__global__ void add_one(float *x)
+{
+    *x += 1;
+}
+
 __global__ void write_at(float *x, long long i)
 {
     x[i] = 1;
@@ -407,6 +412,90 @@ static void wrong_devices_are_caught(void **)
     OK(cudaStreamDestroy(s));
 }
 
+// --- graphs
+
+// x += 1 twice as a graph, launched `launches` times.
+static cudaError_t count_by_graph(int launches, float *result)
+{
+    cudaStream_t s = stream_on(0);
+    cudaGraph_t graph;
+    cudaGraphExec_t exec;
+    float *x = floats(1);
+    OK(LAUNCH(fill, 1, 1, s, x, 1, 0.0f));
+    OK(cudaStreamBeginCapture(s, cudaStreamCaptureModeThreadLocal));
+    OK(LAUNCH(add_one, 1, 1, s, x));
+    OK(LAUNCH(add_one, 1, 1, s, x));
+    OK(cudaStreamEndCapture(s, &graph));
+    OK(cudaGraphInstantiateWithFlags(&exec, graph, 0));
+    OK(cudaGraphDestroy(graph));
+    for (int i = 0; i < launches; i++)
+        OK(cudaGraphLaunch(exec, s));
+    OK(cudaGraphExecDestroy(exec));
+    OK(cudaMemcpyAsync(result, x, sizeof *result, cudaMemcpyDeviceToHost, s));
+    return cudaStreamSynchronize(s);
+}
+
+static void graphs_run_what_was_recorded(void **)
+{
+    float result = -1;
+    OK(count_by_graph(0, &result));
+    assert_true(result == 0);
+    OK(count_by_graph(3, &result));
+    assert_true(result == 6);
+}
+
+static void what_cannot_be_captured_is_refused(void **)
+{
+    static const std::function<cudaError_t(cudaStream_t, float *)> acts[] = {
+        [](cudaStream_t s, float *) { return cudaStreamSynchronize(s); },
+        [](cudaStream_t, float *) {
+            void *memory;
+            return cudaMalloc(&memory, 64);
+        },
+        [](cudaStream_t, float *x) { return cudaFree(x); },
+        [](cudaStream_t s, float *x) {
+            static const float one = 1;
+            return cudaMemcpyAsync(x, &one, sizeof one, cudaMemcpyHostToDevice, s);
+        },
+        [](cudaStream_t s, float *) {
+            cudaEvent_t event;
+            OK(cudaEventCreateWithFlags(&event, cudaEventDisableTiming));
+            return cudaEventRecord(event, s);
+        },
+    };
+    for (const auto &act : acts)
+        expect_fault(
+            [&] {
+                cudaStream_t s = stream_on(0);
+                cudaGraph_t graph;
+                float *x = floats(1);
+                OK(cudaStreamBeginCapture(s, cudaStreamCaptureModeThreadLocal));
+                OK(LAUNCH(add_one, 1, 1, s, x));
+                assert_int_equal(act(s, x), cudaErrorStreamCaptureUnsupported);
+                return cudaStreamEndCapture(s, &graph);
+            },
+            "a capture with");
+}
+
+static void a_graph_of_freed_memory_is_caught(void **)
+{
+    expect_fault(
+        [] {
+            cudaStream_t s = stream_on(0);
+            cudaGraph_t graph;
+            cudaGraphExec_t exec;
+            float *x = floats(4096);
+            OK(cudaStreamBeginCapture(s, cudaStreamCaptureModeThreadLocal));
+            OK(LAUNCH(add_one, 1, 1, s, x));
+            OK(cudaStreamEndCapture(s, &graph));
+            OK(cudaGraphInstantiateWithFlags(&exec, graph, 0));
+            OK(cudaFree(x));
+            OK(cudaGraphLaunch(exec, s));
+            return cudaStreamSynchronize(s);
+        },
+        "no allocation");
+}
+
 // --- products
 
 static void products_are_right(void **)
@@ -454,6 +543,9 @@ int main(void)
         cmocka_unit_test(use_after_free_is_caught),
         cmocka_unit_test(peer_access_without_enabling_is_caught),
         cmocka_unit_test(wrong_devices_are_caught),
+        cmocka_unit_test(graphs_run_what_was_recorded),
+        cmocka_unit_test(what_cannot_be_captured_is_refused),
+        cmocka_unit_test(a_graph_of_freed_memory_is_caught),
         cmocka_unit_test(products_are_right),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

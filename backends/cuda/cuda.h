@@ -3,6 +3,7 @@
 #ifndef MCF_BACKENDS_CUDA_CUDA_H
 #define MCF_BACKENDS_CUDA_CUDA_H
 
+#include <cublasLt.h>
 #include <cublas_v2.h>
 #include <cuda_runtime_api.h>
 
@@ -33,19 +34,38 @@ struct mcf_buffer {
     uint64_t bytes;
 };
 
-// Two pieces of pinned memory take turns, so that the host fills one while the other is copied.
-enum { CUDA_SCRATCH = 4, CUDA_STAGES = 2, CUDA_STAGE_BYTES = 4 << 20 };
+enum { CUDA_SCRATCH = 4, CUDA_PIECES = 32 };
+
+// What is on its way from the host (upload.c).
+typedef struct {
+    uint64_t at, bytes;                 // in the ring
+    cudaEvent_t arrived, left;          // copied into the ring on the device; copied out of it
+} cuda_piece;
+typedef struct {
+    cudaStream_t stream;
+    void *pinned, *device;
+    uint64_t bytes, head;
+    cuda_piece pieces[CUDA_PIECES];
+    int first, count;
+} cuda_uploads;
+
+// What NVIDIA recommends below sm_90; asked for once, so that the choice of algorithms does not change.
+enum { CUDA_WORKSPACE_BYTES = 8 << 20 };
+
+typedef struct cuda_lt_plan cuda_lt_plan;
 
 struct mcf_stream {
     mcf_device *device;
     cudaStream_t stream;
     cublasHandle_t cublas;
+    cublasLtHandle_t lt;
+    mcf_buffer *workspace;              // of products
+    cuda_lt_plan *plans;                // of products by cublasLt (product_lt.c)
+    int plan_count, plan_next;
     mcf_buffer *scratch[CUDA_SCRATCH];  // of the operation that runs; in order, so one is enough
-    struct {
-        void *memory;
-        cudaEvent_t free;               // when the copy from it is done
-    } stage[CUDA_STAGES];
-    int next_stage;
+    uint64_t scratch_generation;        // grows when a scratch moves
+    bool capturing;                     // a segment (segment.c)
+    cuda_uploads uploads;
 };
 
 struct mcf_event {
@@ -61,13 +81,14 @@ void cuda_device_close(mcf_device *device);
 // Makes it the calling thread's.
 mcf_status cuda_use(const mcf_device *device, mcf_error *err);
 
-// --- memory and streams (memory.c, stream.c)
+// --- memory and streams (memory.c, upload.c, stream.c)
 
 mcf_status cuda_buffer_create(mcf_device *device, uint64_t bytes, mcf_buffer **buffer, mcf_error *err);
 void cuda_buffer_destroy(mcf_buffer *buffer);
 void *cuda_buffer_host(mcf_buffer *buffer);
 mcf_status cuda_upload(mcf_stream *stream, mcf_buffer *to, uint64_t offset, const void *from, uint64_t bytes,
                        mcf_error *err);
+void cuda_uploads_free(mcf_stream *stream);
 mcf_status cuda_download(mcf_stream *stream, void *to, mcf_buffer *from, uint64_t offset, uint64_t bytes,
                          mcf_error *err);
 
@@ -82,6 +103,29 @@ mcf_status cuda_event_wait(mcf_stream *stream, mcf_event *event, mcf_error *err)
 // --- operations and kernels (call.c)
 
 bool cuda_supports(const mcf_device *device, const mcf_launch *launch);
+
+// --- products (product.c, product_lt.c)
+
+cudaDataType cuda_type(mcf_dtype dtype);
+void *cuda_address(const mcf_operand *operand, int64_t elements);
+
+// Row-major c [m,n] = alpha a b + bias, then ReLU; turned: the operand lies with its columns one behind the other. No
+// gaps, for plans are found by their bytes.
+typedef struct {
+    int m, n, k, turn_a, turn_b, ld_a, ld_b, ld_c, type, type_c, bias, relu;
+} cuda_lt_product;
+// done: false where cublasLt has no way to do it; then nothing has happened.
+mcf_status cuda_lt_multiply(mcf_stream *stream, const cuda_lt_product *product, const mcf_operand *a,
+                            const mcf_operand *b, const mcf_operand *c, const mcf_operand *bias, double alpha,
+                            bool *done, mcf_error *err);
+void cuda_lt_forget(mcf_stream *stream);
+
+// --- segments (segment.c)
+
+mcf_status cuda_segment_create(mcf_stream *stream, mcf_segment **segment, mcf_error *err);
+void cuda_segment_destroy(mcf_segment *segment);
+mcf_status cuda_segment_begin(mcf_segment *segment, bool *launch, mcf_error *err);
+mcf_status cuda_segment_end(mcf_segment *segment, mcf_error *err);
 
 // --- operations with kernels of their own (own.c chooses)
 

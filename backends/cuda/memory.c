@@ -2,7 +2,6 @@
 #include "backends/cuda/cuda.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 static double mib(uint64_t bytes)
 {
@@ -85,23 +84,6 @@ static char *at(const mcf_buffer *buffer, uint64_t offset)
     return (char *)buffer->memory + offset;
 }
 
-// Through pinned memory in pieces: the host's memory is free again when this returns, and the copies run on.
-mcf_status cuda_upload(mcf_stream *s, mcf_buffer *to, uint64_t offset, const void *from, uint64_t bytes, mcf_error *err)
-{
-    MCF_TRY(dev_check_range(to, offset, bytes, "upload", err));
-    MCF_TRY(cuda_use(s->device, err));
-    for (uint64_t done = 0, piece; done < bytes; done += piece) {
-        piece = bytes - done < CUDA_STAGE_BYTES ? bytes - done : CUDA_STAGE_BYTES;
-        const int i = s->next_stage++ % CUDA_STAGES;
-        CUDA_TRY(cudaEventSynchronize(s->stage[i].free), "upload", err);
-        memcpy(s->stage[i].memory, (const char *)from + done, piece);
-        CUDA_TRY(cudaMemcpyAsync(at(to, offset + done), s->stage[i].memory, piece, cudaMemcpyHostToDevice, s->stream),
-                 "upload", err);
-        CUDA_TRY(cudaEventRecord(s->stage[i].free, s->stream), "upload", err);
-    }
-    return MCF_OK;
-}
-
 mcf_status cuda_download(mcf_stream *s, void *to, mcf_buffer *from, uint64_t offset, uint64_t bytes, mcf_error *err)
 {
     MCF_TRY(dev_check_range(from, offset, bytes, "download", err));
@@ -150,6 +132,9 @@ mcf_status dev_scratch(mcf_stream *s, int slot, uint64_t floats, mcf_operand *op
     mcf_buffer **buffer = &s->scratch[slot];
     uint64_t bytes = floats * sizeof(float);
     if (!*buffer || (*buffer)->bytes < bytes) {
+        if (s->capturing)
+            return mcf_fail(err, MCF_ERR_INTERNAL, "work memory of an operation grows while a segment is recorded");
+        s->scratch_generation++;
         if (*buffer)
             MCF_TRY(cuda_stream_synchronize(s, err));
         cuda_buffer_destroy(*buffer);

@@ -37,6 +37,10 @@ __attribute__((visibility("default"))) const mcf_backend *mcf_backend_entry(void
         .reduce_scatter = cuda_reduce_scatter,
         .broadcast = cuda_broadcast,
         .barrier = cuda_barrier,
+        .segment_create = cuda_segment_create,
+        .segment_destroy = cuda_segment_destroy,
+        .segment_begin = cuda_segment_begin,
+        .segment_end = cuda_segment_end,
     };
     return &backend;
 }

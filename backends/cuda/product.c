@@ -1,5 +1,6 @@
-// Products by cuBLAS where it can take the operands, else by the kernel with tiles; bias, activation and other element
-// types of the result by a kernel behind it.
+// Products: by cuBLAS where it can take the operands, by cublasLt where a bias or ReLU comes with them, else by the
+// kernel with tiles. GELU follows in a kernel, in place, for cublasLt's is the tanh form. Sums are fp32, tensor cores do
+// 16-bit types; the workspace is the stream's own, so that the same product gives the same bits and can be captured.
 //
 // cuBLAS counts column by column: the row-major c = a b is its c' = b' a', where each matrix as it lies in memory is
 // already the transposed one.
@@ -61,12 +62,12 @@ static bool leading(const dev_steps *s, int64_t rows, int64_t columns, shape *ou
     return ld > 0 && ld <= INT_MAX;
 }
 
-static cudaDataType type_of(mcf_dtype dtype)
+cudaDataType cuda_type(mcf_dtype dtype)
 {
     return dtype == MCF_F32 ? CUDA_R_32F : dtype == MCF_F16 ? CUDA_R_16F : CUDA_R_16BF;
 }
 
-static void *address(const mcf_operand *operand, int64_t elements)
+void *cuda_address(const mcf_operand *operand, int64_t elements)
 {
     return (char *)operand->buffer->memory + operand->offset +
            elements * (int64_t)mcf_dtype_size(operand->dtype);
@@ -87,11 +88,11 @@ static mcf_status gemm(mcf_stream *s, const dev_product *p, shape a, shape b, sh
     MCF_TRY(cuda_use(s->device, err));
     for (int64_t i = 0; i < calls; i++) {
         cublasStatus_t status = cublasGemmStridedBatchedEx(
-            s->cublas, b.op, a.op, (int)p->n, (int)p->m, (int)p->k, &alpha, address(b.operand, i * steps[1]->batch0),
-            type_of(b.operand->dtype), b.ld, second ? steps[1]->batch1 : steps[1]->batch0,
-            address(a.operand, i * steps[0]->batch0), type_of(a.operand->dtype), a.ld,
-            second ? steps[0]->batch1 : steps[0]->batch0, &beta, address(c.operand, i * steps[2]->batch0),
-            type_of(c.operand->dtype), c.ld, second ? steps[2]->batch1 : steps[2]->batch0, (int)batch,
+            s->cublas, b.op, a.op, (int)p->n, (int)p->m, (int)p->k, &alpha, cuda_address(b.operand, i * steps[1]->batch0),
+            cuda_type(b.operand->dtype), b.ld, second ? steps[1]->batch1 : steps[1]->batch0,
+            cuda_address(a.operand, i * steps[0]->batch0), cuda_type(a.operand->dtype), a.ld,
+            second ? steps[0]->batch1 : steps[0]->batch0, &beta, cuda_address(c.operand, i * steps[2]->batch0),
+            cuda_type(c.operand->dtype), c.ld, second ? steps[2]->batch1 : steps[2]->batch0, (int)batch,
             CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT);
         if (status != CUBLAS_STATUS_SUCCESS)
             return mcf_fail(err, MCF_ERR_DEVICE, "cuBLAS refuses a product of %lld x %lld x %lld (status %d)",
@@ -100,22 +101,40 @@ static mcf_status gemm(mcf_stream *s, const dev_product *p, shape a, shape b, sh
     return MCF_OK;
 }
 
+// Bias, activation and conversion of [m, n]; may be in place.
 static mcf_status epilogue(mcf_stream *stream, const dev_product *p, const mcf_operand *from, int64_t from_row,
-                           mcf_error *err)
+                           const mcf_operand *bias, mcf_error *err)
 {
     dev_kernel_key key = {"product.cl", "epilogue", from->dtype, DEV_NONE, DEV_NONE, p->c.operand->dtype, "", 0};
     dev_call call;
     MCF_TRY(dev_begin(&call, stream, &key, err));
     dev_operand(&call, from);
-    dev_operand(&call, p->bias);
+    dev_operand(&call, bias);
     dev_operand(&call, p->c.operand);
     dev_int64(&call, p->n);
     dev_int64(&call, from_row);
     dev_bytes(&call, &p->c.steps, sizeof p->c.steps);
-    dev_int(&call, p->bias != NULL);
+    dev_int(&call, bias != NULL);
     dev_int(&call, p->activation);
     dev_int(&call, p->add);
     return dev_run_items(&call, p->n, p->m, 1, err);
+}
+
+// c = act(a b + bias) for c of the products' type or fp32.
+static mcf_status gemm_with_bias(mcf_stream *s, const dev_product *p, shape a, shape b, shape c, mcf_error *err)
+{
+    const cuda_lt_product product = {
+        .m = (int)p->m, .n = (int)p->n, .k = (int)p->k, .turn_a = a.op == CUBLAS_OP_T, .turn_b = b.op == CUBLAS_OP_T,
+        .ld_a = a.ld, .ld_b = b.ld, .ld_c = c.ld, .type = p->a.operand->dtype, .type_c = p->c.operand->dtype,
+        .bias = p->bias != NULL, .relu = p->activation == MCF_ACT_RELU,
+    };
+    bool done = false;
+    MCF_TRY(cuda_lt_multiply(s, &product, p->a.operand, p->b.operand, p->c.operand, p->bias, p->alpha, &done, err));
+    if (!done) {
+        MCF_TRY(gemm(s, p, a, b, c, &p->c.steps, false, err));
+        return epilogue(s, p, p->c.operand, p->c.steps.row, p->bias, err);
+    }
+    return p->activation == MCF_ACT_GELU ? epilogue(s, p, p->c.operand, p->c.steps.row, NULL, err) : MCF_OK;
 }
 
 mcf_status dev_multiply(mcf_stream *s, const dev_product *p, mcf_error *err)
@@ -131,8 +150,14 @@ mcf_status dev_multiply(mcf_stream *s, const dev_product *p, mcf_error *err)
         batches > INT_MAX || !leading(&p->a.steps, p->m, p->k, &a) || !leading(&p->b.steps, p->k, p->n, &b))
         return multiply_tile(s, p, err);
     const bool plain = !p->bias && !p->activation, same_type = c->dtype == MCF_F32 || c->dtype == type;
-    if (plain && same_type && leading(&p->c.steps, p->m, p->n, &to) && to.op == CUBLAS_OP_N)
-        return gemm(s, p, a, b, to, &p->c.steps, p->add, err);
+    if (same_type && leading(&p->c.steps, p->m, p->n, &to) && to.op == CUBLAS_OP_N) {
+        if (plain)
+            return gemm(s, p, a, b, to, &p->c.steps, p->add, err);
+        // In place GELU takes what has been rounded before: too much with bf16's 8 bits.
+        const bool rounds = p->activation == MCF_ACT_GELU && c->dtype == MCF_BF16;
+        if (batches == 1 && !p->add && !rounds)
+            return gemm_with_bias(s, p, a, b, to, err);
+    }
     if (batches > 1)
         return multiply_tile(s, p, err);
     mcf_operand sums;
@@ -140,5 +165,5 @@ mcf_status dev_multiply(mcf_stream *s, const dev_product *p, mcf_error *err)
     MCF_TRY(dev_scratch(s, 1, (uint64_t)(p->m * p->n), &sums, err));
     to = (shape){CUBLAS_OP_N, (int)p->n, 0, &sums};
     MCF_TRY(gemm(s, p, a, b, to, &steps, false, err));
-    return epilogue(s, p, &sums, p->n, err);
+    return epilogue(s, p, &sums, p->n, p->bias, err);
 }

@@ -1,4 +1,4 @@
-// Streams with what work on them needs: a cuBLAS handle and pinned memory for uploads. Events.
+// Streams with what work on them needs: handles of cuBLAS and cublasLt with their workspace. Events.
 #include "backends/cuda/cuda.h"
 
 #include <stdlib.h>
@@ -6,12 +6,12 @@
 static mcf_status fill(mcf_stream *s, mcf_error *err)
 {
     CUDA_TRY(cudaStreamCreateWithFlags(&s->stream, cudaStreamNonBlocking), "stream", err);
-    for (int i = 0; i < CUDA_STAGES; i++) {
-        CUDA_TRY(cudaHostAlloc(&s->stage[i].memory, CUDA_STAGE_BYTES, cudaHostAllocDefault), "pinned memory", err);
-        CUDA_TRY(cudaEventCreateWithFlags(&s->stage[i].free, cudaEventDisableTiming), "event", err);
-    }
+    MCF_TRY(cuda_buffer_create(s->device, CUDA_WORKSPACE_BYTES, &s->workspace, err));
     if (cublasCreate(&s->cublas) != CUBLAS_STATUS_SUCCESS ||
-        cublasSetStream(s->cublas, s->stream) != CUBLAS_STATUS_SUCCESS)
+        cublasSetStream(s->cublas, s->stream) != CUBLAS_STATUS_SUCCESS ||
+        cublasSetWorkspace(s->cublas, s->workspace->memory, CUDA_WORKSPACE_BYTES) != CUBLAS_STATUS_SUCCESS ||
+        cublasSetMathMode(s->cublas, CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION) != CUBLAS_STATUS_SUCCESS ||
+        cublasLtCreate(&s->lt) != CUBLAS_STATUS_SUCCESS)
         return mcf_fail(err, MCF_ERR_DEVICE, "cuBLAS does not start on device %d", s->device->index);
     return MCF_OK;
 }
@@ -41,13 +41,13 @@ void cuda_stream_destroy(mcf_stream *s)
         cudaStreamSynchronize(s->stream);
     for (int i = 0; i < CUDA_SCRATCH; i++)
         cuda_buffer_destroy(s->scratch[i]);
-    for (int i = 0; i < CUDA_STAGES; i++) {
-        cudaFreeHost(s->stage[i].memory);
-        if (s->stage[i].free)
-            cudaEventDestroy(s->stage[i].free);
-    }
+    cuda_uploads_free(s);
+    cuda_lt_forget(s);
+    if (s->lt)
+        cublasLtDestroy(s->lt);
     if (s->cublas)
         cublasDestroy(s->cublas);
+    cuda_buffer_destroy(s->workspace);
     if (s->stream)
         cudaStreamDestroy(s->stream);
     cudaGetLastError();

@@ -1,7 +1,7 @@
-// Products as cuBLAS gives them: float sums over float, half or bfloat16.
+// Products as cuBLAS and cublasLt give them: float sums over float, half or bfloat16.
 #include "emulator.h"
 
-#include "include/cublas_v2.h"
+#include "include/cublasLt.h"
 
 extern "C" {
 #include "ops/types.h"
@@ -12,9 +12,37 @@ using namespace emulator;
 struct cublasContext {
     cudaStream_t stream;
     int device;
+    bool workspace;
+};
+
+struct emulator_lt {
+    int device;
+};
+struct emulator_lt_desc {
+    int32_t op_a, op_b;
+    int32_t epilogue;
+    const void *bias;
+};
+struct emulator_lt_layout {
+    cudaDataType type;
+    uint64_t rows, columns;
+    int64_t ld;
+};
+struct emulator_lt_preference {
+    uint64_t workspace;
+    uint32_t schemes;
+    uint32_t alignment[4];
 };
 
 namespace {
+
+float element(cudaDataType type, const void *data, long long i)
+{
+    if (type == CUDA_R_32F)
+        return ((const float *)data)[i];
+    const uint16_t bits = ((const uint16_t *)data)[i];
+    return type == CUDA_R_16F ? mcf_f16_to_f32(bits) : mcf_bf16_to_f32(bits);
+}
 
 struct matrix {
     const void *data;
@@ -27,11 +55,7 @@ struct matrix {
     // Element (i, j) of op(matrix) of a batch.
     float at(int batch, int i, int j) const
     {
-        const long long place = batch * stride + (transposed ? j + i * ld : i + j * ld);
-        if (type == CUDA_R_32F)
-            return ((const float *)data)[place];
-        const uint16_t bits = ((const uint16_t *)data)[place];
-        return type == CUDA_R_16F ? mcf_f16_to_f32(bits) : mcf_bf16_to_f32(bits);
+        return element(type, data, batch * stride + (transposed ? j + i * ld : i + j * ld));
     }
     bool inside(int batches, int device) const
     {
@@ -53,7 +77,9 @@ void store(const matrix &c, int batch, int i, int j, float value)
         ((uint16_t *)c.data)[place] = c.type == CUDA_R_16F ? mcf_f32_to_f16(value) : mcf_f32_to_bf16(value);
 }
 
-void multiply(const matrix &a, const matrix &b, const matrix &c, int k, int batches, float alpha, float beta)
+// bias: of each row, in the type of c; NULL: none.
+void multiply(const matrix &a, const matrix &b, const matrix &c, int k, int batches, float alpha, float beta,
+              const void *bias, bool relu)
 {
     std::vector<float> left((size_t)c.rows * (size_t)k), sum((size_t)c.rows);
     for (int batch = 0; batch < batches; batch++) {
@@ -67,8 +93,12 @@ void multiply(const matrix &a, const matrix &b, const matrix &c, int k, int batc
                 for (int i = 0; i < c.rows; i++)
                     sum[(size_t)i] += column[i] * right;
             }
-            for (int i = 0; i < c.rows; i++)
-                store(c, batch, i, j, alpha * sum[(size_t)i] + (beta != 0 ? beta * c.at(batch, i, j) : 0));
+            for (int i = 0; i < c.rows; i++) {
+                float value = alpha * sum[(size_t)i] + (beta != 0 ? beta * c.at(batch, i, j) : 0);
+                if (bias)
+                    value += element(c.type, bias, i);
+                store(c, batch, i, j, relu && value < 0 ? 0 : value);
+            }
         }
     }
 }
@@ -79,7 +109,7 @@ extern "C" {
 
 cublasStatus_t cublasCreate(cublasHandle_t *handle)
 {
-    *handle = new cublasContext{nullptr, current_device()};
+    *handle = new cublasContext{nullptr, current_device(), false};
     return CUBLAS_STATUS_SUCCESS;
 }
 
@@ -92,13 +122,22 @@ cublasStatus_t cublasDestroy(cublasHandle_t handle)
 cublasStatus_t cublasSetStream(cublasHandle_t handle, cudaStream_t stream)
 {
     handle->stream = stream;
+    handle->workspace = false;
     return CUBLAS_STATUS_SUCCESS;
 }
 
 cublasStatus_t cublasSetWorkspace(cublasHandle_t handle, void *memory, size_t bytes)
 {
     guard g(lock);
-    return within(memory, bytes) ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_INVALID_VALUE;
+    handle->workspace = within(memory, bytes);
+    return handle->workspace ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_INVALID_VALUE;
+}
+
+cublasStatus_t cublasSetMathMode(cublasHandle_t handle, cublasMath_t mode)
+{
+    return mode == CUBLAS_DEFAULT_MATH || mode == CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION
+               ? CUBLAS_STATUS_SUCCESS
+               : CUBLAS_STATUS_NOT_SUPPORTED;
 }
 
 cublasStatus_t cublasGemmStridedBatchedEx(cublasHandle_t handle, cublasOperation_t op_a, cublasOperation_t op_b, int m,
@@ -119,13 +158,164 @@ cublasStatus_t cublasGemmStridedBatchedEx(cublasHandle_t handle, cublasOperation
         return CUBLAS_STATUS_NOT_SUPPORTED;
     if (!handle->stream || handle->stream->device != handle->device)
         return CUBLAS_STATUS_NOT_INITIALIZED;
+    if (handle->stream->capture && !handle->workspace)
+        return CUBLAS_STATUS_NOT_SUPPORTED;
     if (!ma.inside(batch, handle->device) || !mb.inside(batch, handle->device) || !mc.inside(batch, handle->device)) {
         fail_device(handle->device, cudaErrorIllegalAddress, "cublasGemmStridedBatchedEx: an operand out of bounds");
         return CUBLAS_STATUS_EXECUTION_FAILED;
     }
     const float alpha_value = *(const float *)alpha, beta_value = *(const float *)beta;
     cudaError_t error = enqueue(
-        handle->stream, {[=] { multiply(ma, mb, mc, k, batch, alpha_value, beta_value); }, nullptr, nullptr});
+        handle->stream, {[=] { multiply(ma, mb, mc, k, batch, alpha_value, beta_value, nullptr, false); }, nullptr, nullptr});
+    return error == cudaSuccess ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_EXECUTION_FAILED;
+}
+
+// --- cublasLt
+
+cublasStatus_t cublasLtCreate(cublasLtHandle_t *handle)
+{
+    *handle = new emulator_lt{current_device()};
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasLtDestroy(cublasLtHandle_t handle)
+{
+    delete handle;
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasLtMatmulDescCreate(cublasLtMatmulDesc_t *desc, cublasComputeType_t compute, cudaDataType scale)
+{
+    if (compute != CUBLAS_COMPUTE_32F || scale != CUDA_R_32F)
+        return CUBLAS_STATUS_NOT_SUPPORTED;
+    *desc = new emulator_lt_desc{CUBLAS_OP_N, CUBLAS_OP_N, CUBLASLT_EPILOGUE_DEFAULT, nullptr};
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasLtMatmulDescDestroy(cublasLtMatmulDesc_t desc)
+{
+    delete desc;
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+static cublasStatus_t take(void *to, size_t size, const void *value, size_t bytes)
+{
+    if (bytes != size)
+        return CUBLAS_STATUS_INVALID_VALUE;
+    memcpy(to, value, bytes);
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t desc, cublasLtMatmulDescAttributes_t attribute,
+                                              const void *value, size_t bytes)
+{
+    switch (attribute) {
+    case CUBLASLT_MATMUL_DESC_TRANSA: return take(&desc->op_a, sizeof desc->op_a, value, bytes);
+    case CUBLASLT_MATMUL_DESC_TRANSB: return take(&desc->op_b, sizeof desc->op_b, value, bytes);
+    case CUBLASLT_MATMUL_DESC_EPILOGUE: return take(&desc->epilogue, sizeof desc->epilogue, value, bytes);
+    case CUBLASLT_MATMUL_DESC_BIAS_POINTER: return take(&desc->bias, sizeof desc->bias, value, bytes);
+    }
+    return CUBLAS_STATUS_INVALID_VALUE;
+}
+
+cublasStatus_t cublasLtMatrixLayoutCreate(cublasLtMatrixLayout_t *layout, cudaDataType type, uint64_t rows,
+                                          uint64_t columns, int64_t ld)
+{
+    *layout = new emulator_lt_layout{type, rows, columns, ld};
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasLtMatrixLayoutDestroy(cublasLtMatrixLayout_t layout)
+{
+    delete layout;
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasLtMatmulPreferenceCreate(cublasLtMatmulPreference_t *preference)
+{
+    *preference = new emulator_lt_preference{0, ~0u, {256, 256, 256, 256}};
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasLtMatmulPreferenceDestroy(cublasLtMatmulPreference_t preference)
+{
+    delete preference;
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t p,
+                                                    cublasLtMatmulPreferenceAttributes_t attribute, const void *value,
+                                                    size_t bytes)
+{
+    switch (attribute) {
+    case CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES: return take(&p->workspace, sizeof p->workspace, value, bytes);
+    case CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK: return take(&p->schemes, sizeof p->schemes, value, bytes);
+    default:
+        return take(&p->alignment[attribute - CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES], sizeof p->alignment[0], value,
+                    bytes);
+    }
+}
+
+static bool lt_shapes(const emulator_lt_desc *desc, const emulator_lt_layout *a, const emulator_lt_layout *b,
+                      const emulator_lt_layout *d)
+{
+    const uint64_t m = desc->op_a == CUBLAS_OP_T ? a->columns : a->rows, k = desc->op_a == CUBLAS_OP_T ? a->rows : a->columns;
+    const uint64_t n = desc->op_b == CUBLAS_OP_T ? b->rows : b->columns, l = desc->op_b == CUBLAS_OP_T ? b->columns : b->rows;
+    return m == d->rows && n == d->columns && k == l && a->ld >= (int64_t)a->rows && b->ld >= (int64_t)b->rows &&
+           d->ld >= (int64_t)d->rows && a->type == b->type && (d->type == a->type || d->type == CUDA_R_32F);
+}
+
+// What a way of doing it counts on is kept in it, and looked at when it is used.
+cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc,
+                                              cublasLtMatrixLayout_t a, cublasLtMatrixLayout_t b,
+                                              cublasLtMatrixLayout_t c, cublasLtMatrixLayout_t d,
+                                              cublasLtMatmulPreference_t preference, int wanted,
+                                              cublasLtMatmulHeuristicResult_t *results, int *returned)
+{
+    *returned = 0;
+    if (wanted < 1 || !lt_shapes(desc, a, b, d))
+        return CUBLAS_STATUS_INVALID_VALUE;
+    results[0] = {};
+    results[0].workspaceSize = preference->workspace;
+    for (int i = 0; i < 4; i++)
+        results[0].algo.data[i] = preference->alignment[i];
+    results[0].algo.data[4] = preference->workspace;
+    results[0].algo.data[5] = (uint64_t)desc->epilogue;
+    *returned = 1;
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc, const void *alpha, const void *a,
+                              cublasLtMatrixLayout_t layout_a, const void *b, cublasLtMatrixLayout_t layout_b,
+                              const void *beta, const void *c, cublasLtMatrixLayout_t layout_c, void *d,
+                              cublasLtMatrixLayout_t layout_d, const cublasLtMatmulAlgo_t *algo, void *workspace,
+                              size_t workspace_bytes, cudaStream_t stream)
+{
+    guard g(lock);
+    const bool turned = desc->op_a == CUBLAS_OP_T, turned_b = desc->op_b == CUBLAS_OP_T;
+    const int m = (int)layout_d->rows, n = (int)layout_d->columns,
+              k = (int)(turned ? layout_a->rows : layout_a->columns);
+    const matrix ma = {a, layout_a->type, turned, layout_a->ld, 0, m, k},
+                 mb = {b, layout_b->type, turned_b, layout_b->ld, 0, k, n}, md = {d, layout_d->type, false, layout_d->ld, 0, m, n};
+    const void *bias = desc->epilogue & CUBLASLT_EPILOGUE_BIAS ? desc->bias : nullptr;
+    const bool relu = desc->epilogue & CUBLASLT_EPILOGUE_RELU, wants_bias = desc->epilogue & CUBLASLT_EPILOGUE_BIAS;
+    const void *address[] = {a, b, c, d};
+    if (!lt_shapes(desc, layout_a, layout_b, layout_d) || c != d || *(const float *)beta != 0 || wants_bias != !!bias ||
+        algo->data[5] != (uint64_t)desc->epilogue || workspace_bytes < algo->data[4])
+        return CUBLAS_STATUS_INVALID_VALUE;
+    for (int i = 0; i < 4; i++)
+        if ((uintptr_t)address[i] % algo->data[i])
+            return CUBLAS_STATUS_INVALID_VALUE;
+    if (stream->device != handle->device)
+        return CUBLAS_STATUS_NOT_INITIALIZED;
+    if (!ma.inside(1, handle->device) || !mb.inside(1, handle->device) || !md.inside(1, handle->device) ||
+        (bias && !within(bias, (size_t)m * md.size())) || (workspace_bytes && !within(workspace, workspace_bytes))) {
+        fail_device(handle->device, cudaErrorIllegalAddress, "cublasLtMatmul: an operand out of bounds");
+        return CUBLAS_STATUS_EXECUTION_FAILED;
+    }
+    const float alpha_value = *(const float *)alpha;
+    cudaError_t error =
+        enqueue(stream, {[=] { multiply(ma, mb, md, k, 1, alpha_value, 0, bias, relu); }, nullptr, nullptr});
     return error == cudaSuccess ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_EXECUTION_FAILED;
 }
 

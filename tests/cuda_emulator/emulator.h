@@ -11,6 +11,7 @@
 #include <mutex>
 #include <random>
 #include <string>
+#include <vector>
 
 namespace emulator {
 
@@ -58,7 +59,14 @@ struct operation {
     std::function<void()> run;          // exactly one of the three is there
     std::shared_ptr<record> signal, wait;
 };
+struct recording {
+    int device;
+    std::vector<operation> work;
+    std::string invalid; // why it cannot be used
+};
 cudaError_t enqueue(cudaStream_t stream, operation work);
+// What may not be done while the calling thread captures; other threads' captures do not mind.
+cudaError_t refuse_in_capture(const char *what);
 // Runs queued work in random order until the condition holds.
 cudaError_t drain(const std::function<bool()> &until);
 
@@ -71,6 +79,13 @@ struct CUstream_st {
     int device;
     unsigned weight; // how often it is chosen
     std::deque<emulator::operation> queue;
+    std::shared_ptr<emulator::recording> capture; // while one goes on
+};
+struct CUgraph_st {
+    std::shared_ptr<emulator::recording> recorded;
+};
+struct CUgraphExec_st {
+    std::shared_ptr<emulator::recording> recorded;
 };
 struct CUevent_st {
     int device;

@@ -246,6 +246,8 @@ const char *cudaGetErrorName(cudaError_t error)
     case cudaErrorIllegalAddress: return "cudaErrorIllegalAddress";
     case cudaErrorPeerAccessAlreadyEnabled: return "cudaErrorPeerAccessAlreadyEnabled";
     case cudaErrorLaunchFailure: return "cudaErrorLaunchFailure";
+    case cudaErrorStreamCaptureUnsupported: return "cudaErrorStreamCaptureUnsupported";
+    case cudaErrorStreamCaptureInvalidated: return "cudaErrorStreamCaptureInvalidated";
     }
     return "unknown error";
 }
@@ -258,7 +260,9 @@ const char *cudaGetErrorString(cudaError_t error)
 cudaError_t cudaMalloc(void **memory, size_t bytes)
 {
     guard g(lock);
-    cudaError_t error = device_error(current);
+    cudaError_t error = refuse_in_capture("an allocation");
+    if (error == cudaSuccess)
+        error = device_error(current);
     if (error != cudaSuccess)
         return error;
     if (bytes > memory_of_device() - used[current])
@@ -279,6 +283,9 @@ cudaError_t cudaFree(void *memory)
     if (!a || a->memory != memory || a->device == HOST)
         return fail(cudaErrorInvalidValue, "cudaFree of what cudaMalloc did not give");
     int device = a->device;
+    cudaError_t refused = refuse_in_capture("freeing memory");
+    if (refused != cudaSuccess)
+        return refused;
     cudaDeviceSynchronize();
     std::string wrong = check_guards();
     if (!wrong.empty())
@@ -291,7 +298,8 @@ cudaError_t cudaFree(void *memory)
 cudaError_t cudaHostAlloc(void **memory, size_t bytes, unsigned flags)
 {
     guard g(lock);
-    return allocate(HOST, bytes, memory);
+    cudaError_t refused = refuse_in_capture("an allocation");
+    return refused == cudaSuccess ? allocate(HOST, bytes, memory) : refused;
 }
 
 cudaError_t cudaFreeHost(void *memory)

@@ -8,6 +8,18 @@
 namespace emulator {
 
 static std::vector<cudaStream_t> streams;
+static thread_local std::vector<std::shared_ptr<recording>> captures;
+
+static cudaError_t refuse(recording &r, const char *what)
+{
+    r.invalid = what;
+    return fail(cudaErrorStreamCaptureUnsupported, std::string(what) + ", which cannot be captured");
+}
+
+cudaError_t refuse_in_capture(const char *what)
+{
+    return captures.empty() ? cudaSuccess : refuse(*captures.back(), what);
+}
 
 static bool known(cudaStream_t stream)
 {
@@ -61,6 +73,12 @@ cudaError_t enqueue(cudaStream_t stream, operation work)
     cudaError_t error = device_error(stream->device);
     if (error != cudaSuccess)
         return error;
+    if (stream->capture) {
+        if (work.signal || work.wait)
+            return refuse(*stream->capture, "an event in a capture");
+        stream->capture->work.push_back(std::move(work));
+        return cudaSuccess;
+    }
     stream->queue.push_back(std::move(work));
     for (uint64_t turns = dice()() % 4; turns > 1; turns--)
         step();
@@ -84,6 +102,8 @@ static cudaError_t copy(char *to, const char *from, size_t bytes, cudaStream_t s
     if ((a && !within(to, bytes)) || (b && !within(from, bytes)))
         return fail(cudaErrorInvalidValue, "copy out of bounds: " + describe(a && !within(to, bytes) ? to + bytes - 1
                                                                                                       : from + bytes - 1));
+    if ((!a || !b) && stream->capture)
+        return refuse(*stream->capture, "a copy from or to memory of the host that is not pinned");
     if (!b) {
         auto staged = std::make_shared<std::vector<char>>(from, from + bytes);
         if (!a)
@@ -144,6 +164,9 @@ extern "C" {
 cudaError_t cudaDeviceSynchronize(void)
 {
     guard g(lock);
+    cudaError_t refused = refuse_in_capture("waiting for a device");
+    if (refused != cudaSuccess)
+        return refused;
     int device = current_device();
     cudaError_t error = drain([] {
         return std::all_of(streams.begin(), streams.end(), [](cudaStream_t s) { return s->queue.empty(); });
@@ -155,7 +178,7 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags)
 {
     guard g(lock);
     static const unsigned weights[] = {1, 1, 4, 32};
-    *stream = new CUstream_st{current_device(), weights[dice()() % 4], {}};
+    *stream = new CUstream_st{current_device(), weights[dice()() % 4], {}, nullptr};
     streams.push_back(*stream);
     return cudaSuccess;
 }
@@ -174,6 +197,8 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream)
     guard g(lock);
     if (!known(stream))
         return fail(cudaErrorInvalidResourceHandle, "no such stream");
+    if (stream->capture)
+        return refuse(*stream->capture, "waiting for a stream");
     cudaError_t error = drain([=] { return stream->queue.empty(); });
     return error == cudaSuccess ? settle(stream->device) : error;
 }
@@ -286,6 +311,61 @@ cudaError_t cudaLaunchKernel(const void *function, dim3 grid, dim3 block, void *
                                     fail_device(device, cudaErrorIllegalAddress, wrong);
                             },
                             nullptr, nullptr});
+}
+
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode)
+{
+    guard g(lock);
+    if (!known(stream) || stream->capture || mode != cudaStreamCaptureModeThreadLocal)
+        return fail(cudaErrorInvalidValue, "no such stream, one that captures already, or a mode that is not emulated");
+    stream->capture = std::make_shared<recording>();
+    stream->capture->device = stream->device;
+    captures.push_back(stream->capture);
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph)
+{
+    guard g(lock);
+    *graph = nullptr;
+    if (!known(stream) || captures.empty() || stream->capture != captures.back())
+        return fail(cudaErrorInvalidValue, "this thread does not capture this stream");
+    std::shared_ptr<recording> recorded = std::move(stream->capture);
+    captures.pop_back();
+    if (!recorded->invalid.empty())
+        return fail(cudaErrorStreamCaptureInvalidated, "a capture with " + recorded->invalid);
+    *graph = new CUgraph_st{recorded};
+    return cudaSuccess;
+}
+
+cudaError_t cudaGraphInstantiateWithFlags(cudaGraphExec_t *exec, cudaGraph_t graph, unsigned long long flags)
+{
+    *exec = new CUgraphExec_st{graph->recorded};
+    return flags ? fail(cudaErrorInvalidValue, "flags of a graph are not emulated") : cudaSuccess;
+}
+
+// Its parts are queued one by one, so that other streams come between them.
+cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream)
+{
+    guard g(lock);
+    if (!known(stream) || stream->device != exec->recorded->device)
+        return fail(cudaErrorInvalidResourceHandle, "a graph of one device launched on a stream of another");
+    cudaError_t error = cudaSuccess;
+    for (size_t i = 0; i < exec->recorded->work.size() && error == cudaSuccess; i++)
+        error = enqueue(stream, exec->recorded->work[i]);
+    return error;
+}
+
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec)
+{
+    delete exec;
+    return cudaSuccess;
+}
+
+cudaError_t cudaGraphDestroy(cudaGraph_t graph)
+{
+    delete graph;
+    return cudaSuccess;
 }
 
 }

@@ -1,0 +1,87 @@
+// Rows of launches that come again: enqueued as they come at first, recorded into a CUDA graph the second time, and
+// replayed as one call from then on. The first time lets scratch grow and products choose their algorithms, neither of
+// which can be recorded. A recording names addresses: when scratch has moved since, it is made anew.
+#include "backends/cuda/cuda.h"
+
+#include <stdlib.h>
+
+struct mcf_segment {
+    mcf_stream *stream;
+    int seen;
+    cudaGraphExec_t recorded;
+    uint64_t scratch_generation;
+};
+
+mcf_status cuda_segment_create(mcf_stream *stream, mcf_segment **segment, mcf_error *err)
+{
+    mcf_segment *s = calloc(1, sizeof *s);
+    if (!s)
+        return mcf_fail(err, MCF_ERR_NOMEM, "no memory for a segment");
+    s->stream = stream;
+    *segment = s;
+    return MCF_OK;
+}
+
+static void forget(mcf_segment *s)
+{
+    if (s->recorded)
+        cudaGraphExecDestroy(s->recorded);
+    s->recorded = NULL;
+}
+
+// Ends a recording that has failed in between.
+static void abandon(mcf_stream *stream)
+{
+    cudaGraph_t graph = NULL;
+    stream->capturing = false;
+    cudaStreamEndCapture(stream->stream, &graph);
+    if (graph)
+        cudaGraphDestroy(graph);
+    cudaGetLastError();
+}
+
+void cuda_segment_destroy(mcf_segment *s)
+{
+    if (!s)
+        return;
+    cudaSetDevice(s->stream->device->index);
+    if (s->stream->capturing)
+        abandon(s->stream);
+    forget(s);
+    free(s);
+}
+
+mcf_status cuda_segment_begin(mcf_segment *s, bool *launch, mcf_error *err)
+{
+    mcf_stream *stream = s->stream;
+    MCF_TRY(cuda_use(stream->device, err));
+    if (s->recorded && s->scratch_generation != stream->scratch_generation)
+        forget(s);
+    *launch = !s->recorded;
+    if (s->recorded) {
+        CUDA_TRY(cudaGraphLaunch(s->recorded, stream->stream), "replaying a segment", err);
+        return MCF_OK;
+    }
+    if (s->seen++) {
+        CUDA_TRY(cudaStreamBeginCapture(stream->stream, cudaStreamCaptureModeThreadLocal), "recording a segment", err);
+        stream->capturing = true;
+        s->scratch_generation = stream->scratch_generation;
+    }
+    return MCF_OK;
+}
+
+mcf_status cuda_segment_end(mcf_segment *s, mcf_error *err)
+{
+    mcf_stream *stream = s->stream;
+    cudaGraph_t graph = NULL;
+    if (!stream->capturing)
+        return MCF_OK;
+    stream->capturing = false;
+    MCF_TRY(cuda_use(stream->device, err));
+    CUDA_TRY(cudaStreamEndCapture(stream->stream, &graph), "recording a segment", err);
+    cudaError_t code = cudaGraphInstantiateWithFlags(&s->recorded, graph, 0);
+    cudaGraphDestroy(graph);
+    CUDA_TRY(code, "recording a segment", err);
+    CUDA_TRY(cudaGraphLaunch(s->recorded, stream->stream), "replaying a segment", err);
+    return MCF_OK;
+}
