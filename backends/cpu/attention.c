@@ -31,7 +31,10 @@ static plan make_plan(const mcf_device *device, const mcf_launch *l, bool backwa
     int64_t panel = p.length * p.width, tile = p.rows * p.length;
     p.floats = backward ? 6 * panel + 2 * panel + 2 * tile + 2 * p.rows * p.width
                         : 2 * panel + panel + tile + p.rows * p.width;
-    if (mcf_cpu_attention_has_pairs(device, l, backward))
+    if (mcf_cpu_attention_has_tiles(device, l, backward)) {
+        p.length = whole(p.tokens, MCF_CPU_BLOCK);
+        p.floats = mcf_cpu_attention_tiles_floats(&p, backward);
+    } else if (mcf_cpu_attention_has_pairs(device, l, backward))
         p.floats = mcf_cpu_attention_pairs_floats(&p, backward);
     p.floats = whole(p.floats, 16);
     return p;
@@ -162,17 +165,23 @@ static mcf_status each_head(mcf_device *device, const mcf_launch *l, bool backwa
     void *memory;
     MCF_TRY(mcf_cpu_scratch(device, (size_t)(p.floats * device->threads) * sizeof(float), &memory, err));
     float *room = memory;
+    bool tiles = mcf_cpu_attention_has_tiles(device, l, backward);
     bool pairs = mcf_cpu_attention_has_pairs(device, l, backward);
     void (*work)(const mcf_device *, const mcf_launch *, const plan *, float *, int64_t, int64_t) =
-        pairs ? (backward ? mcf_cpu_attention_grad_pairs : mcf_cpu_attention_pairs)
-              : (backward ? backward_head : forward_head);
+        tiles   ? (backward ? mcf_cpu_attention_grad_tiles : mcf_cpu_attention_tiles)
+        : pairs ? (backward ? mcf_cpu_attention_grad_pairs : mcf_cpu_attention_pairs)
+                : (backward ? backward_head : forward_head);
     int shares = mcf_cpu_team(device, jobs * p.tokens * p.tokens * p.d);
 #pragma omp parallel for schedule(static) num_threads(shares)
     for (int share = 0; share < shares; share++) {
         int64_t begin, end;
         mcf_cpu_share(jobs, shares, share, &begin, &end);
+        if (tiles)
+            device->kernels->tiles->begin();
         for (int64_t job = begin; job < end; job++)
             work(device, l, &p, room + share * p.floats, job / p.heads, job % p.heads);
+        if (tiles)
+            device->kernels->tiles->end();
     }
     return MCF_OK;
 }

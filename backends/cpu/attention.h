@@ -1,4 +1,5 @@
-// What the two forms of attention share: attention.c in floats, attention_pairs.c in pairs of bf16.
+// What the three forms of attention share: attention.c in floats, attention_pairs.c in pairs of bf16,
+// attention_tiles.c on a matrix unit.
 #ifndef MCF_CPU_ATTENTION_H
 #define MCF_CPU_ATTENTION_H
 
@@ -37,6 +38,14 @@ int64_t mcf_cpu_attention_pairs_floats(const mcf_cpu_attention *plan, bool backw
 void mcf_cpu_attention_pairs(const mcf_device *device, const mcf_launch *launch, const mcf_cpu_attention *plan,
                              float *room, int64_t image, int64_t head);
 void mcf_cpu_attention_grad_pairs(const mcf_device *device, const mcf_launch *launch,
+                                  const mcf_cpu_attention *plan, float *room, int64_t image, int64_t head);
+
+// The same for processors with a matrix unit. The unit is the calling thread's (tiles->begin).
+bool mcf_cpu_attention_has_tiles(const mcf_device *device, const mcf_launch *launch, bool backward);
+int64_t mcf_cpu_attention_tiles_floats(const mcf_cpu_attention *plan, bool backward);
+void mcf_cpu_attention_tiles(const mcf_device *device, const mcf_launch *launch, const mcf_cpu_attention *plan,
+                             float *room, int64_t image, int64_t head);
+void mcf_cpu_attention_grad_tiles(const mcf_device *device, const mcf_launch *launch,
                                   const mcf_cpu_attention *plan, float *room, int64_t image, int64_t head);
 
 #endif

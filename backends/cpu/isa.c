@@ -4,6 +4,8 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #endif
 
 #include "backends/cpu/kernels.h"
@@ -37,11 +39,27 @@ static bool runs_avx512_bf16(void)
 #endif
 }
 
+// The matrix unit's registers have to be saved by the system, and a process has to ask for them.
+static bool runs_amx(void)
+{
+#if defined(__x86_64__) && defined(__linux__)
+    enum { REQUEST_PERMISSION = 0x1023, TILE_DATA = 18 };  // arch_prctl's ARCH_REQ_XCOMP_PERM and its feature
+    unsigned a, b, c, d;
+    if (!runs_avx512_bf16() || !__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(d >> 22 & 1) || !(d >> 24 & 1))
+        return false;
+    return syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0;
+#else
+    return false;
+#endif
+}
+
 const mcf_cpu_kernels *mcf_cpu_choose_kernels(void)
 {
     const char *wish = getenv("MCF_CPU_ISA");
     bool any = !wish || !*wish;
 #if defined(__x86_64__)
+    if ((any || !strcmp(wish, "amx")) && runs_amx())
+        return &mcf_cpu_kernels_amx;
     if ((any || !strcmp(wish, "avx512_bf16")) && runs_avx512_bf16())
         return &mcf_cpu_kernels_avx512_bf16;
     if ((any || !strcmp(wish, "avx512")) && runs_avx512())

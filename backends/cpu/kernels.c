@@ -20,6 +20,10 @@
 #include "backends/cpu/kernels_gemm.h"
 #endif
 
+#if defined(__AMX_BF16__)
+#include "backends/cpu/kernels_tiles.h"
+#endif
+
 #define PASTE_(a, b) a##b
 #define PASTE(a, b) PASTE_(a, b)
 #define QUOTE_(a) #a
@@ -386,6 +390,9 @@ const mcf_cpu_kernels PASTE(mcf_cpu_kernels_, MCF_CPU_ISA) = {
     .gemm = gemm_all,
 #if defined(__AVX512BF16__)
     .gemm_pairs = gemm_pairs_all,
+#endif
+#if defined(__AMX_BF16__)
+    .tiles = &tiles,
 #endif
     .hat_difference = hat_difference,
     .hat_product = hat_product,

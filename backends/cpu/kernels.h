@@ -15,8 +15,41 @@ typedef struct {
     float keep;         // 1 - lr * rate * decay
 } mcf_cpu_adamw_step;
 
+// Where a block of a product goes, and what becomes of it on the way: act(c + bias), or += that.
 typedef struct {
-    const char *name;   // "avx512_bf16", "avx512", "avx2", "portable"
+    int64_t step;  // from row to row, in elements
+    bool bf16, accumulate;
+    int activation;  // MCF_ACT_*
+} mcf_cpu_tile_result;
+
+// Products of 32 x 32 blocks on a matrix unit (kernels_tiles.h). Panels are MCF_CPU_PANEL bytes for each 32 along k
+// and each level (bf16 have one, floats three), 64-byte aligned, zeros past the operand's end.
+enum { MCF_CPU_BLOCK = 32, MCF_CPU_PANEL = 2048, MCF_CPU_FLOAT_LEVELS = 3 };
+
+typedef struct {
+    // The calling thread's use of the unit lies between these.
+    void (*begin)(void);
+    void (*end)(void);
+    // At most 32 rows of a, or columns of b, of k elements. `along`: they are contiguous along k and `step` elements
+    // apart; else contiguous across it, and `step` is that from one k to the next.
+    void (*pack_a)(uint16_t *to, const void *from, int64_t step, int64_t rows, int64_t k, bool floats, bool along);
+    void (*pack_b)(uint16_t *to, const void *from, int64_t step, int64_t columns, int64_t k, bool floats, bool along);
+    // c [32, 32], rows ldc apart, = a b over `steps` times 32 along k. Needs no zeros past k if both panels are whole.
+    void (*multiply)(float *c, int64_t ldc, const uint16_t *a, const uint16_t *b, int64_t steps, bool floats);
+    // Takes rows x columns (at most 32) of c, its rows 32 apart, to their place. bias is of the columns, or NULL.
+    void (*finish)(const mcf_cpu_tile_result *result, void *to, const float *c, int64_t rows, int64_t columns,
+                   const float *bias);
+    // -- attention
+    // As pack_a of contiguous rows, from floats rounded to bf16; k is a multiple of 32.
+    void (*round_a)(uint16_t *to, const float *from, int64_t step, int64_t rows, int64_t k);
+    // 32 rows of n (a multiple of 32) scores s and of dp: p = exp(scale s - lse), ds = p (dp - delta) scale, rounded
+    // to bf16 and packed as for a; ds also as plain rows, n apart. lse and delta are of the columns.
+    void (*softmax_slopes)(uint16_t *p, uint16_t *ds, uint16_t *ds_rows, const float *s, const float *dp,
+                           const float *lse, const float *delta, float scale, int64_t n);
+} mcf_cpu_tiles;
+
+typedef struct {
+    const char *name;   // "amx", "avx512_bf16", "avx512", "avx2", "portable"
     int lanes;          // floats in a vector; widths given to gemm are multiples of it
 
     // -- element types
@@ -74,6 +107,9 @@ typedef struct {
     void (*gemm_pairs)(float *c, int64_t ldc, const uint32_t *a, int64_t a_row, int64_t a_column, const uint32_t *b,
                        int64_t ldb, int64_t m, int64_t n, int64_t k, bool accumulate);
 
+    // -- products on a matrix unit; NULL where the processor has none
+    const mcf_cpu_tiles *tiles;
+
     // -- token_mse: lines over channels
     // sum += (a inv_a - b inv_b)^2
     void (*hat_difference)(float *sum, const float *a, const float *b, const float *inv_a, const float *inv_b,
@@ -90,10 +126,10 @@ typedef struct {
 } mcf_cpu_kernels;
 
 extern const mcf_cpu_kernels mcf_cpu_kernels_portable, mcf_cpu_kernels_avx2, mcf_cpu_kernels_avx512,
-    mcf_cpu_kernels_avx512_bf16;
+    mcf_cpu_kernels_avx512_bf16, mcf_cpu_kernels_amx;
 
-// The best table this processor can run. MCF_CPU_ISA=portable|avx2|avx512|avx512_bf16 asks for a lesser one (for tests and
-// for comparing machines); NULL where it names one that does not exist or cannot run here.
+// The best table this processor can run. MCF_CPU_ISA=portable|avx2|avx512|avx512_bf16|amx asks for another (for tests
+// and for comparing machines); NULL where it names one that does not exist or cannot run here.
 const mcf_cpu_kernels *mcf_cpu_choose_kernels(void);
 
 #endif

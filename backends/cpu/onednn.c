@@ -78,6 +78,8 @@ static void limit_isa(void)
         dnnl_set_max_cpu_isa(dnnl_cpu_isa_avx2);
     else if (!strcmp(name, "avx512"))
         dnnl_set_max_cpu_isa(dnnl_cpu_isa_avx512_core_vnni);
+    else if (!strcmp(name, "avx512_bf16"))
+        dnnl_set_max_cpu_isa(dnnl_cpu_isa_avx512_core_bf16);
     else if (!strcmp(name, "portable"))
         dnnl_set_max_cpu_isa(dnnl_cpu_isa_sse41);
 }

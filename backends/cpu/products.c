@@ -1,4 +1,4 @@
-// matmul: brings any operands into a form oneDNN is fast with.
+// matmul: brings any operands into a form that the matrix unit's loops (products_tiles.c) or oneDNN are fast with.
 //
 // Types: products run in bf16 where both operands are bf16 and the processor has it, else in fp32 (so bf16 operands
 // on older processors are multiplied exactly and added in fp32). Layouts: one stride of each matrix must be 1; other
@@ -7,6 +7,7 @@
 
 #include "backends/cpu/cpu.h"
 #include "backends/cpu/onednn.h"
+#include "backends/cpu/products_tiles.h"
 
 // Below this many rows packing a weight costs about what it saves. Part of the rule that fixes the bits of a result,
 // so it looks at nothing but shapes.
@@ -148,6 +149,36 @@ static int64_t aligned(int64_t bytes)
     return (bytes + 63) / 64 * 64;
 }
 
+// The product of operands that fit, into out (direct) or fp32 c.
+static mcf_status run_onednn(mcf_device *device, const mcf_launch *l, const matrix *a, const matrix *b, int rank,
+                             bool direct, void *c, mcf_error *err)
+{
+    const mcf_operand *out = &l->out[0];
+    int activation = l->attr.matmul.activation;
+    const float *bias = mcf_cpu_has_input(l, 2) ? (const float *)mcf_cpu_address(&l->in[2]) : NULL;
+    mcf_cpu_product product;
+    memset(&product, 0, sizeof product);
+    product.rank = rank;
+    product.a_dtype = a->dtype;
+    product.b_dtype = b->dtype;
+    product.c_dtype = direct ? out->dtype : MCF_F32;
+    product.bias = bias != NULL;
+    bool own_gelu = activation == MCF_ACT_GELU && product.c_dtype == MCF_F32;
+    product.activation = own_gelu ? MCF_ACT_NONE : activation;
+    product.accumulate = direct && (l->accumulate & 1);
+    product.packed = rank == 2 && l->in[1].version != 0 && a->dim[0] >= PACK_ROWS;
+    for (int i = 0; i < rank; i++) {
+        product.a_dim[i] = a->dim[i];
+        product.a_stride[i] = a->stride[i];
+        product.b_dim[i] = b->dim[i];
+        product.b_stride[i] = b->stride[i];
+    }
+    MCF_TRY(mcf_cpu_onednn_run(device->onednn, &product, a->data, b->data, bias, c, err));
+    if (own_gelu)
+        gelu_in_place(device, c, mcf_shape_count(&out->shape));
+    return MCF_OK;
+}
+
 mcf_status mcf_cpu_op_matmul(mcf_device *device, const mcf_launch *l, mcf_error *err)
 {
     const mcf_operand *out = &l->out[0];
@@ -175,14 +206,19 @@ mcf_status mcf_cpu_op_matmul(mcf_device *device, const mcf_launch *l, mcf_error 
         settle(&a, rank);
     settle(&b, rank);
     bool copy_a = repeated || a.dtype != compute || !is_fit(&a, rank), copy_b = b.dtype != compute || !is_fit(&b, rank);
-    // oneDNN adds before it activates, and writes bf16 only from bf16.
+    // Activated sums cannot be added to, and only products of bf16 are written as bf16.
     bool direct = (out->dtype == MCF_F32 || (out->dtype == MCF_BF16 && low)) && !(accumulate && activation);
+    bool on_tiles = rank == 2 && mcf_cpu_tiles_suit(device, a.dim[0], b.dim[1], a.dim[1]);
+    mcf_cpu_tile_product tile = {.rows = a.dim[0], .columns = n, .k = a.dim[1], .floats = !low, .bias = bias,
+                                 .c_bf16 = direct && out->dtype == MCF_BF16, .accumulate = direct && accumulate,
+                                 .activation = activation};
     int64_t size = (int64_t)mcf_dtype_size(compute), a_bytes = copy_a ? aligned(a_whole * size) : 0;
-    int64_t b_bytes = copy_b ? aligned(count(&b, rank) * size) : 0, c_bytes = direct ? 0 : total * 4;
+    int64_t b_bytes = copy_b ? aligned(count(&b, rank) * size) : 0, c_bytes = direct ? 0 : aligned(total * 4);
+    int64_t room_bytes = a_bytes + b_bytes + c_bytes + (on_tiles ? mcf_cpu_tiles_scratch(device, &tile) : 0);
     unsigned char *room = NULL;
-    if (a_bytes + b_bytes + c_bytes) {
+    if (room_bytes) {
         void *memory;
-        MCF_TRY(mcf_cpu_scratch(device, (size_t)(a_bytes + b_bytes + c_bytes), &memory, err));
+        MCF_TRY(mcf_cpu_scratch(device, (size_t)room_bytes, &memory, err));
         room = memory;
     }
     if (copy_a) {
@@ -193,26 +229,19 @@ mcf_status mcf_cpu_op_matmul(mcf_device *device, const mcf_launch *l, mcf_error 
         convert(device, &b, rank, compute, room + a_bytes);
         settle(&b, rank);
     }
-    mcf_cpu_product product;
-    memset(&product, 0, sizeof product);
-    product.rank = rank;
-    product.a_dtype = product.b_dtype = compute;
-    product.c_dtype = direct ? out->dtype : MCF_F32;
-    product.bias = bias != NULL;
-    bool own_gelu = activation == MCF_ACT_GELU && product.c_dtype == MCF_F32;
-    product.activation = own_gelu ? MCF_ACT_NONE : activation;
-    product.accumulate = direct && accumulate;
-    product.packed = rank == 2 && l->in[1].version != 0 && a.dim[0] >= PACK_ROWS;
-    for (int i = 0; i < rank; i++) {
-        product.a_dim[i] = a.dim[i];
-        product.a_stride[i] = a.stride[i];
-        product.b_dim[i] = b.dim[i];
-        product.b_stride[i] = b.stride[i];
-    }
     void *c = direct ? mcf_cpu_address(out) : room + a_bytes + b_bytes;
-    MCF_TRY(mcf_cpu_onednn_run(device->onednn, &product, a.data, b.data, bias, c, err));
-    if (own_gelu)
-        gelu_in_place(device, c, total);
+    if (on_tiles) {
+        tile.a = a.data;
+        tile.b = b.data;
+        tile.c = c;
+        tile.a_along = a.stride[1] == 1;
+        tile.a_step = a.stride[!tile.a_along ? 1 : 0];
+        tile.b_along = b.stride[0] == 1;
+        tile.b_step = b.stride[tile.b_along ? 1 : 0];
+        mcf_cpu_tiles_run(device, &tile, room + a_bytes + b_bytes + c_bytes);
+    } else {
+        MCF_TRY(run_onednn(device, l, &a, &b, rank, direct, c, err));
+    }
     if (!direct)
         mcf_cpu_copy_strided(device, &out->shape, mcf_cpu_address(out), out->dtype, out->stride, c, MCF_F32,
                              out->stride, accumulate);
