@@ -220,7 +220,17 @@ static void tiles_pack_b(uint16_t *to, const void *from, int64_t step, int64_t c
     _tile_dpbf16ps(2, 5, 6); \
     _tile_dpbf16ps(3, 5, 7)
 
-static void tiles_multiply(float *c, int64_t ldc, const uint16_t *a, const uint16_t *b, int64_t steps, bool floats)
+// Asks for the lines of memory that are packed next, so that the third-level cache delivers while tiles multiply.
+VF_INLINE void fetch(const mcf_cpu_tile_ahead *ahead, int64_t step)
+{
+    const char *line = (const char *)ahead->from + step * ahead->step_bytes;
+    for (int i = 0; i < ahead->rows; i++, line += ahead->row_bytes)
+        for (int64_t at = 0; at < ahead->line_bytes; at += 64)
+            _mm_prefetch(line + at, _MM_HINT_T1);
+}
+
+static void tiles_multiply(float *c, int64_t ldc, const uint16_t *a, const uint16_t *b, int64_t steps, bool floats,
+                           const mcf_cpu_tile_ahead *ahead)
 {
     _tile_zero(0);
     _tile_zero(1);
@@ -228,6 +238,8 @@ static void tiles_multiply(float *c, int64_t ldc, const uint16_t *a, const uint1
     _tile_zero(3);
     if (floats)
         for (int64_t i = 0; i < steps; i++, a += 6 * TILE, b += 6 * TILE) {
+            if (ahead)
+                fetch(ahead, i);
             LOAD_A(0);
             LOAD_B(2);
             MULTIPLY();
@@ -245,6 +257,8 @@ static void tiles_multiply(float *c, int64_t ldc, const uint16_t *a, const uint1
         }
     else
         for (int64_t i = 0; i < steps; i++, a += 2 * TILE, b += 2 * TILE) {
+            if (ahead)
+                fetch(ahead, i);
             LOAD_A(0);
             LOAD_B(0);
             MULTIPLY();
@@ -259,42 +273,57 @@ static void tiles_multiply(float *c, int64_t ldc, const uint16_t *a, const uint1
 #undef LOAD_B
 #undef MULTIPLY
 
-// 16 values of a row: sum, bias, activation, and into place.
-VF_INLINE void finish_vector(const mcf_cpu_tile_result *r, vf x, vf bias, void *to, int64_t n)
+// 16 values of a row: sum, bias, activation, and into place. Rounding flushes denormals, as the unit itself does.
+VF_INLINE void finish_vector(vf x, vf bias, void *to, __mmask16 mask, const bool bf16, const bool accumulate,
+                             const int activation)
 {
+    if (accumulate && bf16)
+        x += vf_widen((vh)_mm256_maskz_loadu_epi16(mask, to));
+    else if (accumulate)
+        x += (vf)_mm512_maskz_loadu_ps(mask, to);
     x += bias;
-    if (r->activation == MCF_ACT_GELU)
+    if (activation == MCF_ACT_GELU)
         x = vf_gelu(x);
-    else if (r->activation == MCF_ACT_RELU)
+    else if (activation == MCF_ACT_RELU)
         x = vf_select((vi)(x <= vf_set(0.0f)), vf_set(0.0f), x);  // NaN stays
-    if (r->bf16) {
-        uint16_t *line = to;
-        if (r->accumulate)
-            x += vf_widen((vh)_mm256_maskz_loadu_epi16(mask_16(n), line));
-        _mm256_mask_storeu_epi16(line, mask_16(n), (__m256i)vf_narrow(x));
-    } else {
-        float *line = to;
-        if (r->accumulate)
-            x += (vf)_mm512_maskz_loadu_ps(mask_16(n), line);
-        _mm512_mask_storeu_ps(line, mask_16(n), x);
+    if (bf16)
+        _mm256_mask_storeu_epi16(to, mask, (__m256i)_mm512_cvtneps_pbh((__m512)x));
+    else
+        _mm512_mask_storeu_ps(to, mask, (__m512)x);
+}
+
+VF_INLINE void finish_rows(const mcf_cpu_tile_result *r, void *to, const float *from, int64_t rows, int64_t columns,
+                           const float *bias, const bool bf16, const bool accumulate, const int activation)
+{
+    const int64_t size = bf16 ? 2 : 4;
+    __mmask16 mask_0 = mask_16(columns), mask_1 = mask_16(columns - 16);
+    vf bias_0 = vf_set(0.0f), bias_1 = vf_set(0.0f);
+    if (bias) {
+        bias_0 = (vf)_mm512_maskz_loadu_ps(mask_0, bias);
+        bias_1 = (vf)_mm512_maskz_loadu_ps(mask_1, bias + 16);
+    }
+    for (int64_t i = 0; i < rows; i++, from += 32) {
+        unsigned char *line = (unsigned char *)to + i * r->step * size;
+        finish_vector(vf_load(from), bias_0, line, mask_0, bf16, accumulate, activation);
+        finish_vector(vf_load(from + 16), bias_1, line + 16 * size, mask_1, bf16, accumulate, activation);
     }
 }
 
 static void tiles_finish(const mcf_cpu_tile_result *r, void *to, const float *from, int64_t rows, int64_t columns,
                          const float *bias)
 {
-    int64_t size = r->bf16 ? 2 : 4, second = columns > 16 ? columns - 16 : 0;
-    vf bias_0 = bias ? vf_load_part(bias, columns < 16 ? columns : 0) : vf_set(0.0f), bias_1 = vf_set(0.0f);
-    if (bias && columns >= 16)
-        bias_0 = vf_load(bias);
-    if (bias && second)
-        bias_1 = (vf)_mm512_maskz_loadu_ps(mask_16(second), bias + 16);
-    for (int64_t i = 0; i < rows; i++) {
-        unsigned char *line = (unsigned char *)to + i * r->step * size;
-        finish_vector(r, vf_load(from + 32 * i), bias_0, line, columns);
-        if (second)
-            finish_vector(r, vf_load(from + 32 * i + 16), bias_1, line + 16 * size, second);
-    }
+    // A loop for each combination that large products have.
+    bool plain = r->activation == MCF_ACT_NONE;
+    if (plain && r->bf16 && !r->accumulate)
+        finish_rows(r, to, from, rows, columns, bias, true, false, MCF_ACT_NONE);
+    else if (plain && !r->bf16 && !r->accumulate)
+        finish_rows(r, to, from, rows, columns, bias, false, false, MCF_ACT_NONE);
+    else if (plain && !r->bf16)
+        finish_rows(r, to, from, rows, columns, bias, false, true, MCF_ACT_NONE);
+    else if (r->activation == MCF_ACT_GELU && r->bf16 && !r->accumulate)
+        finish_rows(r, to, from, rows, columns, bias, true, false, MCF_ACT_GELU);
+    else
+        finish_rows(r, to, from, rows, columns, bias, r->bf16, r->accumulate, r->activation);
 }
 
 // 32 floats to bf16, to nearest even.
