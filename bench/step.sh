@@ -9,7 +9,7 @@ usage() {
     cat <<'TEXT'
 usage: bench/step.sh [--mcf PROGRAM] [--python PROGRAM] [--batch 8] [--threads 2] [--rounds 3] [--steps 3]
                      [--precisions "fp32 bf16"] [--out DIR] [--strict]
-  --mcf     default build/mcf; --python one that has torch, default .venv/bin/python
+  --mcf     default build/mcf, with onednn_yardstick beside it; --python one that has torch, default .venv/bin/python
   --out     where the readings stay as JSON lines (default: a new folder in the temporary directory)
   --strict  exit 1 where a target is missed
 TEXT
@@ -30,7 +30,7 @@ while (($#)); do
     *) echo "step.sh: unknown option $1" >&2; usage >&2; exit 2 ;;
     esac
 done
-[[ -x $mcf ]] || { echo "step.sh: $mcf is not there; build it or say --mcf PROGRAM" >&2; exit 2; }
+[[ -x $mcf && -x $(dirname "$mcf")/onednn_yardstick ]] || { echo "step.sh: $mcf or onednn_yardstick beside it is not there; build it or say --mcf PROGRAM" >&2; exit 2; }
 "$python" -c 'import torch' || { echo "step.sh: $python has no torch; say --python PROGRAM" >&2; exit 2; }
 [[ -n $out ]] || out=$(mktemp -d)
 mkdir -p "$out"
@@ -48,7 +48,7 @@ reading() {
 
 for ((round = 1; round <= rounds; round++)); do
     for precision in $precisions; do
-        reading yardstick "$precision" "$mcf" bench yardstick --backend cpu --json
+        reading yardstick "$precision" "$(dirname "$mcf")/onednn_yardstick"
         reading mcf "$precision" "$mcf" bench step --backend cpu --set "precision=$precision" \
             --batch "$batch" --steps "$steps" --json
         for how in eager compile; do

@@ -22,13 +22,6 @@ typedef struct {
     int activation;  // MCF_ACT_*
 } mcf_cpu_tile_result;
 
-// Memory that will be wanted soon: for each step `rows` lines of line_bytes.
-typedef struct {
-    const void *from;
-    int64_t step_bytes, row_bytes, line_bytes;
-    int rows;
-} mcf_cpu_tile_ahead;
-
 // Products of 32 x 32 blocks on a matrix unit (kernels_tiles.h). Panels are MCF_CPU_PANEL bytes for each 32 along k
 // and each level (bf16 have one, floats three), 64-byte aligned, zeros past the operand's end.
 enum { MCF_CPU_BLOCK = 32, MCF_CPU_PANEL = 2048, MCF_CPU_FLOAT_LEVELS = 3 };
@@ -41,9 +34,8 @@ typedef struct {
     // apart; else contiguous across it, and `step` is that from one k to the next.
     void (*pack_a)(uint16_t *to, const void *from, int64_t step, int64_t rows, int64_t k, bool floats, bool along);
     void (*pack_b)(uint16_t *to, const void *from, int64_t step, int64_t columns, int64_t k, bool floats, bool along);
-    // c [32, 32], rows ldc apart, = a b over `steps` times 32 along k; `ahead`, unless NULL, is brought nearer meanwhile.
-    void (*multiply)(float *c, int64_t ldc, const uint16_t *a, const uint16_t *b, int64_t steps, bool floats,
-                     const mcf_cpu_tile_ahead *ahead);
+    // c [32, 32], rows ldc apart, = a b over `steps` times 32 along k.
+    void (*multiply)(float *c, int64_t ldc, const uint16_t *a, const uint16_t *b, int64_t steps, bool floats);
     // Takes rows x columns (at most 32) of c, its rows 32 apart, to their place. bias is of the columns, or NULL.
     void (*finish)(const mcf_cpu_tile_result *result, void *to, const float *c, int64_t rows, int64_t columns,
                    const float *bias);

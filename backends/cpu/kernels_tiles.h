@@ -220,17 +220,7 @@ static void tiles_pack_b(uint16_t *to, const void *from, int64_t step, int64_t c
     _tile_dpbf16ps(2, 5, 6); \
     _tile_dpbf16ps(3, 5, 7)
 
-// Asks for the lines of memory that are packed next, so that the third-level cache delivers while tiles multiply.
-VF_INLINE void fetch(const mcf_cpu_tile_ahead *ahead, int64_t step)
-{
-    const char *line = (const char *)ahead->from + step * ahead->step_bytes;
-    for (int i = 0; i < ahead->rows; i++, line += ahead->row_bytes)
-        for (int64_t at = 0; at < ahead->line_bytes; at += 64)
-            _mm_prefetch(line + at, _MM_HINT_T1);
-}
-
-static void tiles_multiply(float *c, int64_t ldc, const uint16_t *a, const uint16_t *b, int64_t steps, bool floats,
-                           const mcf_cpu_tile_ahead *ahead)
+static void tiles_multiply(float *c, int64_t ldc, const uint16_t *a, const uint16_t *b, int64_t steps, bool floats)
 {
     _tile_zero(0);
     _tile_zero(1);
@@ -238,8 +228,6 @@ static void tiles_multiply(float *c, int64_t ldc, const uint16_t *a, const uint1
     _tile_zero(3);
     if (floats)
         for (int64_t i = 0; i < steps; i++, a += 6 * TILE, b += 6 * TILE) {
-            if (ahead)
-                fetch(ahead, i);
             LOAD_A(0);
             LOAD_B(2);
             MULTIPLY();
@@ -257,8 +245,6 @@ static void tiles_multiply(float *c, int64_t ldc, const uint16_t *a, const uint1
         }
     else
         for (int64_t i = 0; i < steps; i++, a += 2 * TILE, b += 2 * TILE) {
-            if (ahead)
-                fetch(ahead, i);
             LOAD_A(0);
             LOAD_B(0);
             MULTIPLY();

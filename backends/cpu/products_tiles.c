@@ -59,21 +59,6 @@ static const void *element(const mcf_cpu_tile_product *p, const void *matrix, in
     return (const unsigned char *)matrix + at * (p->floats ? 4 : 2);
 }
 
-// While a panel is multiplied, a part of the 32 rows from `row` on comes nearer: the share of this panel in all.
-static void look_ahead(const mcf_cpu_tile_product *p, mcf_cpu_tile_ahead *ahead, int64_t row, int64_t k, int64_t panel,
-                       int64_t panels)
-{
-    int64_t size = p->floats ? 4 : 2, begin, end;
-    // Lines along k are the rows themselves; across, 32 of them make a step.
-    mcf_cpu_share(p->a_along ? mcf_cpu_max(0, mcf_cpu_min(p->rows - row, MCF_CPU_BLOCK)) : MCF_CPU_BLOCK, panels, panel,
-                  &begin, &end);
-    *ahead = (mcf_cpu_tile_ahead){.row_bytes = p->a_step * size, .line_bytes = MCF_CPU_BLOCK * size,
-                                  .rows = row < p->rows ? (int)(end - begin) : 0};
-    ahead->step_bytes = p->a_along ? ahead->line_bytes : MCF_CPU_BLOCK * ahead->row_bytes;
-    if (ahead->rows)
-        ahead->from = (const unsigned char *)element(p, p->a, p->a_step, p->a_along, row, k) + begin * ahead->row_bytes;
-}
-
 // One thread's part.
 static void run_share(const mcf_device *device, const mcf_cpu_tile_product *p, const blocking *b, unsigned char *block,
                       int thread, int threads)
@@ -83,7 +68,6 @@ static void run_share(const mcf_device *device, const mcf_cpu_tile_product *p, c
     int64_t column_panels = ceiling(p->columns, MCF_CPU_BLOCK), groups = ceiling(b->steps, GROUP);
     unsigned char *rows = block + (b->panels + thread) * panel_bytes;
     mcf_cpu_tile_result result = {.step = p->columns, .bf16 = p->c_bf16};
-    mcf_cpu_tile_ahead ahead;
     float sums[MCF_CPU_BLOCK * MCF_CPU_BLOCK] __attribute__((aligned(64)));
     tiles->begin();
     for (int64_t k = 0; k < p->k; k += b->steps * MCF_CPU_BLOCK) {
@@ -111,9 +95,8 @@ static void run_share(const mcf_device *device, const mcf_cpu_tile_product *p, c
                     tiles->pack_a((uint16_t *)rows, element(p, p->a, p->a_step, p->a_along, row, k), p->a_step, height,
                                   depth, p->floats, p->a_along);
                 packed = row;
-                look_ahead(p, &ahead, row + MCF_CPU_BLOCK, k, panel, panels);
                 tiles->multiply(sums, MCF_CPU_BLOCK, (uint16_t *)rows, (uint16_t *)(block + panel * panel_bytes),
-                                steps, p->floats, &ahead);
+                                steps, p->floats);
                 tiles->finish(&result, (unsigned char *)p->c + (row * p->columns + column) * (p->c_bf16 ? 2 : 4), sums,
                               height, mcf_cpu_min(p->columns - column, MCF_CPU_BLOCK),
                               last && p->bias ? p->bias + column : NULL);
