@@ -713,6 +713,28 @@ static void test_not_a_number(void **state)
     }
 }
 
+// A product of something that is not finite is not finite there and finite elsewhere.
+static void test_not_a_number_product(void **state)
+{
+    EACH_TYPE(t) for (int what = 0; what < 2; what++) for (int side = 0; side < 2; side++)
+    {
+        test_case c = make(MCF_OP_matmul, 1);
+        input(&c, types[t], ANY, 1, MCF_SHAPE(45, 70));
+        input(&c, types[t], ANY, 1, MCF_SHAPE(70, 50));
+        mcf_store_element(c.data[side], types[t], 1234, what ? -INFINITY : NAN);
+        c.launch.out[0].dtype = types[t];
+        mcf_error err;
+        assert_int_equal(mcf_infer_shapes(&c.launch, 1, &err), MCF_OK);
+        void *start[MCF_MAX_OUTPUTS] = {0};
+        run(cpu, &c, 0, start, c.result[0]);
+        run(oracle, &c, 1, start, c.result[1]);
+        for (int64_t j = 0; j < 45 * 50; j++)
+            assert_int_equal(isfinite(mcf_load_element(c.result[0][0], types[t], j)),
+                             isfinite(mcf_load_element(c.result[1][0], types[t], j)));
+        release(&c);
+    }
+}
+
 // Bad indices are errors, not reads outside.
 static void test_bad_indices(void **state)
 {
@@ -759,7 +781,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_matmul),       cmocka_unit_test(test_matmul_rank4), cmocka_unit_test(test_layer_norm),
         cmocka_unit_test(test_batch_norm),   cmocka_unit_test(test_l2_normalize), cmocka_unit_test(test_softmax),
         cmocka_unit_test(test_attention),    cmocka_unit_test(test_token_mse),   cmocka_unit_test(test_images),
-        cmocka_unit_test(test_state),        cmocka_unit_test(test_not_a_number), cmocka_unit_test(test_bad_indices),
+        cmocka_unit_test(test_state),        cmocka_unit_test(test_not_a_number), cmocka_unit_test(test_not_a_number_product),
+        cmocka_unit_test(test_bad_indices),
     };
     return cmocka_run_group_tests(tests, open_both, close_both);
 }
