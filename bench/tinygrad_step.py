@@ -221,6 +221,9 @@ def load_config(path):
     config['objective'].setdefault('feature', {'weight': 0})
     optimizer = {'lr': 1e-4, 'betas': [0.9, 0.95], 'eps': 1e-8, 'weight_decay': 0.05}
     config['optimizer'] = {**optimizer, **config.get('optimizer', {})}
+    # PyYAML takes 1e-3 for a word.
+    for name in ('lr', 'eps', 'weight_decay'):
+        config['optimizer'][name] = float(config['optimizer'][name])
     return config
 
 
