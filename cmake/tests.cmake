@@ -41,6 +41,11 @@ foreach(source ${fuzz_targets})
   add_test(NAME replay_${what} COMMAND replay_${what} ${CMAKE_SOURCE_DIR}/fuzz/corpus/${what})
 endforeach()
 
+# Preloaded by tests/opencl.sh.
+if(TARGET mcf-backend-opencl AND NOT MCF_SANITIZE)
+  add_library(kill_in_rename MODULE tests/opencl/kill_in_rename.c)
+endif()
+
 # Modules that are wrong in one way each, for test_reference_registry.
 set(flaw 0)
 foreach(fake no_entry other_abi other_size nothing unusable good)

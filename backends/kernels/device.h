@@ -18,7 +18,12 @@
 #endif
 
 #if defined(__OPENCL_VERSION__)
-// --- OpenCL C 1.2
+// --- OpenCL C 1.2; sub-groups are an extension of it, or part of later versions
+#if defined(MCF_SUBGROUPS) && defined(cl_intel_subgroups)
+#pragma OPENCL EXTENSION cl_intel_subgroups : enable
+#elif defined(MCF_SUBGROUPS) && defined(cl_khr_subgroups)
+#pragma OPENCL EXTENSION cl_khr_subgroups : enable
+#endif
 typedef long I64;
 typedef ulong U64;
 typedef uint U32;
@@ -148,8 +153,36 @@ FUNCTION U16 float_to_bf16(float x)
 #define INPUT(T, name) GLOBAL const TYPE(T) *name, I64 name##_at
 #define AT(name) name += name##_at
 
-// --- sums and maxima over the items of a group, a tree in local memory. Every item gets the result.
-#if GROUP > 1
+// --- sums and maxima over the items of a group. Every item gets the result. A tree in local memory; where the device has
+// sub-groups (MCF_SUBGROUPS: OpenCL only), each of them reduces without barriers and their few results are then combined
+// in order.
+#if GROUP > 1 && defined(MCF_SUBGROUPS)
+#define GROUP_ROOM(name) LOCAL_ARRAY(float, name, GROUP)
+FUNCTION float group_sum(float x, LOCAL float *room)
+{
+    const float own = sub_group_reduce_add(x);
+    float sum = 0;
+    BARRIER;
+    if (get_sub_group_local_id() == 0)
+        room[get_sub_group_id()] = own;
+    BARRIER;
+    for (U32 i = 0; i < get_num_sub_groups(); i++)
+        sum += room[i];
+    return sum;
+}
+FUNCTION float group_max(float x, LOCAL float *room)
+{
+    const float own = sub_group_reduce_max(x);
+    BARRIER;
+    if (get_sub_group_local_id() == 0)
+        room[get_sub_group_id()] = own;
+    BARRIER;
+    float most = room[0];
+    for (U32 i = 1; i < get_num_sub_groups(); i++)
+        most = FMAX(most, room[i]);
+    return most;
+}
+#elif GROUP > 1
 #define GROUP_ROOM(name) LOCAL_ARRAY(float, name, GROUP)
 FUNCTION float group_sum(float x, LOCAL float *room)
 {
@@ -177,6 +210,8 @@ FUNCTION float group_max(float x, LOCAL float *room)
     }
     return room[0];
 }
+#endif
+#if GROUP > 1
 #define GROUP_SUM(x, room) group_sum(x, room)
 #define GROUP_MAX(x, room) group_max(x, room)
 #define FIRST_ITEM (LOCAL_ID(0) == 0)

@@ -80,6 +80,7 @@ typedef struct {
     int local;               // items of a group of elementwise kernels
     int units;               // cores or multiprocessors
     int group_max;           // most items of a group
+    bool attention_products; // attention as products and a softmax, not by its own kernels
 } dev_sizes;
 dev_sizes dev_sizes_of(const mcf_stream *stream);
 extern const char *const dev_backend_name;

@@ -1,5 +1,5 @@
 // Attention by its own kernels, which store nothing of size N x N, or as products and a softmax between them, which is
-// faster where products are: on processors.
+// faster where products are: on processors, and where a device's tuning found it so.
 #include "backends/kernels/host.h"
 
 #define NONE DEV_NONE
@@ -198,7 +198,8 @@ mcf_status dev_op_attention(mcf_stream *stream, const mcf_launch *l, mcf_error *
     sizes s = sizes_of(l);
     if (!mcf_shape_count(&l->in[0].shape))
         return MCF_OK;
-    return dev_sizes_of(stream).group > 1 ? forward_kernel(stream, l, &s, err) : forward_products(stream, l, &s, err);
+    return dev_sizes_of(stream).attention_products ? forward_products(stream, l, &s, err)
+                                                   : forward_kernel(stream, l, &s, err);
 }
 
 mcf_status dev_op_attention_grad(mcf_stream *stream, const mcf_launch *l, mcf_error *err)
@@ -209,7 +210,7 @@ mcf_status dev_op_attention_grad(mcf_stream *stream, const mcf_launch *l, mcf_er
         return MCF_OK;
     MCF_TRY(dev_scratch(stream, 3, (uint64_t)(s.images * s.heads * s.tokens), &a, err));
     MCF_TRY(along(stream, &s, &l->in[1], &l->in[3], &a, err));
-    if (dev_sizes_of(stream).group > 1) {
+    if (!dev_sizes_of(stream).attention_products) {
         MCF_TRY(backward_kernel(stream, l, &s, &a, "attention_grad_q", err));
         return backward_kernel(stream, l, &s, &a, "attention_grad_kv", err);
     }

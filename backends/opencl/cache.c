@@ -1,12 +1,15 @@
 // Files in the user's cache folder: a header with a checksum, then the bytes. Written beside and renamed, so that
-// readers see a whole entry or none.
+// readers see a whole entry or none. What a process that was killed while it wrote left behind is removed an hour later.
 #include "backends/opencl/opencl.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 #include <xxhash.h>
 
@@ -18,6 +21,7 @@ typedef struct {
 } header;
 
 static const char magic[8] = "MCFOCL1\n";
+static pthread_once_t swept = PTHREAD_ONCE_INIT;
 
 static bool make_folders(char *path)
 {
@@ -77,11 +81,31 @@ void *ocl_cache_read(const char *name, size_t *bytes)
     return data;
 }
 
+// Unfinished files of others (NAME.bin.XXXXXX) that nobody writes any more.
+static void sweep(void)
+{
+    enum { OLD_SECONDS = 3600 };
+    char folder[PATH_SIZE], path[PATH_SIZE + 256 + 2];
+    DIR *entries = ocl_cache_folder(folder, sizeof folder) ? opendir(folder) : NULL;
+    for (struct dirent *e; entries && (e = readdir(entries));) {
+        const char *dot = strrchr(e->d_name, '.');
+        struct stat s;
+        if (strncmp(e->d_name, "opencl-", 7) || !dot || strlen(dot) != 7)
+            continue;
+        snprintf(path, sizeof path, "%s/%s", folder, e->d_name);
+        if (stat(path, &s) == 0 && s.st_mtime + OLD_SECONDS < time(NULL))
+            unlink(path);
+    }
+    if (entries)
+        closedir(entries);
+}
+
 void ocl_cache_write(const char *name, const void *data, size_t bytes)
 {
     char path[PATH_SIZE], beside[PATH_SIZE + 16];
     if (!entry_path(name, path))
         return;
+    pthread_once(&swept, sweep);
     snprintf(beside, sizeof beside, "%s.XXXXXX", path);
     int descriptor = mkstemp(beside);
     if (descriptor < 0)

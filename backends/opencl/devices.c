@@ -41,6 +41,19 @@ static bool has_extension(cl_device_id id, const char *name)
     return found && (found == list || found[-1] == ' ') && strchr(" ", found[strlen(name)]);
 }
 
+// Intel's extension belongs to OpenCL C 1.2; Khronos' needs a later version of the language.
+static const char *subgroup_options(cl_device_id id)
+{
+    char version[64];
+    int major = 0;
+    if (has_extension(id, "cl_intel_subgroups"))
+        return " -DMCF_SUBGROUPS";
+    text(id, CL_DEVICE_OPENCL_C_VERSION, version, sizeof version);
+    if (!has_extension(id, "cl_khr_subgroups") || sscanf(version, "OpenCL C %d", &major) != 1 || major < 2)
+        return NULL;
+    return major == 2 ? " -DMCF_SUBGROUPS -cl-std=CL2.0" : " -DMCF_SUBGROUPS -cl-std=CL3.0";
+}
+
 static void describe(ocl_physical *p)
 {
     cl_device_id id = p->id;
@@ -61,7 +74,7 @@ static void describe(ocl_physical *p)
     p->vector = (cl_uint)number(id, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT, sizeof(cl_uint));
     p->group_max = (size_t)number(id, CL_DEVICE_MAX_WORK_GROUP_SIZE, sizeof(size_t));
     p->half = has_extension(id, "cl_khr_fp16");
-    p->subgroups = has_extension(id, "cl_khr_subgroups") || has_extension(id, "cl_intel_subgroups");
+    p->subgroups = subgroup_options(id);
     p->builds = number(id, CL_DEVICE_COMPILER_AVAILABLE, sizeof(cl_bool)) != 0;
 }
 
@@ -185,6 +198,9 @@ static mcf_status open_device(mcf_device *d, mcf_error *err)
     d->nothing = clCreateBuffer(d->context, CL_MEM_READ_WRITE, 64, NULL, &code);
     OCL_TRY(code, "buffer", err);
     ocl_tuning_load(p, &d->tuning);
+    // $MCF_OPENCL_SUBGROUPS: 0 does without them, 1 tries them on any device.
+    const char *wanted = getenv("MCF_OPENCL_SUBGROUPS");
+    d->subgroups = !wanted ? p->subgroups : strcmp(wanted, "1") ? NULL : p->subgroups ? p->subgroups : " -DMCF_SUBGROUPS";
     return MCF_OK;
 }
 

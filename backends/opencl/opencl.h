@@ -33,7 +33,8 @@ typedef struct {
     uint64_t memory, allocation_max, local_memory;
     cl_uint units, alignment_bits, vector;
     size_t group_max;
-    bool half, subgroups, builds;
+    bool half, builds;
+    const char *subgroups;   // compiler options that bring sub-groups; NULL where the device has none
     uint64_t allocated;      // by this process, over all handles; changed atomically
 } ocl_physical;
 
@@ -47,6 +48,7 @@ uint64_t ocl_memory_free(const ocl_physical *physical);
 
 typedef enum { OCL_PRODUCT_PANELS, OCL_PRODUCT_TILE, OCL_PRODUCT_CLBLAST, OCL_PRODUCT_WAYS } ocl_product_way;
 enum { OCL_SHAPE_CLASSES = 4 };
+enum { OCL_ATTENTION_KERNELS = 1, OCL_ATTENTION_PRODUCTS = 2 };
 
 typedef struct {
     int group;               // items that share a line
@@ -54,6 +56,7 @@ typedef struct {
     int local;               // work-group of elementwise kernels
     int panel_m, panel_n;    // product_panels
     int panel_few;           // panels of a for one item
+    int attention;           // by its own kernels or as products
     ocl_product_way way[OCL_SHAPE_CLASSES];
     char clblast[256];       // overrides of Xgemm, "NAME=VALUE ..."
 } ocl_tuning;
@@ -78,6 +81,7 @@ struct mcf_device {
     ocl_program *programs;
     cl_mem nothing;          // stands for absent operands
     bool clblast_set;
+    const char *subgroups;   // as physical->subgroups, until a compiler turns them down
 };
 
 struct mcf_buffer {

@@ -98,8 +98,9 @@ static void write_options(const mcf_device *device, const dev_kernel_key *key, c
             used += snprintf(options + used, OPTIONS_SIZE - (size_t)used, " -D%s=%s", types[i].name,
                              mcf_dtype_name((mcf_dtype)types[i].type));
     const char *more = getenv("MCF_OPENCL_OPTIONS");
-    snprintf(options + used, OPTIONS_SIZE - (size_t)used, "%s%s%.200s",
-             device->physical->processor ? " -DMCF_VECTOR_SUMS" : "", more ? " " : "", more ? more : "");
+    snprintf(options + used, OPTIONS_SIZE - (size_t)used, "%s%s%s%.200s",
+             device->physical->processor ? " -DMCF_VECTOR_SUMS" : "",
+             group > 1 && device->subgroups ? device->subgroups : "", more ? " " : "", more ? more : "");
 }
 
 static void entry_name(const ocl_physical *p, const char *source, const char *options, char name[64])
@@ -222,7 +223,11 @@ static mcf_status find_program(mcf_device *device, const dev_kernel_key *key, oc
     mcf_status status = build(device, key->file, options, &p->program, err);
     if (status != MCF_OK) {
         free(p);
-        return status;
+        // Sub-groups are never required: what fails with them is tried without.
+        if (!device->subgroups)
+            return status;
+        device->subgroups = NULL;
+        return find_program(device, key, found, err);
     }
     p->next = device->programs;
     device->programs = *found = p;

@@ -1,8 +1,8 @@
 // Tuning: each choice is measured on the shapes of a ViT-B step, one after the other, and the best is kept.
 //
 // In this order, for later ones build on earlier ones: work-groups of elementwise kernels, items that share a line and
-// columns an item sums, panels of the own product, CLBlast's parameters, and for each class of shapes which of the three
-// ways makes the product.
+// columns an item sums, panels of the own product, CLBlast's parameters, for each class of shapes which of the three ways
+// makes the product, and whether attention goes by products.
 #include "backends/opencl/opencl.h"
 
 #include <math.h>
@@ -95,6 +95,25 @@ static mcf_status run_columns(tuner *t, const void *what, mcf_error *err)
     l.in[0] = tensor(t->a, MCF_SHAPE(1576, 3072));
     l.out[0] = tensor(t->c, MCF_SHAPE(1, 3072));
     return dev_launch(t->stream, &l, err);
+}
+
+// M_1's over 8 images, forward and backward.
+static mcf_status run_attention(tuner *t, const void *what, mcf_error *err)
+{
+    const mcf_shape qkv = MCF_SHAPE(8, 197, 3, 12, 64), out = MCF_SHAPE(8, 197, 12, 64), lse = MCF_SHAPE(8, 12, 197);
+    mcf_launch l = {.op = MCF_OP_attention, .n_in = 1, .n_out = 2, .attr = {.attention = {0.125}}};
+    (void)what;
+    l.in[0] = tensor(t->a, qkv);
+    l.out[0] = tensor(t->b, out);
+    l.out[1] = tensor(t->b, lse);
+    l.out[1].offset = (4 << 20) * sizeof(float);
+    MCF_TRY(dev_launch(t->stream, &l, err));
+    mcf_launch back = {.op = MCF_OP_attention_grad, .n_in = 4, .n_out = 1, .attr = {.attention = {0.125}}};
+    back.in[0] = l.in[0];
+    back.in[1] = back.in[3] = l.out[0];
+    back.in[2] = l.out[1];
+    back.out[0] = tensor(t->c, qkv);
+    return dev_launch(t->stream, &back, err);
 }
 
 typedef struct {
@@ -259,6 +278,8 @@ static mcf_status tune(tuner *t, mcf_error *err)
     tune_panels(t);
     tune_clblast(t);
     tune_ways(t);
+    choose(t, "attention by its own kernels (1) or as products (2)", &t->tuning->attention,
+           VALUES(OCL_ATTENTION_KERNELS, OCL_ATTENTION_PRODUCTS), 2, run_attention, NULL);
     return ocl_tuning_save(p, t->tuning, err);
 }
 

@@ -32,10 +32,12 @@ static void from_device(const ocl_physical *p, ocl_tuning *t)
     if (p->processor) {
         t->group = 1;
         t->strip = 64;
+        t->attention = OCL_ATTENTION_PRODUCTS;
         t->local = p->group_max < 1024 ? power_of_two_below(p->group_max) : 1024;
     } else {
         t->group = p->group_max < 128 ? power_of_two_below(p->group_max) : 128;
         t->strip = 1;
+        t->attention = OCL_ATTENTION_KERNELS;
         t->local = p->group_max < 256 ? power_of_two_below(p->group_max) : 256;
     }
     for (int i = 0; i < OCL_SHAPE_CLASSES; i++)
@@ -45,9 +47,10 @@ static void from_device(const ocl_physical *p, ocl_tuning *t)
 // "key=value" lines; what is not understood is left out, so that a file of another version does no harm.
 static void parse(const char *text, ocl_tuning *t)
 {
-    static const char *const keys[] = {"group", "strip", "local", "panel_m", "panel_n", "panel_few"};
-    int *const numbers[] = {&t->group, &t->strip, &t->local, &t->panel_m, &t->panel_n, &t->panel_few};
-    static const int most[] = {1024, 256, 4096, 32, 64, 64};
+    static const char *const keys[] = {"group", "strip", "local", "panel_m", "panel_n", "panel_few", "attention"};
+    int *const numbers[] = {&t->group, &t->strip, &t->local, &t->panel_m, &t->panel_n, &t->panel_few,
+                             &t->attention};
+    static const int most[] = {1024, 256, 4096, 32, 64, 64, OCL_ATTENTION_PRODUCTS};
     char line[320];
     for (const char *at = text; *at;) {
         size_t length = strcspn(at, "\n");
@@ -86,6 +89,7 @@ static void from_environment(const ocl_physical *p, ocl_tuning *t)
     if (style && !strcmp(style, "gpu")) {
         t->group = p->group_max < 64 ? power_of_two_below(p->group_max) : 64;
         t->strip = 1;
+        t->attention = OCL_ATTENTION_KERNELS;
         t->local = t->group;
         for (int i = 0; i < OCL_SHAPE_CLASSES; i++)
             t->way[i] = OCL_PRODUCT_TILE;
@@ -119,8 +123,8 @@ mcf_status ocl_tuning_save(const ocl_physical *p, const ocl_tuning *t, mcf_error
     if (!ocl_cache_folder(folder, sizeof folder))
         return mcf_fail(err, MCF_ERR_IO, "the tuning cannot be kept: no cache folder (XDG_CACHE_HOME or HOME)");
     int used = snprintf(text, sizeof text,
-                        "group=%d\nstrip=%d\nlocal=%d\npanel_m=%d\npanel_n=%d\npanel_few=%d\nclblast=%s\n", t->group,
-                        t->strip, t->local, t->panel_m, t->panel_n, t->panel_few, t->clblast);
+                        "group=%d\nstrip=%d\nlocal=%d\npanel_m=%d\npanel_n=%d\npanel_few=%d\nattention=%d\nclblast=%s\n",
+                        t->group, t->strip, t->local, t->panel_m, t->panel_n, t->panel_few, t->attention, t->clblast);
     for (int i = 0; i < OCL_SHAPE_CLASSES; i++)
         used += snprintf(text + used, sizeof text - (size_t)used, "way%d=%s\n", i, ways[t->way[i]]);
     file_name(p, name);
