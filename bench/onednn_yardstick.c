@@ -24,7 +24,8 @@ static double now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static dnnl_primitive_desc_t describe(dnnl_engine_t engine, dnnl_data_type_t type, int64_t m, int64_t k, int64_t n)
+static dnnl_primitive_desc_t describe(dnnl_engine_t engine, dnnl_data_type_t type, int64_t m, int64_t k,
+                                      int64_t n)
 {
     dnnl_dims_t dims[3] = {{m, k}, {k, n}, {m, n}};
     dnnl_primitive_desc_t description;
@@ -32,7 +33,8 @@ static dnnl_primitive_desc_t describe(dnnl_engine_t engine, dnnl_data_type_t typ
 #if DNNL_VERSION_MAJOR >= 3
     for (int i = 0; i < 3; i++)
         check(dnnl_memory_desc_create_with_tag(&forms[i], 2, dims[i], type, dnnl_format_tag_any), "a layout");
-    check(dnnl_matmul_primitive_desc_create(&description, engine, forms[0], forms[1], NULL, forms[2], NULL), "a product");
+    check(dnnl_matmul_primitive_desc_create(&description, engine, forms[0], forms[1], NULL, forms[2], NULL),
+          "a product");
     for (int i = 0; i < 3; i++)
         dnnl_memory_desc_destroy(forms[i]);
 #else
@@ -46,8 +48,8 @@ static dnnl_primitive_desc_t describe(dnnl_engine_t engine, dnnl_data_type_t typ
 }
 
 // An operand in the product's layout, full of ones.
-static dnnl_memory_t operand(dnnl_engine_t engine, dnnl_primitive_desc_t description, dnnl_query_t which, int bf16,
-                             void **data)
+static dnnl_memory_t operand(dnnl_engine_t engine, dnnl_primitive_desc_t description, dnnl_query_t which,
+                             int bf16, void **data)
 {
     size_t bytes = dnnl_memory_desc_get_size(dnnl_primitive_desc_query_md(description, which, 0));
     dnnl_memory_t memory;
@@ -56,9 +58,10 @@ static dnnl_memory_t operand(dnnl_engine_t engine, dnnl_primitive_desc_t descrip
         fprintf(stderr, "onednn_yardstick: no memory for %zu bytes\n", bytes);
         exit(1);
     }
-    for (size_t i = 0; i < bytes / 2; i++)  // of a float 1 these are the upper and the lower half
+    for (size_t i = 0; i < bytes / 2; i++) // of a float 1 these are the upper and the lower half
         ((uint16_t *)*data)[i] = bf16 || i % 2 ? 0x3f80 : 0;
-    check(dnnl_memory_create(&memory, dnnl_primitive_desc_query_md(description, which, 0), engine, *data), "an operand");
+    check(dnnl_memory_create(&memory, dnnl_primitive_desc_query_md(description, which, 0), engine, *data),
+          "an operand");
     return memory;
 }
 
@@ -105,8 +108,8 @@ int main(void)
             best[bf16] = gflops > best[bf16] ? gflops : best[bf16];
         }
     const dnnl_version_t *v = dnnl_version();
-    printf("{\"onednn\": \"%d.%d.%d\", \"fp32_gflops\": %.1f, \"bf16_gflops\": %.1f}\n", v->major, v->minor, v->patch,
-           best[0], best[1]);
+    printf("{\"onednn\": \"%d.%d.%d\", \"fp32_gflops\": %.1f, \"bf16_gflops\": %.1f}\n", v->major, v->minor,
+           v->patch, best[0], best[1]);
     dnnl_stream_destroy(stream);
     dnnl_engine_destroy(engine);
     return 0;

@@ -5,14 +5,15 @@
 // for each step of 32 along k, for each level, two tiles. A tile of a holds 16 rows of 32 bf16; a tile of b holds 16
 // pairs of rows, 16 columns side by side. What lies beyond an operand's end is 0.
 //
-// Levels: bf16 operands have one. A float has three, bf16 numbers whose sum it is: its upper 8 bits of significand,
-// the next 8 and the last 8, cut off and therefore exact. Of the nine products of two floats' levels the six larger
-// ones are added; the three left out are below 2^-22 of the whole, which is about the rounding of a product in
-// fp32 (Henry, Tang & Heinecke 2019, "Leveraging the bfloat16 artificial intelligence datatype").
+// Levels: bf16 operands have one. A float has three, bf16 numbers whose sum it is: the upper 8 bits of its
+// significand, the next 8 and the last 8, cut off and therefore exact. Of the nine products of two floats' levels
+// the six larger ones are added; the three left out are at most 2^-21 of the whole, 2^-24 on average: half a unit
+// in the last place (Henry, Tang & Heinecke 2019, "Leveraging the bfloat16 artificial intelligence datatype for
+// higher-precision computations").
 
 #include "ops/node.h"
 
-enum { TILE = 512 };  // bf16 elements
+enum { TILE = 512 }; // bf16 elements
 
 // The layout of all eight registers. In memory for good: gcc 12 believes that ldtilecfg reads 8 bytes of it.
 static const struct {
@@ -110,7 +111,8 @@ VF_INLINE void tile_across_bf16(uint16_t *to, const uint16_t *from, int64_t step
         bool even = 2 * i < k, odd = 2 * i + 1 < k;
         __m256i low = _mm256_maskz_loadu_epi16(even ? mask : 0, from + (even ? 2 * i * step : 0));
         __m256i high = _mm256_maskz_loadu_epi16(odd ? mask : 0, from + (odd ? (2 * i + 1) * step : 0));
-        z[i] = _mm512_or_si512(_mm512_cvtepu16_epi32(low), _mm512_slli_epi32(_mm512_cvtepu16_epi32(high), 16));
+        z[i] =
+            _mm512_or_si512(_mm512_cvtepu16_epi32(low), _mm512_slli_epi32(_mm512_cvtepu16_epi32(high), 16));
     }
     put_tile(to, z, transposed);
 }
@@ -126,12 +128,12 @@ VF_INLINE __m512i cut(__m512 *low, __m512 *high, __m512i order)
 }
 
 // The same from floats, three levels, `apart` elements from one to the next.
-VF_INLINE void tile_along_f32(uint16_t *to, int64_t apart, const float *from, int64_t step, int64_t lines, int64_t k,
-                              const bool transposed)
+VF_INLINE void tile_along_f32(uint16_t *to, int64_t apart, const float *from, int64_t step, int64_t lines,
+                              int64_t k, const bool transposed)
 {
     // Upper words of 16 floats, then of 16 more.
-    const __m512i order = _mm512_set_epi16(63, 61, 59, 57, 55, 53, 51, 49, 47, 45, 43, 41, 39, 37, 35, 33, 31, 29, 27,
-                                           25, 23, 21, 19, 17, 15, 13, 11, 9, 7, 5, 3, 1);
+    const __m512i order = _mm512_set_epi16(63, 61, 59, 57, 55, 53, 51, 49, 47, 45, 43, 41, 39, 37, 35, 33, 31,
+                                           29, 27, 25, 23, 21, 19, 17, 15, 13, 11, 9, 7, 5, 3, 1);
     __m512i z[3][16];
     __mmask16 first = mask_16(k), second = mask_16(k - 16);
 #pragma GCC unroll 16
@@ -146,12 +148,12 @@ VF_INLINE void tile_along_f32(uint16_t *to, int64_t apart, const float *from, in
         put_tile(to + level * apart, z[level], transposed);
 }
 
-VF_INLINE void tile_across_f32(uint16_t *to, int64_t apart, const float *from, int64_t step, int64_t k, int64_t n,
-                               const bool transposed)
+VF_INLINE void tile_across_f32(uint16_t *to, int64_t apart, const float *from, int64_t step, int64_t k,
+                               int64_t n, const bool transposed)
 {
     // Upper words of two vectors in turn.
-    const __m512i order = _mm512_set_epi16(63, 31, 61, 29, 59, 27, 57, 25, 55, 23, 53, 21, 51, 19, 49, 17, 47, 15, 45,
-                                           13, 43, 11, 41, 9, 39, 7, 37, 5, 35, 3, 33, 1);
+    const __m512i order = _mm512_set_epi16(63, 31, 61, 29, 59, 27, 57, 25, 55, 23, 53, 21, 51, 19, 49, 17, 47,
+                                           15, 45, 13, 43, 11, 41, 9, 39, 7, 37, 5, 35, 3, 33, 1);
     __m512i z[3][16];
     __mmask16 mask = mask_16(n);
 #pragma GCC unroll 16
@@ -174,10 +176,10 @@ VF_INLINE void pack(uint16_t *to, const void *from, int64_t step, int64_t width,
     int64_t levels = floats ? 3 : 1;
     for (int64_t at = 0; at < k; at += 32, to += 2 * TILE * levels)
         for (int64_t half = 0; half < 2; half++) {
-            int64_t lines = width - 16 * half, depth = k - at, offset = along ? 16 * half * step + at
-                                                                             : at * step + 16 * half;
+            int64_t lines = width - 16 * half, depth = k - at,
+                    offset = along ? 16 * half * step + at : at * step + 16 * half;
             uint16_t *tile = to + half * TILE;
-            if (lines <= 0)  // no reading there
+            if (lines <= 0) // no reading there
                 for (int64_t level = 0; level < levels; level++)
                     memset(tile + level * 2 * TILE, 0, TILE * sizeof *tile);
             else if (floats && along)
@@ -191,7 +193,8 @@ VF_INLINE void pack(uint16_t *to, const void *from, int64_t step, int64_t width,
         }
 }
 
-static void tiles_pack_a(uint16_t *to, const void *from, int64_t step, int64_t rows, int64_t k, bool floats, bool along)
+static void tiles_pack_a(uint16_t *to, const void *from, int64_t step, int64_t rows, int64_t k, bool floats,
+                         bool along)
 {
     if (along)
         pack(to, from, step, rows, k, floats, true, false);
@@ -199,8 +202,8 @@ static void tiles_pack_a(uint16_t *to, const void *from, int64_t step, int64_t r
         pack(to, from, step, rows, k, floats, false, true);
 }
 
-static void tiles_pack_b(uint16_t *to, const void *from, int64_t step, int64_t columns, int64_t k, bool floats,
-                         bool along)
+static void tiles_pack_b(uint16_t *to, const void *from, int64_t step, int64_t columns, int64_t k,
+                         bool floats, bool along)
 {
     if (along)
         pack(to, from, step, columns, k, floats, true, true);
@@ -208,19 +211,20 @@ static void tiles_pack_b(uint16_t *to, const void *from, int64_t step, int64_t c
         pack(to, from, step, columns, k, floats, false, false);
 }
 
-#define LOAD_A(level)                                 \
-    _tile_loadd(4, a + (level) * 2 * TILE, 64);        \
-    _tile_loadd(5, a + (level) * 2 * TILE + TILE, 64)
-#define LOAD_B(level)                                 \
-    _tile_loadd(6, b + (level) * 2 * TILE, 64);        \
-    _tile_loadd(7, b + (level) * 2 * TILE + TILE, 64)
-#define MULTIPLY()            \
-    _tile_dpbf16ps(0, 4, 6); \
-    _tile_dpbf16ps(1, 4, 7); \
-    _tile_dpbf16ps(2, 5, 6); \
+#define LOAD_A(level)                                                                                        \
+    _tile_loadd(4, a + (level)*2 * TILE, 64);                                                                \
+    _tile_loadd(5, a + (level)*2 * TILE + TILE, 64)
+#define LOAD_B(level)                                                                                        \
+    _tile_loadd(6, b + (level)*2 * TILE, 64);                                                                \
+    _tile_loadd(7, b + (level)*2 * TILE + TILE, 64)
+#define MULTIPLY()                                                                                           \
+    _tile_dpbf16ps(0, 4, 6);                                                                                 \
+    _tile_dpbf16ps(1, 4, 7);                                                                                 \
+    _tile_dpbf16ps(2, 5, 6);                                                                                 \
     _tile_dpbf16ps(3, 5, 7)
 
-static void tiles_multiply(float *c, int64_t ldc, const uint16_t *a, const uint16_t *b, int64_t steps, bool floats)
+static void tiles_multiply(float *c, int64_t ldc, const uint16_t *a, const uint16_t *b, int64_t steps,
+                           bool floats)
 {
     _tile_zero(0);
     _tile_zero(1);
@@ -271,15 +275,16 @@ VF_INLINE void finish_vector(vf x, vf bias, void *to, __mmask16 mask, const bool
     if (activation == MCF_ACT_GELU)
         x = vf_gelu(x);
     else if (activation == MCF_ACT_RELU)
-        x = vf_select((vi)(x <= vf_set(0.0f)), vf_set(0.0f), x);  // NaN stays
+        x = vf_select((vi)(x <= vf_set(0.0f)), vf_set(0.0f), x); // NaN stays
     if (bf16)
         _mm256_mask_storeu_epi16(to, mask, (__m256i)_mm512_cvtneps_pbh((__m512)x));
     else
         _mm512_mask_storeu_ps(to, mask, (__m512)x);
 }
 
-VF_INLINE void finish_rows(const mcf_cpu_tile_result *r, void *to, const float *from, int64_t rows, int64_t columns,
-                           const float *bias, const bool bf16, const bool accumulate, const int activation)
+VF_INLINE void finish_rows(const mcf_cpu_tile_result *r, void *to, const float *from, int64_t rows,
+                           int64_t columns, const float *bias, const bool bf16, const bool accumulate,
+                           const int activation)
 {
     const int64_t size = bf16 ? 2 : 4;
     __mmask16 mask_0 = mask_16(columns), mask_1 = mask_16(columns - 16);
@@ -295,8 +300,8 @@ VF_INLINE void finish_rows(const mcf_cpu_tile_result *r, void *to, const float *
     }
 }
 
-static void tiles_finish(const mcf_cpu_tile_result *r, void *to, const float *from, int64_t rows, int64_t columns,
-                         const float *bias)
+static void tiles_finish(const mcf_cpu_tile_result *r, void *to, const float *from, int64_t rows,
+                         int64_t columns, const float *bias)
 {
     // A loop for each combination that large products have.
     bool plain = r->activation == MCF_ACT_NONE;
@@ -320,7 +325,7 @@ VF_INLINE __m512i round_32(vf low, vf high)
 
 static void tiles_round_a(uint16_t *to, const float *from, int64_t step, int64_t rows, int64_t k)
 {
-    for (int64_t i = 0; i < MCF_CPU_BLOCK; i++, to += 32)  // both tiles of a step lie one after the other
+    for (int64_t i = 0; i < MCF_CPU_BLOCK; i++, to += 32) // both tiles of a step lie one after the other
         for (int64_t at = 0; at < k; at += 32) {
             const float *line = from + i * step + at;
             __m512i both = i < rows ? round_32(vf_load(line), vf_load(line + 16)) : _mm512_setzero_si512();
@@ -328,8 +333,9 @@ static void tiles_round_a(uint16_t *to, const float *from, int64_t step, int64_t
         }
 }
 
-static void tiles_softmax_slopes(uint16_t *p, uint16_t *ds, uint16_t *ds_rows, const float *s, const float *dp,
-                                 const float *lse, const float *delta, float scale, int64_t n)
+static void tiles_softmax_slopes(uint16_t *p, uint16_t *ds, uint16_t *ds_rows, const float *s,
+                                 const float *dp, const float *lse, const float *delta, float scale,
+                                 int64_t n)
 {
     vf factor = vf_set(scale);
     for (int64_t i = 0; i < MCF_CPU_BLOCK; i++, p += 32, ds += 32)

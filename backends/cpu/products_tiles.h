@@ -12,11 +12,11 @@ typedef struct {
     const void *a, *b;
     int64_t a_step, b_step;
     bool a_along, b_along;
-    bool floats;  // the type of a and b
+    bool floats; // the type of a and b
     bool c_bf16, accumulate;
     int activation;
-    const float *bias;  // [columns] or NULL
-    void *c;            // contiguous
+    const float *bias; // [columns] or NULL
+    void *c; // contiguous
 } mcf_cpu_tile_product;
 
 // Whether the unit is there and worth it. Depends on sizes alone.
