@@ -308,6 +308,8 @@ static mcf_status cases_reduce_sum(mcf_case_maker *m, mcf_op op, mcf_error *err)
                 {{4, {2, 3, 5, 7}}, 10},
                 {{6, {2, 2, 3, 2, 3, 2}}, 0x15},
                 {{1, {4099}}, 1},
+                {{2, {500, 264}}, 1},
+                {{3, {4, 50, 72}}, 3},
                 {{0, {0}}, 0}};
     for (int i = 0; i < mcf_case_some(m, COUNT(sums), 4); i++)
         for (enum layout layout = PLAIN; layout < LAYOUTS; layout++)

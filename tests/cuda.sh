@@ -17,6 +17,10 @@ step() {
 }
 
 check "every operation, small" "$mcf" check --backend cuda --tiny --quiet
+# Tensor cores for bf16 come with sm_80.
+for op in attention attention_grad matmul; do
+    check "sm_80: $op" env MCF_EMULATOR_MAJOR=8 "$mcf" check --backend cuda --tiny --quiet --op $op
+done
 check "a step" step all_terms --out first.safetensors
 seed=1
 while [ $seed -lt "${MCF_CUDA_SEEDS:-4}" ]; do

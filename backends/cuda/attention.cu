@@ -9,9 +9,8 @@
 //
 // Fragments are opaque: what depends on rows or columns goes through a warp's room in shared memory, where two lanes
 // share a row of 16 and KEYS columns.
-#include "backends/cuda/kernel_file.h"
+#include "backends/cuda/vector.h"
 
-#include <cuda_bf16.h>
 #include <mma.h>
 
 namespace {
@@ -41,11 +40,6 @@ template <> struct exists<__nv_bfloat16> {
     enum { value = 0 };
 };
 #endif
-
-__device__ __forceinline__ float to_float(__half x) { return __half2float(x); }
-__device__ __forceinline__ float to_float(__nv_bfloat16 x) { return __bfloat162float(x); }
-__device__ __forceinline__ void round_to(__half &to, float x) { to = __float2half_rn(x); }
-__device__ __forceinline__ void round_to(__nv_bfloat16 &to, float x) { to = __float2bfloat16_rn(x); }
 
 // Eight elements that move at once.
 template <typename T> union eight {

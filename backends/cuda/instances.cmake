@@ -131,7 +131,7 @@ function(mcf_cuda_write_unit folder unit)
 endfunction()
 
 # Tables of kernels that are written for CUDA alone, in *.cu of this folder: cuda_kernels_NAME.
-set(mcf_cuda_own_tables attention_tensor)
+set(mcf_cuda_own_tables attention_tensor layer_norm_rows vectors)
 
 function(mcf_cuda_instances folder result)
   set(files "")

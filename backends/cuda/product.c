@@ -120,6 +120,17 @@ static mcf_status epilogue(mcf_stream *stream, const dev_product *p, const mcf_o
     return dev_run_items(&call, p->n, p->m, 1, err);
 }
 
+static mcf_status gelu_in_place(mcf_stream *s, const dev_product *p, mcf_error *err)
+{
+    mcf_launch l = {.op = MCF_OP_gelu, .n_in = 1, .n_out = 1};
+    l.in[0] = *p->c.operand;
+    l.in[0].shape = MCF_SHAPE(p->m * p->n);
+    l.out[0] = l.in[0];
+    if (p->c.steps.row == p->n && cuda_gelu_fits(&l))
+        return cuda_gelu(s, &l, err);
+    return epilogue(s, p, p->c.operand, p->c.steps.row, NULL, err);
+}
+
 // c = act(a b + bias) for c of the products' type or fp32.
 static mcf_status gemm_with_bias(mcf_stream *s, const dev_product *p, shape a, shape b, shape c, mcf_error *err)
 {
@@ -134,7 +145,7 @@ static mcf_status gemm_with_bias(mcf_stream *s, const dev_product *p, shape a, s
         MCF_TRY(gemm(s, p, a, b, c, &p->c.steps, false, err));
         return epilogue(s, p, p->c.operand, p->c.steps.row, p->bias, err);
     }
-    return p->activation == MCF_ACT_GELU ? epilogue(s, p, p->c.operand, p->c.steps.row, NULL, err) : MCF_OK;
+    return p->activation == MCF_ACT_GELU ? gelu_in_place(s, p, err) : MCF_OK;
 }
 
 mcf_status dev_multiply(mcf_stream *s, const dev_product *p, mcf_error *err)

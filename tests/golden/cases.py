@@ -111,6 +111,11 @@ CASES = {
         batch=32, model__image_size=24, model__encoder=net(40, 2, 2), model__decoder=net(32, 2, 2),
         model__teacher=net(40, 2, 2, blocks=[1, 2]), model__projector={'hidden': 64, 'out': 16},
         objective__mask_ratio=0.75),
+    'wide_heads': case(
+        'a batch of 32 with heads of 64 and 32 channels and 65 tokens, for judging fp16 on tensor cores',
+        batch=32, model__image_size=32, model__encoder=net(64, 1, 1, 2), model__decoder=net(64, 1, 2, 2),
+        model__teacher=net(64, 1, 1, 2, blocks=[1]), model__projector={'hidden': 64, 'out': 16},
+        objective__mask_ratio=0.75),
     'moco': moco_case('MoCo-v3: two views, symmetric loss, frozen patch projection, decay on all that is trained',
                       batch=12, model__encoder=net(24, 2, 2), model__projector={'hidden': 64, 'out': 16}),
     'moco_3steps': moco_case(
