@@ -85,9 +85,10 @@ typedef struct {
 
     // -- a group of devices of this process. Every member calls the same collectives in the same order, each from
     // its own thread with its own rank and stream. A member that does not arrive within the timeout, or group_abort,
-    // makes the collective fail on all members with the name of who is missing; the group is then of no more use.
-    // Sums are formed in the order of ranks. `from` and `to` may be the same place. Counts are elements;
-    // f32, f64, bf16 and f16 can be reduced, sums are rounded once.
+    // makes the collective fail on all members with the name of who is missing; the group is then of no more use. So
+    // does a device of which work has not ended after the timeout, where the backend can tell.
+    // Sums are formed in an order that depends on nothing but the devices, in fp32 at least. `from` and `to` may be the same place. Counts are elements;
+    // f32, f64, bf16 and f16 can be reduced, sums in 16 bits are rounded once.
     mcf_status (*group_create)(mcf_device *const *devices, int count, double timeout_seconds, mcf_group **group,
                                mcf_error *err);
     void (*group_destroy)(mcf_group *group);
@@ -107,6 +108,8 @@ typedef struct {
                             uint64_t to_offset, mcf_buffer *from, uint64_t from_offset, uint64_t count,
                             mcf_dtype dtype, mcf_error *err);
     mcf_status (*barrier)(mcf_group *group, int rank, mcf_stream *stream, mcf_error *err);
+    // NULL, or: how a group of these devices would work together, in a line.
+    mcf_status (*group_describe)(const int *devices, int count, char *text, size_t size, mcf_error *err);
 
     // -- tuning; NULL: nothing to tune. Measures alternatives for about `seconds` each, uses the best on this device
     // from now on and keeps them for later processes. report takes a line at a time.

@@ -104,6 +104,14 @@ void mcf_host_group_abort(mcf_host_group *g, const char *reason)
     pthread_mutex_unlock(&g->mutex);
 }
 
+mcf_status mcf_host_group_check(mcf_host_group *g, mcf_error *err)
+{
+    pthread_mutex_lock(&g->mutex);
+    mcf_status status = g->broken ? mcf_fail(err, MCF_ERR_DEVICE, "%s", g->reason) : MCF_OK;
+    pthread_mutex_unlock(&g->mutex);
+    return status;
+}
+
 static void name_missing(mcf_host_group *g, const char *collective)
 {
     char who[300] = "";

@@ -21,6 +21,9 @@ int mcf_host_group_size(const mcf_host_group *group);
 // From any thread; the reason appears in the errors of all members.
 void mcf_host_group_abort(mcf_host_group *group, const char *reason);
 
+// MCF_OK, or the error with which every collective fails since the group broke.
+mcf_status mcf_host_group_check(mcf_host_group *group, mcf_error *err);
+
 // `to` and `from` hold count elements; they are the same place or do not overlap.
 mcf_status mcf_host_all_reduce(mcf_host_group *group, int rank, void *to, const void *from, uint64_t count,
                                mcf_dtype dtype, mcf_reduce reduce, mcf_error *err);

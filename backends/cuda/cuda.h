@@ -23,9 +23,17 @@ mcf_status cuda_fail(mcf_error *err, cudaError_t code, const char *what);
 
 // --- devices (devices.c)
 
+// How long work may take before the device counts as hanging; without a group nobody would be told.
+typedef struct {
+    mcf_group *group;    // NULL: not watched
+    double seconds;
+} cuda_watch;
+
 struct mcf_device {
     int index;
     struct cudaDeviceProp properties;
+    cuda_watch watch;
+    bool lost;           // its work may never end: nothing waits for it any more, and nothing of it is freed
 };
 
 struct mcf_buffer {
@@ -95,6 +103,9 @@ mcf_status cuda_download(mcf_stream *stream, void *to, mcf_buffer *from, uint64_
 mcf_status cuda_stream_create(mcf_device *device, mcf_stream **stream, mcf_error *err);
 void cuda_stream_destroy(mcf_stream *stream);
 mcf_status cuda_stream_synchronize(mcf_stream *stream, mcf_error *err);
+// Waits for an event, or for all of the stream where that is NULL. MCF_ERR_DEVICE with the number of the device where
+// the watch of a group runs out, or when the group has broken.
+mcf_status cuda_wait(mcf_device *device, cudaStream_t stream, cudaEvent_t event, const char *what, mcf_error *err);
 mcf_status cuda_event_create(mcf_device *device, mcf_event **event, mcf_error *err);
 void cuda_event_destroy(mcf_event *event);
 mcf_status cuda_event_record(mcf_stream *stream, mcf_event *event, mcf_error *err);
@@ -147,6 +158,12 @@ mcf_status cuda_group_create(mcf_device *const *devices, int count, double timeo
                              mcf_error *err);
 void cuda_group_destroy(mcf_group *group);
 void cuda_group_abort(mcf_group *group, const char *reason);
+// The reason where the group has broken.
+mcf_status cuda_group_broken(mcf_group *group, mcf_error *err);
+// Numbers of the devices on which the others wait; "" where none does.
+void cuda_group_late(mcf_group *group, char *text, size_t size);
+mcf_status cuda_group_describe(const int *devices, int count, char *text, size_t size, mcf_error *err);
+cuda_link cuda_link_between(int device, int other);
 mcf_status cuda_all_reduce(mcf_group *group, int rank, mcf_stream *stream, mcf_buffer *to, uint64_t to_offset,
                            mcf_buffer *from, uint64_t from_offset, uint64_t count, mcf_dtype dtype,
                            mcf_reduce reduce, mcf_error *err);

@@ -1,63 +1,76 @@
 // Collectives among the cards of this process, without NCCL.
 //
-// Each member sums one slice for all, reading the others' memory where peers can see it and copies of it else (the
-// driver takes those through the host), then fetches the other slices. So a byte crosses each link twice, whatever the
-// count of members, and sums are formed in the order of ranks: the same bits on every member and in every run.
-// The host only meets the others (backends/host_group.c: timeout, abort, names of who is missing) and enqueues; events
-// order the streams.
-#include "backends/cuda/cuda.h"
+// The members' threads meet (backends/host_group.c: timeout, abort, names of who is missing) and the first of them
+// enqueues the whole collective on the streams of all while the others wait: so a collective costs two meetings,
+// whatever its steps, and every event is recorded before somebody waits for it. Events order the streams; nobody waits
+// for a card. How a sum goes is the topology's choice (backends/cuda/topology.h).
+#include "backends/cuda/group.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-// What a member's stream has done: 0 made its operands ready, 1 summed its slice, 2 read everything.
-enum { READY, SUMMED, DONE, PHASES };
-// Elements that are summed at once where copies are needed.
-enum { PIECE = 2 << 20 };
-
-struct mcf_group {
-    mcf_host_group *host;
-    int count;
-    mcf_device *devices[CUDA_MEMBERS];
-    bool sees[CUDA_MEMBERS][CUDA_MEMBERS];
-    cudaEvent_t events[CUDA_MEMBERS][PHASES];
-};
-
-// What members tell each other.
-typedef struct {
-    void *from, *to;
-    uint64_t count;
-    int kind, dtype, detail;
-} notice;
-enum { ALL_REDUCE, ALL_GATHER, REDUCE_SCATTER, BROADCAST };
 static const char *const kind_names[] = {"all_reduce", "all_gather", "reduce_scatter", "broadcast"};
-
-// A collective of one member.
-typedef struct {
-    mcf_group *group;
-    int rank;
-    mcf_stream *stream;
-    notice all[CUDA_MEMBERS];
-    size_t size; // of an element
-} member;
 
 // --- groups
 
+cuda_link cuda_link_between(int a, int b)
+{
+    int can = 0, atomics = 0;
+    if (a == b)
+        return CUDA_LINK_SELF;
+    if (cudaDeviceCanAccessPeer(&can, a, b) != cudaSuccess || !can)
+        return CUDA_LINK_HOST;
+    // Atomic operations reach over NVLink, and not over PCIe.
+    if (cudaDeviceGetP2PAttribute(&atomics, cudaDevP2PAttrNativeAtomicSupported, a, b) != cudaSuccess)
+        atomics = 0;
+    return atomics ? CUDA_LINK_NVLINK : CUDA_LINK_PCIE;
+}
+
+mcf_status cuda_group_describe(const int *devices, int count, char *text, size_t size, mcf_error *err)
+{
+    cuda_topology topology = {.count = count};
+    cuda_plan plan;
+    if (count < 1 || count > CUDA_MEMBERS)
+        return mcf_fail(err, MCF_ERR_USAGE, "a group of %d cards; from 1 to %d can work together", count, CUDA_MEMBERS);
+    for (int a = 0; a < count; a++)
+        for (int b = 0; b < count; b++)
+            topology.link[a][b] = (unsigned char)cuda_link_between(devices[a], devices[b]);
+    cudaGetLastError();
+    cuda_plan_make(&topology, &plan);
+    cuda_plan_describe(&plan, devices, text, size);
+    return MCF_OK;
+}
+
+// Peers that the driver promises and then refuses are none.
 static mcf_status join(mcf_group *g, int a, mcf_error *err)
 {
     MCF_TRY(cuda_use(g->devices[a], err));
-    for (int i = 0; i < PHASES; i++)
-        CUDA_TRY(cudaEventCreateWithFlags(&g->events[a][i], cudaEventDisableTiming), "event", err);
+    for (int i = 0; i < RING * PHASES; i++)
+        CUDA_TRY(cudaEventCreateWithFlags(&g->events[i / PHASES][a][i % PHASES], cudaEventDisableTiming), "event", err);
     for (int b = 0; b < g->count; b++) {
-        int can = g->devices[a]->index == g->devices[b]->index;
-        g->sees[a][b] = can;
-        if (can || cudaDeviceCanAccessPeer(&can, g->devices[a]->index, g->devices[b]->index) != cudaSuccess || !can)
-            continue;
-        cudaError_t code = cudaDeviceEnablePeerAccess(g->devices[b]->index, 0);
-        g->sees[a][b] = code == cudaSuccess || code == cudaErrorPeerAccessAlreadyEnabled;
+        cuda_link link = cuda_link_between(g->devices[a]->index, g->devices[b]->index);
+        if (link == CUDA_LINK_PCIE || link == CUDA_LINK_NVLINK) {
+            cudaError_t code = cudaDeviceEnablePeerAccess(g->devices[b]->index, 0);
+            if (code != cudaSuccess && code != cudaErrorPeerAccessAlreadyEnabled)
+                link = CUDA_LINK_HOST;
+        }
+        g->topology.link[a][b] = (unsigned char)link;
     }
     cudaGetLastError();
+    return MCF_OK;
+}
+
+static mcf_status prepare_chain(mcf_group *g, mcf_error *err)
+{
+    for (int r = 0; g->plan.chain && r < g->count; r++) {
+        MCF_TRY(cuda_use(g->devices[r], err));
+        CUDA_TRY(cudaStreamCreateWithFlags(&g->back[r], cudaStreamNonBlocking), "stream", err);
+        for (int i = 0; i < CUDA_CHAIN_PIECES; i++) {
+            CUDA_TRY(cudaEventCreateWithFlags(&g->sums[r][i], cudaEventDisableTiming), "event", err);
+            CUDA_TRY(cudaEventCreateWithFlags(&g->results[r][i], cudaEventDisableTiming), "event", err);
+        }
+    }
     return MCF_OK;
 }
 
@@ -70,18 +83,31 @@ mcf_status cuda_group_create(mcf_device *const *devices, int count, double timeo
     mcf_group *g = calloc(1, sizeof *g);
     if (!g)
         return mcf_fail(err, MCF_ERR_NOMEM, "no memory for a group of %d devices", count);
-    g->count = count;
+    g->count = g->topology.count = count;
+    g->failed = -1;
+    g->direct = (cuda_plan){.count = count, .islands = count, .size = 1};
     for (int i = 0; i < count; i++) {
         g->devices[i] = devices[i];
+        g->direct.order[i] = i;
         index[i] = devices[i]->index;
     }
     mcf_status status = mcf_host_group_create(index, count, timeout_seconds, &g->host, err);
     for (int i = 0; i < count && status == MCF_OK; i++)
         status = join(g, i, err);
+    for (int a = 0; a < count; a++)
+        for (int b = 0; b < a; b++)
+            if (g->topology.link[a][b] != g->topology.link[b][a])
+                g->topology.link[a][b] = g->topology.link[b][a] = CUDA_LINK_HOST;
+    if (status == MCF_OK) {
+        cuda_plan_make(&g->topology, &g->plan);
+        status = prepare_chain(g, err);
+    }
     if (status != MCF_OK) {
         cuda_group_destroy(g);
         return status;
     }
+    for (int i = 0; i < count; i++)
+        g->devices[i]->watch = (cuda_watch){g, timeout_seconds};
     *group = g;
     return MCF_OK;
 }
@@ -90,10 +116,24 @@ void cuda_group_destroy(mcf_group *g)
 {
     if (!g)
         return;
-    for (int i = 0; i < g->count; i++)
-        for (int p = 0; p < PHASES; p++)
-            if (g->events[i][p])
-                cudaEventDestroy(g->events[i][p]);
+    for (int i = 0; i < g->count; i++) {
+        g->devices[i]->watch = (cuda_watch){0};
+        if (g->devices[i]->lost)
+            continue;
+        cudaSetDevice(g->devices[i]->index);
+        for (int e = 0; e < RING * PHASES; e++)
+            if (g->events[e / PHASES][i][e % PHASES])
+                cudaEventDestroy(g->events[e / PHASES][i][e % PHASES]);
+        for (int p = 0; p < CUDA_CHAIN_PIECES; p++) {
+            if (g->sums[i][p])
+                cudaEventDestroy(g->sums[i][p]);
+            if (g->results[i][p])
+                cudaEventDestroy(g->results[i][p]);
+        }
+        if (g->back[i])
+            cudaStreamDestroy(g->back[i]);
+    }
+    cudaGetLastError();
     mcf_host_group_destroy(g->host);
     free(g);
 }
@@ -103,7 +143,97 @@ void cuda_group_abort(mcf_group *group, const char *reason)
     mcf_host_group_abort(group->host, reason);
 }
 
-// --- meeting
+mcf_status cuda_group_broken(mcf_group *group, mcf_error *err)
+{
+    return mcf_host_group_check(group->host, err);
+}
+
+// Numbers of devices, those for which it says so, in text.
+static void list(const mcf_group *g, const bool *named, char *text, size_t size)
+{
+    size_t used = 0;
+    for (int i = 0; i < g->count && used < size; i++)
+        if (named[i])
+            used += (size_t)snprintf(text + used, size - used, "%s%d", used ? ", " : "", g->devices[i]->index);
+}
+
+// Who is behind: at the first step of a collective that some members' streams have passed and others have not.
+void cuda_group_late(mcf_group *g, char *text, size_t size)
+{
+    bool late[CUDA_MEMBERS];
+    text[0] = 0;
+    for (uint64_t n = g->number > RING ? g->number - RING : 0; n < g->number; n++)
+        for (int phase = 0; phase < PHASES; phase++) {
+            int behind = 0;
+            for (int i = 0; i < g->count; i++) {
+                late[i] = cudaEventQuery(g->events[n % RING][i][phase]) == cudaErrorNotReady;
+                behind += late[i];
+            }
+            if (behind) {
+                list(g, late, text, size);
+                return;
+            }
+        }
+}
+
+// --- what the enqueuing member does
+
+static mcf_status all_gather(cuda_work *w, mcf_error *err)
+{
+    const uint64_t bytes = w->all[0].count * w->size;
+    for (int r = 0; r < w->group->count; r++)
+        for (int i = 0; i < w->group->count; i++)
+            MCF_TRY(cuda_fetch(w, r, (char *)w->all[r].to + bytes * (uint64_t)i, w->all[i].from, i, bytes, err));
+    return MCF_OK;
+}
+
+static mcf_status reduce_scatter(cuda_work *w, mcf_error *err)
+{
+    const uint64_t count = w->all[0].count;
+    const int members = w->group->count, divide = w->all[0].detail == MCF_REDUCE_MEAN ? members : 1;
+    cuda_operands of = {.count = members};
+    for (int i = 0; i < members; i++) {
+        of.owner[i] = i;
+        of.from[i] = w->all[i].from;
+    }
+    for (int r = 0; r < members; r++)
+        MCF_TRY(cuda_sum(w, r, &of, w->all[r].to, (cuda_range){count * (uint64_t)r, count * (uint64_t)(r + 1)}, divide, err));
+    return MCF_OK;
+}
+
+static mcf_status broadcast(cuda_work *w, mcf_error *err)
+{
+    const int root = w->all[0].detail;
+    for (int r = 0; r < w->group->count; r++)
+        if (r != root)
+            MCF_TRY(cuda_fetch(w, r, w->all[r].to, w->all[root].from, root, w->all[0].count * w->size, err));
+    return MCF_OK;
+}
+
+static mcf_status enqueue(cuda_work *w, mcf_error *err)
+{
+    static mcf_status (*const kinds[])(cuda_work *, mcf_error *) = {cuda_reduce_all, all_gather, reduce_scatter, broadcast};
+    MCF_TRY(cuda_pass(w, READY, err));
+    MCF_TRY(kinds[w->all[0].kind](w, err));
+    MCF_TRY(cuda_pass(w, DONE, err));
+    w->group->number++;
+    return MCF_OK;
+}
+
+static mcf_status compare(const cuda_work *w, mcf_error *err)
+{
+    const cuda_notice *a = &w->all[0];
+    for (int i = 1; i < w->group->count; i++) {
+        const cuda_notice *b = &w->all[i];
+        if (a->kind != b->kind || a->count != b->count || a->dtype != b->dtype || a->detail != b->detail)
+            return mcf_fail(err, MCF_ERR_DEVICE, "devices disagree: device %d is at %s (%llu %s, %d), device %d at %s "
+                            "(%llu %s, %d)", w->group->devices[0]->index, kind_names[a->kind],
+                            (unsigned long long)a->count, mcf_dtype_name((mcf_dtype)a->dtype), a->detail,
+                            w->group->devices[i]->index, kind_names[b->kind], (unsigned long long)b->count,
+                            mcf_dtype_name((mcf_dtype)b->dtype), b->detail);
+    }
+    return MCF_OK;
+}
 
 // A member that cannot go on says so to the others.
 static mcf_status settle(mcf_group *g, mcf_status status, mcf_error *err)
@@ -113,121 +243,35 @@ static mcf_status settle(mcf_group *g, mcf_status status, mcf_error *err)
     return status;
 }
 
-static mcf_status record(member *m, int phase, mcf_error *err)
+static mcf_status run(mcf_group *g, int rank, cuda_notice own, mcf_error *err)
 {
-    MCF_TRY(cuda_use(m->stream->device, err));
-    CUDA_TRY(cudaEventRecord(m->group->events[m->rank][phase], m->stream->stream), "event of a group", err);
-    return MCF_OK;
-}
-
-static mcf_status follow(member *m, int phase, mcf_error *err)
-{
-    MCF_TRY(cuda_use(m->stream->device, err));
-    for (int i = 0; i < m->group->count; i++)
-        if (i != m->rank)
-            CUDA_TRY(cudaStreamWaitEvent(m->stream->stream, m->group->events[i][phase], 0), "event of a group", err);
-    return MCF_OK;
-}
-
-// This stream has come to `phase`; what is enqueued from here on waits until all have.
-static mcf_status pass(member *m, int phase, mcf_error *err)
-{
-    MCF_TRY(settle(m->group, record(m, phase, err), err));
-    MCF_TRY(mcf_host_barrier(m->group->host, m->rank, err));
-    return settle(m->group, follow(m, phase, err), err);
-}
-
-static mcf_status compare(member *m, mcf_error *err)
-{
-    const notice *a = &m->all[0];
-    for (int i = 1; i < m->group->count; i++) {
-        const notice *b = &m->all[i];
-        if (a->kind != b->kind || a->count != b->count || a->dtype != b->dtype || a->detail != b->detail)
-            return mcf_fail(err, MCF_ERR_DEVICE, "devices disagree: device %d is at %s (%llu %s, %d), device %d at %s "
-                            "(%llu %s, %d)", m->group->devices[0]->index, kind_names[a->kind],
-                            (unsigned long long)a->count, mcf_dtype_name((mcf_dtype)a->dtype), a->detail,
-                            m->group->devices[i]->index, kind_names[b->kind], (unsigned long long)b->count,
-                            mcf_dtype_name((mcf_dtype)b->dtype), b->detail);
-    }
-    return MCF_OK;
-}
-
-static mcf_status begin(member *m, mcf_group *g, int rank, mcf_stream *stream, notice own, mcf_error *err)
-{
+    cuda_work w = {.group = g, .size = mcf_dtype_size((mcf_dtype)own.dtype)};
     if (rank < 0 || rank >= g->count)
         return mcf_fail(err, MCF_ERR_USAGE, "%s: no rank %d in a group of %d", kind_names[own.kind], rank, g->count);
-    *m = (member){.group = g, .rank = rank, .stream = stream, .size = mcf_dtype_size((mcf_dtype)own.dtype)};
-    MCF_TRY(settle(g, record(m, READY, err), err));
-    MCF_TRY(mcf_host_all_gather(g->host, rank, m->all, &own, sizeof own, MCF_U8, err));
-    MCF_TRY(settle(g, compare(m, err), err));
-    return settle(g, follow(m, READY, err), err);
+    MCF_TRY(mcf_host_all_gather(g->host, rank, w.all, &own, sizeof own, MCF_U8, err));
+    MCF_TRY(settle(g, compare(&w, err), err));
+    if (rank == 0 && enqueue(&w, &g->failure) != MCF_OK)
+        g->failed = w.at;
+    MCF_TRY(mcf_host_barrier(g->host, rank, err));
+    if (g->failed < 0)
+        return cuda_use(g->devices[rank], err);
+    // The member at fault reports it; the others learn of it by the abort.
+    if (rank == g->failed)
+        return settle(g, mcf_fail(err, g->failure.status, "%s", g->failure.message), err);
+    return mcf_host_barrier(g->host, rank, err);
 }
 
-static mcf_status end(member *m, mcf_error *err)
-{
-    return pass(m, DONE, err);
-}
-
-// --- moving and summing
-
-static mcf_status fetch(member *m, void *to, const void *from, int owner, uint64_t bytes, mcf_error *err)
-{
-    const int own = m->stream->device->index, other = m->group->devices[owner]->index;
-    if (!bytes || to == from)
-        return MCF_OK;
-    MCF_TRY(cuda_use(m->stream->device, err));
-    CUDA_TRY(own == other ? cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, m->stream->stream)
-                          : cudaMemcpyPeerAsync(to, own, from, other, bytes, m->stream->stream),
-             "copy between devices", err);
-    return MCF_OK;
-}
-
-static mcf_status launch_sum(member *m, cuda_members members, void *out, uint64_t n, mcf_reduce reduce, mcf_error *err)
-{
-    int64_t count64 = (int64_t)n;
-    int count = m->group->count, mean = reduce == MCF_REDUCE_MEAN;
-    void *arguments[] = {&members, &out, &count64, &count, &mean};
-    const dim3 grid = {(unsigned)((n + CUDA_SUM_BLOCK - 1) / CUDA_SUM_BLOCK), 1, 1}, block = {CUDA_SUM_BLOCK, 1, 1};
-    CUDA_TRY(cudaLaunchKernel(cuda_group_sum((mcf_dtype)m->all[0].dtype), grid, block, arguments, 0,
-                              m->stream->stream), "sum over devices", err);
-    return MCF_OK;
-}
-
-// Elements [start, end) of all members' `from` into `out`.
-static mcf_status sum(member *m, char *out, uint64_t start, uint64_t end, mcf_reduce reduce, mcf_error *err)
-{
-    const mcf_group *g = m->group;
-    mcf_operand copies = {0};
-    int unseen = 0, slot;
-    for (int i = 0; i < g->count; i++)
-        unseen += !g->sees[m->rank][i];
-    const uint64_t piece = unseen ? PIECE : 1 << 30;
-    if (unseen && end > start)
-        MCF_TRY(dev_scratch(m->stream, 0, (uint64_t)unseen * (end - start < piece ? end - start : piece) * m->size / 4 +
-                            (uint64_t)unseen * 64, &copies, err));
-    MCF_TRY(cuda_use(m->stream->device, err));
-    for (uint64_t at = start, n; at < end; at += n) {
-        cuda_members members = {{0}};
-        n = end - at < piece ? end - at : piece;
-        slot = 0;
-        for (int i = 0; i < g->count; i++) {
-            const char *from = (const char *)m->all[i].from + at * m->size;
-            members.from[i] = from;
-            if (g->sees[m->rank][i])
-                continue;
-            char *copy = (char *)copies.buffer->memory + (uint64_t)slot++ * ((n * m->size + 63) / 64 * 64);
-            MCF_TRY(fetch(m, copy, from, i, n * m->size, err));
-            members.from[i] = copy;
-        }
-        MCF_TRY(launch_sum(m, members, out + (at - start) * m->size, n, reduce, err));
-    }
-    return MCF_OK;
-}
+// --- collectives
 
 static bool overlap(const void *a, uint64_t a_bytes, const void *b, uint64_t b_bytes)
 {
     const uintptr_t x = (uintptr_t)a, y = (uintptr_t)b;
     return x < y + b_bytes && y < x + a_bytes;
+}
+
+static char *at(const mcf_buffer *buffer, uint64_t offset)
+{
+    return (char *)buffer->memory + offset;
 }
 
 // Where the output would overwrite input that others still read, they read a copy.
@@ -248,60 +292,29 @@ static mcf_status check_reducible(mcf_dtype dtype, int kind, mcf_error *err)
     return MCF_OK;
 }
 
-static char *at(const mcf_buffer *buffer, uint64_t offset)
-{
-    return (char *)buffer->memory + offset;
-}
-
-// --- collectives
-
-static mcf_status all_reduce_slices(member *m, mcf_reduce reduce, mcf_error *err)
-{
-    const int members = m->group->count;
-    const uint64_t count = m->all[0].count, slice = (count + (uint64_t)members - 1) / (uint64_t)members;
-    char *to = m->all[m->rank].to;
-    uint64_t start[CUDA_MEMBERS + 1];
-    for (int i = 0; i <= members; i++)
-        start[i] = slice * (uint64_t)i < count ? slice * (uint64_t)i : count;
-    MCF_TRY(settle(m->group, sum(m, to + start[m->rank] * m->size, start[m->rank], start[m->rank + 1], reduce, err),
-                   err));
-    MCF_TRY(pass(m, SUMMED, err));
-    for (int i = 0; i < members; i++)
-        if (i != m->rank)
-            MCF_TRY(settle(m->group, fetch(m, to + start[i] * m->size, (char *)m->all[i].to + start[i] * m->size, i,
-                                           (start[i + 1] - start[i]) * m->size, err), err));
-    return end(m, err);
-}
-
 mcf_status cuda_all_reduce(mcf_group *g, int rank, mcf_stream *stream, mcf_buffer *to, uint64_t to_offset,
                            mcf_buffer *from, uint64_t from_offset, uint64_t count, mcf_dtype dtype, mcf_reduce reduce,
                            mcf_error *err)
 {
     const uint64_t bytes = count * mcf_dtype_size(dtype);
-    member m;
     MCF_TRY(check_reducible(dtype, ALL_REDUCE, err));
     MCF_TRY(dev_check_range(from, from_offset, bytes, "all_reduce: input", err));
     MCF_TRY(dev_check_range(to, to_offset, bytes, "all_reduce: output", err));
-    MCF_TRY(begin(&m, g, rank, stream,
-                  (notice){at(from, from_offset), at(to, to_offset), count, ALL_REDUCE, (int)dtype, (int)reduce}, err));
-    return all_reduce_slices(&m, reduce, err);
+    return run(g, rank, (cuda_notice){stream, at(from, from_offset), at(to, to_offset), count, ALL_REDUCE, (int)dtype,
+                                 (int)reduce}, err);
 }
 
 mcf_status cuda_all_gather(mcf_group *g, int rank, mcf_stream *stream, mcf_buffer *to, uint64_t to_offset,
                            mcf_buffer *from, uint64_t from_offset, uint64_t count, mcf_dtype dtype, mcf_error *err)
 {
     const uint64_t bytes = count * mcf_dtype_size(dtype), whole = bytes * (uint64_t)g->count;
-    member m;
     MCF_TRY(dev_check_range(from, from_offset, bytes, "all_gather: input", err));
     MCF_TRY(dev_check_range(to, to_offset, whole, "all_gather: output", err));
     char *out = at(to, to_offset);
     void *in = at(from, from_offset);
     if (in != out + bytes * (uint64_t)rank && overlap(in, bytes, out, whole))
         MCF_TRY(stage(g, stream, &in, bytes, err));
-    MCF_TRY(begin(&m, g, rank, stream, (notice){in, out, count, ALL_GATHER, (int)dtype, 0}, err));
-    for (int i = 0; i < g->count; i++)
-        MCF_TRY(settle(g, fetch(&m, out + bytes * (uint64_t)i, m.all[i].from, i, bytes, err), err));
-    return end(&m, err);
+    return run(g, rank, (cuda_notice){stream, in, out, count, ALL_GATHER, (int)dtype, 0}, err);
 }
 
 mcf_status cuda_reduce_scatter(mcf_group *g, int rank, mcf_stream *stream, mcf_buffer *to, uint64_t to_offset,
@@ -309,7 +322,6 @@ mcf_status cuda_reduce_scatter(mcf_group *g, int rank, mcf_stream *stream, mcf_b
                                mcf_reduce reduce, mcf_error *err)
 {
     const uint64_t bytes = count * mcf_dtype_size(dtype), whole = bytes * (uint64_t)g->count;
-    member m;
     MCF_TRY(check_reducible(dtype, REDUCE_SCATTER, err));
     MCF_TRY(dev_check_range(from, from_offset, whole, "reduce_scatter: input", err));
     MCF_TRY(dev_check_range(to, to_offset, bytes, "reduce_scatter: output", err));
@@ -317,9 +329,7 @@ mcf_status cuda_reduce_scatter(mcf_group *g, int rank, mcf_stream *stream, mcf_b
     void *in = at(from, from_offset);
     if (out != (char *)in + bytes * (uint64_t)rank && overlap(in, whole, out, bytes))
         MCF_TRY(stage(g, stream, &in, whole, err));
-    MCF_TRY(begin(&m, g, rank, stream, (notice){in, out, count, REDUCE_SCATTER, (int)dtype, (int)reduce}, err));
-    MCF_TRY(settle(g, sum(&m, out, count * (uint64_t)rank, count * (uint64_t)(rank + 1), reduce, err), err));
-    return end(&m, err);
+    return run(g, rank, (cuda_notice){stream, in, out, count, REDUCE_SCATTER, (int)dtype, (int)reduce}, err);
 }
 
 // The root's own copy comes when all have read.
@@ -327,17 +337,13 @@ mcf_status cuda_broadcast(mcf_group *g, int rank, int root, mcf_stream *stream, 
                           mcf_buffer *from, uint64_t from_offset, uint64_t count, mcf_dtype dtype, mcf_error *err)
 {
     const uint64_t bytes = count * mcf_dtype_size(dtype);
-    member m;
     if (root < 0 || root >= g->count)
         return mcf_fail(err, MCF_ERR_USAGE, "broadcast: no rank %d in a group of %d", root, g->count);
     if (rank == root)
         MCF_TRY(dev_check_range(from, from_offset, bytes, "broadcast: input", err));
     MCF_TRY(dev_check_range(to, to_offset, bytes, "broadcast: output", err));
     void *in = rank == root ? at(from, from_offset) : NULL;
-    MCF_TRY(begin(&m, g, rank, stream, (notice){in, at(to, to_offset), count, BROADCAST, (int)dtype, root}, err));
-    if (rank != root)
-        MCF_TRY(settle(g, fetch(&m, at(to, to_offset), m.all[root].from, root, bytes, err), err));
-    MCF_TRY(end(&m, err));
+    MCF_TRY(run(g, rank, (cuda_notice){stream, in, at(to, to_offset), count, BROADCAST, (int)dtype, root}, err));
     return rank == root ? dev_copy(stream, to, to_offset, from, from_offset, bytes, err) : MCF_OK;
 }
 

@@ -1,9 +1,9 @@
-// Sums over the members of a group: out[i] = from[0][i] + from[1][i] + ..., rounded once. 32 and 64 bit are summed in
+// Sums over the members of a group: out[i] = from[0][i] + from[1][i] + ..., divided, rounded once. 32 and 64 bit are summed in
 // double: a card does that as fast as the elements come. Unrolled, so that the addresses stay where arguments are.
 #include "backends/cuda/kernel_file.h"
 
 #define GROUP_SUM_KERNEL(T, type, real, load, store)                                                     \
-    static __global__ void group_sum_##T(cuda_members m, type *out, I64 n, int count, int mean)          \
+    static __global__ void group_sum_##T(cuda_members m, type *out, I64 n, int count, int divide)        \
     {                                                                                                    \
         const I64 i = (I64)blockIdx.x * CUDA_SUM_BLOCK + threadIdx.x;                                    \
         if (i < n) {                                                                                     \
@@ -11,8 +11,8 @@
             _Pragma("unroll") for (int r = 0; r < CUDA_MEMBERS; r++)                                     \
                 if (r < count)                                                                           \
                     sum += load((const type *)m.from[r], i);                                             \
-            if (mean)                                                                                    \
-                sum /= count;                                                                            \
+            if (divide > 1)                                                                              \
+                sum /= divide;                                                                           \
             store(out, i, sum);                                                                          \
         }                                                                                                \
     }

@@ -7,6 +7,7 @@
 extern "C" {
 #endif
 
+#include "backends/cuda/topology.h"
 #include "ops/types.h"
 
 typedef struct {
@@ -22,8 +23,8 @@ typedef cuda_kernel_table (*cuda_kernel_table_fn)(void);
 extern const cuda_kernel_table_fn cuda_kernel_tables[];  // NULL at the end
 
 // Sums over members of a group (group_sum.cu), in the order of ranks: an element of `out` for each thread, in blocks
-// of CUDA_SUM_BLOCK. Arguments: cuda_members, TYPE *out, int64_t n, int count, int mean.
-enum { CUDA_MEMBERS = 16, CUDA_SUM_BLOCK = 256 };
+// of CUDA_SUM_BLOCK. Arguments: cuda_members, TYPE *out, int64_t n, int count, int divide.
+enum { CUDA_SUM_BLOCK = 256 };
 typedef struct {
     const void *from[CUDA_MEMBERS];
 } cuda_members;

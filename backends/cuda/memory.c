@@ -63,8 +63,10 @@ void cuda_buffer_destroy(mcf_buffer *buffer)
 {
     if (!buffer)
         return;
-    cudaSetDevice(buffer->device->index);
-    cudaFree(buffer->memory);
+    if (!buffer->device->lost) { // freeing waits for the device
+        cudaSetDevice(buffer->device->index);
+        cudaFree(buffer->memory);
+    }
     free(buffer);
 }
 
@@ -88,6 +90,12 @@ mcf_status cuda_download(mcf_stream *s, void *to, mcf_buffer *from, uint64_t off
 {
     MCF_TRY(dev_check_range(from, offset, bytes, "download", err));
     MCF_TRY(cuda_use(s->device, err));
+    struct cudaPointerAttributes of = {0};
+    // The driver holds the caller up where memory is not pinned; that wait would have no end where a card hangs.
+    if (bytes && (cudaPointerGetAttributes(&of, to) != cudaSuccess || of.type == cudaMemoryTypeUnregistered)) {
+        cudaGetLastError();
+        MCF_TRY(cuda_wait(s->device, s->stream, NULL, "enqueued work", err));
+    }
     if (bytes)
         CUDA_TRY(cudaMemcpyAsync(to, at(from, offset), bytes, cudaMemcpyDeviceToHost, s->stream), "download", err);
     return MCF_OK;

@@ -41,6 +41,7 @@ __attribute__((visibility("default"))) const mcf_backend *mcf_backend_entry(void
         .segment_destroy = cuda_segment_destroy,
         .segment_begin = cuda_segment_begin,
         .segment_end = cuda_segment_end,
+        .group_describe = cuda_group_describe,
     };
     return &backend;
 }

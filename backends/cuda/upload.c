@@ -22,9 +22,10 @@ static void free_ring(cuda_uploads *u)
 }
 
 // Waits until the oldest piece has left the ring.
-static mcf_status retire(cuda_uploads *u, mcf_error *err)
+static mcf_status retire(mcf_stream *s, mcf_error *err)
 {
-    CUDA_TRY(cudaEventSynchronize(u->pieces[u->first].left), "upload", err);
+    cuda_uploads *u = &s->uploads;
+    MCF_TRY(cuda_wait(s->device, NULL, u->pieces[u->first].left, "upload", err));
     u->first = (u->first + 1) % CUDA_PIECES;
     u->count--;
     return MCF_OK;
@@ -45,15 +46,16 @@ static mcf_status prepare(mcf_stream *s, mcf_error *err)
 }
 
 // Four times an upload: two micro-batches, with what does not fit in front of the ring's end.
-static mcf_status grow(cuda_uploads *u, uint64_t upload, mcf_error *err)
+static mcf_status grow(mcf_stream *s, uint64_t upload, mcf_error *err)
 {
+    cuda_uploads *u = &s->uploads;
     uint64_t bytes = RING_MIN;
     while (bytes < RING_MAX && bytes < 4 * upload)
         bytes *= 2;
     if (bytes <= u->bytes)
         return MCF_OK;
     while (u->count)
-        MCF_TRY(retire(u, err));
+        MCF_TRY(retire(s, err));
     free_ring(u);
     CUDA_TRY(cudaHostAlloc(&u->pinned, bytes, cudaHostAllocDefault), "pinned memory", err);
     CUDA_TRY(cudaMalloc(&u->device, bytes), "memory for uploads", err);
@@ -78,7 +80,7 @@ static mcf_status send(mcf_stream *s, char *to, const char *from, uint64_t bytes
     if (u->head + room > u->bytes)
         u->head = 0;
     while (u->count == CUDA_PIECES || overlaps(u, u->head, room))
-        MCF_TRY(retire(u, err));
+        MCF_TRY(retire(s, err));
     cuda_piece *piece = &u->pieces[(u->first + u->count) % CUDA_PIECES];
     piece->at = u->head;
     piece->bytes = room;
@@ -103,7 +105,7 @@ mcf_status cuda_upload(mcf_stream *s, mcf_buffer *to, uint64_t offset, const voi
     MCF_TRY(dev_check_range(to, offset, bytes, "upload", err));
     MCF_TRY(cuda_use(s->device, err));
     MCF_TRY(prepare(s, err));
-    MCF_TRY(grow(&s->uploads, bytes, err));
+    MCF_TRY(grow(s, bytes, err));
     for (uint64_t done = 0, piece; done < bytes; done += piece) {
         piece = bytes - done < s->uploads.bytes / 4 ? bytes - done : s->uploads.bytes / 4;
         MCF_TRY(send(s, (char *)to->memory + offset + done, (const char *)from + done, piece, err));

@@ -23,9 +23,14 @@ typedef std::lock_guard<std::recursive_mutex> guard;
 // --- settings, from the environment once
 int device_count();         // $MCF_EMULATOR_DEVICES, 8
 uint64_t memory_of_device(); // bytes, $MCF_EMULATOR_MEMORY, 4 GiB
-// $MCF_EMULATOR_PEERS: all, none, ring (neighbours), pairs (2i and 2i+1), cube (8 V100s: two quads and four links
-// between them; the default)
+// $MCF_EMULATOR_PEERS: by NVLink all, ring (neighbours) or cube (8 V100s: two quads and four links between them; the
+// default), by PCIe pairs (2i and 2i+1) or pcie (all), none
 bool peers_possible(int device, int peer);
+bool peers_by_nvlink();
+// $MCF_EMULATOR_FAIL, DEVICE:fail:N or DEVICE:hang:N: the device's N-th kernel ends in a fault or never.
+// $MCF_EMULATOR_TRACE, a file: a line for what is enqueued (+) and for what has run (!), with device, number of the
+// stream on its device, and kernel.
+uint64_t number(const char *variable, uint64_t otherwise);
 std::mt19937_64 &dice();    // seeded by $MCF_EMULATOR_SEED, 0
 
 // --- failures. Sticky for a device, as on a card after a fault.
@@ -58,6 +63,7 @@ struct record {
 struct operation {
     std::function<void()> run;          // exactly one of the three is there
     std::shared_ptr<record> signal, wait;
+    const char *kernel = nullptr;       // of run; NULL: a copy or memset
 };
 struct recording {
     int device;
@@ -78,6 +84,8 @@ std::string run_grid(const char *name, const std::function<void()> &thread, dim3
 struct CUstream_st {
     int device;
     unsigned weight; // how often it is chosen
+    int number;      // on its device, from 0
+    bool hangs;
     std::deque<emulator::operation> queue;
     std::shared_ptr<emulator::recording> capture; // while one goes on
 };

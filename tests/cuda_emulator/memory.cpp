@@ -24,7 +24,7 @@ static thread_local int current;
 static thread_local cudaError_t last_error;
 static thread_local std::string last_message;
 
-static uint64_t number(const char *name, uint64_t otherwise)
+uint64_t number(const char *name, uint64_t otherwise)
 {
     const char *text = getenv(name);
     return text && *text ? strtoull(text, nullptr, 0) : otherwise;
@@ -54,14 +54,24 @@ static bool cube(int a, int b)
     return a / 4 == b / 4 || a % 4 == b % 4;
 }
 
-bool peers_possible(int a, int b)
+static std::string peers()
 {
     const char *text = getenv("MCF_EMULATOR_PEERS");
-    const std::string kind = text && *text ? text : "cube";
+    return text && *text ? text : "cube";
+}
+
+bool peers_by_nvlink()
+{
+    return peers() != "pairs" && peers() != "pcie";
+}
+
+bool peers_possible(int a, int b)
+{
+    const std::string kind = peers();
     const int n = device_count();
     if (a == b)
         return false;
-    if (kind == "all")
+    if (kind == "all" || kind == "pcie")
         return true;
     if (kind == "ring")
         return (a + 1) % n == b || (b + 1) % n == a;
@@ -320,6 +330,28 @@ cudaError_t cudaDeviceCanAccessPeer(int *can, int device, int peer)
     if (device < 0 || device >= device_count() || peer < 0 || peer >= device_count())
         return fail(cudaErrorInvalidDevice, "no such device");
     *can = peers_possible(device, peer);
+    return cudaSuccess;
+}
+
+cudaError_t cudaDeviceGetP2PAttribute(int *value, cudaDeviceP2PAttr attribute, int device, int peer)
+{
+    if (device < 0 || device >= device_count() || peer < 0 || peer >= device_count() || device == peer)
+        return fail(cudaErrorInvalidDevice, "no such pair of devices");
+    const bool fast = peers_by_nvlink();
+    *value = attribute == cudaDevP2PAttrPerformanceRank ? !fast
+             : attribute == cudaDevP2PAttrAccessSupported ? peers_possible(device, peer)
+                                                          : fast && peers_possible(device, peer);
+    return cudaSuccess;
+}
+
+cudaError_t cudaPointerGetAttributes(cudaPointerAttributes *attributes, const void *memory)
+{
+    guard g(lock);
+    const allocation *a = find(memory);
+    void *at = (void *)memory;
+    *attributes = !a                  ? cudaPointerAttributes{cudaMemoryTypeUnregistered, 0, nullptr, at}
+                  : a->device == HOST ? cudaPointerAttributes{cudaMemoryTypeHost, current, at, at}
+                                      : cudaPointerAttributes{cudaMemoryTypeDevice, a->device, at, nullptr};
     return cudaSuccess;
 }
 

@@ -4,6 +4,9 @@
 #include "emulator.h"
 
 #include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <unistd.h>
 
 namespace emulator {
 
@@ -26,9 +29,32 @@ static bool known(cudaStream_t stream)
     return stream && std::find(streams.begin(), streams.end(), stream) != streams.end();
 }
 
+static void trace(char what, cudaStream_t s, const operation &work)
+{
+    static FILE *const file = getenv("MCF_EMULATOR_TRACE") ? fopen(getenv("MCF_EMULATOR_TRACE"), "w") : nullptr;
+    if (file && work.run)
+        fprintf(file, "%c %d %d %s\n", what, s->device, s->number, work.kernel ? work.kernel : "memory");
+}
+
+// Whether this kernel is the one that $MCF_EMULATOR_FAIL names; a hanging one keeps its stream for good.
+static bool fails(cudaStream_t s)
+{
+    static int device = -1, count;
+    static char kind[8];
+    static const bool asked = getenv("MCF_EMULATOR_FAIL") &&
+                              sscanf(getenv("MCF_EMULATOR_FAIL"), "%d:%7[a-z]:%d", &device, kind, &count) == 3;
+    if (!asked || s->device != device || count-- != 1)
+        return false;
+    if (std::string(kind) == "hang")
+        s->hangs = true;
+    else
+        fail_device(device, cudaErrorLaunchFailure, "unspecified launch failure, as MCF_EMULATOR_FAIL asks for");
+    return true;
+}
+
 static bool ready(cudaStream_t s)
 {
-    return !s->queue.empty() && (!s->queue.front().wait || s->queue.front().wait->done);
+    return !s->hangs && !s->queue.empty() && (!s->queue.front().wait || s->queue.front().wait->done);
 }
 
 // Runs the next of one stream; false where nothing can run.
@@ -47,8 +73,10 @@ static bool step()
             operation work = std::move(s->queue.front());
             s->queue.pop_front();
             // After a fault a device does nothing more; its events still pass, or all would hang.
-            if (work.run && device_error(s->device) == cudaSuccess)
+            if (work.run && device_error(s->device) == cudaSuccess && !(work.kernel && fails(s))) {
                 work.run();
+                trace('!', s, work);
+            }
             if (work.signal)
                 work.signal->done = true;
             return true;
@@ -60,10 +88,23 @@ static bool step()
 
 cudaError_t drain(const std::function<bool()> &until)
 {
-    while (!until())
-        if (!step())
-            return fail(cudaErrorLaunchFailure, "all streams wait for events that nobody records");
+    while (!until()) {
+        if (step())
+            continue;
+        // Who waits for a card that hangs, waits for ever.
+        while (std::any_of(streams.begin(), streams.end(), [](cudaStream_t s) { return s->hangs; }))
+            pause();
+        return fail(cudaErrorLaunchFailure, "all streams wait for events that nobody records");
+    }
     return cudaSuccess;
+}
+
+// A question may find anything between nothing and all done.
+static bool ask(const std::function<bool()> &done)
+{
+    for (uint64_t turns = dice()() % 64; turns > 0 && !done() && step(); turns--)
+        continue;
+    return done();
 }
 
 cudaError_t enqueue(cudaStream_t stream, operation work)
@@ -79,6 +120,7 @@ cudaError_t enqueue(cudaStream_t stream, operation work)
         stream->capture->work.push_back(std::move(work));
         return cudaSuccess;
     }
+    trace('+', stream, work);
     stream->queue.push_back(std::move(work));
     for (uint64_t turns = dice()() % 4; turns > 1; turns--)
         step();
@@ -169,7 +211,7 @@ cudaError_t cudaDeviceSynchronize(void)
         return refused;
     int device = current_device();
     cudaError_t error = drain([] {
-        return std::all_of(streams.begin(), streams.end(), [](cudaStream_t s) { return s->queue.empty(); });
+        return std::all_of(streams.begin(), streams.end(), [](cudaStream_t s) { return s->queue.empty() && !s->hangs; });
     });
     return error == cudaSuccess ? settle(device) : error;
 }
@@ -178,7 +220,8 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags)
 {
     guard g(lock);
     static const unsigned weights[] = {1, 1, 4, 32};
-    *stream = new CUstream_st{current_device(), weights[dice()() % 4], {}, nullptr};
+    static int created[MAX_DEVICES];
+    *stream = new CUstream_st{current_device(), weights[dice()() % 4], created[current_device()]++, false, {}, nullptr};
     streams.push_back(*stream);
     return cudaSuccess;
 }
@@ -199,7 +242,7 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream)
         return fail(cudaErrorInvalidResourceHandle, "no such stream");
     if (stream->capture)
         return refuse(*stream->capture, "waiting for a stream");
-    cudaError_t error = drain([=] { return stream->queue.empty(); });
+    cudaError_t error = drain([=] { return stream->queue.empty() && !stream->hangs; });
     return error == cudaSuccess ? settle(stream->device) : error;
 }
 
@@ -208,8 +251,7 @@ cudaError_t cudaStreamQuery(cudaStream_t stream)
     guard g(lock);
     if (!known(stream))
         return fail(cudaErrorInvalidResourceHandle, "no such stream");
-    step();
-    return stream->queue.empty() ? settle(stream->device) : cudaErrorNotReady;
+    return ask([=] { return stream->queue.empty() && !stream->hangs; }) ? settle(stream->device) : cudaErrorNotReady;
 }
 
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags)
@@ -252,8 +294,7 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event)
 cudaError_t cudaEventQuery(cudaEvent_t event)
 {
     guard g(lock);
-    step();
-    return !event->last || event->last->done ? settle(event->device) : cudaErrorNotReady;
+    return ask([=] { return !event->last || event->last->done; }) ? settle(event->device) : cudaErrorNotReady;
 }
 
 cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream)
@@ -310,7 +351,7 @@ cudaError_t cudaLaunchKernel(const void *function, dim3 grid, dim3 block, void *
                                 if (!wrong.empty())
                                     fail_device(device, cudaErrorIllegalAddress, wrong);
                             },
-                            nullptr, nullptr});
+                            nullptr, nullptr, name});
 }
 
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode)

@@ -1,0 +1,238 @@
+// How a sum over all members goes: in islands or along a chain (backends/cuda/topology.h). Everything here is enqueued
+// by one member's thread on the streams of all.
+#include "backends/cuda/group.h"
+
+// Elements that are summed at once where copies are needed, and least elements of a piece of a chain.
+enum { PIECE = 2 << 20, CHAIN_LEAST = 32 << 10 };
+
+// --- order of streams
+
+static mcf_status record(cuda_work *w, int member, int phase, mcf_error *err)
+{
+    w->at = member;
+    MCF_TRY(cuda_use(w->group->devices[member], err));
+    CUDA_TRY(cudaEventRecord(w->group->events[w->group->number % RING][member][phase], w->all[member].stream->stream), "event of a group", err);
+    return MCF_OK;
+}
+
+// All streams have come to `phase`; what is enqueued from here on waits until all have.
+mcf_status cuda_pass(cuda_work *w, int phase, mcf_error *err)
+{
+    const mcf_group *g = w->group;
+    for (int i = 0; i < g->count; i++)
+        MCF_TRY(record(w, i, phase, err));
+    for (int i = 0; i < g->count; i++) {
+        w->at = i;
+        MCF_TRY(cuda_use(g->devices[i], err));
+        for (int k = 0; k < g->count; k++)
+            if (i != k)
+                CUDA_TRY(cudaStreamWaitEvent(w->all[i].stream->stream, g->events[g->number % RING][k][phase], 0), "event of a group", err);
+    }
+    return MCF_OK;
+}
+
+// --- moving and summing
+
+// From `owner` to `member` on a stream of the latter.
+static mcf_status fetch_on(cuda_work *w, cudaStream_t stream, int member, void *to, const void *from, int owner,
+                           uint64_t bytes, mcf_error *err)
+{
+    const int own = w->group->devices[member]->index, other = w->group->devices[owner]->index;
+    w->at = member;
+    if (!bytes || to == from)
+        return MCF_OK;
+    MCF_TRY(cuda_use(w->group->devices[member], err));
+    CUDA_TRY(own == other ? cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream)
+                          : cudaMemcpyPeerAsync(to, own, from, other, bytes, stream),
+             "copy between devices", err);
+    return MCF_OK;
+}
+
+mcf_status cuda_fetch(cuda_work *w, int member, void *to, const void *from, int owner, uint64_t bytes, mcf_error *err)
+{
+    return fetch_on(w, w->all[member].stream->stream, member, to, from, owner, bytes, err);
+}
+
+static mcf_status launch_sum(cuda_work *w, int member, cuda_members members, int count, void *out, uint64_t n, int divide,
+                             mcf_error *err)
+{
+    int64_t count64 = (int64_t)n;
+    void *arguments[] = {&members, &out, &count64, &count, &divide};
+    const dim3 grid = {(unsigned)((n + CUDA_SUM_BLOCK - 1) / CUDA_SUM_BLOCK), 1, 1}, block = {CUDA_SUM_BLOCK, 1, 1};
+    if (!n)
+        return MCF_OK;
+    CUDA_TRY(cudaLaunchKernel(cuda_group_sum((mcf_dtype)w->all[0].dtype), grid, block, arguments, 0,
+                              w->all[member].stream->stream), "sum over devices", err);
+    return MCF_OK;
+}
+
+typedef struct {
+    uint64_t begin, end; // elements
+} range;
+
+// The cuda_operands of a sum: whose memory, and where it begins.
+typedef struct {
+    int count, owner[CUDA_MEMBERS];
+    const char *from[CUDA_MEMBERS];
+} operands;
+
+// Elements of all operands, summed by `member` into out[0, end - begin) and divided.
+mcf_status cuda_sum(cuda_work *w, int member, const cuda_operands *of, char *out, cuda_range r, int divide, mcf_error *err)
+{
+    const mcf_group *g = w->group;
+    mcf_operand copies = {0};
+    int unseen = 0;
+    w->at = member;
+    for (int i = 0; i < of->count; i++)
+        unseen += g->topology.link[member][of->owner[i]] == CUDA_LINK_HOST;
+    const uint64_t piece = unseen ? PIECE : 1 << 30;
+    if (unseen && r.end > r.begin)
+        MCF_TRY(dev_scratch(w->all[member].stream, 0,
+                            (uint64_t)unseen * (r.end - r.begin < piece ? r.end - r.begin : piece) * w->size / 4 +
+                                (uint64_t)unseen * 64, &copies, err));
+    MCF_TRY(cuda_use(g->devices[member], err));
+    for (uint64_t at = r.begin, n; at < r.end; at += n) {
+        cuda_members members = {{0}};
+        n = r.end - at < piece ? r.end - at : piece;
+        int slot = 0;
+        for (int i = 0; i < of->count; i++) {
+            const char *from = of->from[i] + at * w->size;
+            members.from[i] = from;
+            if (g->topology.link[member][of->owner[i]] != CUDA_LINK_HOST)
+                continue;
+            char *copy = (char *)copies.buffer->memory + (uint64_t)slot++ * ((n * w->size + 63) / 64 * 64);
+            MCF_TRY(cuda_fetch(w, member, copy, from, of->owner[i], n * w->size, err));
+            members.from[i] = copy;
+        }
+        MCF_TRY(launch_sum(w, member, members, of->count, out + (at - r.begin) * w->size, n, divide, err));
+    }
+    return MCF_OK;
+}
+
+// Number i of `parts` equal parts.
+static cuda_range part_of(cuda_range whole, int i, int parts)
+{
+    const uint64_t n = whole.end - whole.begin, each = (n + (uint64_t)parts - 1) / (uint64_t)parts;
+    const uint64_t begin = each * (uint64_t)i < n ? each * (uint64_t)i : n, end = begin + each < n ? begin + each : n;
+    return (cuda_range){whole.begin + begin, whole.begin + end};
+}
+
+// --- sums over all
+
+static mcf_status fetch_range(cuda_work *w, int member, int owner, cuda_range r, mcf_error *err)
+{
+    return cuda_fetch(w, member, (char *)w->all[member].to + r.begin * w->size,
+                 (const char *)w->all[owner].to + r.begin * w->size, owner, (r.end - r.begin) * w->size, err);
+}
+
+static mcf_status reduce_islands(cuda_work *w, const cuda_plan *p, int divide, mcf_error *err)
+{
+    const cuda_range whole = {0, w->all[0].count};
+    for (int place = 0; p->size > 1 && place < p->count; place++) {
+        const int island = place / p->size, member = p->order[place];
+        const cuda_range slice = part_of(whole, place % p->size, p->size);
+        cuda_operands of = {.count = p->size};
+        for (int j = 0; j < p->size; j++) {
+            of.owner[j] = p->order[island * p->size + j];
+            of.from[j] = w->all[of.owner[j]].from;
+        }
+        MCF_TRY(cuda_sum(w, member, &of, (char *)w->all[member].to + slice.begin * w->size, slice,
+                    p->islands == 1 ? divide : 1, err));
+    }
+    MCF_TRY(cuda_pass(w, ISLAND, err));
+    for (int place = 0; p->islands > 1 && place < p->count; place++) {
+        const int number = place % p->size, member = p->order[place];
+        const cuda_range part = part_of(part_of(whole, number, p->size), place / p->size, p->islands);
+        cuda_operands of = {.count = p->islands};
+        for (int i = 0; i < p->islands; i++) {
+            of.owner[i] = p->order[i * p->size + number];
+            of.from[i] = p->size > 1 ? w->all[of.owner[i]].to : w->all[of.owner[i]].from;
+        }
+        MCF_TRY(cuda_sum(w, member, &of, (char *)w->all[member].to + part.begin * w->size, part, divide, err));
+    }
+    MCF_TRY(cuda_pass(w, PART, err));
+    for (int place = 0; place < p->count; place++) {
+        const int number = place % p->size;
+        for (int i = 0; i < p->islands; i++)
+            if (i != place / p->size)
+                MCF_TRY(fetch_range(w, p->order[place], p->order[i * p->size + number],
+                                    part_of(part_of(whole, number, p->size), i, p->islands), err));
+    }
+    MCF_TRY(cuda_pass(w, SLICE, err));
+    for (int place = 0; place < p->count; place++)
+        for (int j = 0; j < p->size; j++)
+            if (j != place % p->size)
+                MCF_TRY(fetch_range(w, p->order[place], p->order[place / p->size * p->size + j],
+                                    part_of(whole, j, p->size), err));
+    return MCF_OK;
+}
+
+// Adds a piece of the sum so far, which lies with the member before, to the own.
+static mcf_status chain_forth(cuda_work *w, const cuda_plan *p, int place, int piece, cuda_range r, int divide, mcf_error *err)
+{
+    mcf_group *g = w->group;
+    const int member = p->order[place], before = place ? p->order[place - 1] : -1;
+    const cuda_notice *own = &w->all[member];
+    w->at = member;
+    if (!place)
+        return MCF_OK; // its operand is the sum so far
+    MCF_TRY(cuda_use(g->devices[member], err));
+    if (place > 1)
+        CUDA_TRY(cudaStreamWaitEvent(own->stream->stream, g->sums[before][piece], 0), "event of a group", err);
+    const cuda_operands of = {2, {before, member}, {place > 1 ? w->all[before].to : w->all[before].from, own->from}};
+    const bool last = place == p->count - 1;
+    MCF_TRY(cuda_sum(w, member, &of, (char *)own->to + r.begin * w->size, r, last ? divide : 1, err));
+    CUDA_TRY(cudaEventRecord(last ? g->results[member][piece] : g->sums[member][piece], own->stream->stream),
+             "event of a group", err);
+    return MCF_OK;
+}
+
+// Fetches a piece of the result from the member behind.
+static mcf_status chain_back(cuda_work *w, const cuda_plan *p, int place, int piece, cuda_range r, mcf_error *err)
+{
+    mcf_group *g = w->group;
+    const int member = p->order[place], behind = p->order[place + 1];
+    w->at = member;
+    MCF_TRY(cuda_use(g->devices[member], err));
+    CUDA_TRY(cudaStreamWaitEvent(g->back[member], g->results[behind][piece], 0), "event of a group", err);
+    MCF_TRY(fetch_on(w, g->back[member], member, (char *)w->all[member].to + r.begin * w->size,
+                     (const char *)w->all[behind].to + r.begin * w->size, behind, (r.end - r.begin) * w->size, err));
+    CUDA_TRY(cudaEventRecord(g->results[member][piece], g->back[member]), "event of a group", err);
+    return MCF_OK;
+}
+
+static mcf_status reduce_chain(cuda_work *w, const cuda_plan *p, int divide, mcf_error *err)
+{
+    mcf_group *g = w->group;
+    const int last = p->count - 1;
+    const cuda_range whole = {0, w->all[0].count};
+    const uint64_t most = (whole.end + CHAIN_LEAST - 1) / CHAIN_LEAST;
+    const int pieces = most < CUDA_CHAIN_PIECES ? (int)most : CUDA_CHAIN_PIECES;
+    // At each beat every member does its part of the piece that has come to it.
+    for (int beat = 0; beat < pieces + 2 * last; beat++)
+        for (int place = 0; place <= last; place++) {
+            const int forth = beat - place, back = beat - last - (last - place);
+            if (forth >= 0 && forth < pieces)
+                MCF_TRY(chain_forth(w, p, place, forth, part_of(whole, forth, pieces), divide, err));
+            if (place < last && back >= 0 && back < pieces)
+                MCF_TRY(chain_back(w, p, place, back, part_of(whole, back, pieces), err));
+        }
+    for (int place = 0; pieces && place < last; place++) {
+        const int member = p->order[place];
+        w->at = member;
+        MCF_TRY(cuda_use(g->devices[member], err));
+        CUDA_TRY(cudaStreamWaitEvent(w->all[member].stream->stream, g->results[member][pieces - 1], 0),
+                 "event of a group", err);
+    }
+    return MCF_OK;
+}
+
+mcf_status cuda_reduce_all(cuda_work *w, mcf_error *err)
+{
+    const mcf_group *g = w->group;
+    const int dtype = w->all[0].dtype, divide = w->all[0].detail == MCF_REDUCE_MEAN ? g->count : 1;
+    // A sum that lies in 16 bits in between would be rounded more than once.
+    const cuda_plan *p = dtype == MCF_F32 || dtype == MCF_F64 ? &g->plan : &g->direct;
+    return p->chain ? reduce_chain(w, p, divide, err) : reduce_islands(w, p, divide, err);
+}
+
