@@ -17,6 +17,8 @@ static const struct {
     {MCF_TAKES_BACKEND,
      {"backend", "NAME", "Where to compute: auto, cpu, cpu-reference, opencl or cuda (default auto)", false}},
     {MCF_TAKES_DEVICES, {"devices", "0,1,..", "Devices of the backend to use (default 0)", false}},
+    {MCF_TAKES_DEVICES,
+     {"timeout", "SECONDS", "After how long a device that does not go on ends the job (default 300)", false}},
     {MCF_TAKES_BACKEND,
      {"threads", "N", "Threads of each CPU device (default: all cores, shared by the devices)", false}},
     {MCF_TAKES_QUIET, {"quiet", NULL, "No progress", false}},
@@ -67,6 +69,10 @@ static mcf_status parse_common(mcf_call *call, const char *name, const char *val
     } else if (!strcmp(name, "devices")) {
         mcf_status status = mcf_job_parse_devices(&call->job, value, err);
         return status == MCF_OK ? status : mcf_add_context(err, status, "--devices");
+    } else if (!strcmp(name, "timeout")) {
+        int64_t seconds;
+        MCF_TRY(parse_integer("--timeout", value, 1, 86400, &seconds, err));
+        call->job.timeout_seconds = (double)seconds;
     } else if (!strcmp(name, "threads")) {
         int64_t threads;
         MCF_TRY(parse_integer("--threads", value, 1, 4096, &threads, err));

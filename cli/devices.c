@@ -69,13 +69,26 @@ static void add_rows(const mcf_backend *backend, mcf_table *table, json_t *devic
     }
 }
 
+// How all devices of a backend would work together; false where it has nothing to say.
+static bool together(const mcf_backend *backend, char *text, size_t size)
+{
+    enum { MOST = 16 };
+    const int count = backend->device_count();
+    int devices[MOST];
+    if (!backend->group_describe || count < 2 || count > MOST)
+        return false;
+    for (int i = 0; i < count; i++)
+        devices[i] = i;
+    return backend->group_describe(devices, count, text, size, NULL) == MCF_OK;
+}
+
 static mcf_status run(const mcf_call *call, mcf_error *err)
 {
     mcf_table *table = mcf_table_create("backend|>device|name|>units|>memory free|precisions|detail");
     json_t *list = json_array();
     const char *const *names = mcf_backend_names();
-    char missing[8][1200];
-    int missing_count = 0;
+    char missing[8][1200], groups[8][300];
+    int missing_count = 0, group_count = 0;
 
     for (int i = 0; names[i]; i++) {
         const mcf_backend *backend;
@@ -89,14 +102,22 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
             continue;
         }
         add_rows(backend, table, devices);
-        json_array_append_new(list, json_pack("{s:s, s:b, s:s, s:o}", "backend", backend->name, "usable", 1,
-                                              "about", backend->about, "devices", devices));
+        char text[240] = "";
+        if (together(backend, text, sizeof text) && group_count < 8)
+            snprintf(groups[group_count++], sizeof groups[0], "%s: %s", backend->name, text);
+        json_array_append_new(list, json_pack("{s:s, s:b, s:s, s:o, s:s*}", "backend", backend->name, "usable", 1,
+                                              "about", backend->about, "devices", devices, "together",
+                                              text[0] ? text : NULL));
     }
     if (mcf_call_flag(call, "json")) {
         json_dumpf(list, stdout, JSON_INDENT(2));
         putchar('\n');
     } else {
         mcf_table_print(table);
+        if (group_count)
+            printf("\nall devices together:\n");
+        for (int i = 0; i < group_count; i++)
+            printf("  %s\n", groups[i]);
         if (missing_count)
             printf("\nnot usable here:\n");
         for (int i = 0; i < missing_count; i++)
@@ -119,7 +140,8 @@ const mcf_command mcf_command_devices = {
     .summary = "List backends and devices, and why one is not usable",
     .description = "Lists every backend with its devices: memory, precisions, instruction set. A backend "
                    "that cannot be used "
-                   "here is named with the reason.",
+                   "here is named with the reason. Where several cards can sum gradients together, a line "
+                   "says how and by which links.",
     .options = options,
     .examples = "mcf devices\nmcf devices --json",
     .run = run,

@@ -25,6 +25,8 @@ if(TARGET mcf-cuda-emulator AND CMOCKA_FOUND)
   target_include_directories(test_cuda_emulator PRIVATE ${CMAKE_SOURCE_DIR})
   target_link_libraries(test_cuda_emulator PRIVATE mcf-cuda-emulator PkgConfig::CMOCKA)
   add_test(NAME test_cuda_emulator COMMAND test_cuda_emulator)
+  add_test(NAME cuda_golden COMMAND test_golden "cuda_*")
+  set_tests_properties(cuda_golden PROPERTIES TIMEOUT 1500)
 endif()
 
 # lib.sh is what the others share; fresh_clone.sh is long and called by ci/full.

@@ -127,17 +127,24 @@ static double value_of(const collective *c, uint64_t seed, int rank, int64_t i)
     return mcf_load_element(&stored, c->dtype, 0);
 }
 
-static double expected(const collective *c, uint64_t seed, int rank, int64_t i)
+// `*size`: of what was added up, by which the error of a sum that cancels is judged.
+static double expected(const collective *c, uint64_t seed, int rank, int64_t i, double *size)
 {
+    *size = 0;
     if (c->op == MCF_OP_all_gather)
         return value_of(c, seed, (int)(i / c->count), i % c->count);
     if (c->op == MCF_OP_broadcast)
         return value_of(c, seed, c->root, i);
     int64_t place = c->op == MCF_OP_reduce_scatter ? rank * c->count + i : i;
     double sum = 0;
-    for (int j = 0; j < c->members; j++)
-        sum += value_of(c, seed, j, place);
-    return c->reduce == MCF_REDUCE_MEAN ? sum / c->members : sum;
+    for (int j = 0; j < c->members; j++) {
+        const double value = value_of(c, seed, j, place);
+        sum += value;
+        *size += fabs(value);
+    }
+    const double divide = c->reduce == MCF_REDUCE_MEAN ? c->members : 1;
+    *size /= divide;
+    return sum / divide;
 }
 
 static mcf_status call(member *m, mcf_buffer *to, mcf_buffer *from, mcf_error *err)
@@ -168,9 +175,9 @@ static void compare(member *m, const unsigned char *data, size_t bytes)
                      m->rank, (long long)i - GUARD);
     double largest = 0, error = 0;
     for (int64_t i = 0; i < count_out(c); i++) {
-        double want = expected(c, m->seed, m->rank, i);
+        double size, want = expected(c, m->seed, m->rank, i, &size);
         double got = mcf_load_element(data + GUARD, c->dtype, i);
-        largest = fmax(largest, fabs(want));
+        largest = fmax(largest, fmax(size, fabs(want)));
         error = fmax(error, isnan(got) ? INFINITY : fabs(got - want));
     }
     m->worst = error > 0 ? error / largest : 0;

@@ -6,8 +6,9 @@
 #include <string.h>
 #include <time.h>
 
-// Buckets of gradients reduced at once; 4M elements are 16 MiB, past which a link's latency no longer shows.
-enum { BUCKET_ELEMENTS = 4 << 20, MAX_BUCKETS = 1024 };
+// Buckets of gradients reduced at once; 4M elements are 16 MiB, past which a link's latency no longer shows. Small
+// networks have several too, so that the first are reduced beside the backward pass.
+enum { BUCKET_ELEMENTS = 4 << 20, BUCKETS_LEAST = 4, MAX_BUCKETS = 1024 };
 
 typedef struct {
     mcf_bucket range;
@@ -124,6 +125,8 @@ static mcf_status find_buckets(mcf_program *program, mcf_error *err)
     mcf_bucket ranges[MAX_BUCKETS];
     int64_t target = BUCKET_ELEMENTS;
     int64_t total = program->runtime->store->role_count[MCF_ROLE_TRAINED];
+    if (total / target < BUCKETS_LEAST)
+        target = total / BUCKETS_LEAST + 1;
     if (total / target >= MAX_BUCKETS / 2)
         target = total / (MAX_BUCKETS / 2);
     int count = mcf_store_buckets(program->runtime->store, target, ranges, MAX_BUCKETS);

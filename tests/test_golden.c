@@ -348,8 +348,11 @@ static void judge_refuses(void **state)
     assert_true(run(own_folder(), "contrast_only", "cpu-reference", 1, rate, 1, 5e-5, false).off > 2);
 }
 
-int main(void)
+// test_golden [PATTERN]: tests whose names match
+int main(int argc, char **argv)
 {
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]);
     // Two devices of the processor's driver, where the caller does not say otherwise.
     setenv("POCL_DEVICES", "pthread pthread", 0);
     if (getenv("MCF_TEST_FILTER")) // "cuda*": these alone

@@ -128,6 +128,8 @@ static mcf_status fetch_range(cuda_work *w, int member, int owner, cuda_range r,
 static mcf_status reduce_islands(cuda_work *w, const cuda_plan *p, int divide, mcf_error *err)
 {
     const cuda_range whole = {0, w->all[0].count};
+    if (p->count == 1)
+        return cuda_fetch(w, 0, w->all[0].to, w->all[0].from, 0, whole.end * w->size, err);
     for (int place = 0; p->size > 1 && place < p->count; place++) {
         const int island = place / p->size, member = p->order[place];
         const cuda_range slice = part_of(whole, place % p->size, p->size);
