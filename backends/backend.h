@@ -8,7 +8,7 @@
 // - Work on one stream runs in order; between streams only events order it.
 // - Errors are values with a message; nothing exits or prints.
 // - Threads: functions on different devices may run at the same time; functions on one device are called by one
-//   thread at a time. group_abort may be called from any thread.
+//   thread at a time. group_abort and event_query may be called from any thread.
 // - Sizes and offsets are bytes in 64 bits. Host memory given to upload may be reused when the call returns (a backend
 //   that copies later stages it); memory given to download must stay valid until the stream has been synchronised.
 // - The same launches with the same inputs, device count and thread count give the same bits.
@@ -68,6 +68,9 @@ typedef struct {
     mcf_status (*copy)(mcf_stream *stream, mcf_buffer *to, uint64_t to_offset, mcf_buffer *from,
                        uint64_t from_offset, uint64_t bytes, mcf_error *err);
     mcf_status (*zero)(mcf_stream *stream, mcf_buffer *buffer, uint64_t offset, uint64_t bytes, mcf_error *err);
+    // Host memory into which a download does not hold up the caller; 64-byte aligned.
+    mcf_status (*host_create)(mcf_device *device, uint64_t bytes, void **memory, mcf_error *err);
+    void (*host_destroy)(mcf_device *device, void *memory);
 
     // -- streams and events
     mcf_status (*stream_create)(mcf_device *device, mcf_stream **stream, mcf_error *err);
@@ -77,6 +80,8 @@ typedef struct {
     void (*event_destroy)(mcf_event *event);
     mcf_status (*event_record)(mcf_stream *stream, mcf_event *event, mcf_error *err);
     mcf_status (*event_wait)(mcf_stream *stream, mcf_event *event, mcf_error *err);  // stream waits, host does not
+    // Whether what was enqueued before the event was last recorded is done. Does not wait.
+    mcf_status (*event_query)(mcf_event *event, bool *done, mcf_error *err);
 
     // -- operations, all but the collectives
     // Whether launch can do this operation with these element types. Shapes do not matter.

@@ -17,6 +17,8 @@ static mcf_status yardstick_alone(const mcf_config *config, const mcf_bench_opti
 static mcf_status write_report(const mcf_call *call, const mcf_bench_report *report, mcf_error *err)
 {
     const char *out = mcf_call_value(call, "out");
+    if (!mcf_is_first(call))
+        return MCF_OK;
     if (out)
         MCF_TRY(mcf_file_write(out, report->json, strlen(report->json), err));
     if (mcf_call_flag(call, "json"))
@@ -111,7 +113,7 @@ const mcf_command mcf_command_bench = {
         "product "
         "at ViT-B shapes, by precision). Several backends, as in --backend cpu,opencl, are printed side by side.",
     .options = options,
-    .common = MCF_TAKES_SET | MCF_TAKES_BACKEND | MCF_TAKES_DEVICES,
+    .common = MCF_TAKES_SET | MCF_TAKES_BACKEND | MCF_TAKES_DEVICES | MCF_TAKES_MACHINES,
     .examples = "mcf bench step --batch 8\n"
                 "mcf bench step --batch 8 --set precision=bf16 --json\n"
                 "mcf bench ops --backend cpu,opencl\n"

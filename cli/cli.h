@@ -27,7 +27,8 @@ enum {
     MCF_TAKES_SET = 1 << 0, // --set key.path=value, repeatable
     MCF_TAKES_BACKEND = 1 << 1, // --backend NAME, --threads N
     MCF_TAKES_DEVICES = 1 << 2, // --devices 0,1
-    MCF_TAKES_QUIET = 1 << 3
+    MCF_TAKES_QUIET = 1 << 3,
+    MCF_TAKES_MACHINES = 1 << 4 // no option: under mpirun or srun its processes work together
 };
 
 typedef struct mcf_call mcf_call;
@@ -52,7 +53,7 @@ struct mcf_call {
     const char *values[MCF_CLI_MAX_OPTIONS]; // by row of command->options; "" for a flag that is given
     const char **sets; // --set, in their order
     size_t set_count;
-    mcf_job_options job; // --backend, --devices, --threads
+    mcf_job_options job; // --backend, --devices, --threads; the cluster, where there is one
     bool quiet;
     char **arguments;
     int argument_count;
@@ -72,6 +73,12 @@ mcf_status mcf_call_integer(const mcf_call *call, const char *option, int64_t fa
                             int64_t most, int64_t *value, mcf_error *err);
 mcf_status mcf_call_number(const mcf_call *call, const char *option, double fallback, double least,
                            double most, double *value, mcf_error *err);
+
+// --- several processes (cli/cluster.c)
+// Joins the others where a launcher started several; else *cluster is NULL. May fail with *cluster set.
+mcf_status mcf_join_cluster(mcf_cluster **cluster, mcf_error *err);
+// Whether this process is the one that prints.
+bool mcf_is_first(const mcf_call *call);
 
 // --- help (cli/help.c)
 void mcf_help_program(void);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "backends/backend.h"
+#include "backends/transport.h"
 #include "cli/commands.h"
 
 static void precisions(const mcf_device_info *info, char *text, size_t size)
@@ -109,6 +110,15 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
                                               "about", backend->about, "devices", devices, "together",
                                               text[0] ? text : NULL));
     }
+    const mcf_transport *transport;
+    mcf_error reason = {0};
+    char version[256] = "";
+    if (mcf_transport_find("mpi", &transport, &reason) == MCF_OK)
+        transport->probe(version, sizeof version, &reason);
+    else if (missing_count < 8)
+        snprintf(missing[missing_count++], sizeof missing[0], "mpi (several machines): %s", reason.message);
+    json_array_append_new(list, json_pack("{s:s, s:b, s:s}", "transport", "mpi", "usable", version[0] != '\0',
+                                          version[0] ? "about" : "reason", version[0] ? version : reason.message));
     if (mcf_call_flag(call, "json")) {
         json_dumpf(list, stdout, JSON_INDENT(2));
         putchar('\n');
@@ -118,6 +128,8 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
             printf("\nall devices together:\n");
         for (int i = 0; i < group_count; i++)
             printf("  %s\n", groups[i]);
+        if (version[0])
+            printf("\nseveral machines: %s\n", version);
         if (missing_count)
             printf("\nnot usable here:\n");
         for (int i = 0; i < missing_count; i++)
@@ -140,8 +152,8 @@ const mcf_command mcf_command_devices = {
     .summary = "List backends and devices, and why one is not usable",
     .description = "Lists every backend with its devices: memory, precisions, instruction set. A backend "
                    "that cannot be used "
-                   "here is named with the reason. Where several cards can sum gradients together, a line "
-                   "says how and by which links.",
+                    "here, and MPI for several machines where it is missing, are named with the reason. Where "
+                    "several cards can sum gradients together, a line says how and by which links.",
     .options = options,
     .examples = "mcf devices\nmcf devices --json",
     .run = run,

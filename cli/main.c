@@ -48,22 +48,38 @@ static const mcf_command *find(const char *name)
     return NULL;
 }
 
+static mcf_status run_with_others(const mcf_command *command, mcf_call *call, mcf_error *err)
+{
+    if (command->common & MCF_TAKES_MACHINES)
+        MCF_TRY(mcf_join_cluster(&call->job.cluster, err));
+    call->quiet = call->quiet || !mcf_is_first(call);
+    return command->run(call, err);
+}
+
 static int run(const mcf_command *command, int argc, char **argv)
 {
     mcf_call call;
     mcf_error err = {0};
-    bool help;
+    bool help, tell = true, ended = true;
     mcf_status status = mcf_call_parse(&call, command, argc, argv, &help, &err);
     if (status == MCF_OK && help)
         mcf_help_command(command);
     else if (status == MCF_OK)
-        status = command->run(&call, &err);
+        status = run_with_others(command, &call, &err);
+    mcf_cluster *cluster = call.job.cluster;
+    if (cluster)
+        status = mcf_cluster_leave(cluster, status, &err, &tell, &ended);
     mcf_call_free(&call);
     if (fflush(stdout) != 0 || ferror(stdout)) {
         if (status == MCF_OK)
             status = mcf_fail(&err, MCF_ERR_IO, "standard output: could not be written; is the disk full?");
     }
-    return status == MCF_OK ? 0 : fail(&err, status);
+    if (status == MCF_OK)
+        return 0;
+    const int code = tell ? fail(&err, status) : exit_code(status);
+    if (!ended)
+        mcf_cluster_end(cluster, code);
+    return code;
 }
 
 // OpenMP's threads wait for work by spinning for seconds, which on a machine shared with anything else costs many

@@ -77,7 +77,7 @@ const mcf_command mcf_command_pretrain = {
         "ended, "
         "`--resume` goes on from its newest checkpoint, with the same bits as if it had not stopped.",
     .options = options,
-    .common = MCF_TAKES_SET | MCF_TAKES_BACKEND | MCF_TAKES_DEVICES | MCF_TAKES_QUIET,
+    .common = MCF_TAKES_SET | MCF_TAKES_BACKEND | MCF_TAKES_DEVICES | MCF_TAKES_QUIET | MCF_TAKES_MACHINES,
     .examples = "mcf pretrain configs/small/faces96.yaml --out runs/small --set data.train=[faces]\n"
                 "mcf pretrain configs/small/faces96.yaml --out runs/small --resume",
     .run = run,

@@ -49,7 +49,7 @@ const mcf_command mcf_command_step = {
         "The parameters are those of the whole network, M_1's included. An encoder or an M_1 that FILE has not is "
         "taken from the config's `model.init` or `model.teacher.checkpoint`.",
     .options = options,
-    .common = MCF_TAKES_SET | MCF_TAKES_BACKEND | MCF_TAKES_DEVICES | MCF_TAKES_QUIET,
+    .common = MCF_TAKES_SET | MCF_TAKES_BACKEND | MCF_TAKES_DEVICES | MCF_TAKES_QUIET | MCF_TAKES_MACHINES,
     .examples =
         "mcf step config.yaml --init params.safetensors --batch batch.safetensors --out got.safetensors\n"
         "mcf step config.yaml --init params.safetensors --batch batch.safetensors --out got.safetensors "

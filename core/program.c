@@ -1,5 +1,5 @@
 // A planned graph, ready to run again and again on one device.
-#include "core/runtime_internal.h"
+#include "core/collectives.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -277,51 +277,30 @@ mcf_status mcf_program_write(mcf_program *program, const char *input, const void
     return mcf_fail(err, MCF_ERR_INTERNAL, "the graph has no input named %s", input);
 }
 
-static mcf_status run_collective(mcf_runtime *runtime, const mcf_launch *l, mcf_error *err)
-{
-    const mcf_backend *b = runtime->backend;
-    const mcf_operand *in = &l->in[0], *out = &l->out[0];
-    mcf_group *group = runtime->member.group;
-    int rank = runtime->member.rank;
-    uint64_t count = (uint64_t)mcf_shape_count(&in->shape);
-    if (!group)
-        return b->copy(runtime->stream, out->buffer, out->offset, in->buffer, in->offset,
-                       count * mcf_dtype_size(in->dtype), err);
-    switch (l->op) {
-    case MCF_OP_all_reduce:
-        return b->all_reduce(group, rank, runtime->stream, out->buffer, out->offset, in->buffer, in->offset, count,
-                             in->dtype, (mcf_reduce)l->attr.all_reduce.reduce, err);
-    case MCF_OP_all_gather:
-        return b->all_gather(group, rank, runtime->stream, out->buffer, out->offset, in->buffer, in->offset, count,
-                             in->dtype, err);
-    case MCF_OP_reduce_scatter:
-        return b->reduce_scatter(group, rank, runtime->stream, out->buffer, out->offset, in->buffer, in->offset,
-                                 (uint64_t)mcf_shape_count(&out->shape), in->dtype, MCF_REDUCE_SUM, err);
-    case MCF_OP_broadcast:
-        return b->broadcast(group, rank, l->attr.broadcast.root, runtime->stream, out->buffer, out->offset, in->buffer,
-                            in->offset, count, in->dtype, err);
-    default:
-        return mcf_fail(err, MCF_ERR_INTERNAL, "%s is no collective", mcf_op_describe(l->op)->name);
-    }
-}
-
 // Averages the buckets that are complete after a node, on the stream beside.
 static mcf_status reduce_ready(mcf_program *program, int node, mcf_error *err)
 {
-    mcf_runtime *runtime = program->runtime;
-    const mcf_backend *b = runtime->backend;
     for (int i = 0; i < program->bucket_count; i++) {
         const ready_bucket *bucket = &program->buckets[i];
-        if (bucket->after != node)
-            continue;
-        MCF_TRY(b->event_record(runtime->stream, runtime->ready, err));
-        MCF_TRY(b->event_wait(runtime->reduce_stream, runtime->ready, err));
-        uint64_t offset = (uint64_t)bucket->range.begin * sizeof(float);
-        MCF_TRY(b->all_reduce(runtime->member.group, runtime->member.rank, runtime->reduce_stream, runtime->gradient,
-                              offset, runtime->gradient, offset, (uint64_t)(bucket->range.end - bucket->range.begin),
-                              MCF_F32, MCF_REDUCE_MEAN, err));
+        if (bucket->after == node)
+            MCF_TRY(mcf_reduce_begin(program->runtime, i, bucket->range.begin, bucket->range.end, err));
     }
     return MCF_OK;
+}
+
+// What other machines have to do with the buckets comes to its end, in the order in which it began.
+static mcf_status reduce_rest(mcf_program *program, mcf_error *err)
+{
+    mcf_runtime *runtime = program->runtime;
+    const mcf_backend *b = runtime->backend;
+    for (int node = 0; runtime->member.cluster && node < program->graph->node_count; node++)
+        for (int i = 0; i < program->bucket_count; i++) {
+            const ready_bucket *bucket = &program->buckets[i];
+            if (bucket->after == node)
+                MCF_TRY(mcf_reduce_end(runtime, i, bucket->range.begin, bucket->range.end, err));
+        }
+    MCF_TRY(b->event_record(runtime->reduce_stream, runtime->reduced, err));
+    return b->event_wait(runtime->stream, runtime->reduced, err);
 }
 
 static double now(void)
@@ -354,7 +333,7 @@ static mcf_status run_node(mcf_program *program, int i, bool accumulate, mcf_err
             launch->accumulate |= 1u << k;
     stamp_versions(program, i);
     double start = program->profiling ? now() : 0;
-    mcf_status status = mcf_op_is_collective(launch->op) ? run_collective(runtime, launch, err)
+    mcf_status status = mcf_op_is_collective(launch->op) ? mcf_collective_run(runtime, launch, err)
                                                          : runtime->backend->launch(runtime->stream, launch, err);
     if (status != MCF_OK)
         return mcf_add_context(err, status, "node %d, %s", i, mcf_op_describe(launch->op)->name);
@@ -378,7 +357,7 @@ static mcf_status run_nodes(mcf_program *program, int first, int end, bool accum
 static int segment_after(const mcf_program *program, int first)
 {
     const int count = program->graph->node_count;
-    if (!program->runtime->member.group)
+    if (program->runtime->member.world == 1)
         return count;
     for (int i = first; i < count; i++) {
         if (mcf_op_is_collective(program->launches[i].op))
@@ -395,7 +374,7 @@ static mcf_status run_segment(mcf_program *program, int first, int end, bool acc
 {
     mcf_runtime *runtime = program->runtime;
     const mcf_backend *b = runtime->backend;
-    const bool collective = runtime->member.group && mcf_op_is_collective(program->launches[first].op);
+    const bool collective = runtime->member.world > 1 && mcf_op_is_collective(program->launches[first].op);
     if (!b->segment_create || program->profiling || collective)
         return run_nodes(program, first, end, accumulate, err);
     mcf_segment **segment = &program->segments[(accumulate ? program->graph->node_count : 0) + first];
@@ -421,20 +400,15 @@ static mcf_status run_segment(mcf_program *program, int first, int end, bool acc
 mcf_status mcf_program_run(mcf_program *program, bool accumulate, bool reduce, mcf_error *err)
 {
     mcf_runtime *runtime = program->runtime;
-    const mcf_backend *b = runtime->backend;
     MCF_TRY(follow_arena(program, err));
-    reduce = reduce && runtime->member.group && program->bucket_count > 0;
+    reduce = reduce && runtime->member.world > 1 && program->bucket_count > 0;
     for (int first = 0, end; first < program->graph->node_count; first = end) {
         end = segment_after(program, first);
         MCF_TRY(run_segment(program, first, end, accumulate, err));
         if (reduce)
             MCF_TRY(reduce_ready(program, end - 1, err));
     }
-    if (reduce) {
-        MCF_TRY(b->event_record(runtime->reduce_stream, runtime->reduced, err));
-        MCF_TRY(b->event_wait(runtime->stream, runtime->reduced, err));
-    }
-    return MCF_OK;
+    return reduce ? reduce_rest(program, err) : MCF_OK;
 }
 
 // --- outputs

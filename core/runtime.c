@@ -1,5 +1,5 @@
 // A device with the store's buffers.
-#include "core/runtime_internal.h"
+#include "core/collectives.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -55,6 +55,10 @@ mcf_status mcf_runtime_create(const mcf_store *store, const mcf_runtime_options 
     runtime->member = options->member;
     if (runtime->member.world < 1)
         runtime->member.world = 1;
+    if (!runtime->member.cluster) {
+        runtime->member.local = runtime->member.rank;
+        runtime->member.locals = runtime->member.world;
+    }
     runtime->low_precision = options->low_precision;
     runtime->training = options->training;
     runtime->device = device;
@@ -86,6 +90,7 @@ void mcf_runtime_destroy(mcf_runtime *runtime)
     if (!runtime)
         return;
     const mcf_backend *b = runtime->backend;
+    mcf_collectives_free(runtime);
     for (int i = 0; i < runtime->cache_count; i++) {
         free(runtime->cache[i].key);
         mcf_program_destroy(runtime->cache[i].program);

@@ -6,15 +6,18 @@
 #define MCF_CORE_RUNTIME_H
 
 #include "backends/backend.h"
+#include "backends/cluster.h"
 #include "core/graph.h"
 
 typedef struct mcf_runtime mcf_runtime;
 typedef struct mcf_program mcf_program;
 
-// The members of a job as one of them sees it. group NULL: alone.
+// The members of a job as one of them sees it.
 typedef struct {
     int rank, world;
-    mcf_group *group;
+    mcf_group *group;         // the devices of this process; NULL: one
+    mcf_cluster *cluster;     // the processes of several machines; NULL: one, and the two below are taken from the two above
+    int local, locals;        // rank and number of devices in this process
 } mcf_member;
 
 typedef struct {

@@ -35,6 +35,7 @@ struct mcf_runtime {
     mcf_buffer *arena;
     uint64_t arena_bytes;
     uint64_t arena_generation;
+    struct mcf_collectives *collectives;     // core/collectives.c; NULL until needed
     mcf_cached_program *cache;
     int cache_count, cache_capacity;
 };

@@ -87,7 +87,7 @@ static void other_interfaces_are_refused(void **state)
     snprintf(numbers, sizeof numbers, "%zu bytes", sizeof(mcf_backend) - 8);
     expect_failure("other_size", MCF_ERR_UNSUPPORTED, WORDS("libmcf-backend-other_size.so", numbers));
     expect_failure("no_entry", MCF_ERR_UNSUPPORTED, WORDS("libmcf-backend-no_entry.so", "mcf_backend_entry"));
-    expect_failure("nothing", MCF_ERR_UNSUPPORTED, WORDS("libmcf-backend-nothing.so", "no backend"));
+    expect_failure("nothing", MCF_ERR_UNSUPPORTED, WORDS("libmcf-backend-nothing.so", "offers nothing"));
 }
 
 static void an_unusable_backend_says_why(void **state)

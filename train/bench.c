@@ -89,7 +89,7 @@ typedef struct {
 static mcf_status random_inputs(stepper *s, mcf_error *err)
 {
     const int64_t side = s->config->model.image_size, patches = s->engine->model->patches;
-    const int64_t count = s->batch * s->engine->world;
+    const int64_t count = s->batch * s->engine->local;
     s->images = malloc((size_t)(count * side * side * 3));
     s->flip = calloc((size_t)count, 1);
     s->ids = malloc((size_t)(count * patches) * sizeof *s->ids);
@@ -120,7 +120,7 @@ static mcf_status optimiser_step(stepper *s, mcf_error *err)
     mcf_engine *e = s->engine;
     const int64_t side = s->config->model.image_size, patches = e->model->patches;
     mcf_pretrain_batch batches[MCF_MAX_DEVICES];
-    for (int i = 0; i < e->world; i++)
+    for (int i = 0; i < e->local; i++)
         batches[i] = (mcf_pretrain_batch){.image = s->images + i * s->batch * side * side * 3,
                                           .flip = s->flip + i * s->batch,
                                           .ids_shuffle = s->ids + i * s->batch * patches,

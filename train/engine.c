@@ -46,7 +46,7 @@ static mcf_status create_runtime(int rank, void *context, mcf_error *err)
     const mcf_runtime_options options = {
         .backend = backend,
         .device_index = mcf_job_device_index(engine->job, rank),
-        .device = {.threads = mcf_job_threads(engine->job), .opened = engine->world},
+        .device = {.threads = mcf_job_threads(engine->job), .opened = engine->local},
         .member = *mcf_job_member(engine->job, rank),
         .low_precision = engine->compute,
         .training = t->training,
@@ -80,7 +80,10 @@ mcf_status mcf_engine_create(mcf_engine **out, const mcf_config *config, const m
     if (status == MCF_OK)
         status = mcf_job_create(&engine->job, job, err);
     if (status == MCF_OK) {
-        engine->world = mcf_job_size(engine->job);
+        engine->cluster = mcf_job_cluster(engine->job);
+        engine->world = mcf_job_world(engine->job);
+        engine->local = mcf_job_size(engine->job);
+        engine->first = mcf_job_member(engine->job, 0)->rank;
         create_task task = {engine, training};
         status = mcf_job_run(engine->job, create_runtime, &task, err);
     }
@@ -116,9 +119,17 @@ static mcf_status upload(int rank, void *context, mcf_error *err)
 // goes back, and untouched zeros take its place.
 mcf_status mcf_engine_upload(mcf_engine *engine, mcf_error *err)
 {
+    for (int role = 0; role < MCF_ROLE_COUNT; role++)
+        MCF_TRY(mcf_engine_share(engine, engine->params.role[role],
+                                 (uint64_t)engine->model->store.role_count[role] * sizeof(float), err));
     MCF_TRY(mcf_job_run(engine->job, upload, engine, err));
     mcf_params_free(&engine->params);
     return mcf_params_create(&engine->model->store, &engine->params, err);
+}
+
+mcf_status mcf_engine_share(const mcf_engine *engine, void *values, uint64_t bytes, mcf_error *err)
+{
+    return engine->cluster ? mcf_cluster_broadcast(engine->cluster, 0, values, bytes, true, err) : MCF_OK;
 }
 
 static mcf_status download(int rank, void *context, mcf_error *err)
@@ -228,7 +239,7 @@ static mcf_status run(int rank, void *context, mcf_error *err)
     MCF_TRY(mcf_engine_program(t->engine, rank, t->options, &program, err));
     const mcf_pretrain_graph_options graph_opt = graph_options(t->engine, t->options);
     mcf_pretrain_batch batch = t->batches[rank];
-    batch.rank = rank;
+    batch.rank = t->engine->first + rank;
     batch.loss_scale = t->options->loss_scale;
     MCF_TRY(mcf_pretrain_write(t->engine->model, &graph_opt, program, &batch, err));
     MCF_TRY(mcf_program_run(program, t->options->accumulate, t->options->reduce, err));
@@ -264,7 +275,7 @@ typedef struct {
 static mcf_status read_kept(int rank, void *context, mcf_error *err)
 {
     const kept_task *t = context;
-    return mcf_runtime_kept(t->engine->runtime[rank], t->values + rank * t->count, t->count, err);
+    return mcf_runtime_kept(t->engine->runtime[rank], t->values + (t->engine->first + rank) * t->count, t->count, err);
 }
 
 mcf_status mcf_engine_losses(mcf_engine *engine, int count, mcf_losses *losses, mcf_error *err)
@@ -274,6 +285,9 @@ mcf_status mcf_engine_losses(mcf_engine *engine, int count, mcf_losses *losses, 
     if (!task.values)
         return mcf_fail(err, MCF_ERR_NOMEM, "no memory for the losses");
     mcf_status status = mcf_job_run(engine->job, read_kept, &task, err);
+    if (status == MCF_OK && engine->cluster)
+        status = mcf_cluster_gather(engine->cluster, task.values + engine->first * task.count, task.values,
+                                    (uint64_t)(engine->local * task.count) * sizeof *task.values, false, err);
     for (int i = 0; status == MCF_OK && i < count; i++) {
         double mean[MCF_LOSS_TERMS] = {0};
         for (int term = 0; term < MCF_LOSS_TERMS; term++) {
@@ -297,7 +311,7 @@ static mcf_status read_output(int rank, void *context, mcf_error *err)
         return MCF_OK;
     if (rank == 0)
         t->present = true;
-    return mcf_program_read(program, t->name, t->values + rank * t->count, t->count, err);
+    return mcf_program_read(program, t->name, t->values + (t->engine->first + rank) * t->count, t->count, err);
 }
 
 mcf_status mcf_engine_output(mcf_engine *engine, const mcf_micro_options *options, const char *name, int64_t count,
@@ -306,7 +320,10 @@ mcf_status mcf_engine_output(mcf_engine *engine, const mcf_micro_options *option
     micro_task task = {.engine = engine, .options = options, .name = name, .count = count, .values = values};
     MCF_TRY(mcf_job_run(engine->job, read_output, &task, err));
     *present = task.present;
-    return MCF_OK;
+    const uint64_t bytes = (uint64_t)count * (uint64_t)engine->local * sizeof(float);
+    return engine->cluster && task.present
+               ? mcf_cluster_gather(engine->cluster, values + engine->first * count, values, bytes, false, err)
+               : MCF_OK;
 }
 
 // --- optimiser
@@ -352,5 +369,6 @@ mcf_status mcf_engine_gradient_norm2(mcf_engine *engine, double *out, mcf_error 
     update_task task = {.engine = engine};
     MCF_TRY(mcf_job_run(engine->job, norm2, &task, err));
     *out = task.norm2;
-    return MCF_OK;
+    // All act on one number, also where their processors round differently.
+    return mcf_engine_share(engine, out, sizeof *out, err);
 }

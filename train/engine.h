@@ -10,7 +10,9 @@ enum { MCF_LOSS_TERMS = 4 };  // loss, feature, contrastive, pixel
 
 typedef struct {
     mcf_job *job;
-    int world;
+    mcf_cluster *cluster;                    // NULL: one process
+    int world;                               // devices of the job
+    int local, first;                        // devices of this process, and the first one's place among all
     mcf_pretrain_model *model;
     mcf_dtype compute;
     mcf_params params;                       // host arrays; meet the devices in upload and download only
@@ -29,13 +31,15 @@ mcf_status mcf_engine_create(mcf_engine **engine, const mcf_config *config, cons
                              mcf_error *err);
 void mcf_engine_destroy(mcf_engine *engine);  // NULL is fine
 
-// Host arrays to every device; from the first device to the host arrays.
+// Rank 0's host arrays to every device; from the first device to the host arrays.
 mcf_status mcf_engine_upload(mcf_engine *engine, mcf_error *err);
 mcf_status mcf_engine_download(mcf_engine *engine, mcf_error *err);
 // One array of a role: all devices get it, the first device's is read. `values` as mcf_runtime_write_role.
 mcf_status mcf_engine_write_role(mcf_engine *engine, mcf_array which, mcf_role role, const float *values,
                                  mcf_error *err);
 mcf_status mcf_engine_read_role(mcf_engine *engine, mcf_array which, mcf_role role, float *values, mcf_error *err);
+// Rank 0's values on every rank.
+mcf_status mcf_engine_share(const mcf_engine *engine, void *values, uint64_t bytes, mcf_error *err);
 // Makes copies in low precision follow arrays written with mcf_engine_write_role.
 mcf_status mcf_engine_refresh(mcf_engine *engine, mcf_error *err);
 
@@ -52,8 +56,9 @@ typedef struct {
     int number;          // of the micro-batch in its step, from 0: its losses are kept under it
 } mcf_micro_options;
 
-// One micro-batch on every device: batches[rank]; rank and loss_scale in them are set here. Programs are made once
-// per runtime and shape. `losses`: of this micro-batch, which waits for the devices; NULL does not wait.
+// One micro-batch on every device: batches of this process's; rank and loss_scale in them are set here. Programs are
+// made once per runtime and shape. `losses`: of this micro-batch over the whole job, which waits for the devices; NULL
+// does not wait.
 mcf_status mcf_engine_run(mcf_engine *engine, const mcf_micro_options *options, const mcf_pretrain_batch *batches,
                           mcf_losses *losses, mcf_error *err);
 // Losses of the micro-batches with numbers from 0 to count - 1. Waits for the devices.
@@ -61,7 +66,7 @@ mcf_status mcf_engine_losses(mcf_engine *engine, int count, mcf_losses *losses, 
 // The program of a device for these options, made if it is not there yet.
 mcf_status mcf_engine_program(mcf_engine *engine, int rank, const mcf_micro_options *options, mcf_program **program,
                               mcf_error *err);
-// An output of the last run, all devices' rows joined in order: `count` elements a device. False in *present where
+// An output of the last run, the rows of all devices of the job joined in order: `count` elements a device. False in *present where
 // the graph has none of this name.
 mcf_status mcf_engine_output(mcf_engine *engine, const mcf_micro_options *options, const char *name, int64_t count,
                              float *values, bool *present, mcf_error *err);

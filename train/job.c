@@ -75,13 +75,13 @@ static void *work(void *argument)
         pthread_mutex_lock(&job->mutex);
         if (self->status != MCF_OK && job->first_failed < 0) {
             job->first_failed = self->rank;
-            mcf_group *group = job->group;
             // The others may wait for this member: they must come back.
-            if (group) {
-                pthread_mutex_unlock(&job->mutex);
-                job->backend->group_abort(group, self->error.message);
-                pthread_mutex_lock(&job->mutex);
-            }
+            pthread_mutex_unlock(&job->mutex);
+            if (job->group)
+                job->backend->group_abort(job->group, self->error.message);
+            if (job->options.cluster)
+                mcf_cluster_abort(job->options.cluster, self->status, self->error.message);
+            pthread_mutex_lock(&job->mutex);
         }
         if (--job->running == 0)
             pthread_cond_signal(&job->done);
@@ -115,6 +115,22 @@ mcf_status mcf_job_run(mcf_job *job, mcf_job_task task, void *context, mcf_error
         return mcf_fail(err, w->status, "%s", w->error.message);
     return mcf_fail(err, w->status, "device %d (member %d of %d): %s", job->options.devices[failed], failed + 1,
                     job->size, w->error.message);
+}
+
+// The order of sums and the size of a batch count on it.
+static mcf_status check_ranks(const mcf_job *job, mcf_error *err)
+{
+    mcf_cluster *cluster = job->options.cluster;
+    if (!cluster)
+        return MCF_OK;
+    int32_t own = job->size, all[MCF_MAX_RANKS];
+    MCF_TRY(mcf_cluster_gather(cluster, &own, all, sizeof own, true, err));
+    for (int r = 0; r < mcf_cluster_count(cluster); r++)
+        if (all[r] != all[0])
+            return mcf_fail(err, MCF_ERR_USAGE,
+                            "rank %d (%s) opens %d devices and rank 0 (%s) %d: give all the same number in --devices", r,
+                            mcf_cluster_host(cluster, r), all[r], mcf_cluster_host(cluster, 0), all[0]);
+    return MCF_OK;
 }
 
 // The thread that uses a device also opens it: some drivers bind a device to the thread.
@@ -154,8 +170,12 @@ static mcf_status start(mcf_job *job, mcf_error *err)
             devices[i] = job->workers[i].device;
         MCF_TRY(job->backend->group_create(devices, job->size, job->options.timeout_seconds, &job->group, err));
     }
+    MCF_TRY(check_ranks(job, err));
+    mcf_cluster *cluster = job->options.cluster;
+    const int first = cluster ? mcf_cluster_rank(cluster) * job->size : 0;
     for (int i = 0; i < job->size; i++)
-        job->workers[i].member = (mcf_member){.rank = i, .world = job->size, .group = job->group};
+        job->workers[i].member = (mcf_member){.rank = first + i, .world = mcf_job_world(job), .group = job->group,
+                                              .cluster = cluster, .local = i, .locals = job->size};
     return MCF_OK;
 }
 
@@ -212,6 +232,16 @@ void mcf_job_destroy(mcf_job *job)
 int mcf_job_size(const mcf_job *job)
 {
     return job->size;
+}
+
+int mcf_job_world(const mcf_job *job)
+{
+    return job->options.cluster ? job->size * mcf_cluster_count(job->options.cluster) : job->size;
+}
+
+mcf_cluster *mcf_job_cluster(const mcf_job *job)
+{
+    return job->options.cluster;
 }
 
 const mcf_backend *mcf_job_backend(const mcf_job *job)

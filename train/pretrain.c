@@ -27,11 +27,11 @@ void mcf_run_parts(mcf_run *run, const mcf_batch *batch, uint32_t epoch, double 
 {
     const mcf_config *c = run->config;
     const mcf_engine *e = run->engine;
-    const int64_t side = c->model.image_size, share = batch->count / e->world, patches = e->model->patches;
+    const int64_t side = c->model.image_size, share = batch->count / e->local, patches = e->model->patches;
     const int64_t view = (int64_t)batch->count; // rows of a view
     if (e->model->moco) {
         const double momentum = mcf_schedule_momentum(place, c->schedule.epochs, c->objective.momentum);
-        for (int i = 0; i < e->world; i++)
+        for (int i = 0; i < e->local; i++)
             parts[i] = (mcf_pretrain_batch){.image = batch->pixels + i * share * side * side * 3,
                                             .image2 = batch->pixels + (view + i * share) * side * side * 3,
                                             .flip = batch->flip + i * share,
@@ -40,7 +40,7 @@ void mcf_run_parts(mcf_run *run, const mcf_batch *batch, uint32_t epoch, double 
         return;
     }
     mcf_run_masks(run, batch, epoch, run->ids, run->ids_target);
-    for (int i = 0; i < e->world; i++)
+    for (int i = 0; i < e->local; i++)
         parts[i] = (mcf_pretrain_batch){.image = batch->pixels + i * share * side * side * 3,
                                         .flip = batch->flip + i * share,
                                         .ids_shuffle = run->ids + i * share * patches,
@@ -49,7 +49,7 @@ void mcf_run_parts(mcf_run *run, const mcf_batch *batch, uint32_t epoch, double 
 
 static void show(const mcf_run *run, const mcf_step_record *r)
 {
-    if (!run->options->progress)
+    if (!run->options->progress || mcf_run_rank(run) > 0)
         return;
     const double rate = mcf_run_rate(run);
     const mcf_train_progress p = {
@@ -59,7 +59,7 @@ static void show(const mcf_run *run, const mcf_step_record *r)
         .loss = r->losses.total, .feature = r->losses.feature, .contrastive = r->losses.contrastive,
         .pixel = r->losses.pixel, .lr = r->lr, .images_per_second = mcf_run_images_per_second(run),
         .seconds_left = rate > 0 ? (double)(run->steps - run->step) / rate : -1, .loss_scale = run->loss_scale,
-        .skipped = r->skipped, .broken = run->broken + mcf_loader_get_stats(run->loader)->broken};
+        .skipped = r->skipped, .broken = run->broken + run->broken_now};
     run->options->progress(run->options->context, &p);
 }
 
@@ -76,7 +76,9 @@ static mcf_status loop(mcf_run *run, mcf_error *err)
     const mcf_config *c = run->config;
     const double peak = mcf_config_peak_rate(c, run->engine->world);
     for (;;) {
-        if (run->options->stop && *run->options->stop) {
+        bool stop;
+        MCF_TRY(mcf_run_asked_to_stop(run, &stop, err));
+        if (stop) {
             if (run->last_saved != run->step)
                 MCF_TRY(mcf_run_save(run, err));
             return mcf_fail(err, MCF_ERR_INTERRUPTED, "stopped after step %lld of %lld, saved; go on with --resume",
@@ -135,11 +137,39 @@ static mcf_status open_data(mcf_run *run, mcf_error *err)
     return MCF_OK;
 }
 
+// Rank 0 first: what it writes beside shards, the others find. All must see the same images in the same places.
+static mcf_status open_data_in_turn(mcf_run *run, mcf_error *err)
+{
+    mcf_cluster *cluster = run->options->job.cluster;
+    const int rank = mcf_run_rank(run);
+    if (rank == 0)
+        MCF_TRY(open_data(run, err));
+    if (!cluster)
+        return MCF_OK;
+    MCF_TRY(mcf_run_meet(run, err));
+    if (rank > 0)
+        MCF_TRY(open_data(run, err));
+    struct {
+        uint64_t fingerprint;
+        int64_t images;
+    } own = {mcf_source_fingerprint(run->source), mcf_source_count(run->source)}, all[MCF_MAX_RANKS];
+    MCF_TRY(mcf_cluster_gather(cluster, &own, all, sizeof own, true, err));
+    for (int r = 0; r < mcf_cluster_count(cluster); r++)
+        if (all[r].fingerprint != all[0].fingerprint)
+            return mcf_fail(err, MCF_ERR_USAGE,
+                            "data.train: rank %d (%s) sees %lld images and rank 0 (%s) %lld, or other ones: all ranks "
+                            "need the same files in the same places", r, mcf_cluster_host(cluster, r),
+                            (long long)all[r].images, mcf_cluster_host(cluster, 0), (long long)all[0].images);
+    return MCF_OK;
+}
+
 static mcf_status open_loader(mcf_run *run, mcf_error *err)
 {
     const mcf_config *c = run->config;
     const mcf_loader_options options = {.seed = c->seed,
-                                        .batch = c->batch.per_device * run->engine->world,
+                                        .batch = c->batch.per_device * run->engine->local,
+                                        .rank = mcf_run_rank(run),
+                                        .world = run->engine->world / run->engine->local,
                                         .workers = c->data.workers,
                                         .shuffle = true,
                                         .multiple = c->batch.accumulate,
@@ -155,15 +185,18 @@ static mcf_status open_loader(mcf_run *run, mcf_error *err)
     run->ids_target = malloc(ids * sizeof *run->ids_target);
     run->samples = malloc((size_t)options.batch * (size_t)c->batch.accumulate * sizeof *run->samples);
     run->losses = malloc((size_t)c->batch.accumulate * sizeof *run->losses);
-    return run->ids && run->ids_target && run->samples && run->losses ? MCF_OK : mcf_fail(err, MCF_ERR_NOMEM, "no memory for a step");
+    return run->ids && run->ids_target && run->samples && run->losses
+               ? MCF_OK
+               : mcf_fail(err, MCF_ERR_NOMEM, "no memory for a step");
 }
 
 static mcf_status pretrain(mcf_run *run, mcf_error *err)
 {
     MCF_TRY(mcf_engine_check(run->config, err));
     MCF_TRY(mcf_config_check_run(run->config, err));
-    MCF_TRY(mcf_run_open(run, err));
-    MCF_TRY(open_data(run, err));
+    if (mcf_run_rank(run) == 0)
+        MCF_TRY(mcf_run_open(run, err));
+    MCF_TRY(open_data_in_turn(run, err));
     MCF_TRY(mcf_engine_create(&run->engine, run->config, &run->options->job, true, err));
     MCF_TRY(mcf_run_start(run, err));
     if (run->epoch >= run->config->schedule.epochs) {
@@ -171,12 +204,16 @@ static mcf_status pretrain(mcf_run *run, mcf_error *err)
         return MCF_OK;
     }
     MCF_TRY(open_loader(run, err));
-    if (run->last_saved < 0)
-        MCF_TRY(mcf_run_write_config(run, err));
-    MCF_TRY(mcf_run_log_open(run, err));
-    mcf_run_note_machine(run);
-    if (run->step == 0)
-        mcf_run_make_pictures(run);
+    if (mcf_run_rank(run) == 0) {
+        if (run->last_saved < 0)
+            MCF_TRY(mcf_run_write_config(run, err));
+        MCF_TRY(mcf_run_log_open(run, err));
+        MCF_TRY(mcf_run_log_changes(run, err));
+        mcf_run_note_machine(run);
+        if (run->step == 0)
+            mcf_run_make_pictures(run);
+    }
+    MCF_TRY(mcf_run_meet(run, err));
     return loop(run, err);
 }
 

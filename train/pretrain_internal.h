@@ -37,8 +37,8 @@ typedef struct {
     mcf_augment_options augment;               // random crops; MoCo-v3's two views, in validation too
     mcf_transform transform, transform_still;
     mcf_loader *loader;
-    int64_t *ids, *ids_target;    // [world * per_device, L]
-    int64_t *samples;             // of the step being made [accumulate, world * per_device]
+    int64_t *ids, *ids_target;    // of the devices here [rows, L]
+    int64_t *samples;             // of the step being made [accumulate, rows]
     mcf_losses *losses;           // [accumulate]
     float *moment1, *moment2;     // host arrays of TRAINED; NULL until the first checkpoint
 
@@ -50,6 +50,8 @@ typedef struct {
     int64_t good_steps;           // since the scale last changed
     int64_t skips, nonfinite;     // steps left out, and gradients that were not finite in them
     int64_t broken;               // replaced in the parts of the run before this start
+    int64_t broken_now;           // and since, on all ranks
+    char changes[512];            // what differs from the start before; "": nothing
 
     int64_t steps_per_epoch, steps;
     int64_t last_saved;           // step of the newest checkpoint; -1: none
@@ -60,7 +62,22 @@ typedef struct {
     struct mcf_run_pictures *pictures; // NULL until the first
 } mcf_run;
 
+// --- train/pretrain_ranks.c: what the processes of a run do together. Rank 0 alone writes the directory.
+int mcf_run_rank(const mcf_run *run);
+// Waits until all are here, however long one needs.
+mcf_status mcf_run_meet(mcf_run *run, mcf_error *err);
+// Whether any rank was asked to stop: the same answer on all.
+mcf_status mcf_run_asked_to_stop(mcf_run *run, bool *stop, mcf_error *err);
+// Rank 0's position, parameters and moments on all ranks and their devices.
+mcf_status mcf_run_share_start(mcf_run *run, mcf_error *err);
+// The descriptions of samples replaced since the last call, those of all ranks on rank 0: *count texts of
+// MCF_BROKEN_TEXT bytes, malloc'ed. Counts them in broken_now.
+enum { MCF_BROKEN_TEXT = 1024 };
+mcf_status mcf_run_gather_broken(mcf_run *run, char **texts, int *count, mcf_error *err);
+
 // --- train/pretrain_run.c
+// Host arrays for the moments.
+mcf_status mcf_run_moments(mcf_run *run, mcf_error *err);
 // Claims the directory; refuses one with a run in it unless resuming. Writes nothing else.
 mcf_status mcf_run_open(mcf_run *run, mcf_error *err);
 // Fills parameters and position, from the newest checkpoint or as a run starts. Before the loader exists.
@@ -80,7 +97,9 @@ mcf_status mcf_run_step(mcf_run *run, mcf_step_record *record, bool *end, mcf_er
 mcf_status mcf_run_log_open(mcf_run *run, mcf_error *err);
 mcf_status mcf_run_log_step(mcf_run *run, const mcf_step_record *record, mcf_error *err);
 mcf_status mcf_run_log_validation(mcf_run *run, const mcf_losses *losses, mcf_error *err);
-// Tells and logs samples that were replaced since the last call.
+// Says in the log what differs from the start before.
+mcf_status mcf_run_log_changes(mcf_run *run, mcf_error *err);
+// Tells and logs samples that were replaced since the last call, on any rank.
 mcf_status mcf_run_log_broken(mcf_run *run, mcf_error *err);
 
 // Notes that run->step steps lie behind now.

@@ -56,7 +56,9 @@ static mcf_status write_losses(mcf_run *run, json_t *object, const char *prefix,
 mcf_status mcf_run_log_step(mcf_run *run, const mcf_step_record *r, mcf_error *err)
 {
     const double rate = mcf_run_images_per_second(run);
-    const int64_t broken = run->broken + mcf_loader_get_stats(run->loader)->broken;
+    const int64_t broken = run->broken + run->broken_now;
+    if (!run->log)
+        return MCF_OK;
     json_t *object = json_pack("{s:I, s:o}", "step", (json_int_t)run->step, "epoch", mcf_log_number(r->epoch));
     if (!object)
         return mcf_fail(err, MCF_ERR_NOMEM, "no memory for a log line");
@@ -95,6 +97,8 @@ mcf_status mcf_run_log_step(mcf_run *run, const mcf_step_record *r, mcf_error *e
 
 mcf_status mcf_run_log_validation(mcf_run *run, const mcf_losses *losses, mcf_error *err)
 {
+    if (!run->log)
+        return MCF_OK;
     json_t *object = json_pack("{s:I}", "step", (json_int_t)run->step);
     if (!object)
         return mcf_fail(err, MCF_ERR_NOMEM, "no memory for a log line");
@@ -106,21 +110,27 @@ mcf_status mcf_run_log_validation(mcf_run *run, const mcf_losses *losses, mcf_er
     return write(run, object, err);
 }
 
+mcf_status mcf_run_log_changes(mcf_run *run, mcf_error *err)
+{
+    if (!run->log || !run->changes[0])
+        return MCF_OK;
+    return write(run, json_pack("{s:I, s:s}", "step", (json_int_t)(run->step + 1), "resumed", run->changes), err);
+}
+
 mcf_status mcf_run_log_broken(mcf_run *run, mcf_error *err)
 {
-    const mcf_loader_stats *stats = mcf_loader_get_stats(run->loader);
-    int64_t fresh = stats->broken - run->broken_seen;
-    if (fresh > stats->recent_count)
-        fresh = stats->recent_count;
-    for (int64_t i = stats->recent_count - fresh; i < stats->recent_count; i++) {
-        char text[1024];
-        mcf_broken_describe(run->source, &stats->recent[i], text, sizeof text);
+    char *texts;
+    int count;
+    MCF_TRY(mcf_run_gather_broken(run, &texts, &count, err));
+    mcf_status status = MCF_OK;
+    for (int i = 0; run->log && status == MCF_OK && i < count; i++) {
+        const char *text = texts + (size_t)i * MCF_BROKEN_TEXT;
         mcf_run_notice(run, "broken image: %s", text);
         // Belongs to the step that is being made.
-        MCF_TRY(write(run, json_pack("{s:I, s:s}", "step", (json_int_t)(run->step + 1), "broken_image", text), err));
+        status = write(run, json_pack("{s:I, s:s}", "step", (json_int_t)(run->step + 1), "broken_image", text), err);
     }
-    run->broken_seen = stats->broken;
-    return MCF_OK;
+    free(texts);
+    return status;
 }
 
 // --- pace

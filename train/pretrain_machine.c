@@ -55,9 +55,9 @@ static json_t *this_start(const mcf_run *run)
         strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &utc);
     uname(&system);
     processor(cpu, sizeof cpu);
-    return json_pack("{s:s, s:s, s:I, s:s, s:s, s:o, s:i, s:s, s:I, s:s, s:s, s:s, s:I}", "version", MCF_VERSION,
+    return json_pack("{s:s, s:s, s:I, s:s, s:s, s:o, s:i, s:i, s:s, s:I, s:s, s:s, s:s, s:I}", "version", MCF_VERSION,
                      "started", when, "step", (json_int_t)run->step, "backend", mcf_job_backend(job)->name, "about",
-                     mcf_job_backend(job)->about, "devices", devices_of(job), "threads", mcf_job_threads(job), "cpu",
+                     mcf_job_backend(job)->about, "devices", devices_of(job), "machines", mcf_job_world(job) / mcf_job_size(job), "threads", mcf_job_threads(job), "cpu",
                      cpu, "cores", (json_int_t)sysconf(_SC_NPROCESSORS_ONLN), "system", system.sysname, "release",
                      system.release, "machine", system.machine, "images",
                      (json_int_t)mcf_source_count(run->source));

@@ -21,7 +21,7 @@
 
 void mcf_run_notice(const mcf_run *run, const char *format, ...)
 {
-    if (!run->options->notice)
+    if (!run->options->notice || mcf_run_rank(run) > 0)
         return;
     char line[1400];
     va_list args;
@@ -142,27 +142,33 @@ static mcf_status state_of(const mcf_run *run, json_t **state, mcf_error *err)
     MCF_TRY(device_detail(run, &info, err));
     char fingerprint[32];
     snprintf(fingerprint, sizeof fingerprint, "%016" PRIx64, mcf_source_fingerprint(run->source));
-    const int64_t broken = run->broken + (run->loader ? mcf_loader_get_stats(run->loader)->broken : 0);
-    *state = json_pack("{s:I, s:I, s:I, s:f, s:I, s:I, s:I, s:I, s:s, s:I, s:s, s:i, s:i, s:s}", "updates",
+    const int64_t broken = run->broken + run->broken_now;
+    *state = json_pack("{s:I, s:I, s:I, s:f, s:I, s:I, s:I, s:I, s:s, s:I, s:s, s:i, s:i, s:i, s:s}", "updates",
                        (json_int_t)run->updates, "epoch", (json_int_t)run->epoch, "index", (json_int_t)run->index,
                        "loss_scale", run->loss_scale, "good_steps", (json_int_t)run->good_steps, "skips",
-                       (json_int_t)run->skips, "nonfinite", (json_int_t)run->nonfinite, "broken", (json_int_t)broken, "data", fingerprint, "images", (json_int_t)mcf_source_count(run->source),
-                       "backend", mcf_job_backend(job)->name, "devices", mcf_job_size(job), "threads",
+                       (json_int_t)run->skips, "nonfinite", (json_int_t)run->nonfinite, "broken",
+                       (json_int_t)broken, "data", fingerprint, "images", (json_int_t)mcf_source_count(run->source),
+                       "backend", mcf_job_backend(job)->name, "devices", mcf_job_world(job), "machines",
+                       mcf_job_world(job) / mcf_job_size(job), "threads",
                        mcf_job_threads(job), "device", info.detail);
     return *state ? MCF_OK : mcf_fail(err, MCF_ERR_NOMEM, "no memory for the state");
 }
 
 // Says what differs in the machine: the run goes on, but not bit for bit.
-static void tell_changes(const mcf_run *run, const json_t *then, const json_t *now)
+static void tell_changes(mcf_run *run, const json_t *then, const json_t *now)
 {
-    static const char *const keys[] = {"backend", "devices", "threads", "device"};
+    static const char *const keys[] = {"backend", "devices", "machines", "threads", "device"};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         const json_t *a = json_object_get(then, keys[i]), *b = json_object_get(now, keys[i]);
-        if (json_equal(a, b))
+        // Checkpoints from before there were several machines do not name them.
+        if (json_equal(a, b) || (!a && json_integer_value(b) == 1))
             continue;
         char *x = json_dumps(a, JSON_ENCODE_ANY), *y = json_dumps(b, JSON_ENCODE_ANY);
         mcf_run_notice(run, "resumed with other %s: %s was %s; the results will not be the same bits", keys[i],
                        y ? y : "?", x ? x : "?");
+        const size_t used = strlen(run->changes);
+        snprintf(run->changes + used, sizeof run->changes - used, "%s%s: %s was %s", used ? "; " : "", keys[i],
+                 y ? y : "?", x ? x : "?");
         free(x);
         free(y);
     }
@@ -199,7 +205,7 @@ static mcf_status take_state(mcf_run *run, const char *path, const json_t *state
 
 // --- tensors of a checkpoint: views of the host arrays
 
-static mcf_status moments(mcf_run *run, mcf_error *err)
+mcf_status mcf_run_moments(mcf_run *run, mcf_error *err)
 {
     const size_t count = (size_t)run->engine->model->store.role_count[MCF_ROLE_TRAINED];
     if (!run->moment1)
@@ -260,19 +266,13 @@ static mcf_status load(mcf_run *run, const char *path, mcf_error *err)
     if (status == MCF_OK)
         status = take_state(run, path, state, now, err);
     if (status == MCF_OK)
-        status = moments(run, err);
+        status = mcf_run_moments(run, err);
     if (status == MCF_OK)
         status = list_tensors(run, &lists, err);
     if (status == MCF_OK)
         status = mcf_checkpoint_read_model(path, lists.model, lists.model_count, err);
     if (status == MCF_OK)
         status = mcf_checkpoint_read_optimizer(path, lists.optimizer, lists.optimizer_count, err);
-    if (status == MCF_OK)
-        status = mcf_engine_upload(run->engine, err);
-    if (status == MCF_OK)
-        status = mcf_engine_write_role(run->engine, MCF_ARRAY_MOMENT1, MCF_ROLE_TRAINED, run->moment1, err);
-    if (status == MCF_OK)
-        status = mcf_engine_write_role(run->engine, MCF_ARRAY_MOMENT2, MCF_ROLE_TRAINED, run->moment2, err);
     run->last_saved = run->step;
     free_lists(&lists);
     json_decref(state);
@@ -303,7 +303,8 @@ static mcf_status find_weights(char path[MCF_MAX_PATH], mcf_error *err)
     return MCF_OK;
 }
 
-mcf_status mcf_run_start(mcf_run *run, mcf_error *err)
+// Host arrays and position, on rank 0.
+static mcf_status begin(mcf_run *run, mcf_error *err)
 {
     char *path = NULL;
     int64_t step;
@@ -319,18 +320,24 @@ mcf_status mcf_run_start(mcf_run *run, mcf_error *err)
     MCF_TRY(find_weights(e->model->model.init, err));
     if (strcmp(e->model->model.teacher_checkpoint, "random") != 0)
         MCF_TRY(find_weights(e->model->model.teacher_checkpoint, err));
-    MCF_TRY(mcf_pretrain_start(e->model, run->config->seed, &e->params, err));
-    return mcf_engine_upload(e, err);
+    return mcf_pretrain_start(e->model, run->config->seed, &e->params, err);
 }
 
-mcf_status mcf_run_save(mcf_run *run, mcf_error *err)
+mcf_status mcf_run_start(mcf_run *run, mcf_error *err)
+{
+    if (mcf_run_rank(run) == 0)
+        MCF_TRY(begin(run, err));
+    return mcf_run_share_start(run, err);
+}
+
+static mcf_status save(mcf_run *run, mcf_error *err)
 {
     mcf_engine *e = run->engine;
     char *config = NULL;
     json_t *state = NULL;
     tensor_lists lists = {0};
     MCF_TRY(mcf_log_sync(run->log, err));
-    MCF_TRY(moments(run, err));
+    MCF_TRY(mcf_run_moments(run, err));
     MCF_TRY(mcf_engine_download(e, err));
     MCF_TRY(mcf_engine_read_role(e, MCF_ARRAY_MOMENT1, MCF_ROLE_TRAINED, run->moment1, err));
     MCF_TRY(mcf_engine_read_role(e, MCF_ARRAY_MOMENT2, MCF_ROLE_TRAINED, run->moment2, err));
@@ -345,12 +352,18 @@ mcf_status mcf_run_save(mcf_run *run, mcf_error *err)
                                            .state = state, .config_text = config};
         status = mcf_checkpoint_save(run->options->run, &checkpoint, run->config->checkpoint.keep, NULL, err);
     }
-    if (status == MCF_OK) {
-        run->last_saved = run->step;
+    if (status == MCF_OK)
         mcf_run_make_pictures(run);
-    }
     free_lists(&lists);
     json_decref(state);
     free(config);
     return status;
+}
+
+mcf_status mcf_run_save(mcf_run *run, mcf_error *err)
+{
+    if (mcf_run_rank(run) == 0)
+        MCF_TRY(save(run, err));
+    run->last_saved = run->step;
+    return mcf_run_meet(run, err);
 }

@@ -22,7 +22,7 @@ static void checkpoint_that_stays(const mcf_run *run, char *text, size_t size)
 
 static mcf_status bad_loss(const mcf_run *run, int micro, const mcf_losses *l, mcf_error *err)
 {
-    const int64_t count = (int64_t)run->config->batch.per_device * run->engine->world;
+    const int64_t count = (int64_t)run->config->batch.per_device * run->engine->local;
     const int64_t *samples = run->samples + micro * count;
     char names[640] = "", saved[96];
     for (int i = 0; i < count && i < NAMES_IN_ERROR; i++) {

@@ -24,7 +24,9 @@ static mcf_status batches(mcf_run *run, mcf_loader *loader, int64_t share, mcf_l
         sum->contrastive += losses.contrastive;
         sum->pixel += losses.pixel;
         count++;
-        if (run->options->stop && *run->options->stop)
+        bool stop;
+        MCF_TRY(mcf_run_asked_to_stop(run, &stop, err));
+        if (stop)
             break;
     }
     sum->total /= (double)count;
@@ -43,7 +45,8 @@ mcf_status mcf_run_validate(mcf_run *run, mcf_losses *losses, mcf_error *err)
     if (share < 1)
         return mcf_fail(err, MCF_ERR_USAGE, "data.validation: %lld images are fewer than the %d devices",
                         (long long)mcf_source_count(run->validation), e->world);
-    const mcf_loader_options options = {.seed = run->config->seed, .batch = (int)(share * e->world),
+    const mcf_loader_options options = {.seed = run->config->seed, .batch = (int)(share * e->local),
+                                        .rank = mcf_run_rank(run), .world = e->world / e->local,
                                         .workers = run->config->data.workers, .end_epoch = 1};
     mcf_loader *loader;
     MCF_TRY(mcf_loader_create(&loader, run->validation, &run->transform_still, &options, err));

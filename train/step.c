@@ -126,8 +126,8 @@ static mcf_status one_step(step_job *s, const mcf_config *config, int step, floa
     const mcf_micro_options options = {.batch = share, .outputs = true, .backward = true, .average = average,
                                        .reduce = true, .loss_scale = *scale};
     mcf_pretrain_batch batches[MCF_MAX_DEVICES];
-    for (int i = 0; i < e->world; i++)
-        batches[i] = part_of(s, config, i * share);
+    for (int i = 0; i < e->local; i++)
+        batches[i] = part_of(s, config, (e->first + i) * share);
     if (e->model->contrastive && !average)
         MCF_TRY(mcf_engine_ema(e, config->objective.momentum, err));
     mcf_status status = mcf_engine_run(e, &options, batches, losses, err);
@@ -323,7 +323,7 @@ static mcf_status step(step_job *s, const mcf_config *config, const mcf_step_opt
     MCF_TRY(collect(s, config, scale, &losses, err));
     if (result)
         *result = (mcf_step_result){.loss = losses.total, .loss_scale = scale, .batch = s->batch};
-    return mcf_safetensors_save(options->out, s->tensors, s->count, NULL, NULL, NULL, err);
+    return s->engine->first > 0 ? MCF_OK : mcf_safetensors_save(options->out, s->tensors, s->count, NULL, NULL, NULL, err);
 }
 
 mcf_status mcf_step(const mcf_config *config, const mcf_step_options *options, mcf_step_result *result,

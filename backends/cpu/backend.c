@@ -9,6 +9,7 @@
 #include "backends/cpu/launch.h"
 #include "backends/cpu/onednn.h"
 #include "backends/host_group.h"
+#include "backends/host_memory.h"
 
 static int cores(void)
 {
@@ -212,6 +213,12 @@ static mcf_status event_wait(mcf_stream *stream, mcf_event *event, mcf_error *er
     return MCF_OK;
 }
 
+static mcf_status event_query(mcf_event *event, bool *done, mcf_error *err)
+{
+    *done = true;
+    return MCF_OK;
+}
+
 // --- the group
 
 struct mcf_group {
@@ -316,6 +323,8 @@ static const mcf_backend backend = {
     .download = download,
     .copy = copy,
     .zero = zero,
+    .host_create = mcf_host_memory_create,
+    .host_destroy = mcf_host_memory_destroy,
     .stream_create = stream_create,
     .stream_destroy = stream_destroy,
     .stream_synchronize = stream_synchronize,
@@ -323,6 +332,7 @@ static const mcf_backend backend = {
     .event_destroy = event_destroy,
     .event_record = event_record,
     .event_wait = event_wait,
+    .event_query = event_query,
     .supports = mcf_cpu_supports,
     .launch = mcf_cpu_launch,
     .group_create = group_create,

@@ -94,6 +94,8 @@ mcf_status cuda_use(const mcf_device *device, mcf_error *err);
 mcf_status cuda_buffer_create(mcf_device *device, uint64_t bytes, mcf_buffer **buffer, mcf_error *err);
 void cuda_buffer_destroy(mcf_buffer *buffer);
 void *cuda_buffer_host(mcf_buffer *buffer);
+mcf_status cuda_host_create(mcf_device *device, uint64_t bytes, void **memory, mcf_error *err);
+void cuda_host_destroy(mcf_device *device, void *memory);
 mcf_status cuda_upload(mcf_stream *stream, mcf_buffer *to, uint64_t offset, const void *from, uint64_t bytes,
                        mcf_error *err);
 void cuda_uploads_free(mcf_stream *stream);
@@ -110,6 +112,7 @@ mcf_status cuda_event_create(mcf_device *device, mcf_event **event, mcf_error *e
 void cuda_event_destroy(mcf_event *event);
 mcf_status cuda_event_record(mcf_stream *stream, mcf_event *event, mcf_error *err);
 mcf_status cuda_event_wait(mcf_stream *stream, mcf_event *event, mcf_error *err);
+mcf_status cuda_event_query(mcf_event *event, bool *done, mcf_error *err);
 
 // --- operations and kernels (call.c)
 

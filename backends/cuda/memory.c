@@ -76,6 +76,20 @@ void *cuda_buffer_host(mcf_buffer *buffer)
     return NULL;
 }
 
+// Page-locked: the driver copies into it beside the caller.
+mcf_status cuda_host_create(mcf_device *device, uint64_t bytes, void **memory, mcf_error *err)
+{
+    MCF_TRY(cuda_use(device, err));
+    CUDA_TRY(cudaHostAlloc(memory, bytes ? bytes : 1, cudaHostAllocDefault), "pinned memory", err);
+    return MCF_OK;
+}
+
+void cuda_host_destroy(mcf_device *device, void *memory)
+{
+    cudaSetDevice(device->index);
+    cudaFreeHost(memory);
+}
+
 uint64_t dev_buffer_bytes(const mcf_buffer *buffer)
 {
     return buffer->bytes;

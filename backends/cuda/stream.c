@@ -149,3 +149,10 @@ mcf_status cuda_event_wait(mcf_stream *s, mcf_event *event, mcf_error *err)
     CUDA_TRY(cudaStreamWaitEvent(s->stream, event->event, 0), "waiting for an event", err);
     return MCF_OK;
 }
+
+mcf_status cuda_event_query(mcf_event *event, bool *done, mcf_error *err)
+{
+    cudaError_t code = cudaEventQuery(event->event);
+    *done = code == cudaSuccess;
+    return code == cudaSuccess || code == cudaErrorNotReady ? MCF_OK : cuda_fail(err, code, "enqueued work");
+}

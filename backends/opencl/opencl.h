@@ -9,6 +9,7 @@
 
 #include "backends/backend.h"
 #include "backends/host_group.h"
+#include "backends/host_memory.h"
 #include "backends/kernels/host.h"
 
 // --- errors
@@ -126,6 +127,7 @@ mcf_status ocl_event_create(mcf_device *device, mcf_event **event, mcf_error *er
 void ocl_event_destroy(mcf_event *event);
 mcf_status ocl_event_record(mcf_stream *stream, mcf_event *event, mcf_error *err);
 mcf_status ocl_event_wait(mcf_stream *stream, mcf_event *event, mcf_error *err);
+mcf_status ocl_event_query(mcf_event *event, bool *done, mcf_error *err);
 
 // --- programs (program.c) and their cache on disk (cache.c)
 

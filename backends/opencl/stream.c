@@ -70,3 +70,15 @@ mcf_status ocl_event_wait(mcf_stream *stream, mcf_event *event, mcf_error *err)
     OCL_TRY(clEnqueueBarrierWithWaitList(stream->queue, 1, &event->event, NULL), "waiting for an event", err);
     return MCF_OK;
 }
+
+mcf_status ocl_event_query(mcf_event *event, bool *done, mcf_error *err)
+{
+    cl_int state = CL_COMPLETE;
+    if (event->event)
+        OCL_TRY(clGetEventInfo(event->event, CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof state, &state, NULL), "event",
+                err);
+    if (state < 0)
+        return mcf_fail(err, MCF_ERR_DEVICE, "enqueued work failed (OpenCL error %d)", (int)state);
+    *done = state == CL_COMPLETE;
+    return MCF_OK;
+}

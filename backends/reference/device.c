@@ -180,6 +180,12 @@ static mcf_status event_wait(mcf_stream *stream, mcf_event *event, mcf_error *er
     return MCF_OK;
 }
 
+static mcf_status event_query(mcf_event *event, bool *done, mcf_error *err)
+{
+    *done = true;
+    return MCF_OK;
+}
+
 const mcf_backend *mcf_backend_reference(void)
 {
     static const mcf_backend backend = {
@@ -199,6 +205,8 @@ const mcf_backend *mcf_backend_reference(void)
         .download = download,
         .copy = copy,
         .zero = zero,
+        .host_create = mcf_host_memory_create,
+        .host_destroy = mcf_host_memory_destroy,
         .stream_create = stream_create,
         .stream_destroy = stream_destroy,
         .stream_synchronize = stream_synchronize,
@@ -206,6 +214,7 @@ const mcf_backend *mcf_backend_reference(void)
         .event_destroy = event_destroy,
         .event_record = event_record,
         .event_wait = event_wait,
+        .event_query = event_query,
         .supports = ref_supports,
         .launch = ref_launch,
         .group_create = ref_group_create,

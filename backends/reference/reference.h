@@ -7,6 +7,7 @@
 
 #include "backends/backend.h"
 #include "backends/host_group.h"
+#include "backends/host_memory.h"
 
 struct mcf_device {
     int index;
