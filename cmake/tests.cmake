@@ -19,6 +19,10 @@ if(TARGET test_cuda_topology)
   target_sources(test_cuda_topology PRIVATE backends/cuda/topology.c)
 endif()
 
+# What shell tests judge steps with.
+add_executable(judge_step tests/tools/judge_step.c)
+target_link_libraries(judge_step PRIVATE mcf_objects)
+
 # The emulator's own tests, where the CUDA backend is built on it.
 if(TARGET mcf-cuda-emulator AND CMOCKA_FOUND)
   add_executable(test_cuda_emulator tests/test_cuda_emulator.cpp)
@@ -31,7 +35,7 @@ endif()
 
 # lib.sh is what the others share; fresh_clone.sh is long and called by ci/full.
 file(GLOB test_scripts CONFIGURE_DEPENDS tests/*.sh)
-list(REMOVE_ITEM test_scripts ${CMAKE_SOURCE_DIR}/tests/lib.sh ${CMAKE_SOURCE_DIR}/tests/fresh_clone.sh)
+list(REMOVE_ITEM test_scripts ${CMAKE_SOURCE_DIR}/tests/lib.sh ${CMAKE_SOURCE_DIR}/tests/mpi_lib.sh ${CMAKE_SOURCE_DIR}/tests/fresh_clone.sh)
 foreach(script ${test_scripts})
   get_filename_component(name ${script} NAME_WE)
   add_test(NAME ${name} COMMAND sh ${script} ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR})
