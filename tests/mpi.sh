@@ -115,6 +115,7 @@ export MCF_LOST_AFTER
 lose "stopped in mid-step" STOP 1 "mcf: rank 1 of 3" ranks 3 "$mcf" "$@"
 if [ -n "$long" ]; then
     lose "rank 0 stopped" STOP 0 "mcf: rank 0 of 3" ranks 3 "$mcf" "$@"
+    overlooks=1
     lose "killed while mpirun looks away" KILL 2 "mcf: rank 2 of 3" ranks 3 --mca orte_enable_recovery 1 "$mcf" "$@"
 fi
 done_testing
