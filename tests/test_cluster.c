@@ -43,8 +43,10 @@ struct mcf_link {
     hall *hall;
     int rank;
     int asked[RANKS_MOST][TAGS], done[RANKS_MOST][TAGS]; // receives are served in the order in which they were asked for
+    mcf_message *open; // not done yet: freed with the link
 };
 struct mcf_message {
+    mcf_message *next;
     bool incoming;
     int from, tag, turn;
     void *to;
@@ -83,6 +85,8 @@ static mcf_status send(mcf_link *link, int to, int tag, const void *from, uint64
         *at = l;
     pthread_mutex_unlock(&link->hall->mutex);
     *message = calloc(1, sizeof **message);
+    (*message)->next = link->open;
+    link->open = *message;
     return MCF_OK;
 }
 
@@ -90,7 +94,8 @@ static mcf_status receive(mcf_link *link, int from, int tag, void *to, uint64_t 
                           mcf_error *err)
 {
     *message = malloc(sizeof **message);
-    **message = (mcf_message){true, from, tag, link->asked[from][tag]++, to, bytes};
+    **message = (mcf_message){link->open, true, from, tag, link->asked[from][tag]++, to, bytes};
+    link->open = *message;
     return MCF_OK;
 }
 
@@ -115,6 +120,10 @@ static mcf_status test(mcf_link *link, mcf_message **message, bool *done, mcf_er
     }
     pthread_mutex_unlock(&link->hall->mutex);
     if (*done) {
+        mcf_message **at = &link->open;
+        while (*at != m)
+            at = &(*at)->next;
+        *at = m->next;
         free(m);
         *message = NULL;
     }
@@ -126,6 +135,11 @@ static void leave(mcf_link *link, int code)
     pthread_mutex_lock(&link->hall->mutex);
     link->hall->left[link->rank] = code + 1;
     pthread_mutex_unlock(&link->hall->mutex);
+    while (link->open) {
+        mcf_message *m = link->open;
+        link->open = m->next;
+        free(m);
+    }
     free(link);
 }
 
