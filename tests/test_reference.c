@@ -552,7 +552,10 @@ static void ema(void **state)
 // One step on elements 1 to 2 of three; 0.5 is what reaches m and v after scaling.
 static void adamw(void **state)
 {
-    for (int skip = 0; skip < 2; skip++) {
+    // Scale, largest norm, sum of squares: as it is, shortened from a norm of 2 to 1, and two that are not finite.
+    static const double cases[][3] = {{0.125, 0, 64}, {0.25, 1, 64}, {0.125, 0, INFINITY}, {0.125, 1, NAN}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const bool skip = !isfinite(cases[i][2]);
         mcf_launch l = begin(MCF_OP_adamw);
         GIVE(&l, MCF_SHAPE(3), 1, 2, -3);
         GIVE(&l, MCF_SHAPE(3), 4, 4, -4);
@@ -561,7 +564,8 @@ static void adamw(void **state)
         GIVE_IDS(&l, MCF_SHAPE(1, 2), 1, 3);
         GIVE(&l, MCF_SHAPE(1, 2), 0.5, 0.1);
         // Rate 0.2 times 0.5; at t = 1 the corrected moments are the gradient and its square: a step of 0.1.
-        GIVE(&l, MCF_SHAPE(8), 0.2, 0.9, 0.99, 0, 1 - 0.9, 1 - 0.99, 0.125, skip);
+        GIVE(&l, MCF_SHAPE(MCF_ADAMW_SCALARS), 0.2, 0.9, 0.99, 0, 1 - 0.9, 1 - 0.99, cases[i][0], cases[i][1],
+             cases[i][2]);
         launch_in_place(&l);
         if (skip) {
             EXPECT(l.in[0], 1, 2, -3);
