@@ -52,6 +52,8 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
     MCF_TRY(mcf_call_integer(call, "warmup", 0, 1, 1000000, &warmup, err));
     MCF_TRY(mcf_call_integer(call, "batch", 0, 1, 65536, &batch, err));
     MCF_TRY(mcf_call_number(call, "seconds", 0, 0.01, 86400, &seconds, err));
+    if (mcf_call_value(call, "op") && strcmp(what, "ops"))
+        return mcf_fail(err, MCF_ERR_USAGE, "bench: --op belongs to ops: mcf bench ops --op matmul");
     if (tune && strcmp(what, "ops"))
         return mcf_fail(err, MCF_ERR_USAGE, "bench: --tune belongs to ops: mcf bench ops --tune --backend opencl");
     if (yardstick && (path || call->set_count))
@@ -72,6 +74,7 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
         .warmup = (int)warmup,
         .batch = (int)batch,
         .seconds = seconds,
+        .op = mcf_call_value(call, "op"),
         .stop = mcf_interrupt_flag(),
     };
     mcf_interrupt_install();
@@ -93,6 +96,7 @@ static const mcf_option options[] = {
     {"steps", "N", "step: measured steps (default 5)", false},
     {"warmup", "N", "step: steps before (default 2)", false},
     {"seconds", "T", "ops, data: time spent per measurement (default 0.5 and 5)", false},
+    {"op", "NAME", "ops: only this operation, as matmul", false},
     {"tune", NULL, "ops: let the backend measure what suits the device and keep it (opencl)", false},
     {"out", "FILE", "Also write the JSON into a file", false},
     {"json", NULL, "Print JSON in place of the table", false},
@@ -108,7 +112,7 @@ const mcf_command mcf_command_bench = {
     .description =
         "WHAT is one of `ops` (each operation at the shapes of the config's step: GFLOP/s and GB/s), `step` "
         "(optimiser "
-        "steps on random images: images a second, FLOP/s, memory, time by operation), `data` (the loader on "
+        "steps on random images: images a second, FLOP/s, memory; time, FLOP/s and bandwidth by operation), `data` (the loader on "
         "data.train: images a second, per worker) and `yardstick` (the best rate of the backend's own matrix "
         "product "
         "at ViT-B shapes, by precision). Several backends, as in --backend cpu,opencl, are printed side by side.",

@@ -26,7 +26,8 @@ struct mcf_program {
     mcf_segment **segments;    // [2][nodes], by whether gradients add and the first node; NULL: none yet
     mcf_program_stats stats;
     bool profiling;
-    double seconds[MCF_OP_COUNT];
+    double seconds[MCF_OP_COUNT];  // while profiling, by operation
+    mcf_cost spent[MCF_OP_COUNT];
 };
 
 // --- binding
@@ -340,7 +341,10 @@ static mcf_status run_node(mcf_program *program, int i, bool accumulate, mcf_err
     touch_written(program, node);
     if (program->profiling) {
         MCF_TRY(mcf_runtime_synchronize(runtime, err));
+        const mcf_cost cost = mcf_op_cost(launch);
         program->seconds[launch->op] += now() - start;
+        program->spent[launch->op].flops += cost.flops;
+        program->spent[launch->op].bytes += cost.bytes;
     }
     return MCF_OK;
 }
@@ -496,11 +500,17 @@ void mcf_program_describe(const mcf_program *program, mcf_program_stats *stats) 
 void mcf_program_profile(mcf_program *program, bool on)
 {
     program->profiling = on;
-    if (on)
+    if (on) {
         memset(program->seconds, 0, sizeof program->seconds);
+        memset(program->spent, 0, sizeof program->spent);
+    }
 }
 
-double mcf_program_profile_seconds(const mcf_program *program, mcf_op op) { return program->seconds[op]; }
+double mcf_program_profile_seconds(const mcf_program *program, mcf_op op, mcf_cost *cost)
+{
+    *cost = program->spent[op];
+    return program->seconds[op];
+}
 
 char *mcf_program_print(const mcf_program *program)
 {

@@ -43,6 +43,14 @@ static mcf_status create_store_buffers(mcf_runtime *runtime, mcf_error *err)
     return new_buffer(runtime, trained, "second moments", &runtime->moment2, err);
 }
 
+// Says what to lower, too.
+static mcf_status take_store_buffers(mcf_runtime *runtime, mcf_error *err)
+{
+    mcf_status status = create_store_buffers(runtime, err);
+    return status == MCF_ERR_NOMEM ? mcf_add_context(err, status, "a smaller model takes less (model.encoder.dim, depth)")
+                                   : status;
+}
+
 mcf_status mcf_runtime_create(const mcf_store *store, const mcf_runtime_options *options, mcf_device *device,
                               mcf_runtime **out, mcf_error *err)
 {
@@ -76,7 +84,7 @@ mcf_status mcf_runtime_create(const mcf_store *store, const mcf_runtime_options 
     if (status == MCF_OK)
         status = b->event_create(runtime->device, &runtime->reduced, err);
     if (status == MCF_OK)
-        status = create_store_buffers(runtime, err);
+        status = take_store_buffers(runtime, err);
     if (status != MCF_OK) {
         mcf_runtime_destroy(runtime);
         return mcf_add_context(err, status, "%s device %d", b->name, options->device_index);

@@ -103,8 +103,9 @@ typedef struct {
 void mcf_program_describe(const mcf_program *program, mcf_program_stats *stats);
 // The plan as text, a line a node: operation, shapes, offsets, lifetimes. malloc'ed; NULL: out of memory.
 char *mcf_program_print(const mcf_program *program);
-// Times each node: seconds by operation over all runs since it was switched on (each node is waited for).
+// Times each node: seconds by operation over all runs since it was switched on (each node is waited for), and what those
+// nodes computed and moved by the table's formulas.
 void mcf_program_profile(mcf_program *program, bool on);
-double mcf_program_profile_seconds(const mcf_program *program, mcf_op op);
+double mcf_program_profile_seconds(const mcf_program *program, mcf_op op, mcf_cost *cost);
 
 #endif

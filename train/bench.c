@@ -159,6 +159,7 @@ static mcf_status steps(stepper *s, const mcf_bench_options *options, int count,
 typedef struct {
     double seconds;
     mcf_op op;
+    mcf_cost cost;
 } share;
 
 static int by_seconds(const void *a, const void *b)
@@ -167,7 +168,7 @@ static int by_seconds(const void *a, const void *b)
     return (x < y) - (x > y);
 }
 
-// Time by operation of one further step in which each operation is waited for.
+// Time, cost and rates by operation of one further step in which each operation is waited for.
 static mcf_status profile(stepper *s, const mcf_bench_options *options, json_t *rows, mcf_text *table, mcf_error *err)
 {
     const mcf_micro_options micro = micro_options(s, 0);
@@ -179,7 +180,8 @@ static mcf_status profile(stepper *s, const mcf_bench_options *options, json_t *
     share shares[MCF_OP_COUNT];
     double total = 0;
     for (int op = 0; op < MCF_OP_COUNT; op++) {
-        shares[op] = (share){mcf_program_profile_seconds(program, (mcf_op)op), (mcf_op)op};
+        shares[op].op = (mcf_op)op;
+        shares[op].seconds = mcf_program_profile_seconds(program, (mcf_op)op, &shares[op].cost);
         total += shares[op].seconds;
     }
     mcf_program_profile(program, false);
@@ -187,10 +189,12 @@ static mcf_status profile(stepper *s, const mcf_bench_options *options, json_t *
     qsort(shares, MCF_OP_COUNT, sizeof *shares, by_seconds);
     for (int i = 0; i < MCF_OP_COUNT && shares[i].seconds > 0; i++) {
         const char *name = mcf_op_describe(shares[i].op)->name;
-        mcf_text_add(table, "  %-22s %9.2f ms %5.1f %%\n", name, shares[i].seconds * 1e3,
-                     100 * shares[i].seconds / total);
-        json_array_append_new(rows, json_pack("{s:s, s:f, s:f}", "op", name, "seconds", shares[i].seconds, "share",
-                                              shares[i].seconds / total));
+        const double seconds = shares[i].seconds, gflop = shares[i].cost.flops * 1e-9,
+                     gbytes = shares[i].cost.bytes * 1e-9;
+        mcf_text_add(table, "  %-22s %9.2f ms %5.1f %% %9.3f GFLOP %8.3f GB %8.1f GFLOP/s %7.1f GB/s\n", name,
+                     seconds * 1e3, 100 * seconds / total, gflop, gbytes, gflop / seconds, gbytes / seconds);
+        json_array_append_new(rows, json_pack("{s:s, s:f, s:f, s:f, s:f}", "op", name, "seconds", seconds, "share",
+                                              seconds / total, "gflop", gflop, "gbytes", gbytes));
     }
     return MCF_OK;
 }
@@ -225,7 +229,7 @@ static mcf_status bench_step(stepper *s, const mcf_bench_options *options, mcf_b
                  "%s, %d device%s, %s, batch %lld x %d\n"
                  "%.3f images/s (mean of %d steps; best %.3f), %.2f GFLOP an image, %.1f GFLOP/s\n"
                  "peak resident memory %.0f MiB, arena %.0f MiB (%.0f MiB without reuse), %d nodes\n"
-                 "time by operation, one step, each waited for:\n",
+                 "by operation, one step, each waited for: time, what it computes and moves, rates reached:\n",
                  mcf_job_backend(e->job)->name, e->world, e->world > 1 ? "s" : "", mcf_dtype_name(e->compute),
                  (long long)s->batch, s->accumulate, images / mean, count, images / best, flops / images * 1e-9,
                  flops / mean * 1e-9, (double)rss / 0x1p20, arena / 0x1p20, (double)stats.value_bytes / 0x1p20,

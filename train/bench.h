@@ -13,6 +13,7 @@ typedef struct {
     int warmup;                 // 0: 2
     int batch;                  // images of a device, without accumulation; 0: as the config says
     double seconds;             // bench ops, data: time spent per measurement; 0: 0.5 and 5
+    const char *op;             // bench ops: only this operation (ops.def's name); NULL: all
     const volatile sig_atomic_t *stop;  // NULL, or: non-zero asks to give up
 } mcf_bench_options;
 
@@ -24,7 +25,7 @@ typedef struct {
 void mcf_bench_report_free(mcf_bench_report *report);
 
 // Optimiser steps of the config on random images: images/s, FLOPs per image, FLOP/s, peak resident memory, arena, and
-// the time by operation (from further steps, each operation waited for).
+// time, FLOPs, bytes and rates by operation (from a further step, each operation waited for).
 mcf_status mcf_bench_step(const mcf_config *config, const mcf_bench_options *options, mcf_bench_report *report,
                           mcf_error *err);
 // Each operation at the shapes it has in the config's step: GFLOP/s and GB/s.

@@ -26,6 +26,7 @@ typedef struct {
     mcf_stream *stream;
     double seconds;
     const volatile sig_atomic_t *stop;
+    const char *only;    // NULL, or the one operation that is wanted
     json_t *rows;        // NULL: only the best rate is wanted
     mcf_text *table;
     double best_gflops;
@@ -154,6 +155,8 @@ static mcf_status report(bench *b, const char *label, const mcf_launch *launch, 
 static mcf_status row(bench *b, const char *label, mcf_op op, const mcf_attr *attr, int n_in, const input *in,
                       mcf_dtype compute, mcf_dtype out, uint32_t accumulate, mcf_error *err)
 {
+    if (b->only && strcmp(b->only, mcf_op_describe(op)->name))
+        return MCF_OK;
     mcf_launch launch = {.op = op, .n_in = n_in, .n_out = mcf_op_describe(op)->outputs, .accumulate = accumulate};
     if (attr)
         launch.attr = *attr;
@@ -315,8 +318,11 @@ mcf_status mcf_bench_ops(const mcf_config *config, const mcf_bench_options *opti
     task.model = model;
     task.b = (bench){.backend = mcf_job_backend(task.job), .device = mcf_job_device(task.job, 0),
                      .seconds = options->seconds > 0 ? options->seconds : 0.5, .stop = options->stop,
-                     .rows = json_array(), .table = &table};
+                     .only = options->op, .rows = json_array(), .table = &table};
     status = mcf_job_run(task.job, ops, &task, err);
+    if (status == MCF_OK && !json_array_size(task.b.rows))
+        status = mcf_fail(err, MCF_ERR_USAGE, "bench: the step has no operation '%s', or it is not measured alone",
+                          options->op ? options->op : "");
     root = json_pack("{s:s, s:I, s:o}", "backend", task.b.backend->name, "batch",
                      (json_int_t)(options->batch ? options->batch : config->batch.per_device), "ops", task.b.rows);
     if (status == MCF_OK)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+// What would take less is said by whoever asked (core/runtime.c).
 static double mib(uint64_t bytes)
 {
     return (double)bytes / (1 << 20);
@@ -13,8 +14,7 @@ static mcf_status no_memory(const mcf_device *device, uint64_t bytes, cl_int cod
 {
     const ocl_physical *p = device->physical;
     return mcf_fail(err, MCF_ERR_NOMEM,
-                    "opencl device %d (%s): asked for %.1f MiB, %.1f of %.1f MiB are free (%s); lower batch.per_device, "
-                    "or set model.recompute: blocks",
+                    "opencl device %d (%s): asked for %.1f MiB, %.1f of %.1f MiB are free (%s)",
                     device->index, p->name, mib(bytes), mib(ocl_memory_free(p)), mib(p->memory), ocl_error_name(code));
 }
 
@@ -35,7 +35,7 @@ static mcf_status create(mcf_device *device, uint64_t bytes, bool zeros, mcf_buf
     if (p->allocation_max && rounded > p->allocation_max)
         return mcf_fail(err, MCF_ERR_NOMEM,
                         "opencl device %d (%s): asked for one piece of %.1f MiB, the device gives at most %.1f MiB in "
-                        "one (%.1f of %.1f MiB are free); lower batch.per_device, or set model.recompute: blocks",
+                        "one (%.1f of %.1f MiB are free)",
                         device->index, p->name, mib(bytes), mib(p->allocation_max), mib(ocl_memory_free(p)),
                         mib(p->memory));
     if (p->memory && rounded > p->memory)
@@ -177,7 +177,7 @@ mcf_status dev_scratch(mcf_stream *stream, int slot, uint64_t floats, mcf_operan
         *buffer = NULL;
         mcf_status status = create(stream->device, room, false, buffer, err);
         if (status != MCF_OK)
-            return mcf_add_context(err, status, "work memory of an operation");
+            return mcf_add_context(err, status, "work memory of an operation; lower batch.per_device");
     }
     *operand = (mcf_operand){.buffer = *buffer, .dtype = MCF_F32, .shape = MCF_SHAPE((int64_t)floats), .stride = {1}};
     return MCF_OK;
