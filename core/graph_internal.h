@@ -123,8 +123,10 @@ typedef struct {
     uint64_t arena_bytes;
     uint64_t value_bytes;
 } mcf_plan;
-// Places every arena value. alignment: bytes, a power of two.
-mcf_status mcf_plan_create(const mcf_graph *graph, uint64_t alignment, mcf_plan *plan, mcf_error *err);
+// Places every arena value. alignment: bytes, a power of two. piece: bytes of the buffers that the arena consists of, a
+// multiple of the alignment; no value crosses from one into the next. 0: one buffer. A value larger than a piece is an
+// error.
+mcf_status mcf_plan_create(const mcf_graph *graph, uint64_t alignment, uint64_t piece, mcf_plan *plan, mcf_error *err);
 void mcf_plan_free(mcf_plan *plan);
 
 #endif

@@ -1,5 +1,6 @@
 // The memory plan: every value that lives in the arena gets an offset; values whose lifetimes overlap do not share
-// bytes. Largest first, each at the lowest place where it fits.
+// bytes. Largest first, each at the lowest place where it fits. Where a device limits single buffers the arena is cut into
+// pieces of that size, and a value that would cross into the next piece begins there.
 #include "core/graph_internal.h"
 
 #include <stdlib.h>
@@ -39,6 +40,12 @@ static void find_lifetimes(const mcf_graph *graph, mcf_plan *plan)
             plan->last[v] = graph->node_count;
 }
 
+// The lowest place from `at` on that lies in one piece.
+static uint64_t within_piece(uint64_t at, uint64_t bytes, uint64_t piece)
+{
+    return piece && bytes && at / piece != (at + bytes - 1) / piece ? (at / piece + 1) * piece : at;
+}
+
 void mcf_plan_free(mcf_plan *plan)
 {
     free(plan->offset);
@@ -47,7 +54,7 @@ void mcf_plan_free(mcf_plan *plan)
     memset(plan, 0, sizeof *plan);
 }
 
-mcf_status mcf_plan_create(const mcf_graph *graph, uint64_t alignment, mcf_plan *plan, mcf_error *err)
+mcf_status mcf_plan_create(const mcf_graph *graph, uint64_t alignment, uint64_t piece, mcf_plan *plan, mcf_error *err)
 {
     size_t n = (size_t)graph->value_count + 1;
     *plan = (mcf_plan){
@@ -76,6 +83,16 @@ mcf_status mcf_plan_create(const mcf_graph *graph, uint64_t alignment, mcf_plan 
         plan->value_bytes += bytes;
     }
     qsort(order, (size_t)count, sizeof *order, larger_first);
+    if (piece && count && order[0].bytes > piece) {
+        const double most = (double)order[0].bytes / (1 << 20);
+        free(order);
+        free(placed);
+        mcf_plan_free(plan);
+        return mcf_fail(err, MCF_ERR_NOMEM,
+                        "a tensor of the step takes %.1f MiB and the device gives at most %.1f MiB in one piece; lower "
+                        "batch.per_device",
+                        most, (double)piece / (1 << 20));
+    }
 
     int placed_count = 0;
     for (int i = 0; i < count; i++) {
@@ -89,7 +106,7 @@ mcf_status mcf_plan_create(const mcf_graph *graph, uint64_t alignment, mcf_plan 
                 break;  // sorted by offset: the gap before this one is large enough
             uint64_t end = plan->offset[other] + placed[k].bytes;
             if (end > at)
-                at = end;
+                at = within_piece(end, order[i].bytes, piece);
         }
         plan->offset[v] = at;
         if (at + order[i].bytes > plan->arena_bytes)

@@ -41,6 +41,7 @@ static mcf_operand bind(const mcf_program *program, mcf_value id)
     const mcf_graph_value *value = &program->graph->values[id];
     const mcf_graph_value *base = &program->graph->values[value->base];
     size_t size = mcf_dtype_size(base->dtype);
+    uint64_t place;
     operand.dtype = value->dtype;
     operand.shape = value->shape;
     memcpy(operand.stride, value->stride, sizeof value->stride);
@@ -48,8 +49,9 @@ static mcf_operand bind(const mcf_program *program, mcf_value id)
     switch (base->place) {
     case MCF_PLACE_ARENA:
     case MCF_PLACE_INPUT:
-        operand.buffer = runtime->arena;
-        operand.offset += program->plan.offset[value->base];
+        place = program->plan.offset[value->base];
+        operand.buffer = mcf_runtime_arena(runtime, &place);
+        operand.offset += place;
         break;
     case MCF_PLACE_MASTER:
         operand.buffer = runtime->master[base->role];
@@ -178,8 +180,7 @@ static mcf_status prepare(mcf_program *program, mcf_error *err)
                         runtime->member.world);
     mcf_graph_simplify(graph);
     MCF_TRY(mcf_graph_status(graph, err));
-    uint64_t alignment = runtime->info.alignment > 64 ? runtime->info.alignment : 64;
-    MCF_TRY(mcf_plan_create(graph, alignment, &program->plan, err));
+    MCF_TRY(mcf_plan_create(graph, mcf_runtime_alignment(runtime), runtime->arena_piece, &program->plan, err));
     MCF_TRY(mcf_runtime_reserve_arena(runtime, program->plan.arena_bytes ? program->plan.arena_bytes : 64, err));
     program->launches = calloc((size_t)graph->node_count + 1, sizeof *program->launches);
     program->segments = calloc((size_t)graph->node_count * 2 + 1, sizeof *program->segments);
@@ -272,8 +273,9 @@ mcf_status mcf_program_write(mcf_program *program, const char *input, const void
         size_t size = (size_t)mcf_shape_count(&value->shape) * mcf_dtype_size(value->dtype);
         if (size != bytes)
             return mcf_fail(err, MCF_ERR_SHAPE, "input %s takes %zu bytes, got %zu", input, size, bytes);
-        return program->runtime->backend->upload(program->runtime->stream, program->runtime->arena,
-                                                 program->plan.offset[v], data, bytes, err);
+        uint64_t place = program->plan.offset[v];
+        mcf_buffer *buffer = mcf_runtime_arena(program->runtime, &place);
+        return program->runtime->backend->upload(program->runtime->stream, buffer, place, data, bytes, err);
     }
     return mcf_fail(err, MCF_ERR_INTERNAL, "the graph has no input named %s", input);
 }

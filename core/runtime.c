@@ -1,6 +1,7 @@
 // A device with the store's buffers.
 #include "core/collectives.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -73,6 +74,7 @@ mcf_status mcf_runtime_create(const mcf_store *store, const mcf_runtime_options 
     runtime->owns_device = !device;
     const mcf_backend *b = options->backend;
     mcf_status status = b->device_info(options->device_index, &runtime->info, err);
+    runtime->arena_piece = runtime->info.allocation_max / mcf_runtime_alignment(runtime) * mcf_runtime_alignment(runtime);
     if (status == MCF_OK && !device)
         status = b->device_open(options->device_index, &options->device, &runtime->device, err);
     if (status == MCF_OK)
@@ -93,6 +95,16 @@ mcf_status mcf_runtime_create(const mcf_store *store, const mcf_runtime_options 
     return MCF_OK;
 }
 
+static void free_arena(mcf_runtime *runtime)
+{
+    for (int i = 0; i < runtime->arena_count; i++)
+        runtime->backend->buffer_destroy(runtime->arena[i]);
+    free(runtime->arena);
+    runtime->arena = NULL;
+    runtime->arena_count = 0;
+    runtime->arena_bytes = 0;
+}
+
 void mcf_runtime_destroy(mcf_runtime *runtime)
 {
     if (!runtime)
@@ -105,10 +117,11 @@ void mcf_runtime_destroy(mcf_runtime *runtime)
     }
     free(runtime->cache);
     mcf_buffer *buffers[] = {runtime->gradient, runtime->moment1, runtime->moment2, runtime->segments,
-                             runtime->rates,    runtime->scalars, runtime->kept,    runtime->arena};
+                             runtime->rates,    runtime->scalars, runtime->kept};
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
         if (buffers[i])
             b->buffer_destroy(buffers[i]);
+    free_arena(runtime);
     for (int role = 0; role < MCF_ROLE_COUNT; role++) {
         if (runtime->master[role])
             b->buffer_destroy(runtime->master[role]);
@@ -136,18 +149,39 @@ mcf_status mcf_runtime_synchronize(mcf_runtime *runtime, mcf_error *err)
     return runtime->backend->stream_synchronize(runtime->stream, err);
 }
 
+uint64_t mcf_runtime_alignment(const mcf_runtime *runtime)
+{
+    return runtime->info.alignment > 64 ? runtime->info.alignment : 64;
+}
+
+mcf_buffer *mcf_runtime_arena(const mcf_runtime *runtime, uint64_t *offset)
+{
+    if (!runtime->arena_piece)
+        return runtime->arena[0];
+    const uint64_t i = *offset / runtime->arena_piece;
+    *offset %= runtime->arena_piece;
+    return runtime->arena[i];
+}
+
 mcf_status mcf_runtime_reserve_arena(mcf_runtime *runtime, uint64_t bytes, mcf_error *err)
 {
     if (bytes <= runtime->arena_bytes)
         return MCF_OK;
-    if (runtime->arena) {
+    if (runtime->arena)
         MCF_TRY(mcf_runtime_synchronize(runtime, err));
-        runtime->backend->buffer_destroy(runtime->arena);
-        runtime->arena = NULL;
-        runtime->arena_bytes = 0;
+    free_arena(runtime);
+    const uint64_t piece = runtime->arena_piece ? runtime->arena_piece : bytes, count = (bytes + piece - 1) / piece;
+    runtime->arena = calloc(count, sizeof *runtime->arena);
+    if (!runtime->arena)
+        return mcf_fail(err, MCF_ERR_NOMEM, "runtime: out of memory");
+    for (uint64_t i = 0; i < count; i++) {
+        const uint64_t rest = bytes - i * piece, size = rest < piece ? rest : piece;
+        char what[128];
+        snprintf(what, sizeof what, "memory of a step, %.1f MiB; lower batch.per_device or set model.recompute: blocks",
+                 (double)bytes / (1 << 20));
+        MCF_TRY(new_buffer(runtime, size, what, &runtime->arena[i], err));
+        runtime->arena_count++;
     }
-    MCF_TRY(new_buffer(runtime, bytes, "memory of a step; lower batch.per_device or set model.recompute: blocks",
-                       &runtime->arena, err));
     runtime->arena_bytes = bytes;
     runtime->arena_generation++;
     return MCF_OK;

@@ -32,7 +32,9 @@ struct mcf_runtime {
     double rates_of[5];                      // weight decay and rate factors now in `rates`
     mcf_buffer *kept;                        // by mcf_program_keep
     int kept_capacity;
-    mcf_buffer *arena;
+    mcf_buffer **arena;                      // pieces of arena_piece bytes, the last may be smaller
+    int arena_count;
+    uint64_t arena_piece;                    // 0: the arena is one buffer
     uint64_t arena_bytes;
     uint64_t arena_generation;
     struct mcf_collectives *collectives;     // core/collectives.c; NULL until needed
@@ -44,5 +46,8 @@ struct mcf_runtime {
 void mcf_runtime_touch(mcf_runtime *runtime, mcf_role role);
 mcf_status mcf_runtime_reserve_kept(mcf_runtime *runtime, int count, mcf_error *err);
 mcf_status mcf_runtime_reserve_arena(mcf_runtime *runtime, uint64_t bytes, mcf_error *err);
+// The buffer of an offset into the arena; *offset becomes one into the buffer.
+mcf_buffer *mcf_runtime_arena(const mcf_runtime *runtime, uint64_t *offset);
+uint64_t mcf_runtime_alignment(const mcf_runtime *runtime);
 
 #endif

@@ -177,7 +177,7 @@ static void plan(const char *path)
     if (mcf_pretrain_graph(model, &options, &graph, &err) != MCF_OK)
         fail_msg("%s: %s", path, err.message);
     mcf_graph_simplify(graph);
-    if (mcf_graph_status(graph, &err) != MCF_OK || mcf_plan_create(graph, 64, &layout, &err) != MCF_OK)
+    if (mcf_graph_status(graph, &err) != MCF_OK || mcf_plan_create(graph, 64, 0, &layout, &err) != MCF_OK)
         fail_msg("%s: %s", path, err.message);
     assert_true(model->store.role_count[MCF_ROLE_TRAINED] > 80000000); // ViT-B is 86 million
     assert_true(layout.arena_bytes > 1e9 && layout.arena_bytes < 60e9);

@@ -202,16 +202,29 @@ static void test_recompute_gives_the_same_bits(void **state)
     mcf_store_free(&n.store);
 }
 
-static void test_plan_shares_no_live_bytes(void **state)
+// The largest of the values that a plan has placed, a multiple of 64.
+static uint64_t largest_placed(const mcf_graph *g, const mcf_plan *plan)
 {
-    (void)state;
+    uint64_t most = 0;
+    for (int v = 0; v < g->value_count; v++) {
+        const mcf_graph_value *x = &g->values[v];
+        const uint64_t bytes = (uint64_t)mcf_shape_count(&x->shape) * mcf_dtype_size(x->dtype);
+        if (x->base == v && x->place <= MCF_PLACE_INPUT && plan->first[v] != -2 && bytes > most)
+            most = bytes;
+    }
+    return (most + 63) / 64 * 64;
+}
+
+// piece: of the arena, 0 for one buffer
+static void check_plan(uint64_t piece)
+{
     network n;
     make_network(&n);
     mcf_graph *g = make_graph(&n, false);
     mcf_graph_simplify(g);
     MUST(mcf_graph_status(g, &err));
     mcf_plan plan;
-    MUST(mcf_plan_create(g, 64, &plan, &err));
+    MUST(mcf_plan_create(g, 64, piece, &plan, &err));
     int pairs = 0;
     for (int a = 0; a < g->value_count; a++)
         for (int b = 0; b < a; b++) {
@@ -222,15 +235,43 @@ static void test_plan_shares_no_live_bytes(void **state)
             bool together = plan.first[a] <= plan.last[b] && plan.first[b] <= plan.last[a];
             uint64_t ax = plan.offset[a] + (uint64_t)mcf_shape_count(&x->shape) * mcf_dtype_size(x->dtype);
             uint64_t by = plan.offset[b] + (uint64_t)mcf_shape_count(&y->shape) * mcf_dtype_size(y->dtype);
+            if (piece)
+                assert_true(plan.offset[a] / piece == (ax - 1) / piece);
             if (together)
                 assert_true(ax <= plan.offset[b] || by <= plan.offset[a]);
             pairs += together;
         }
     assert_true(pairs > 10);
-    assert_true(plan.arena_bytes < plan.value_bytes);
+    assert_true(piece || plan.arena_bytes < plan.value_bytes);
     mcf_plan_free(&plan);
     mcf_graph_destroy(g);
     mcf_store_free(&n.store);
+}
+
+static void test_plan_shares_no_live_bytes(void **state)
+{
+    (void)state;
+    check_plan(0);
+}
+
+static void test_plan_in_pieces(void **state)
+{
+    (void)state;
+    network n;
+    make_network(&n);
+    mcf_graph *g = make_graph(&n, false);
+    mcf_graph_simplify(g);
+    mcf_plan plan;
+    MUST(mcf_plan_create(g, 64, 0, &plan, &err));
+    const uint64_t most = largest_placed(g, &plan);
+    assert_true(plan.arena_bytes > most);  // so that more than one piece is needed below
+    mcf_plan_free(&plan);
+    assert_int_equal(mcf_plan_create(g, 64, most - 64, &plan, &err), MCF_ERR_NOMEM);
+    assert_non_null(strstr(err.message, "in one piece"));
+    mcf_graph_destroy(g);
+    mcf_store_free(&n.store);
+    for (uint64_t piece = most; piece < most + 1024; piece += 64)
+        check_plan(piece);
 }
 
 static int count_ops(const mcf_graph *g, mcf_op op)
@@ -417,6 +458,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_shared_parameter_gradient), cmocka_unit_test(test_accumulate),
         cmocka_unit_test(test_recompute_gives_the_same_bits), cmocka_unit_test(test_plan_shares_no_live_bytes),
+        cmocka_unit_test(test_plan_in_pieces),
         cmocka_unit_test(test_simplify), cmocka_unit_test(test_first_error_stays),
         cmocka_unit_test(test_buckets_cover_the_array), cmocka_unit_test(test_adamw),
         cmocka_unit_test(test_a_step_with_an_overflow_is_left_out),

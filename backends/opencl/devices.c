@@ -68,6 +68,11 @@ static void describe(ocl_physical *p)
     p->processor = (p->type & kinds) == CL_DEVICE_TYPE_CPU;
     p->memory = number(id, CL_DEVICE_GLOBAL_MEM_SIZE, sizeof(cl_ulong));
     p->allocation_max = number(id, CL_DEVICE_MAX_MEM_ALLOC_SIZE, sizeof(cl_ulong));
+    // $MCF_OPENCL_ALLOCATION: bytes, for drivers that promise more than they give, and for tests.
+    const char *most = getenv("MCF_OPENCL_ALLOCATION");
+    const uint64_t lowered = most ? strtoull(most, NULL, 10) : 0;
+    if (lowered && lowered < p->allocation_max)
+        p->allocation_max = lowered;
     p->local_memory = number(id, CL_DEVICE_LOCAL_MEM_SIZE, sizeof(cl_ulong));
     p->units = (cl_uint)number(id, CL_DEVICE_MAX_COMPUTE_UNITS, sizeof(cl_uint));
     p->alignment_bits = (cl_uint)number(id, CL_DEVICE_MEM_BASE_ADDR_ALIGN, sizeof(cl_uint));

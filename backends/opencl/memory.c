@@ -38,7 +38,7 @@ static mcf_status create(mcf_device *device, uint64_t bytes, bool zeros, mcf_buf
                         "one (%.1f of %.1f MiB are free)",
                         device->index, p->name, mib(bytes), mib(p->allocation_max), mib(ocl_memory_free(p)),
                         mib(p->memory));
-    if (p->memory && rounded > p->memory)
+    if (p->memory && rounded > ocl_memory_free(p))
         return no_memory(device, bytes, CL_MEM_OBJECT_ALLOCATION_FAILURE, err);
     mcf_buffer *b = calloc(1, sizeof *b);
     if (!b)
