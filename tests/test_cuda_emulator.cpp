@@ -400,6 +400,47 @@ static void peer_access_without_enabling_is_caught(void **)
         "cannot see each other");
 }
 
+// A card that is told to fail, and one that is told to hang: questions are answered, nothing more is done.
+static cudaError_t second_of_two(const char *fault)
+{
+    setenv("MCF_EMULATOR_FAIL", fault, 1);
+    cudaStream_t s = stream_on(3);
+    float *x = floats(4);
+    cudaEvent_t first;
+    OK(cudaEventCreateWithFlags(&first, cudaEventDisableTiming));
+    OK(LAUNCH(fill, 1, 4, s, x, 4, 1.0f));
+    OK(cudaEventRecord(first, s));
+    cudaError_t error = LAUNCH(fill, 1, 4, s, x, 4, 2.0f);
+    for (int i = 0; i < 100 && error != cudaErrorLaunchFailure; i++)
+        error = cudaStreamQuery(s);
+    // The first is done, the second will never be.
+    return error == cudaErrorNotReady && cudaEventQuery(first) != cudaSuccess ? cudaErrorInvalidValue : error;
+}
+
+static void cards_fail_and_hang_when_told(void **)
+{
+    expect_fault([] { return second_of_two("0:fail:1"); }, "no error");
+    expect_fault([] { return second_of_two("3:fail:2"); }, "as MCF_EMULATOR_FAIL asks for");
+    expect_fault([] { return second_of_two("3:hang:2"); }, "cudaErrorNotReady");
+}
+
+// What the driver tells of links: atomic operations reach over NVLink only.
+static void links_are_told_apart(void **)
+{
+    const struct {
+        const char *peers;
+        int other, sees, atomics;
+    } cases[] = {{"cube", 4, 1, 1}, {"cube", 5, 0, 0}, {"pairs", 1, 1, 0}, {"pcie", 5, 1, 0}, {"none", 1, 0, 0}, {"ring", 7, 1, 1}};
+    for (auto &c : cases) {
+        int sees, atomics;
+        setenv("MCF_EMULATOR_PEERS", c.peers, 1);
+        OK(cudaDeviceCanAccessPeer(&sees, 0, c.other));
+        OK(cudaDeviceGetP2PAttribute(&atomics, cudaDevP2PAttrNativeAtomicSupported, 0, c.other));
+        assert_true(sees == c.sees && atomics == c.atomics);
+    }
+    unsetenv("MCF_EMULATOR_PEERS");
+}
+
 static void wrong_devices_are_caught(void **)
 {
     cudaStream_t s = stream_on(1);
@@ -542,6 +583,8 @@ int main(void)
         cmocka_unit_test(barriers_that_some_do_not_reach_are_caught),
         cmocka_unit_test(use_after_free_is_caught),
         cmocka_unit_test(peer_access_without_enabling_is_caught),
+        cmocka_unit_test(cards_fail_and_hang_when_told),
+        cmocka_unit_test(links_are_told_apart),
         cmocka_unit_test(wrong_devices_are_caught),
         cmocka_unit_test(graphs_run_what_was_recorded),
         cmocka_unit_test(what_cannot_be_captured_is_refused),

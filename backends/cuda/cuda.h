@@ -33,8 +33,11 @@ struct mcf_device {
     int index;
     struct cudaDeviceProp properties;
     cuda_watch watch;
-    bool lost;           // its work may never end: nothing waits for it any more, and nothing of it is freed
+    _Atomic bool lost;   // see cuda_lost
 };
+// Whether its work may never end: it hangs, or may wait for one that does. Nothing waits for it any more, and nothing of
+// it is freed, for that would wait.
+bool cuda_lost(const mcf_device *device);
 
 struct mcf_buffer {
     mcf_device *device;
@@ -165,6 +168,8 @@ void cuda_group_abort(mcf_group *group, const char *reason);
 mcf_status cuda_group_broken(mcf_group *group, mcf_error *err);
 // Numbers of the devices on which the others wait; "" where none does.
 void cuda_group_late(mcf_group *group, char *text, size_t size);
+// No member's work may be waited for any more.
+void cuda_group_lose(mcf_group *group);
 mcf_status cuda_group_describe(const int *devices, int count, char *text, size_t size, mcf_error *err);
 cuda_link cuda_link_between(int device, int other);
 mcf_status cuda_all_reduce(mcf_group *group, int rank, mcf_stream *stream, mcf_buffer *to, uint64_t to_offset,

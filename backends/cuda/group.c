@@ -117,8 +117,9 @@ void cuda_group_destroy(mcf_group *g)
     if (!g)
         return;
     for (int i = 0; i < g->count; i++) {
+        const bool lost = cuda_lost(g->devices[i]);
         g->devices[i]->watch = (cuda_watch){0};
-        if (g->devices[i]->lost)
+        if (lost)
             continue;
         cudaSetDevice(g->devices[i]->index);
         for (int e = 0; e < RING * PHASES; e++)
@@ -146,6 +147,12 @@ void cuda_group_abort(mcf_group *group, const char *reason)
 mcf_status cuda_group_broken(mcf_group *group, mcf_error *err)
 {
     return mcf_host_group_check(group->host, err);
+}
+
+void cuda_group_lose(mcf_group *g)
+{
+    for (int i = 0; i < g->count; i++)
+        g->devices[i]->lost = true;
 }
 
 // Numbers of devices, those for which it says so, in text.

@@ -63,7 +63,7 @@ void cuda_buffer_destroy(mcf_buffer *buffer)
 {
     if (!buffer)
         return;
-    if (!buffer->device->lost) { // freeing waits for the device
+    if (!cuda_lost(buffer->device)) { // freeing waits for the device
         cudaSetDevice(buffer->device->index);
         cudaFree(buffer->memory);
     }

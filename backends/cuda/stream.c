@@ -38,7 +38,7 @@ void cuda_stream_destroy(mcf_stream *s)
 {
     if (!s)
         return;
-    if (s->device->lost || (s->stream && cuda_stream_synchronize(s, NULL) != MCF_OK && s->device->lost)) {
+    if (cuda_lost(s->device) || (s->stream && cuda_stream_synchronize(s, NULL) != MCF_OK && cuda_lost(s->device))) {
         free(s);
         return;
     }
@@ -65,18 +65,24 @@ static double now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+bool cuda_lost(const mcf_device *d)
+{
+    return d->lost || (d->watch.group && cuda_group_broken(d->watch.group, NULL) != MCF_OK);
+}
+
 static mcf_status hangs(mcf_device *d, const char *what, mcf_error *err)
 {
     char late[100];
-    d->lost = true;
+    cuda_group_lose(d->watch.group);
     MCF_TRY(cuda_group_broken(d->watch.group, err)); // another has said so
     cuda_group_late(d->watch.group, late, sizeof late);
     if (!late[0])
         snprintf(late, sizeof late, "%d", d->index);
-    mcf_fail(err, MCF_ERR_DEVICE, "%s: device %s has not ended its work for %g s and counts as hanging", what, late,
+    mcf_error said = {0};
+    mcf_fail(&said, MCF_ERR_DEVICE, "%s: device %s has not ended its work for %g s and counts as hanging", what, late,
              d->watch.seconds);
-    cuda_group_abort(d->watch.group, err->message);
-    return MCF_ERR_DEVICE;
+    cuda_group_abort(d->watch.group, said.message);
+    return mcf_fail(err, MCF_ERR_DEVICE, "%s", said.message);
 }
 
 // A wait in the driver has no end where a card hangs: it is asked again and again instead, at first without a pause.
@@ -95,9 +101,7 @@ mcf_status cuda_wait(mcf_device *d, cudaStream_t stream, cudaEvent_t event, cons
             return cuda_fail(err, code, what);
         cudaGetLastError();
         if (asked % BETWEEN_LOOKS == BETWEEN_LOOKS - 1) {
-            mcf_status status = cuda_group_broken(d->watch.group, err);
-            d->lost = status != MCF_OK;
-            MCF_TRY(status);
+            MCF_TRY(cuda_group_broken(d->watch.group, err));
             if (now() - start > d->watch.seconds)
                 return hangs(d, what, err);
         }
@@ -131,7 +135,7 @@ void cuda_event_destroy(mcf_event *event)
 {
     if (!event)
         return;
-    if (!event->device->lost)
+    if (!cuda_lost(event->device))
         cudaEventDestroy(event->event);
     free(event);
 }

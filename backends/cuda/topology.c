@@ -126,6 +126,9 @@ void cuda_plan_describe(const cuda_plan *p, const int *devices, char *text, size
         used += (size_t)snprintf(text + used, size - used, "%s%d", i == 0 ? "" : p->chain ? "-" : i % p->size ? "," : " | ",
                                  devices[p->order[i]]);
     if (used < size)
-        snprintf(text + used, size - used, " %s%s; a link carries %.3g of the sum's bytes each way", links[p->slowest],
-                 p->slowest == CUDA_LINK_HOST && p->size > 1 ? " between islands" : "", cuda_plan_volume(p));
+        used += (size_t)snprintf(text + used, size - used, " %s%s", links[p->slowest],
+                                 p->slowest == CUDA_LINK_HOST && p->size > 1 ? " between islands" : "");
+    if (used < size && p->slowest == CUDA_LINK_NVLINK)
+        snprintf(text + used, size - used, "; of N bytes a link carries %.4g N each way in the time of %.4g N",
+                 cuda_plan_volume(p), cuda_plan_time(p));
 }

@@ -30,7 +30,8 @@ typedef struct {
 
 void cuda_plan_make(const cuda_topology *topology, cuda_plan *plan);
 // What a link carries each way for N bytes of every member, as a share of N, and how long the sum takes in units of
-// N / (bytes a second of a link): all links within an island work at once, then all between islands.
+// N / (bytes a second of a link), where each pair has a link of its own: all links within an island work at once, then
+// all between islands.
 double cuda_plan_volume(const cuda_plan *plan);
 double cuda_plan_time(const cuda_plan *plan);
 // In a line; devices[member] are the numbers to name.
