@@ -400,30 +400,6 @@ static void peer_access_without_enabling_is_caught(void **)
         "cannot see each other");
 }
 
-// A card that is told to fail, and one that is told to hang: questions are answered, nothing more is done.
-static cudaError_t second_of_two(const char *fault)
-{
-    setenv("MCF_EMULATOR_FAIL", fault, 1);
-    cudaStream_t s = stream_on(3);
-    float *x = floats(4);
-    cudaEvent_t first;
-    OK(cudaEventCreateWithFlags(&first, cudaEventDisableTiming));
-    OK(LAUNCH(fill, 1, 4, s, x, 4, 1.0f));
-    OK(cudaEventRecord(first, s));
-    cudaError_t error = LAUNCH(fill, 1, 4, s, x, 4, 2.0f);
-    for (int i = 0; i < 100 && error != cudaErrorLaunchFailure; i++)
-        error = cudaStreamQuery(s);
-    // The first is done, the second will never be.
-    return error == cudaErrorNotReady && cudaEventQuery(first) != cudaSuccess ? cudaErrorInvalidValue : error;
-}
-
-static void cards_fail_and_hang_when_told(void **)
-{
-    expect_fault([] { return second_of_two("0:fail:1"); }, "no error");
-    expect_fault([] { return second_of_two("3:fail:2"); }, "as MCF_EMULATOR_FAIL asks for");
-    expect_fault([] { return second_of_two("3:hang:2"); }, "cudaErrorNotReady");
-}
-
 // What the driver tells of links: atomic operations reach over NVLink only.
 static void links_are_told_apart(void **)
 {
@@ -583,7 +559,6 @@ int main(void)
         cmocka_unit_test(barriers_that_some_do_not_reach_are_caught),
         cmocka_unit_test(use_after_free_is_caught),
         cmocka_unit_test(peer_access_without_enabling_is_caught),
-        cmocka_unit_test(cards_fail_and_hang_when_told),
         cmocka_unit_test(links_are_told_apart),
         cmocka_unit_test(wrong_devices_are_caught),
         cmocka_unit_test(graphs_run_what_was_recorded),
