@@ -1,3 +1,5 @@
+// The pickle machine, one function for an opcode or a few of a kind: a switch of sixty cases and what they share is
+// one subject, hence the length.
 #include "data/pickle.h"
 
 #include <errno.h>

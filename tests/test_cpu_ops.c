@@ -1,5 +1,6 @@
 // Every operation of the cpu backend against cpu-reference, over odd shapes, strides, types and sizes of 0 and 1; the
-// tolerances are those of ops.def. The same program runs for every instruction set the processor has.
+// tolerances are those of ops.def. The same program runs for every instruction set the processor has. An
+// example or a sweep for every operation: hence the length.
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 // Networks of pre-training: start, tables, masks, loading, evaluation graphs, recomputation, what is kept for
-// M_1.
+// M_1. One network is made for all of them: hence the length.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
