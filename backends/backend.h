@@ -26,27 +26,27 @@ typedef struct mcf_group mcf_group;
 typedef struct mcf_segment mcf_segment;
 
 typedef struct {
-    char name[128];            // as the driver says
-    char detail[256];          // instruction set, driver version, ...
-    uint64_t memory_total;     // bytes; 0 where unknown
+    char name[128];        // as the driver says
+    char detail[256];      // instruction set, driver version, ...
+    uint64_t memory_total; // bytes; 0 where unknown
     uint64_t memory_free;
-    uint64_t allocation_max;   // largest single buffer; 0: no limit but the memory
-    uint64_t alignment;        // of buffer offsets, bytes
-    int compute_units;         // cores or multiprocessors
-    uint32_t dtypes;           // bit per mcf_dtype it can compute in
-    bool emulated_bf16;        // bf16 works but products run at fp32 speed
+    uint64_t allocation_max; // largest single buffer; 0: no limit but the memory
+    uint64_t alignment;      // of buffer offsets, bytes
+    int compute_units;       // cores or multiprocessors
+    uint32_t dtypes;         // bit per mcf_dtype it can compute in
+    bool emulated_bf16;      // bf16 works but products run at fp32 speed
 } mcf_device_info;
 
 typedef struct {
-    int threads;               // CPU: worker threads of this device; 0: all cores / opened devices
-    int opened;                // devices that this job opens in this process, at least 1
+    int threads; // CPU: worker threads of this device; 0: all cores / opened devices
+    int opened;  // devices that this job opens in this process, at least 1
 } mcf_device_options;
 
 typedef struct {
-    uint32_t abi;              // MCF_BACKEND_ABI
-    uint32_t size;             // sizeof(mcf_backend)
-    const char *name;          // "cpu"
-    const char *about;         // one line for `mcf devices`
+    uint32_t abi;      // MCF_BACKEND_ABI
+    uint32_t size;     // sizeof(mcf_backend)
+    const char *name;  // "cpu"
+    const char *about; // one line for `mcf devices`
 
     // -- devices
     // Fails with the reason why this backend is not usable here (no driver, no device); then nothing else is called.
@@ -65,8 +65,8 @@ typedef struct {
                          mcf_error *err);
     mcf_status (*download)(mcf_stream *stream, void *to, mcf_buffer *from, uint64_t offset, uint64_t bytes,
                            mcf_error *err);
-    mcf_status (*copy)(mcf_stream *stream, mcf_buffer *to, uint64_t to_offset, mcf_buffer *from,
-                       uint64_t from_offset, uint64_t bytes, mcf_error *err);
+    mcf_status (*copy)(mcf_stream *stream, mcf_buffer *to, uint64_t to_offset, mcf_buffer *from, uint64_t from_offset,
+                       uint64_t bytes, mcf_error *err);
     mcf_status (*zero)(mcf_stream *stream, mcf_buffer *buffer, uint64_t offset, uint64_t bytes, mcf_error *err);
     // Host memory into which a download does not hold up the caller; 64-byte aligned.
     mcf_status (*host_create)(mcf_device *device, uint64_t bytes, void **memory, mcf_error *err);
@@ -79,7 +79,7 @@ typedef struct {
     mcf_status (*event_create)(mcf_device *device, mcf_event **event, mcf_error *err);
     void (*event_destroy)(mcf_event *event);
     mcf_status (*event_record)(mcf_stream *stream, mcf_event *event, mcf_error *err);
-    mcf_status (*event_wait)(mcf_stream *stream, mcf_event *event, mcf_error *err);  // stream waits, host does not
+    mcf_status (*event_wait)(mcf_stream *stream, mcf_event *event, mcf_error *err); // stream waits, host does not
     // Whether what was enqueued before the event was last recorded is done. Does not wait.
     mcf_status (*event_query)(mcf_event *event, bool *done, mcf_error *err);
 
@@ -99,19 +99,18 @@ typedef struct {
     void (*group_destroy)(mcf_group *group);
     void (*group_abort)(mcf_group *group, const char *reason);
     mcf_status (*all_reduce)(mcf_group *group, int rank, mcf_stream *stream, mcf_buffer *to, uint64_t to_offset,
-                             mcf_buffer *from, uint64_t from_offset, uint64_t count, mcf_dtype dtype,
-                             mcf_reduce reduce, mcf_error *err);
+                             mcf_buffer *from, uint64_t from_offset, uint64_t count, mcf_dtype dtype, mcf_reduce reduce,
+                             mcf_error *err);
     // `count` elements of each member, `count * members` in `to`.
     mcf_status (*all_gather)(mcf_group *group, int rank, mcf_stream *stream, mcf_buffer *to, uint64_t to_offset,
-                             mcf_buffer *from, uint64_t from_offset, uint64_t count, mcf_dtype dtype,
-                             mcf_error *err);
+                             mcf_buffer *from, uint64_t from_offset, uint64_t count, mcf_dtype dtype, mcf_error *err);
     // `count * members` elements of each member, `count` in `to`.
     mcf_status (*reduce_scatter)(mcf_group *group, int rank, mcf_stream *stream, mcf_buffer *to, uint64_t to_offset,
                                  mcf_buffer *from, uint64_t from_offset, uint64_t count, mcf_dtype dtype,
                                  mcf_reduce reduce, mcf_error *err);
     mcf_status (*broadcast)(mcf_group *group, int rank, int root, mcf_stream *stream, mcf_buffer *to,
-                            uint64_t to_offset, mcf_buffer *from, uint64_t from_offset, uint64_t count,
-                            mcf_dtype dtype, mcf_error *err);
+                            uint64_t to_offset, mcf_buffer *from, uint64_t from_offset, uint64_t count, mcf_dtype dtype,
+                            mcf_error *err);
     mcf_status (*barrier)(mcf_group *group, int rank, mcf_stream *stream, mcf_error *err);
     // NULL, or: how a group of these devices would work together, in a line.
     mcf_status (*group_describe)(const int *devices, int count, char *text, size_t size, mcf_error *err);

@@ -17,7 +17,14 @@
 #define LOOK 0.01
 #define TELL 1.0
 #define AWAY 5.0
-enum { SECONDS_TO_REPORT = 3, IDLE_NANOSECONDS = 5000000, SPINS = 200, SHORT_PAUSE = 50000, LONG_PAUSE = 500000, LONG_AFTER = 2000 };
+enum {
+    SECONDS_TO_REPORT = 3,
+    IDLE_NANOSECONDS = 5000000,
+    SPINS = 200,
+    SHORT_PAUSE = 50000,
+    LONG_PAUSE = 500000,
+    LONG_AFTER = 2000
+};
 
 double mcf_cluster_now(void)
 {
@@ -83,8 +90,9 @@ static mcf_status take_notice(mcf_cluster *c, int rank, mcf_error *err)
         return MCF_OK;
     case MCF_NOTICE_FAILED:
         pthread_mutex_lock(&c->mutex);
-        note_failure(c, peer->in.status == MCF_OK || peer->in.status > MCF_ERR_INTERNAL ? MCF_ERR_DEVICE
-                                                                                       : (mcf_status)peer->in.status,
+        note_failure(c,
+                     peer->in.status == MCF_OK || peer->in.status > MCF_ERR_INTERNAL ? MCF_ERR_DEVICE
+                                                                                     : (mcf_status)peer->in.status,
                      peer->in.text, true);
         pthread_mutex_unlock(&c->mutex);
         break;
@@ -195,8 +203,8 @@ static mcf_status come_in(mcf_cluster *c, mcf_error *err)
         peer->out.kind = MCF_NOTICE_ALIVE;
         peer->heard = c->pumped;
         if (r != c->place.rank)
-            MCF_TRY(c->transport->receive(c->link, r, MCF_TAG_NOTICE, &peer->in, sizeof peer->in, &peer->receiving,
-                                          err));
+            MCF_TRY(
+                c->transport->receive(c->link, r, MCF_TAG_NOTICE, &peer->in, sizeof peer->in, &peer->receiving, err));
     }
     return mcf_cluster_tell_hosts(c, err);
 }
@@ -502,8 +510,8 @@ mcf_status mcf_cluster_broadcast(mcf_cluster *c, int root, void *data, uint64_t 
 {
     for (uint64_t done = 0, piece; done < bytes; done += piece) {
         piece = bytes - done < MCF_TRANSPORT_MESSAGE ? bytes - done : MCF_TRANSPORT_MESSAGE;
-        const mcf_exchange_part part = {.kind = MCF_EXCHANGE_ROOT, .parts = 1, .data = (char *)data + done,
-                                        .count = piece, .root = root};
+        const mcf_exchange_part part = {
+            .kind = MCF_EXCHANGE_ROOT, .parts = 1, .data = (char *)data + done, .count = piece, .root = root};
         MCF_TRY(exchange_alone(c, &part, patient ? 0 : c->timeout, (char *)data + done, piece, err));
     }
     return MCF_OK;

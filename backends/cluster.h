@@ -23,9 +23,9 @@ enum { MCF_MAX_RANKS = 1024 };
 
 typedef struct {
     const mcf_transport *transport;
-    void *context;          // for the transport's join
-    double lost_after;      // seconds; 0: MCF_CLUSTER_LOST_AFTER
-    double timeout;         // seconds; 0: MCF_CLUSTER_TIMEOUT
+    void *context;     // for the transport's join
+    double lost_after; // seconds; 0: MCF_CLUSTER_LOST_AFTER
+    double timeout;    // seconds; 0: MCF_CLUSTER_TIMEOUT
 } mcf_cluster_options;
 
 // Joins the processes started together; returns when all are there.
@@ -56,19 +56,19 @@ mcf_status mcf_cluster_broadcast(mcf_cluster *cluster, int root, void *data, uin
 
 // --- exchanges of devices: each of the `parts` devices of a process posts its part, in the same order of exchanges.
 typedef enum {
-    MCF_EXCHANGE_SUM,     // data: count elements, replaced by their sum over ranks, part by part, divided by `divide`
-    MCF_EXCHANGE_GATHER,  // data: bytes of each part; the result holds those of all ranks and parts in their order
-    MCF_EXCHANGE_ROOT     // data: of part `root % parts` of rank `root / parts`, elsewhere not read
+    MCF_EXCHANGE_SUM,    // data: count elements, replaced by their sum over ranks, part by part, divided by `divide`
+    MCF_EXCHANGE_GATHER, // data: bytes of each part; the result holds those of all ranks and parts in their order
+    MCF_EXCHANGE_ROOT    // data: of part `root % parts` of rank `root / parts`, elsewhere not read
 } mcf_exchange_kind;
 
 typedef struct {
     mcf_exchange_kind kind;
     int part, parts;
-    void *data;             // stays until the exchange has been waited for
-    uint64_t count;         // SUM: elements of this part; others: bytes, the same for all parts
-    mcf_dtype dtype;        // SUM
-    double divide;          // SUM
-    int root;               // ROOT
+    void *data;      // stays until the exchange has been waited for
+    uint64_t count;  // SUM: elements of this part; others: bytes, the same for all parts
+    mcf_dtype dtype; // SUM
+    double divide;   // SUM
+    int root;        // ROOT
     // NULL, or: whether `data` is there; asked by the cluster's thread again and again until it is.
     mcf_status (*ready)(void *context, bool *done, mcf_error *err);
     void *context;

@@ -39,10 +39,10 @@ static mcf_status launch(mcf_cluster *c, flights *f, int peer, bool incoming, vo
         }
         flight *one = &f->list[f->count];
         *one = (flight){.peer = peer, .incoming = incoming};
-        MCF_TRY(incoming ? c->transport->receive(c->link, peer, MCF_TAG_DATA, (char *)memory + done, piece,
-                                                 &one->message, err)
-                         : c->transport->send(c->link, peer, MCF_TAG_DATA, (char *)memory + done, piece,
-                                              &one->message, err));
+        MCF_TRY(
+            incoming
+                ? c->transport->receive(c->link, peer, MCF_TAG_DATA, (char *)memory + done, piece, &one->message, err)
+                : c->transport->send(c->link, peer, MCF_TAG_DATA, (char *)memory + done, piece, &one->message, err));
         f->count++;
         done += piece;
     }
@@ -61,8 +61,10 @@ static mcf_status too_late(const mcf_cluster *c, const flights *f, double limit,
                 continue;
             snprintf(who + strlen(who), sizeof who - strlen(who), "%s%s", who[0] ? ", " : "", name);
         }
-    return mcf_fail(err, MCF_ERR_DEVICE, "%s did not come to an exchange within %g s; it lives, so look there for what "
-                    "holds it up", who, limit);
+    return mcf_fail(err, MCF_ERR_DEVICE,
+                    "%s did not come to an exchange within %g s; it lives, so look there for what "
+                    "holds it up",
+                    who, limit);
 }
 
 // Until all are done; forgets them.
@@ -97,8 +99,10 @@ static mcf_status wait_ready(mcf_cluster *c, const mcf_exchange *x, mcf_error *e
             MCF_TRY(x->part[p].ready(x->part[p].context, &done, err));
             MCF_TRY(mcf_cluster_pump(c, err));
             if (!done && mcf_cluster_now() - start > c->timeout)
-                return mcf_fail(err, MCF_ERR_DEVICE, "device %d of this machine did not finish its part of an exchange "
-                                "within %g s", p, c->timeout);
+                return mcf_fail(err, MCF_ERR_DEVICE,
+                                "device %d of this machine did not finish its part of an exchange "
+                                "within %g s",
+                                p, c->timeout);
             if (!done)
                 mcf_cluster_pause(looks);
         }
@@ -150,8 +154,9 @@ static mcf_status room_for(mcf_cluster *c, uint64_t bytes, mcf_error *err)
     free(c->receive);
     c->receive = malloc(bytes);
     c->receive_bytes = c->receive ? bytes : 0;
-    return c->receive ? MCF_OK : mcf_fail(err, MCF_ERR_NOMEM, "no memory for %llu bytes of other ranks",
-                                          (unsigned long long)bytes);
+    return c->receive
+               ? MCF_OK
+               : mcf_fail(err, MCF_ERR_NOMEM, "no memory for %llu bytes of other ranks", (unsigned long long)bytes);
 }
 
 static char *element(const mcf_exchange_part *part, uint64_t index)
@@ -181,7 +186,8 @@ static mcf_status scatter_piece(mcf_cluster *c, const mcf_exchange *x, uint64_t 
         for (int step = 1; step < ranks; step++) {
             const int r = (own + step) % ranks;
             const range theirs = slice_of(c, x->part[p].count, from, r);
-            MCF_TRY(launch(c, f, r, false, element(&x->part[p], theirs.begin), (theirs.end - theirs.begin) * size, err));
+            MCF_TRY(
+                launch(c, f, r, false, element(&x->part[p], theirs.begin), (theirs.end - theirs.begin) * size, err));
         }
     return MCF_OK;
 }
@@ -288,8 +294,9 @@ mcf_status mcf_cluster_make(mcf_cluster *c, mcf_exchange *x, mcf_error *err)
 
 mcf_status mcf_cluster_tell_hosts(mcf_cluster *c, mcf_error *err)
 {
-    mcf_exchange x = {.parts = 1, .part = {{.kind = MCF_EXCHANGE_GATHER, .parts = 1, .data = c->place.host,
-                                            .count = sizeof c->place.host}}};
+    mcf_exchange x = {
+        .parts = 1,
+        .part = {{.kind = MCF_EXCHANGE_GATHER, .parts = 1, .data = c->place.host, .count = sizeof c->place.host}}};
     MCF_TRY(mcf_cluster_make(c, &x, err));
     memcpy(c->hosts, x.result, (size_t)c->place.count * sizeof *c->hosts);
     free(x.result);

@@ -16,9 +16,9 @@ typedef struct {
 enum { MCF_NOTICE_ALIVE = 1, MCF_NOTICE_FAILED, MCF_NOTICE_LEAVES };
 
 typedef struct {
-    mcf_notice in, out, last;         // `last`: FAILED or LEAVES, beside a sign of life still under way
+    mcf_notice in, out, last; // `last`: FAILED or LEAVES, beside a sign of life still under way
     mcf_message *receiving, *sending, *sending_last;
-    double heard;                     // when, seconds
+    double heard; // when, seconds
     bool lost, left;
 } mcf_peer;
 
@@ -27,7 +27,7 @@ struct mcf_exchange {
     uint64_t number;
     int parts, posted, taken;
     mcf_exchange_part part[MCF_CLUSTER_PARTS];
-    double limit;                     // seconds for others to come; 0: none
+    double limit; // seconds for others to come; 0: none
     bool done;
     char *result;
 };
@@ -41,20 +41,20 @@ struct mcf_cluster {
     char (*hosts)[64];
 
     pthread_t thread;
-    pthread_mutex_t mutex;            // guards what follows up to the next line
+    pthread_mutex_t mutex; // guards what follows up to the next line
     pthread_cond_t changed;
     bool joined, leaving, ended;
-    bool failing, broken;             // a reason is there; nobody's memory is used any more
-    bool followed, own_failure;       // the reason came from another rank, from mcf_cluster_abort
+    bool failing, broken;       // a reason is there; nobody's memory is used any more
+    bool followed, own_failure; // the reason came from another rank, from mcf_cluster_abort
     mcf_status status;
     char reason[1000];
-    int end_code;                     // of `ended`
-    mcf_exchange *first, *last;       // posted or expected, in order
+    int end_code;               // of `ended`
+    mcf_exchange *first, *last; // posted or expected, in order
     uint64_t next_number, part_number[MCF_CLUSTER_PARTS];
 
-    mcf_peer *peers;                  // the thread's own from here on
-    double beat, pumped;              // when signs of life were last sent, and messages looked after
-    char *receive;                    // sums: the others' pieces
+    mcf_peer *peers;     // the thread's own from here on
+    double beat, pumped; // when signs of life were last sent, and messages looked after
+    char *receive;       // sums: the others' pieces
     uint64_t receive_bytes;
 };
 

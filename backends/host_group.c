@@ -34,8 +34,8 @@ struct mcf_host_group {
     pthread_cond_t changed;
 };
 
-mcf_status mcf_host_group_create(const int *devices, int count, double timeout_seconds,
-                                 mcf_host_group **group, mcf_error *err)
+mcf_status mcf_host_group_create(const int *devices, int count, double timeout_seconds, mcf_host_group **group,
+                                 mcf_error *err)
 {
     if (count < 1 || !(timeout_seconds > 0))
         return mcf_fail(err, MCF_ERR_USAGE, "a group needs members and a timeout, got %d and %g s", count,
@@ -119,11 +119,10 @@ static void name_missing(mcf_host_group *g, const char *collective)
     int missing = 0;
     for (int i = 0; i < g->count; i++)
         if (!g->arrived[i] && used < sizeof who - 32)
-            used +=
-                (size_t)snprintf(who + used, sizeof who - used, "%s%d", missing++ ? ", " : "", g->devices[i]);
+            used += (size_t)snprintf(who + used, sizeof who - used, "%s%d", missing++ ? ", " : "", g->devices[i]);
     char text[480];
-    snprintf(text, sizeof text, "device%s %s did not arrive within %g s at %s", missing > 1 ? "s" : "", who,
-             g->timeout, collective);
+    snprintf(text, sizeof text, "device%s %s did not arrive within %g s at %s", missing > 1 ? "s" : "", who, g->timeout,
+             collective);
     break_group(g, text);
 }
 
@@ -136,10 +135,9 @@ static void compare_calls(mcf_host_group *g)
         if (a->name != b->name || a->count != b->count || a->dtype != b->dtype || a->detail != b->detail) {
             char text[480];
             snprintf(text, sizeof text,
-                     "devices disagree: device %d is at %s (%llu %s, %d), device %d at %s (%llu %s, %d)",
-                     g->devices[0], a->name, (unsigned long long)a->count, mcf_dtype_name(a->dtype),
-                     a->detail, g->devices[i], b->name, (unsigned long long)b->count,
-                     mcf_dtype_name(b->dtype), b->detail);
+                     "devices disagree: device %d is at %s (%llu %s, %d), device %d at %s (%llu %s, %d)", g->devices[0],
+                     a->name, (unsigned long long)a->count, mcf_dtype_name(a->dtype), a->detail, g->devices[i], b->name,
+                     (unsigned long long)b->count, mcf_dtype_name(b->dtype), b->detail);
             break_group(g, text);
             return;
         }
@@ -199,8 +197,8 @@ static mcf_status check_reducible(mcf_dtype dtype, const char *name, mcf_error *
 }
 
 // Sums elements [start, start + count) of every member into `block`, converted to dtype.
-static void sum_members(const mcf_host_group *g, uint64_t start, int count, mcf_dtype dtype,
-                        mcf_reduce reduce, void *block)
+static void sum_members(const mcf_host_group *g, uint64_t start, int count, mcf_dtype dtype, mcf_reduce reduce,
+                        void *block)
 {
     double sum[BLOCK];
     memset(sum, 0, (size_t)count * sizeof *sum);
@@ -221,8 +219,8 @@ static int block_length(uint64_t start, uint64_t end)
 
 // --- collectives
 
-mcf_status mcf_host_all_reduce(mcf_host_group *g, int rank, void *to, const void *from, uint64_t count,
-                               mcf_dtype dtype, mcf_reduce reduce, mcf_error *err)
+mcf_status mcf_host_all_reduce(mcf_host_group *g, int rank, void *to, const void *from, uint64_t count, mcf_dtype dtype,
+                               mcf_reduce reduce, mcf_error *err)
 {
     static const char name[] = "all_reduce";
     MCF_TRY(check_rank(g, rank, name, err));
@@ -245,8 +243,8 @@ mcf_status mcf_host_all_reduce(mcf_host_group *g, int rank, void *to, const void
 
 // Where the own output would overwrite input that others still read, they get a copy to read.
 // `slot`: the place in the larger buffer that only this member touches.
-static mcf_status stage(mcf_host_group *g, const void **from, uint64_t from_bytes, const void *to,
-                        uint64_t to_bytes, const void *small, const void *slot, void **copy, mcf_error *err)
+static mcf_status stage(mcf_host_group *g, const void **from, uint64_t from_bytes, const void *to, uint64_t to_bytes,
+                        const void *small, const void *slot, void **copy, mcf_error *err)
 {
     uintptr_t a = (uintptr_t)*from, b = (uintptr_t)to;
     *copy = NULL;
@@ -263,15 +261,15 @@ static mcf_status stage(mcf_host_group *g, const void **from, uint64_t from_byte
     return MCF_OK;
 }
 
-mcf_status mcf_host_all_gather(mcf_host_group *g, int rank, void *to, const void *from, uint64_t count,
-                               mcf_dtype dtype, mcf_error *err)
+mcf_status mcf_host_all_gather(mcf_host_group *g, int rank, void *to, const void *from, uint64_t count, mcf_dtype dtype,
+                               mcf_error *err)
 {
     static const char name[] = "all_gather";
     MCF_TRY(check_rank(g, rank, name, err));
     uint64_t bytes = count * mcf_dtype_size(dtype);
     void *copy;
-    MCF_TRY(stage(g, &from, bytes, to, bytes * (uint64_t)g->count, from, (char *)to + bytes * (uint64_t)rank,
-                  &copy, err));
+    MCF_TRY(
+        stage(g, &from, bytes, to, bytes * (uint64_t)g->count, from, (char *)to + bytes * (uint64_t)rank, &copy, err));
     mcf_status status = meet(g, rank, name, &(call){name, to, from, count, dtype, 0}, err);
     if (status == MCF_OK) {
         for (int i = 0; i < g->count; i++) {
@@ -294,8 +292,8 @@ mcf_status mcf_host_reduce_scatter(mcf_host_group *g, int rank, void *to, const 
     size_t size = mcf_dtype_size(dtype);
     uint64_t bytes = count * size;
     void *copy;
-    MCF_TRY(stage(g, &from, bytes * (uint64_t)g->count, to, bytes, to,
-                  (const char *)from + bytes * (uint64_t)rank, &copy, err));
+    MCF_TRY(stage(g, &from, bytes * (uint64_t)g->count, to, bytes, to, (const char *)from + bytes * (uint64_t)rank,
+                  &copy, err));
     mcf_status status = meet(g, rank, name, &(call){name, to, from, count, dtype, reduce}, err);
     if (status == MCF_OK) {
         double block[BLOCK];
@@ -310,8 +308,8 @@ mcf_status mcf_host_reduce_scatter(mcf_host_group *g, int rank, void *to, const 
     return status;
 }
 
-mcf_status mcf_host_broadcast(mcf_host_group *g, int rank, int root, void *to, const void *from,
-                              uint64_t count, mcf_dtype dtype, mcf_error *err)
+mcf_status mcf_host_broadcast(mcf_host_group *g, int rank, int root, void *to, const void *from, uint64_t count,
+                              mcf_dtype dtype, mcf_error *err)
 {
     static const char name[] = "broadcast";
     MCF_TRY(check_rank(g, rank, name, err));

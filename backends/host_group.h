@@ -13,8 +13,8 @@
 typedef struct mcf_host_group mcf_host_group;
 
 // devices[rank] is the device index that messages name; copied.
-mcf_status mcf_host_group_create(const int *devices, int count, double timeout_seconds,
-                                 mcf_host_group **group, mcf_error *err);
+mcf_status mcf_host_group_create(const int *devices, int count, double timeout_seconds, mcf_host_group **group,
+                                 mcf_error *err);
 // After the last collective has returned on every member. NULL is ignored.
 void mcf_host_group_destroy(mcf_host_group *group);
 int mcf_host_group_size(const mcf_host_group *group);
@@ -31,11 +31,11 @@ mcf_status mcf_host_all_reduce(mcf_host_group *group, int rank, void *to, const 
 mcf_status mcf_host_all_gather(mcf_host_group *group, int rank, void *to, const void *from, uint64_t count,
                                mcf_dtype dtype, mcf_error *err);
 // `from` holds count * members elements, `to` count; they may overlap.
-mcf_status mcf_host_reduce_scatter(mcf_host_group *group, int rank, void *to, const void *from,
-                                   uint64_t count, mcf_dtype dtype, mcf_reduce reduce, mcf_error *err);
+mcf_status mcf_host_reduce_scatter(mcf_host_group *group, int rank, void *to, const void *from, uint64_t count,
+                                   mcf_dtype dtype, mcf_reduce reduce, mcf_error *err);
 // `from` is read on the root only; there it is `to` or does not overlap it.
-mcf_status mcf_host_broadcast(mcf_host_group *group, int rank, int root, void *to, const void *from,
-                              uint64_t count, mcf_dtype dtype, mcf_error *err);
+mcf_status mcf_host_broadcast(mcf_host_group *group, int rank, int root, void *to, const void *from, uint64_t count,
+                              mcf_dtype dtype, mcf_error *err);
 mcf_status mcf_host_barrier(mcf_host_group *group, int rank, mcf_error *err);
 
 #endif

@@ -15,7 +15,7 @@ typedef struct {
 
 typedef struct {
     void *handle;
-    const void *offered;   // what the entry function returned
+    const void *offered; // what the entry function returned
     char path[PATH_MAX];
 } mcf_module_entry;
 

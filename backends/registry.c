@@ -50,8 +50,7 @@ static mcf_status get(const char *name, const mcf_backend **backend, mcf_error *
             return MCF_OK;
         }
     size_t length = strlen(name);
-    if (!length || length >= sizeof loaded[0].name ||
-        strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-_") != length)
+    if (!length || length >= sizeof loaded[0].name || strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-_") != length)
         return mcf_fail(err, MCF_ERR_USAGE,
                         "no backend is called '%.64s'; there are auto, cuda, opencl, cpu and "
                         "cpu-reference",

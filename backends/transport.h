@@ -14,20 +14,20 @@
 
 #include "ops/error.h"
 
-enum { MCF_TRANSPORT_ABI = 1, MCF_TRANSPORT_MESSAGE = 1 << 26 };  // the longest message, bytes
+enum { MCF_TRANSPORT_ABI = 1, MCF_TRANSPORT_MESSAGE = 1 << 26 }; // the longest message, bytes
 
 typedef struct mcf_link mcf_link;
 typedef struct mcf_message mcf_message;
 
 typedef struct {
     int rank, count;
-    char host[64];      // of this process
+    char host[64]; // of this process
 } mcf_seat;
 
 typedef struct {
-    uint32_t abi;       // MCF_TRANSPORT_ABI
-    uint32_t size;      // sizeof(mcf_transport)
-    const char *name;   // "mpi"
+    uint32_t abi;     // MCF_TRANSPORT_ABI
+    uint32_t size;    // sizeof(mcf_transport)
+    const char *name; // "mpi"
     // Whether it can be used here, and its version in words. Joins nothing.
     mcf_status (*probe)(char *version, int size, mcf_error *err);
     // Finds the other processes that were started together with this one. `context`: the caller's, for a transport

@@ -24,8 +24,7 @@ static double now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static dnnl_primitive_desc_t describe(dnnl_engine_t engine, dnnl_data_type_t type, int64_t m, int64_t k,
-                                      int64_t n)
+static dnnl_primitive_desc_t describe(dnnl_engine_t engine, dnnl_data_type_t type, int64_t m, int64_t k, int64_t n)
 {
     dnnl_dims_t dims[3] = {{m, k}, {k, n}, {m, n}};
     dnnl_primitive_desc_t description;
@@ -48,8 +47,8 @@ static dnnl_primitive_desc_t describe(dnnl_engine_t engine, dnnl_data_type_t typ
 }
 
 // An operand in the product's layout, full of ones.
-static dnnl_memory_t operand(dnnl_engine_t engine, dnnl_primitive_desc_t description, dnnl_query_t which,
-                             int bf16, void **data)
+static dnnl_memory_t operand(dnnl_engine_t engine, dnnl_primitive_desc_t description, dnnl_query_t which, int bf16,
+                             void **data)
 {
     size_t bytes = dnnl_memory_desc_get_size(dnnl_primitive_desc_query_md(description, which, 0));
     dnnl_memory_t memory;
@@ -108,8 +107,8 @@ int main(void)
             best[bf16] = gflops > best[bf16] ? gflops : best[bf16];
         }
     const dnnl_version_t *v = dnnl_version();
-    printf("{\"onednn\": \"%d.%d.%d\", \"fp32_gflops\": %.1f, \"bf16_gflops\": %.1f}\n", v->major, v->minor,
-           v->patch, best[0], best[1]);
+    printf("{\"onednn\": \"%d.%d.%d\", \"fp32_gflops\": %.1f, \"bf16_gflops\": %.1f}\n", v->major, v->minor, v->patch,
+           best[0], best[1]);
     dnnl_stream_destroy(stream);
     dnnl_engine_destroy(engine);
     return 0;

@@ -44,8 +44,8 @@ static mcf_status usage(const mcf_command *command, mcf_error *err, const char *
 }
 
 // A whole number within [least, most]; `what` names it in the message.
-static mcf_status parse_integer(const char *what, const char *text, int64_t least, int64_t most,
-                                int64_t *value, mcf_error *err)
+static mcf_status parse_integer(const char *what, const char *text, int64_t least, int64_t most, int64_t *value,
+                                mcf_error *err)
 {
     char *end;
     errno = 0;
@@ -56,8 +56,7 @@ static mcf_status parse_integer(const char *what, const char *text, int64_t leas
     return MCF_OK;
 }
 
-static mcf_status parse_common(mcf_call *call, const char *name, const char *value, bool *help,
-                               mcf_error *err)
+static mcf_status parse_common(mcf_call *call, const char *name, const char *value, bool *help, mcf_error *err)
 {
     if (!strcmp(name, "set")) {
         const char *equals = strchr(value, '=');
@@ -85,8 +84,7 @@ static mcf_status parse_common(mcf_call *call, const char *name, const char *val
     return MCF_OK;
 }
 
-mcf_status mcf_call_parse(mcf_call *call, const mcf_command *command, int argc, char **argv, bool *help,
-                          mcf_error *err)
+mcf_status mcf_call_parse(mcf_call *call, const mcf_command *command, int argc, char **argv, bool *help, mcf_error *err)
 {
     struct option table[MCF_CLI_MAX_OPTIONS + COMMON_ROWS + 1];
     const mcf_option *rows[MCF_CLI_MAX_OPTIONS + COMMON_ROWS];
@@ -106,8 +104,7 @@ mcf_status mcf_call_parse(mcf_call *call, const mcf_command *command, int argc, 
     for (const mcf_option *common = mcf_common_options(command->common); common->name; common++)
         rows[count++] = common;
     for (int i = 0; i < count; i++)
-        table[i] = (struct option){rows[i]->name, rows[i]->argument ? required_argument : no_argument, NULL,
-                                   256 + i};
+        table[i] = (struct option){rows[i]->name, rows[i]->argument ? required_argument : no_argument, NULL, 256 + i};
     table[count] = (struct option){0};
 
     opterr = 0;
@@ -184,8 +181,8 @@ bool mcf_call_flag(const mcf_call *call, const char *option)
     return mcf_call_value(call, option) != NULL;
 }
 
-mcf_status mcf_call_integer(const mcf_call *call, const char *option, int64_t fallback, int64_t least,
-                            int64_t most, int64_t *value, mcf_error *err)
+mcf_status mcf_call_integer(const mcf_call *call, const char *option, int64_t fallback, int64_t least, int64_t most,
+                            int64_t *value, mcf_error *err)
 {
     const char *text = mcf_call_value(call, option);
     char what[64];
@@ -196,8 +193,8 @@ mcf_status mcf_call_integer(const mcf_call *call, const char *option, int64_t fa
     return parse_integer(what, text, least, most, value, err);
 }
 
-mcf_status mcf_call_number(const mcf_call *call, const char *option, double fallback, double least,
-                           double most, double *value, mcf_error *err)
+mcf_status mcf_call_number(const mcf_call *call, const char *option, double fallback, double least, double most,
+                           double *value, mcf_error *err)
 {
     const char *text = mcf_call_value(call, option);
     char *end;
@@ -207,8 +204,8 @@ mcf_status mcf_call_number(const mcf_call *call, const char *option, double fall
     errno = 0;
     double parsed = strtod(text, &end);
     if (!*text || *end || errno || !isfinite(parsed) || parsed < least || parsed > most)
-        return mcf_fail(err, MCF_ERR_USAGE, "%s: --%s %s is not a number from %g to %g", call->command->name,
-                        option, text, least, most);
+        return mcf_fail(err, MCF_ERR_USAGE, "%s: --%s %s is not a number from %g to %g", call->command->name, option,
+                        text, least, most);
     *value = parsed;
     return MCF_OK;
 }

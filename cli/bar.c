@@ -18,8 +18,8 @@ struct mcf_bar {
     bool quiet, terminal, utf8;
     const char *unit;
     double began, first_done; // where the measured rate starts
-    double last; // time of the last drawing; negative: none yet
-    bool drawn; // the bar stands on the terminal's current line
+    double last;              // time of the last drawing; negative: none yet
+    bool drawn;               // the bar stands on the terminal's current line
     bool measured;
 };
 
@@ -103,9 +103,8 @@ void mcf_bar_update(mcf_bar *bar, double done, double total, double rate, const 
         if (total > done)
             mcf_format_duration(left, sizeof left, (total - done) / rate);
     }
-    size_t used = total > 0
-                      ? (size_t)snprintf(line, sizeof line, "%3.0f %%  %.0f/%.0f", 100 * share, done, total)
-                      : (size_t)snprintf(line, sizeof line, "%.0f", done);
+    size_t used = total > 0 ? (size_t)snprintf(line, sizeof line, "%3.0f %%  %.0f/%.0f", 100 * share, done, total)
+                            : (size_t)snprintf(line, sizeof line, "%.0f", done);
     snprintf(line + used, sizeof line - used, " %s%s%s%s%s%s%s", bar->unit, *speed ? "  " : "", speed,
              *left ? "  " : "", left, *left ? " left" : "", detail && *detail ? "  " : "");
     if (!bar->terminal) {

@@ -7,8 +7,8 @@
 #include "train/bench.h"
 
 // The yardstick depends on no config.
-static mcf_status yardstick_alone(const mcf_config *config, const mcf_bench_options *options,
-                                  mcf_bench_report *report, mcf_error *err)
+static mcf_status yardstick_alone(const mcf_config *config, const mcf_bench_options *options, mcf_bench_report *report,
+                                  mcf_error *err)
 {
     (void)config;
     return mcf_bench_yardstick(options, report, err);
@@ -46,8 +46,7 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
         if (!strcmp(whats[i].name, what))
             function = whats[i].function;
     if (!function)
-        return mcf_fail(err, MCF_ERR_USAGE,
-                        "bench: %s is not measured here; ops, step, data and yardstick are", what);
+        return mcf_fail(err, MCF_ERR_USAGE, "bench: %s is not measured here; ops, step, data and yardstick are", what);
     MCF_TRY(mcf_call_integer(call, "steps", 0, 1, 1000000, &steps, err));
     MCF_TRY(mcf_call_integer(call, "warmup", 0, 1, 1000000, &warmup, err));
     MCF_TRY(mcf_call_integer(call, "batch", 0, 1, 65536, &batch, err));
@@ -57,8 +56,7 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
     if (tune && strcmp(what, "ops"))
         return mcf_fail(err, MCF_ERR_USAGE, "bench: --tune belongs to ops: mcf bench ops --tune --backend opencl");
     if (yardstick && (path || call->set_count))
-        return mcf_fail(err, MCF_ERR_USAGE,
-                        "bench: the yardstick depends on no config; leave --config and --set out");
+        return mcf_fail(err, MCF_ERR_USAGE, "bench: the yardstick depends on no config; leave --config and --set out");
     if (mcf_call_value(call, "out"))
         MCF_TRY(mcf_file_check_place(mcf_call_value(call, "out"), err));
     // without a config: the defaults, ViT-B/16 at 224 with M_1 at its random start
@@ -66,8 +64,7 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
     if (path)
         MCF_TRY(mcf_config_load(&config, path, call->sets, call->set_count, err));
     else if (!yardstick)
-        MCF_TRY(mcf_config_parse(&config, defaults, strlen(defaults), "defaults", call->sets, call->set_count,
-                                 err));
+        MCF_TRY(mcf_config_parse(&config, defaults, strlen(defaults), "defaults", call->sets, call->set_count, err));
     mcf_bench_options options = {
         .job = call->job,
         .steps = (int)steps,
@@ -112,7 +109,8 @@ const mcf_command mcf_command_bench = {
     .description =
         "WHAT is one of `ops` (each operation at the shapes of the config's step: GFLOP/s and GB/s), `step` "
         "(optimiser "
-        "steps on random images: images a second, FLOP/s, memory; time, FLOP/s and bandwidth by operation), `data` (the loader on "
+        "steps on random images: images a second, FLOP/s, memory; time, FLOP/s and bandwidth by operation), `data` "
+        "(the loader on "
         "data.train: images a second, per worker) and `yardstick` (the best rate of the backend's own matrix "
         "product "
         "at ViT-B shapes, by precision). Several backends, as in --backend cpu,opencl, are printed side by side.",

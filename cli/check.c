@@ -72,12 +72,12 @@ static void print(const mcf_call *call, const tally *t, const char *backend, int
         json_t *list = json_array();
         for (int i = 0; i < t->row_count; i++) {
             const row *r = &t->rows[i];
-            json_array_append_new(list, json_pack("{s:s, s:i, s:i, s:i, s:f}", "operation", r->op, "passed",
-                                                  r->passed, "failed", r->failed, "unsupported",
-                                                  r->unsupported, "worst", r->worst));
+            json_array_append_new(list,
+                                  json_pack("{s:s, s:i, s:i, s:i, s:f}", "operation", r->op, "passed", r->passed,
+                                            "failed", r->failed, "unsupported", r->unsupported, "worst", r->worst));
         }
-        json_t *json = json_pack("{s:s, s:i, s:i, s:o}", "backend", backend, "passed", passed, "failed",
-                                 failed, "operations", list);
+        json_t *json = json_pack("{s:s, s:i, s:i, s:o}", "backend", backend, "passed", passed, "failed", failed,
+                                 "operations", list);
         json_dumpf(json, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(4));
         putchar('\n');
         json_decref(json);
@@ -132,11 +132,11 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
     for (int64_t i = 0; i < seeds && status == MCF_OK; i++) {
         mcf_check_summary one;
         t.seed = options.seed = (uint64_t)(seed + i);
-        status = mcf_check_backend(backend, call->job.device_count ? call->job.devices[0] : 0, &options,
-                                   on_case, &t, &one, err);
+        status = mcf_check_backend(backend, call->job.device_count ? call->job.devices[0] : 0, &options, on_case, &t,
+                                   &one, err);
         if (status == MCF_OK && mcf_interrupted())
-            status = mcf_fail(err, MCF_ERR_INTERRUPTED, "check: interrupted after %lld of %lld seeds",
-                              (long long)i + 1, (long long)seeds);
+            status = mcf_fail(err, MCF_ERR_INTERRUPTED, "check: interrupted after %lld of %lld seeds", (long long)i + 1,
+                              (long long)seeds);
         if (status == MCF_OK) {
             sum.passed += one.passed;
             sum.failed += one.failed;
@@ -147,8 +147,8 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
         return status;
     print(call, &t, backend->name, sum.passed, sum.failed);
     if (sum.failed)
-        return mcf_fail(err, MCF_ERR_NUMERIC, "check: %s differs from cpu-reference in %d cases",
-                        backend->name, sum.failed);
+        return mcf_fail(err, MCF_ERR_NUMERIC, "check: %s differs from cpu-reference in %d cases", backend->name,
+                        sum.failed);
     if (!sum.passed)
         return mcf_fail(err, MCF_ERR_USAGE, "check: --op %s names no operation; `mcf check` lists them",
                         options.only ? options.only : "");
@@ -170,11 +170,10 @@ const mcf_command mcf_command_check = {
     .name = "check",
     .arguments = "",
     .summary = "Check every operation of a backend against the CPU reference",
-    .description =
-        "Runs every operation of the table over odd shapes, strides and types, the memory functions and the "
-        "collectives, and compares with `cpu-reference` in double precision within the table's tolerances. "
-        "Any "
-        "difference is printed with its case, and the exit code is 1.",
+    .description = "Runs every operation of the table over odd shapes, strides and types, the memory functions and the "
+                   "collectives, and compares with `cpu-reference` in double precision within the table's tolerances. "
+                   "Any "
+                   "difference is printed with its case, and the exit code is 1.",
     .options = options,
     .common = MCF_TAKES_BACKEND | MCF_TAKES_DEVICES | MCF_TAKES_QUIET,
     .examples = "mcf check --backend cpu\nmcf check --backend cpu --op attention --seeds 20",

@@ -16,15 +16,15 @@
 enum { MCF_CLI_MAX_OPTIONS = 16 };
 
 typedef struct {
-    const char *name; // long name without dashes; NULL ends a table
+    const char *name;     // long name without dashes; NULL ends a table
     const char *argument; // what the help calls its value; NULL: a flag
-    const char *help; // one sentence, no full stop
+    const char *help;     // one sentence, no full stop
     bool required;
 } mcf_option;
 
 // Which of the common options a command takes; --help is always there.
 enum {
-    MCF_TAKES_SET = 1 << 0, // --set key.path=value, repeatable
+    MCF_TAKES_SET = 1 << 0,     // --set key.path=value, repeatable
     MCF_TAKES_BACKEND = 1 << 1, // --backend NAME, --threads N
     MCF_TAKES_DEVICES = 1 << 2, // --devices 0,1
     MCF_TAKES_QUIET = 1 << 3,
@@ -35,14 +35,14 @@ typedef struct mcf_call mcf_call;
 
 typedef struct {
     const char *name;
-    const char *arguments; // "CONFIG": as it stands in the synopsis
-    int least, most; // positional arguments; most -1: any number
-    const char *summary; // one line
+    const char *arguments;   // "CONFIG": as it stands in the synopsis
+    int least, most;         // positional arguments; most -1: any number
+    const char *summary;     // one line
     const char *description; // paragraphs separated by an empty line
     const mcf_option *options;
-    unsigned common; // MCF_TAKES_*
+    unsigned common;      // MCF_TAKES_*
     const char *examples; // one a line
-    bool hidden; // not listed: serves the build
+    bool hidden;          // not listed: serves the build
     // Prints results on stdout. Failing with MCF_ERR_USAGE exits with 2, MCF_ERR_INTERRUPTED with 130, else 1.
     mcf_status (*run)(const mcf_call *call, mcf_error *err);
 } mcf_command;
@@ -51,7 +51,7 @@ typedef struct {
 struct mcf_call {
     const mcf_command *command;
     const char *values[MCF_CLI_MAX_OPTIONS]; // by row of command->options; "" for a flag that is given
-    const char **sets; // --set, in their order
+    const char **sets;                       // --set, in their order
     size_t set_count;
     mcf_job_options job; // --backend, --devices, --threads; the cluster, where there is one
     bool quiet;
@@ -69,10 +69,10 @@ void mcf_call_free(mcf_call *call);
 const char *mcf_call_value(const mcf_call *call, const char *option);
 bool mcf_call_flag(const mcf_call *call, const char *option);
 // A whole number within [least, most]; `fallback` where it was not given.
-mcf_status mcf_call_integer(const mcf_call *call, const char *option, int64_t fallback, int64_t least,
-                            int64_t most, int64_t *value, mcf_error *err);
-mcf_status mcf_call_number(const mcf_call *call, const char *option, double fallback, double least,
-                           double most, double *value, mcf_error *err);
+mcf_status mcf_call_integer(const mcf_call *call, const char *option, int64_t fallback, int64_t least, int64_t most,
+                            int64_t *value, mcf_error *err);
+mcf_status mcf_call_number(const mcf_call *call, const char *option, double fallback, double least, double most,
+                           double *value, mcf_error *err);
 
 // --- several processes (cli/cluster.c)
 // Joins the others where a launcher started several; else *cluster is NULL. May fail with *cluster set.

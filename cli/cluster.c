@@ -49,7 +49,8 @@ mcf_status mcf_join_cluster(mcf_cluster **cluster, mcf_error *err)
         return MCF_OK;
     return mcf_fail(err, MCF_ERR_USAGE,
                     "started as one of %d processes, but MPI knows of %d; use the mpirun of the MPI that mcf was built "
-                    "with, or srun --mpi=pmix", processes, mcf_cluster_count(*cluster));
+                    "with, or srun --mpi=pmix",
+                    processes, mcf_cluster_count(*cluster));
 }
 
 bool mcf_is_first(const mcf_call *call)

@@ -98,17 +98,17 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
         if (mcf_backend_find(names[i], &backend, &reason) != MCF_OK) {
             if (missing_count < 8)
                 snprintf(missing[missing_count++], sizeof missing[0], "%s: %s", names[i], reason.message);
-            json_array_append_new(list, json_pack("{s:s, s:b, s:s, s:o}", "backend", names[i], "usable", 0,
-                                                  "reason", reason.message, "devices", devices));
+            json_array_append_new(list, json_pack("{s:s, s:b, s:s, s:o}", "backend", names[i], "usable", 0, "reason",
+                                                  reason.message, "devices", devices));
             continue;
         }
         add_rows(backend, table, devices);
         char text[240] = "";
         if (together(backend, text, sizeof text) && group_count < 8)
             snprintf(groups[group_count++], sizeof groups[0], "%s: %s", backend->name, text);
-        json_array_append_new(list, json_pack("{s:s, s:b, s:s, s:o, s:s*}", "backend", backend->name, "usable", 1,
-                                              "about", backend->about, "devices", devices, "together",
-                                              text[0] ? text : NULL));
+        json_array_append_new(list,
+                              json_pack("{s:s, s:b, s:s, s:o, s:s*}", "backend", backend->name, "usable", 1, "about",
+                                        backend->about, "devices", devices, "together", text[0] ? text : NULL));
     }
     const mcf_transport *transport;
     mcf_error reason = {0};
@@ -152,8 +152,8 @@ const mcf_command mcf_command_devices = {
     .summary = "List backends and devices, and why one is not usable",
     .description = "Lists every backend with its devices: memory, precisions, instruction set. A backend "
                    "that cannot be used "
-                    "here, and MPI for several machines where it is missing, are named with the reason. Where "
-                    "several cards can sum gradients together, a line says how and by which links.",
+                   "here, and MPI for several machines where it is missing, are named with the reason. Where "
+                   "several cards can sum gradients together, a line says how and by which links.",
     .options = options,
     .examples = "mcf devices\nmcf devices --json",
     .run = run,

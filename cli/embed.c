@@ -20,9 +20,9 @@ static void print(const mcf_call *call, const mcf_embed_result *r)
                                  (json_int_t)r->broken, "dim", r->dim, "seconds", r->seconds);
         if (retrieval)
             json_object_set_new(json, "retrieval",
-                                json_pack("{s:f, s:f, s:I, s:I}", "rank1", r->retrieval.rank1, "map",
-                                          r->retrieval.map, "queries", (json_int_t)r->retrieval.queries,
-                                          "people", (json_int_t)r->retrieval.people));
+                                json_pack("{s:f, s:f, s:I, s:I}", "rank1", r->retrieval.rank1, "map", r->retrieval.map,
+                                          "queries", (json_int_t)r->retrieval.queries, "people",
+                                          (json_int_t)r->retrieval.people));
         json_dumpf(json, stdout, JSON_REAL_PRECISION(9));
         putchar('\n');
         json_decref(json);
@@ -32,9 +32,8 @@ static void print(const mcf_call *call, const mcf_embed_result *r)
         printf("%lld image%s, %d features each%s%s\n", (long long)r->images, r->images == 1 ? "" : "s", r->dim,
                out ? ", written to " : "", out ? out : "");
     if (retrieval)
-        printf("retrieval: rank 1 %.2f %%, mAP %.2f %% (%lld queries, %lld people)\n",
-               100 * r->retrieval.rank1, 100 * r->retrieval.map, (long long)r->retrieval.queries,
-               (long long)r->retrieval.people);
+        printf("retrieval: rank 1 %.2f %%, mAP %.2f %% (%lld queries, %lld people)\n", 100 * r->retrieval.rank1,
+               100 * r->retrieval.map, (long long)r->retrieval.queries, (long long)r->retrieval.people);
 }
 
 static mcf_status run(const mcf_call *call, mcf_error *err)
@@ -49,8 +48,7 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
         return mcf_fail(err, MCF_ERR_USAGE,
                         "embed: give either --checkpoint FILE or, for the untrained network, --config FILE");
     if (!mcf_call_value(call, "out") && !retrieval)
-        return mcf_fail(err, MCF_ERR_USAGE,
-                        "embed: --out FILE is missing (it may be left out only with --retrieval)");
+        return mcf_fail(err, MCF_ERR_USAGE, "embed: --out FILE is missing (it may be left out only with --retrieval)");
     if (call->set_count && !path)
         return mcf_fail(err, MCF_ERR_USAGE,
                         "embed: --set changes a config, and a checkpoint brings its own; "
@@ -82,8 +80,8 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
         mcf_config_free(&config);
     if (status == MCF_OK) {
         if (result.broken)
-            fprintf(stderr, "mcf: %lld image%s left out as unreadable, the first: %s\n",
-                    (long long)result.broken, result.broken == 1 ? "" : "s", result.first_broken ? result.first_broken : "");
+            fprintf(stderr, "mcf: %lld image%s left out as unreadable, the first: %s\n", (long long)result.broken,
+                    result.broken == 1 ? "" : "s", result.first_broken ? result.first_broken : "");
         print(call, &result);
     }
     free(result.first_broken);

@@ -46,8 +46,7 @@ static int option_text(const mcf_option *option, char *text, size_t size)
 // "mcf embed --checkpoint FILE --out FILE [OPTION...] IMAGE..."
 static void synopsis(const mcf_command *command, char *line, size_t size)
 {
-    int used =
-        snprintf(line, size, "mcf %s%s%s", command->name, *command->arguments ? " " : "", command->arguments);
+    int used = snprintf(line, size, "mcf %s%s%s", command->name, *command->arguments ? " " : "", command->arguments);
     for (const mcf_option *o = command->options; o->name; o++)
         if (o->required)
             used += snprintf(line + used, size - (size_t)used, " --%s %s", o->name, o->argument);
@@ -61,8 +60,7 @@ void mcf_help_program(void)
     for (int i = 0; mcf_commands[i]; i++)
         if (!mcf_commands[i]->hidden)
             printf("  %-12s %s\n", mcf_commands[i]->name, mcf_commands[i]->summary);
-    printf(
-        "\n`mcf COMMAND --help` or `man mcf-COMMAND` tells more; `mcf --version` says which mcf this is.\n");
+    printf("\n`mcf COMMAND --help` or `man mcf-COMMAND` tells more; `mcf --version` says which mcf this is.\n");
 }
 
 static void print_options(const mcf_option *options)
@@ -141,8 +139,8 @@ static void man_command(FILE *out, const mcf_command *command)
 {
     char line[1024];
     synopsis(command, line, sizeof line);
-    fprintf(out, ".TH MCF\\-%s 1 \"\" \"mcf %s\" \"mcf\"\n.SH NAME\nmcf\\-%s \\- ", command->name,
-            MCF_VERSION, command->name);
+    fprintf(out, ".TH MCF\\-%s 1 \"\" \"mcf %s\" \"mcf\"\n.SH NAME\nmcf\\-%s \\- ", command->name, MCF_VERSION,
+            command->name);
     roff(out, command->summary);
     fputs("\n.SH SYNOPSIS\n", out);
     roff(out, line);
@@ -176,10 +174,9 @@ static void man_program(FILE *out)
         roff(out, mcf_commands[i]->summary);
         fputc('\n', out);
     }
-    fputs(
-        ".SH ENVIRONMENT\n.TP\n\\fBMCF_MODULE_PATH\\fR\nFolder where backend modules are looked for first.\n"
-        ".SH EXIT STATUS\n0 done, 1 failed, 2 wrong usage or config, 130 interrupted (after saving).\n",
-        out);
+    fputs(".SH ENVIRONMENT\n.TP\n\\fBMCF_MODULE_PATH\\fR\nFolder where backend modules are looked for first.\n"
+          ".SH EXIT STATUS\n0 done, 1 failed, 2 wrong usage or config, 130 interrupted (after saving).\n",
+          out);
 }
 
 mcf_status mcf_help_man_pages(const char *folder, mcf_error *err)
@@ -225,8 +222,7 @@ void mcf_help_markdown(void)
         if (command->hidden)
             continue;
         synopsis(command, line, sizeof line);
-        printf("\n## mcf %s\n\n`%s`\n\n%s\n\n| option | |\n| --- | --- |\n", command->name, line,
-               command->description);
+        printf("\n## mcf %s\n\n`%s`\n\n%s\n\n| option | |\n| --- | --- |\n", command->name, line, command->description);
         markdown_options(command->options);
         markdown_options(mcf_common_options(command->common));
         if (command->examples)

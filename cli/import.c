@@ -91,8 +91,9 @@ const mcf_command mcf_command_import = {
         "named. The result can be given to `embed`, to `model.init` and to `model.teacher.checkpoint`.",
     .options = options,
     .common = MCF_TAKES_QUIET,
-    .examples = "mcf import vit-b-300ep.pth.tar --kind moco-v3 --out weights/moco-v3-vit-b.safetensors\n"
-                "mcf import mae_pretrain_vit_base.pth --kind mae --out weights/mae-vit-b.safetensors\n"
-                "mcf import FaRL-Base-Patch16-LAIONFace20M-ep16.pth --kind farl --image-size 448 --out farl.safetensors",
+    .examples =
+        "mcf import vit-b-300ep.pth.tar --kind moco-v3 --out weights/moco-v3-vit-b.safetensors\n"
+        "mcf import mae_pretrain_vit_base.pth --kind mae --out weights/mae-vit-b.safetensors\n"
+        "mcf import FaRL-Base-Patch16-LAIONFace20M-ep16.pth --kind farl --image-size 448 --out farl.safetensors",
     .run = run,
 };

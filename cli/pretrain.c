@@ -16,8 +16,7 @@ static void on_step(void *context, const mcf_train_progress *p)
     } terms[] = {{"feature", p->feature}, {"contrastive", p->contrastive}, {"pixel", p->pixel}};
     for (size_t i = 0; i < 3; i++)
         if (!isnan(terms[i].value) && used < sizeof text)
-            used +=
-                (size_t)snprintf(text + used, sizeof text - used, "  %s %.4g", terms[i].name, terms[i].value);
+            used += (size_t)snprintf(text + used, sizeof text - used, "  %s %.4g", terms[i].name, terms[i].value);
     if (used < sizeof text)
         used += (size_t)snprintf(text + used, sizeof text - used, "  %.1f img/s", p->images_per_second);
     if (p->broken && used < sizeof text)
@@ -69,13 +68,12 @@ const mcf_command mcf_command_pretrain = {
     .least = 1,
     .most = 1,
     .summary = "Pre-train an encoder as a config says",
-    .description =
-        "Trains on the images that `data.train` of the config names and writes checkpoints, a log and "
-        "TensorBoard "
-        "events into RUN. docs/config.md describes every key of a config.\n\n"
-        "SIGINT and SIGTERM save a checkpoint and exit with 130; a second one ends at once. However a run "
-        "ended, "
-        "`--resume` goes on from its newest checkpoint, with the same bits as if it had not stopped.",
+    .description = "Trains on the images that `data.train` of the config names and writes checkpoints, a log and "
+                   "TensorBoard "
+                   "events into RUN. docs/config.md describes every key of a config.\n\n"
+                   "SIGINT and SIGTERM save a checkpoint and exit with 130; a second one ends at once. However a run "
+                   "ended, "
+                   "`--resume` goes on from its newest checkpoint, with the same bits as if it had not stopped.",
     .options = options,
     .common = MCF_TAKES_SET | MCF_TAKES_BACKEND | MCF_TAKES_DEVICES | MCF_TAKES_QUIET | MCF_TAKES_MACHINES,
     .examples = "mcf pretrain configs/small/faces96.yaml --out runs/small --set data.train=[faces]\n"

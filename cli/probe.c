@@ -12,18 +12,17 @@ static void on_progress(void *context, int64_t done, int64_t total)
 
 static json_t *retrieval_json(const mcf_retrieval *r)
 {
-    return json_pack("{s:f, s:f, s:I, s:I}", "rank1", r->rank1, "map", r->map, "queries",
-                     (json_int_t)r->queries, "people", (json_int_t)r->people);
+    return json_pack("{s:f, s:f, s:I, s:I}", "rank1", r->rank1, "map", r->map, "queries", (json_int_t)r->queries,
+                     "people", (json_int_t)r->people);
 }
 
 static void print(const mcf_call *call, int points, const mcf_probe_result *r)
 {
     if (mcf_call_flag(call, "json")) {
-        json_t *json =
-            json_pack("{s:o, s:o, s:i, s:f, s:f, s:f, s:I, s:I, s:f}", "cls", retrieval_json(&r->cls), "mean",
-                      retrieval_json(&r->mean), "points", points, "nme", r->nme, "nme_mean_face",
-                      r->nme_mean_face, "penalty", r->penalty, "fitted", (json_int_t)r->fitted, "tested",
-                      (json_int_t)r->tested, "seconds", r->seconds);
+        json_t *json = json_pack("{s:o, s:o, s:i, s:f, s:f, s:f, s:I, s:I, s:f}", "cls", retrieval_json(&r->cls),
+                                 "mean", retrieval_json(&r->mean), "points", points, "nme", r->nme, "nme_mean_face",
+                                 r->nme_mean_face, "penalty", r->penalty, "fitted", (json_int_t)r->fitted, "tested",
+                                 (json_int_t)r->tested, "seconds", r->seconds);
         json_dumpf(json, stdout, JSON_REAL_PRECISION(9));
         putchar('\n');
         json_decref(json);
@@ -37,8 +36,7 @@ static void print(const mcf_call *call, int points, const mcf_probe_result *r)
     printf("%d points by a linear probe: NME %.2f %%; the mean face: %.2f %% (fitted on %lld pictures, "
            "judged on %lld, "
            "penalty %g)\n",
-           points, 100 * r->nme, 100 * r->nme_mean_face, (long long)r->fitted, (long long)r->tested,
-           r->penalty);
+           points, 100 * r->nme, 100 * r->nme_mean_face, (long long)r->fitted, (long long)r->tested, r->penalty);
 }
 
 static mcf_status run(const mcf_call *call, mcf_error *err)
@@ -52,9 +50,8 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
         return mcf_fail(err, MCF_ERR_USAGE,
                         "probe: give either --checkpoint FILE or, for the untrained network, --config FILE");
     if (call->set_count && !path)
-        return mcf_fail(
-            err, MCF_ERR_USAGE,
-            "probe: --set changes a config, and a checkpoint brings its own; use it with --config");
+        return mcf_fail(err, MCF_ERR_USAGE,
+                        "probe: --set changes a config, and a checkpoint brings its own; use it with --config");
     MCF_TRY(mcf_call_integer(call, "points", 98, 1, 1000, &points, err));
     MCF_TRY(mcf_call_integer(call, "batch", 0, 1, 65536, &batch, err));
     MCF_TRY(mcf_call_integer(call, "workers", 0, 1, 1024, &workers, err));
@@ -115,8 +112,7 @@ const mcf_command mcf_command_probe = {
                    "stands beside it. The network itself does not change.",
     .options = options,
     .common = MCF_TAKES_SET | MCF_TAKES_BACKEND | MCF_TAKES_DEVICES | MCF_TAKES_QUIET,
-    .examples =
-        "mcf probe --checkpoint runs/small --fit faces --test others\n"
-        "mcf probe --config configs/small/base.yaml --set seed=1 --fit faces --test others --points 68",
+    .examples = "mcf probe --checkpoint runs/small --fit faces --test others\n"
+                "mcf probe --config configs/small/base.yaml --set seed=1 --fit faces --test others --points 68",
     .run = run,
 };

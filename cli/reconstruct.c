@@ -55,10 +55,9 @@ const mcf_command mcf_command_reconstruct = {
     .least = 1,
     .most = -1,
     .summary = "Draw what a network makes of masked images",
-    .description =
-        "Writes one PNG an image with the masked input, the pseudo image of the decoder and the original "
-        "side by "
-        "side. The mask follows from the config's seed. IMAGE may be images, folders, tar shards or lists.",
+    .description = "Writes one PNG an image with the masked input, the pseudo image of the decoder and the original "
+                   "side by "
+                   "side. The mask follows from the config's seed. IMAGE may be images, folders, tar shards or lists.",
     .options = options,
     .common = MCF_TAKES_BACKEND | MCF_TAKES_DEVICES | MCF_TAKES_QUIET,
     .examples = "mcf reconstruct --checkpoint runs/small --out pictures --limit 8 faces/",

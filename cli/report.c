@@ -62,9 +62,10 @@ const mcf_command mcf_command_report = {
     .least = 1,
     .most = MCF_REPORT_RUNS,
     .summary = "Write one page about a run, or several side by side",
-    .description = "Writes an HTML page that needs nothing else: loss curves, rate and speed, reconstructions over "
-                   "time, attention and feature maps, retrieval, the paper's scores, the config, the machine and how to "
-                   "go on. A run may still be going. What is missing is said in its place on the page.",
+    .description =
+        "Writes an HTML page that needs nothing else: loss curves, rate and speed, reconstructions over "
+        "time, attention and feature maps, retrieval, the paper's scores, the config, the machine and how to "
+        "go on. A run may still be going. What is missing is said in its place on the page.",
     .options = options,
     .common = MCF_TAKES_BACKEND | MCF_TAKES_DEVICES | MCF_TAKES_QUIET,
     .examples = "mcf report runs/small --out report.html\n"

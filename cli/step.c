@@ -28,8 +28,7 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
 
 static const mcf_option options[] = {
     {"init", "FILE", "Parameters under their checkpoint names (safetensors)", true},
-    {"batch", "FILE",
-     "image [B,3,S,S] normalised, ids_shuffle and ids_shuffle_target [B,L] int64 (safetensors)", true},
+    {"batch", "FILE", "image [B,3,S,S] normalised, ids_shuffle and ids_shuffle_target [B,L] int64 (safetensors)", true},
     {"out", "FILE", "Receives loss*, out.*, grad.* and param.* (safetensors)", true},
     {"steps", "N", "Optimiser steps, all on the same batch (default 1)", false},
     {0},
@@ -50,9 +49,8 @@ const mcf_command mcf_command_step = {
         "taken from the config's `model.init` or `model.teacher.checkpoint`.",
     .options = options,
     .common = MCF_TAKES_SET | MCF_TAKES_BACKEND | MCF_TAKES_DEVICES | MCF_TAKES_QUIET | MCF_TAKES_MACHINES,
-    .examples =
-        "mcf step config.yaml --init params.safetensors --batch batch.safetensors --out got.safetensors\n"
-        "mcf step config.yaml --init params.safetensors --batch batch.safetensors --out got.safetensors "
-        "--backend cpu-reference --steps 3",
+    .examples = "mcf step config.yaml --init params.safetensors --batch batch.safetensors --out got.safetensors\n"
+                "mcf step config.yaml --init params.safetensors --batch batch.safetensors --out got.safetensors "
+                "--backend cpu-reference --steps 3",
     .run = run,
 };

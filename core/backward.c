@@ -6,14 +6,17 @@
 
 struct mcf_backward_context {
     mcf_graph *graph;
-    mcf_value *gradient;      // by forward value
-    mcf_value *again;         // by forward base: the value computed again, MCF_NO_VALUE: not yet
-    bool *kept;               // by forward base: read outside its segment, so it is there anyway
-    bool *written;            // by store entry: its gradient has been written in this graph
-    int value_count;          // forward values
+    mcf_value *gradient; // by forward value
+    mcf_value *again;    // by forward base: the value computed again, MCF_NO_VALUE: not yet
+    bool *kept;          // by forward base: read outside its segment, so it is there anyway
+    bool *written;       // by store entry: its gradient has been written in this graph
+    int value_count;     // forward values
 };
 
-mcf_graph *mcf_backward_graph(mcf_backward_context *context) { return context->graph; }
+mcf_graph *mcf_backward_graph(mcf_backward_context *context)
+{
+    return context->graph;
+}
 
 bool mcf_wants_gradient(const mcf_backward_context *context, mcf_value value)
 {
@@ -118,7 +121,10 @@ static mcf_value trained_leaf(const mcf_graph *graph, mcf_value value)
     return v->view == MCF_VIEW_NONE && v->node < 0 && stored && v->entry >= 0 ? value : MCF_NO_VALUE;
 }
 
-bool mcf_value_is_stored(const mcf_graph *graph, mcf_value value) { return trained_leaf(graph, value) >= 0; }
+bool mcf_value_is_stored(const mcf_graph *graph, mcf_value value)
+{
+    return trained_leaf(graph, value) >= 0;
+}
 
 // Makes the node that produced `gradient` write into the store; false where it cannot.
 static bool redirect(mcf_backward_context *context, mcf_value leaf, mcf_value gradient)

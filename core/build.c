@@ -128,7 +128,10 @@ mcf_value mcf_axpby(mcf_graph *graph, double alpha, mcf_value a, double beta, mc
     return mcf_emit1(graph, MCF_OP_add, &attr, in, 2, graph->values[a].dtype);
 }
 
-mcf_value mcf_add(mcf_graph *graph, mcf_value a, mcf_value b) { return mcf_axpby(graph, 1, a, 1, b); }
+mcf_value mcf_add(mcf_graph *graph, mcf_value a, mcf_value b)
+{
+    return mcf_axpby(graph, 1, a, 1, b);
+}
 
 mcf_value mcf_mul(mcf_graph *graph, mcf_value a, mcf_value b)
 {
@@ -200,8 +203,10 @@ mcf_value mcf_linear(mcf_graph *graph, mcf_value x, mcf_value weight, mcf_value 
     mcf_shape shape = graph->values[x].shape;
     if (shape.rank < 1)
         return mcf_graph_fail(graph, MCF_ERR_SHAPE, "linear: the input has no axis");
-    mcf_value rows = mcf_reshape(graph, x, MCF_SHAPE(mcf_shape_count(&shape) / (shape.dim[shape.rank - 1]
-                                                     ? shape.dim[shape.rank - 1] : 1), shape.dim[shape.rank - 1]));
+    mcf_value rows =
+        mcf_reshape(graph, x,
+                    MCF_SHAPE(mcf_shape_count(&shape) / (shape.dim[shape.rank - 1] ? shape.dim[shape.rank - 1] : 1),
+                              shape.dim[shape.rank - 1]));
     mcf_attr attr = {.matmul = {false, true, MCF_ACT_NONE}};
     mcf_value y = mcf_emit1(graph, MCF_OP_matmul, &attr, (mcf_value[]){rows, weight, bias}, 3, out);
     shape.dim[shape.rank - 1] = mcf_value_dim(graph, y, 1);
@@ -265,8 +270,8 @@ mcf_value mcf_attention(mcf_graph *graph, mcf_value qkv, double scale)
 mcf_value mcf_token_mse(mcf_graph *graph, mcf_value a, mcf_value b, double eps)
 {
     mcf_attr attr = {.token_mse = {eps}};
-    return emit_with_statistics(graph, MCF_OP_token_mse, &attr, (mcf_value[]){a, b}, 2,
-                                mcf_statistics_dtype(graph, a), 1);
+    return emit_with_statistics(graph, MCF_OP_token_mse, &attr, (mcf_value[]){a, b}, 2, mcf_statistics_dtype(graph, a),
+                                1);
 }
 
 mcf_value mcf_cross_entropy(mcf_graph *graph, mcf_value logits, mcf_value labels)
@@ -299,14 +304,12 @@ mcf_value mcf_all_reduce(mcf_graph *graph, mcf_value x, mcf_reduce reduce)
 
 mcf_value mcf_all_gather(mcf_graph *graph, mcf_value x)
 {
-    return graph->world == 1 ? x
-                             : mcf_emit1(graph, MCF_OP_all_gather, NULL, &x, 1, mcf_value_dtype(graph, x));
+    return graph->world == 1 ? x : mcf_emit1(graph, MCF_OP_all_gather, NULL, &x, 1, mcf_value_dtype(graph, x));
 }
 
 mcf_value mcf_reduce_scatter(mcf_graph *graph, mcf_value x)
 {
-    return graph->world == 1 ? x
-                             : mcf_emit1(graph, MCF_OP_reduce_scatter, NULL, &x, 1, mcf_value_dtype(graph, x));
+    return graph->world == 1 ? x : mcf_emit1(graph, MCF_OP_reduce_scatter, NULL, &x, 1, mcf_value_dtype(graph, x));
 }
 
 // --- state

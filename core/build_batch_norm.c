@@ -2,7 +2,10 @@
 #include "core/graph_internal.h"
 
 // Unbiased variance: R/(R-1); of one row PyTorch refuses, we keep the biased value.
-static double unbiased(int64_t rows) { return rows > 1 ? (double)rows / (double)(rows - 1) : 1.0; }
+static double unbiased(int64_t rows)
+{
+    return rows > 1 ? (double)rows / (double)(rows - 1) : 1.0;
+}
 
 static void move_running(mcf_graph *graph, mcf_value running, mcf_value statistic, double momentum, double scale)
 {
@@ -31,8 +34,8 @@ mcf_value mcf_batch_norm(mcf_graph *graph, mcf_value x, const mcf_batch_norm_opt
     mcf_value mean = mcf_mean(graph, fixed, 1u << 1);
     if (sync)
         mean = mcf_all_reduce(graph, mean, MCF_REDUCE_MEAN);
-    mcf_value var = mcf_emit1(graph, MCF_OP_batch_variance, NULL, (mcf_value[]){fixed, mean}, 2,
-                              mcf_statistics_dtype(graph, x));
+    mcf_value var =
+        mcf_emit1(graph, MCF_OP_batch_variance, NULL, (mcf_value[]){fixed, mean}, 2, mcf_statistics_dtype(graph, x));
     if (sync)
         var = mcf_all_reduce(graph, var, MCF_REDUCE_MEAN);
 
@@ -43,8 +46,7 @@ mcf_value mcf_batch_norm(mcf_graph *graph, mcf_value x, const mcf_batch_norm_opt
         return MCF_NO_VALUE;
     graph->nodes[node].sync = sync;
     move_running(graph, o->running_mean, mean, o->momentum, 1.0);
-    move_running(graph, o->running_var, var, o->momentum,
-                 unbiased(sync ? group_rows * graph->world : group_rows));
+    move_running(graph, o->running_var, var, o->momentum, unbiased(sync ? group_rows * graph->world : group_rows));
     return mcf_reshape(graph, graph->nodes[node].out[0], MCF_SHAPE(rows, channels));
 }
 

@@ -57,8 +57,7 @@ static void append(char *text, size_t size, const char *format, ...)
 static void append_operand(char *text, size_t size, const mcf_operand *operand)
 {
     char shape[100];
-    append(text, size, " %s%s", mcf_dtype_name(operand->dtype),
-           mcf_shape_print(&operand->shape, shape, sizeof shape));
+    append(text, size, " %s%s", mcf_dtype_name(operand->dtype), mcf_shape_print(&operand->shape, shape, sizeof shape));
     if (!mcf_operand_is_contiguous(operand)) {
         append(text, size, " by");
         for (int i = 0; i < operand->shape.rank; i++)
@@ -84,8 +83,7 @@ static void describe(const mcf_check_case *c, char *text, size_t size)
             append_operand(text, size, &l->out[i]);
     }
     if (l->op == MCF_OP_matmul)
-        append(text, size, "%s%s%s", l->attr.matmul.trans_a ? " a^T" : "",
-               l->attr.matmul.trans_b ? " b^T" : "",
+        append(text, size, "%s%s%s", l->attr.matmul.trans_a ? " a^T" : "", l->attr.matmul.trans_b ? " b^T" : "",
                l->attr.matmul.activation == MCF_ACT_RELU   ? " relu"
                : l->attr.matmul.activation == MCF_ACT_GELU ? " gelu"
                                                            : "");
@@ -149,8 +147,7 @@ static mcf_status place(check *k, mcf_operand *operand, const double *values, pl
 
 static mcf_status fetch(check *k, placed *p, mcf_error *err)
 {
-    return p->buffer ? k->backend->download(k->stream, p->after, p->buffer, 0, p->bytes + 2 * GUARD, err)
-                     : MCF_OK;
+    return p->buffer ? k->backend->download(k->stream, p->after, p->buffer, 0, p->bytes + 2 * GUARD, err) : MCF_OK;
 }
 
 static void release(check *k, placed *p)
@@ -204,8 +201,8 @@ static double judge_values(const mcf_operand *operand, const placed *p, const do
         } else if (!(isnan(w) && isnan(got)) && w != got && !odd) {
             odd = true;
             if (!message[0])
-                snprintf(message, size, "%s %d, element %lld is %g and should be %.9g", what, number,
-                         (long long)i, got, w);
+                snprintf(message, size, "%s %d, element %lld is %g and should be %.9g", what, number, (long long)i, got,
+                         w);
         }
     }
     if (odd)
@@ -221,8 +218,8 @@ static double judge_values(const mcf_operand *operand, const placed *p, const do
         double w = exact ? rounded(want[i], operand->dtype) : want[i];
         double got = mcf_load_element(p->after + GUARD, operand->dtype, place_of(operand, i));
         if (fabs(got - w) > MCF_CHECK_WORST * tolerance * (fabs(w) + typical))
-            snprintf(message, size, "%s %d, element %lld is %.9g and should be %.9g", what, number,
-                     (long long)i, got, w);
+            snprintf(message, size, "%s %d, element %lld is %.9g and should be %.9g", what, number, (long long)i, got,
+                     w);
     }
     return error;
 }
@@ -288,8 +285,8 @@ static mcf_status run(check *k, const mcf_check_case *c, mcf_launch *l, work *w,
     return k->backend->stream_synchronize(k->stream, err);
 }
 
-static void judge(const mcf_check_case *c, const mcf_launch *l, const work *w, mcf_check_result *result,
-                  char *message, size_t size)
+static void judge(const mcf_check_case *c, const mcf_launch *l, const work *w, mcf_check_result *result, char *message,
+                  size_t size)
 {
     for (int i = 0; i < l->n_in; i++) {
         bool changes = c->changed >> i & 1;
@@ -297,17 +294,15 @@ static void judge(const mcf_check_case *c, const mcf_launch *l, const work *w, m
             continue;
         judge_bytes(&w->in[i], "input", i, !changes, message, size);
         if (changes)
-            result->error =
-                fmax(result->error, judge_values(&l->in[i], &w->in[i], w->values[i], result->tolerance,
-                                                 c->floor, "changed input", i, message, size));
+            result->error = fmax(result->error, judge_values(&l->in[i], &w->in[i], w->values[i], result->tolerance,
+                                                             c->floor, "changed input", i, message, size));
     }
     for (int i = 0; i < l->n_out; i++) {
         if (!w->out[i].buffer)
             continue;
         judge_bytes(&w->out[i], "output", i, false, message, size);
-        result->error =
-            fmax(result->error, judge_values(&l->out[i], &w->out[i], w->results[i], result->tolerance,
-                                             c->floor, "output", i, message, size));
+        result->error = fmax(result->error, judge_values(&l->out[i], &w->out[i], w->results[i], result->tolerance,
+                                                         c->floor, "output", i, message, size));
     }
 }
 
@@ -370,10 +365,9 @@ static mcf_status check_op(check *k, mcf_op op, mcf_error *err)
     // Optimiser state is fp32 whatever the precision.
     bool fp32_only = op == MCF_OP_ema || op == MCF_OP_adamw;
     if (!k->cases_of_op && !(fp32_only && !(k->dtypes >> MCF_F32 & 1)))
-        report(k, &(mcf_check_result){.op = mcf_op_describe(op)->name,
-                                      .text = "",
-                                      .verdict = MCF_CHECK_FAILED,
-                                      .message = "has no case"});
+        report(k,
+               &(mcf_check_result){
+                   .op = mcf_op_describe(op)->name, .text = "", .verdict = MCF_CHECK_FAILED, .message = "has no case"});
     return MCF_OK;
 }
 
@@ -406,12 +400,10 @@ static mcf_status check_all(check *k, int device_index, mcf_error *err)
 }
 
 mcf_status mcf_check_backend(const mcf_backend *backend, int device_index, const mcf_check_options *options,
-                             mcf_check_callback callback, void *context, mcf_check_summary *summary,
-                             mcf_error *err)
+                             mcf_check_callback callback, void *context, mcf_check_summary *summary, mcf_error *err)
 {
     memset(summary, 0, sizeof *summary);
-    check k = {
-        .backend = backend, .options = options, .callback = callback, .context = context, .summary = summary};
+    check k = {.backend = backend, .options = options, .callback = callback, .context = context, .summary = summary};
     mcf_device_info info;
     MCF_TRY(backend->device_info(device_index, &info, err));
     uint32_t checkable = 1u << MCF_F32 | 1u << MCF_BF16 | 1u << MCF_F16;

@@ -64,11 +64,8 @@ mcf_status mcf_case_emit(mcf_case_maker *m, const mcf_check_case *c, bool mixed,
     const char *in = mcf_op_input_types(c->launch.op), *out = mcf_op_output_types(c->launch.op);
     mcf_dtype low = m->type;
     // Types of even inputs, odd inputs, outputs; counted among those that have a choice.
-    const mcf_dtype mixtures[][3] = {{low, low, low},
-                                     {MCF_F32, MCF_F32, low},
-                                     {low, low, MCF_F32},
-                                     {MCF_F32, low, MCF_F32},
-                                     {MCF_F32, low, low}};
+    const mcf_dtype mixtures[][3] = {
+        {low, low, low}, {MCF_F32, MCF_F32, low}, {low, low, MCF_F32}, {MCF_F32, low, MCF_F32}, {MCF_F32, low, low}};
     int count = mixed && low != MCF_F32 ? COUNT(mixtures) : 1;
     int floats_in = 0, floats_out = 0;
     for (const char *letter = in; *letter; letter++)
@@ -173,13 +170,10 @@ static mcf_status cases_concat(mcf_case_maker *m, mcf_op op, mcf_error *err)
     static const struct {
         mcf_shape a, b;
         int axis;
-    } joins[] = {{{3, {2, 1, 5}}, {3, {2, 49, 5}}, 1},
-                 {{2, {3, 7}}, {2, {3, 2}}, 1},
-                 {{1, {4}}, {1, {9}}, 0},
-                 {{3, {2, 49, 64}}, {3, {2, 147, 64}}, 1},
-                 {{2, {5, 0}}, {2, {5, 3}}, 1},
-                 {{3, {3, 4, 1}}, {3, {3, 4, 17}}, 2},
-                 {{4, {2, 3, 4, 5}}, {4, {1, 3, 4, 5}}, 0}};
+    } joins[] = {
+        {{3, {2, 1, 5}}, {3, {2, 49, 5}}, 1},     {{2, {3, 7}}, {2, {3, 2}}, 1}, {{1, {4}}, {1, {9}}, 0},
+        {{3, {2, 49, 64}}, {3, {2, 147, 64}}, 1}, {{2, {5, 0}}, {2, {5, 3}}, 1}, {{3, {3, 4, 1}}, {3, {3, 4, 17}}, 2},
+        {{4, {2, 3, 4, 5}}, {4, {1, 3, 4, 5}}, 0}};
     for (int i = 0; i < mcf_case_some(m, COUNT(joins), 3); i++)
         for (enum layout layout = PLAIN; layout < LAYOUTS; layout++) {
             mcf_check_case c = mcf_case_start(op);
@@ -322,8 +316,7 @@ static mcf_status cases_reduce_sum(mcf_case_maker *m, mcf_op op, mcf_error *err)
                 c.launch.attr.reduce_sum.scale = i % 2 ? 1 : 0.125;
                 c.launch.accumulate = (uint32_t)add;
                 // A sum may happen to be near zero.
-                c.floor =
-                    0.3 * sqrt((double)mcf_shape_count(&sums[i].shape)) * c.launch.attr.reduce_sum.scale;
+                c.floor = 0.3 * sqrt((double)mcf_shape_count(&sums[i].shape)) * c.launch.attr.reduce_sum.scale;
                 MCF_TRY(mcf_case_emit(m, &c, layout == PLAIN, err));
             }
     return MCF_OK;
@@ -333,16 +326,15 @@ static mcf_status cases_matmul(mcf_case_maker *m, mcf_op op, mcf_error *err)
 {
     static const int64_t sizes[][4] = {
         // batch (-1: none), M, K, N
-        {-1, 3, 7, 5},      {-1, 1, 1, 1},   {2, 4, 5, 3},       {-1, 17, 33, 65},  {-1, 64, 64, 64},
-        {-1, 1, 100, 7},    {-1, 100, 1, 9}, {-1, 5, 8, 1},      {3, 50, 12, 50},   {-1, 50, 192, 65},
-        {-1, 0, 4, 3},      {-1, 3, 4, 0},   {-1, 3, 0, 5},      {-1, 63, 129, 31}, {4, 1, 64, 50},
+        {-1, 3, 7, 5},      {-1, 1, 1, 1},   {2, 4, 5, 3},       {-1, 17, 33, 65},    {-1, 64, 64, 64},
+        {-1, 1, 100, 7},    {-1, 100, 1, 9}, {-1, 5, 8, 1},      {3, 50, 12, 50},     {-1, 50, 192, 65},
+        {-1, 0, 4, 3},      {-1, 3, 4, 0},   {-1, 3, 0, 5},      {-1, 63, 129, 31},   {4, 1, 64, 50},
         {-1, 197, 64, 129}, {0, 2, 3, 4},    {-1, 130, 768, 48}, {-1, 33, 2100, 230}, {-1, 33, 4200, 33},
     };
     for (int i = 0; i < mcf_case_some(m, COUNT(sizes), 5); i++)
         for (int variant = 0; variant < 48; variant++) {
             // Every transposition, activation, bias and accumulation on small sizes; large ones alternate.
-            int trans = variant % 4, activation = variant / 4 % 3, bias = variant / 12 % 2,
-                add = variant / 24;
+            int trans = variant % 4, activation = variant / 4 % 3, bias = variant / 12 % 2, add = variant / 24;
             if (i >= 4 && (activation + trans + i + variant / 12) % 3)
                 continue;
             const int64_t *s = sizes[i];

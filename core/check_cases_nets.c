@@ -10,8 +10,8 @@
 
 static const int64_t tables[][2] = {
     // R, C
-    {3, 17}, {1, 1},   {5, 64},  {2, 7},    {0, 8},    {50, 192},
-    {7, 65}, {33, 33}, {1, 129}, {197, 48}, {4, 1003}, {64, 3},  {19, 768}, {3, 1024}, {9, 516},
+    {3, 17},  {1, 1},    {5, 64},   {2, 7},  {0, 8},    {50, 192}, {7, 65},  {33, 33},
+    {1, 129}, {197, 48}, {4, 1003}, {64, 3}, {19, 768}, {3, 1024}, {9, 516},
 };
 
 static mcf_status cases_layer_norm(mcf_case_maker *m, mcf_op op, mcf_error *err)
@@ -167,9 +167,8 @@ static mcf_status cases_l2_normalize(mcf_case_maker *m, mcf_op op, mcf_error *er
 
 static mcf_status cases_softmax(mcf_case_maker *m, mcf_op op, mcf_error *err)
 {
-    static const mcf_shape inputs[] = {{2, {3, 17}},   {1, {5}},        {2, {1, 1}}, {4, {2, 3, 9, 9}},
-                                       {2, {7, 197}},  {3, {2, 4, 50}}, {2, {0, 3}}, {2, {64, 8}},
-                                       {2, {3, 1003}}, {3, {2, 0, 4}}};
+    static const mcf_shape inputs[] = {{2, {3, 17}},    {1, {5}},    {2, {1, 1}},  {4, {2, 3, 9, 9}}, {2, {7, 197}},
+                                       {3, {2, 4, 50}}, {2, {0, 3}}, {2, {64, 8}}, {2, {3, 1003}},    {3, {2, 0, 4}}};
     for (int i = 0; i < mcf_case_some(m, COUNT(inputs), 4); i++)
         for (int large = 0; large < 2; large++) {
             mcf_check_case c = mcf_case_start(op);
@@ -186,10 +185,9 @@ static mcf_status cases_softmax(mcf_case_maker *m, mcf_op op, mcf_error *err)
 
 static const int64_t heads[][4] = {
     // B, N, H, d
-    {2, 5, 2, 4},    {1, 1, 1, 1},   {2, 9, 3, 12},   {1, 17, 2, 7},  {2, 50, 3, 64},
-    {1, 197, 2, 64}, {3, 50, 2, 32}, {1, 197, 1, 12}, {1, 33, 2, 65}, {0, 4, 2, 8},
-    {2, 1, 3, 32},   {1, 64, 2, 16}, {2, 145, 3, 24}, {1, 5, 0, 4},   {2, 65, 1, 64},
-    {1, 256, 1, 32}, {1, 33, 2, 64},  {1, 530, 1, 8},
+    {2, 5, 2, 4},    {1, 1, 1, 1},    {2, 9, 3, 12},  {1, 17, 2, 7},   {2, 50, 3, 64}, {1, 197, 2, 64},
+    {3, 50, 2, 32},  {1, 197, 1, 12}, {1, 33, 2, 65}, {0, 4, 2, 8},    {2, 1, 3, 32},  {1, 64, 2, 16},
+    {2, 145, 3, 24}, {1, 5, 0, 4},    {2, 65, 1, 64}, {1, 256, 1, 32}, {1, 33, 2, 64}, {1, 530, 1, 8},
 };
 
 static mcf_status cases_attention(mcf_case_maker *m, mcf_op op, mcf_error *err)
@@ -292,8 +290,7 @@ static mcf_status cases_cross_entropy(mcf_case_maker *m, mcf_op op, mcf_error *e
 
 static mcf_status cases_normalize_image(mcf_case_maker *m, mcf_op op, mcf_error *err)
 {
-    static const int64_t images[][3] = {{2, 4, 5}, {1, 1, 1},   {3, 16, 17},
-                                        {0, 4, 4}, {2, 33, 65}, {1, 96, 96}};
+    static const int64_t images[][3] = {{2, 4, 5}, {1, 1, 1}, {3, 16, 17}, {0, 4, 4}, {2, 33, 65}, {1, 96, 96}};
     for (int i = 0; i < mcf_case_some(m, COUNT(images), 3); i++) {
         mcf_check_case c = mcf_case_start(op);
         mcf_case_shape(&c, 0, MCF_SHAPE(images[i][0], images[i][1], images[i][2], 3));

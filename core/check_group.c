@@ -10,9 +10,9 @@
 
 // --- memory, streams, events
 
-static mcf_status try_memory(const mcf_backend *b, mcf_device *device, mcf_stream *streams[2],
-                             mcf_event *event, mcf_buffer *buffers[2], size_t bytes, unsigned char *data,
-                             char *message, size_t size, mcf_error *err)
+static mcf_status try_memory(const mcf_backend *b, mcf_device *device, mcf_stream *streams[2], mcf_event *event,
+                             mcf_buffer *buffers[2], size_t bytes, unsigned char *data, char *message, size_t size,
+                             mcf_error *err)
 {
     memset(data, 1, bytes);
     MCF_TRY(b->download(streams[0], data, buffers[0], 0, bytes, err));
@@ -38,8 +38,7 @@ static mcf_status try_memory(const mcf_backend *b, mcf_device *device, mcf_strea
         bool copied = i >= 64 && i < bytes - 64 && !(i >= 320 && i < 420);
         unsigned char want = copied ? (unsigned char)((i + 64) * 7 + 3) : 0;
         if (back[i] != want)
-            snprintf(message, size, "byte %zu is %d after upload, copy and zero, should be %d", i, back[i],
-                     want);
+            snprintf(message, size, "byte %zu is %d after upload, copy and zero, should be %d", i, back[i], want);
     }
     free(back);
     return status;
@@ -153,13 +152,11 @@ static mcf_status call(member *m, mcf_buffer *to, mcf_buffer *from, mcf_error *e
     const mcf_backend *b = m->backend;
     uint64_t count = (uint64_t)c->count;
     if (c->op == MCF_OP_all_reduce)
-        return b->all_reduce(m->group, m->rank, m->stream, to, GUARD, from, GUARD, count, c->dtype, c->reduce,
-                             err);
+        return b->all_reduce(m->group, m->rank, m->stream, to, GUARD, from, GUARD, count, c->dtype, c->reduce, err);
     if (c->op == MCF_OP_all_gather)
         return b->all_gather(m->group, m->rank, m->stream, to, GUARD, from, GUARD, count, c->dtype, err);
     if (c->op == MCF_OP_reduce_scatter)
-        return b->reduce_scatter(m->group, m->rank, m->stream, to, GUARD, from, GUARD, count, c->dtype,
-                                 c->reduce, err);
+        return b->reduce_scatter(m->group, m->rank, m->stream, to, GUARD, from, GUARD, count, c->dtype, c->reduce, err);
     return b->broadcast(m->group, m->rank, c->root, m->stream, to, GUARD, from, GUARD, count, c->dtype, err);
 }
 
@@ -171,8 +168,8 @@ static void compare(member *m, const unsigned char *data, size_t bytes)
     size_t behind = c->in_place && count_in(c) > count_out(c) ? (size_t)count_in(c) * size : used;
     for (size_t i = 0; i < bytes; i++)
         if ((i < GUARD || i >= GUARD + behind) && data[i] != 0xA5 && !m->message[0])
-            snprintf(m->message, sizeof m->message, "member %d: wrote outside its output, at byte %lld",
-                     m->rank, (long long)i - GUARD);
+            snprintf(m->message, sizeof m->message, "member %d: wrote outside its output, at byte %lld", m->rank,
+                     (long long)i - GUARD);
     double largest = 0, error = 0;
     for (int64_t i = 0; i < count_out(c); i++) {
         double size, want = expected(c, m->seed, m->rank, i, &size);
@@ -258,8 +255,7 @@ static void run_collective(const mcf_check_job *job, const fleet *f, mcf_group *
             snprintf(message, sizeof message, "%s", members[i].message);
     }
     const mcf_op_info *info = mcf_op_describe(c->op);
-    double tolerance =
-        c->dtype == MCF_F32 || !mcf_dtype_is_float(c->dtype) ? info->tolerance32 : info->tolerance16;
+    double tolerance = c->dtype == MCF_F32 || !mcf_dtype_is_float(c->dtype) ? info->tolerance32 : info->tolerance16;
     if (worst > tolerance && !message[0])
         snprintf(message, sizeof message, "off by %.3g, allowed are %.3g", worst, tolerance);
     snprintf(text, sizeof text, " %s[%lld]%s%s, %d member%s", mcf_dtype_name(c->dtype), (long long)c->count,
@@ -268,8 +264,7 @@ static void run_collective(const mcf_check_job *job, const fleet *f, mcf_group *
     job->report(job->context, info->name, text, worst, tolerance, message);
 }
 
-static void run_collectives(const mcf_check_job *job, const fleet *f, int members, mcf_group *group,
-                            mcf_op only)
+static void run_collectives(const mcf_check_job *job, const fleet *f, int members, mcf_group *group, mcf_op only)
 {
     static const int64_t counts[] = {5, 1, 64, 1003, 0, 4097};
     static const mcf_dtype types[] = {MCF_F32, MCF_BF16, MCF_F16, MCF_I64};
@@ -321,8 +316,8 @@ static mcf_status open_fleet(const mcf_check_job *job, fleet *f, int count, mcf_
 {
     for (; f->count < count; f->count++) {
         int i = f->count;
-        MCF_TRY(job->backend->device_open(job->device_index + i, &(mcf_device_options){.opened = count},
-                                          &f->devices[i], err));
+        MCF_TRY(job->backend->device_open(job->device_index + i, &(mcf_device_options){.opened = count}, &f->devices[i],
+                                          err));
         mcf_status status = job->backend->stream_create(f->devices[i], &f->streams[i], err);
         if (status != MCF_OK) {
             job->backend->device_close(f->devices[i]);

@@ -174,8 +174,8 @@ static double *read_back(const mcf_operand *operand)
     return values;
 }
 
-static mcf_status run(const host *h, const mcf_check_case *c, mcf_launch *l, double *values[],
-                      double *const before[], double *results[], mcf_error *err)
+static mcf_status run(const host *h, const mcf_check_case *c, mcf_launch *l, double *values[], double *const before[],
+                      double *results[], mcf_error *err)
 {
     for (int i = 0; i < l->n_in; i++) {
         if (!mcf_input_is_present(l, i) || !values[i])
@@ -208,8 +208,7 @@ static mcf_status run(const host *h, const mcf_check_case *c, mcf_launch *l, dou
 }
 
 mcf_status mcf_check_reference(const mcf_check_case *c, double *values[MCF_MAX_INPUTS],
-                               double *const before[MCF_MAX_OUTPUTS], double *results[MCF_MAX_OUTPUTS],
-                               mcf_error *err)
+                               double *const before[MCF_MAX_OUTPUTS], double *results[MCF_MAX_OUTPUTS], mcf_error *err)
 {
     const mcf_backend *reference = mcf_backend_reference();
     host h = {NULL, NULL};
@@ -269,8 +268,8 @@ static mcf_status derive(const mcf_check_case *c, double *values[MCF_MAX_INPUTS]
     return status;
 }
 
-mcf_status mcf_check_draw(const mcf_check_case *c, uint64_t seed, uint64_t number,
-                          double *values[MCF_MAX_INPUTS], mcf_error *err)
+mcf_status mcf_check_draw(const mcf_check_case *c, uint64_t seed, uint64_t number, double *values[MCF_MAX_INPUTS],
+                          mcf_error *err)
 {
     bool derived = false;
     for (int i = 0; i < c->launch.n_in; i++) {

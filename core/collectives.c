@@ -8,17 +8,17 @@
 // A way to the host, through the cluster, and back.
 typedef struct {
     const mcf_backend *backend;
-    void *memory;           // the backend's host memory
+    void *memory; // the backend's host memory
     uint64_t bytes;
-    mcf_event *arrived;     // the device's part is in `memory`
+    mcf_event *arrived; // the device's part is in `memory`
     mcf_exchange *exchange;
 } route;
 
 struct mcf_collectives {
-    route node;             // of collectives that wait
-    route **buckets;        // of the gradients
+    route node;      // of collectives that wait
+    route **buckets; // of the gradients
     int bucket_count;
-    mcf_buffer *work;       // reduce_scatter: the whole sum
+    mcf_buffer *work; // reduce_scatter: the whole sum
     uint64_t work_bytes;
 };
 
@@ -123,8 +123,7 @@ static mcf_status set_out(mcf_runtime *runtime, route *r, mcf_stream *stream, sp
 }
 
 // Waits for the cluster; `bytes` of its result (NULL: of the route's own memory) go to the device.
-static mcf_status come_back(mcf_runtime *runtime, route *r, mcf_stream *stream, spot to, uint64_t bytes,
-                            mcf_error *err)
+static mcf_status come_back(mcf_runtime *runtime, route *r, mcf_stream *stream, spot to, uint64_t bytes, mcf_error *err)
 {
     const void *result;
     mcf_cluster *cluster = runtime->member.cluster;
@@ -140,7 +139,7 @@ static mcf_status come_back(mcf_runtime *runtime, route *r, mcf_stream *stream, 
 
 // Slice i of what device i of a machine carries; the last one has the rest.
 typedef struct {
-    uint64_t begin, count;  // elements
+    uint64_t begin, count; // elements
 } slice;
 
 static slice slice_of(const mcf_member *m, uint64_t count)
@@ -254,7 +253,8 @@ static mcf_status scatter_over_machines(mcf_runtime *runtime, const mcf_launch *
         s->work_bytes = count * size;
     }
     const spot sum = {s->work, 0};
-    MCF_TRY(sum_begin(runtime, &s->node, runtime->stream, sum, (spot){in->buffer, in->offset}, count, in->dtype, 1, err));
+    MCF_TRY(
+        sum_begin(runtime, &s->node, runtime->stream, sum, (spot){in->buffer, in->offset}, count, in->dtype, 1, err));
     MCF_TRY(sum_end(runtime, &s->node, runtime->stream, sum, count, in->dtype, err));
     return b->copy(runtime->stream, out->buffer, out->offset, s->work, own * (uint64_t)runtime->member.rank, own, err);
 }
@@ -280,8 +280,8 @@ static mcf_status over_machines(mcf_runtime *runtime, const mcf_launch *l, mcf_e
         return scatter_over_machines(runtime, l, err);
     case MCF_OP_broadcast:
         MCF_TRY(set_out(runtime, r, runtime->stream, in, bytes,
-                        (mcf_exchange_part){.kind = MCF_EXCHANGE_ROOT, .count = bytes,
-                                            .root = l->attr.broadcast.root}, err));
+                        (mcf_exchange_part){.kind = MCF_EXCHANGE_ROOT, .count = bytes, .root = l->attr.broadcast.root},
+                        err));
         return come_back(runtime, r, runtime->stream, out, bytes, err);
     default:
         return mcf_fail(err, MCF_ERR_INTERNAL, "%s is no collective", mcf_op_describe(l->op)->name);

@@ -17,13 +17,15 @@ static void flow_one(mcf_backward_context *c, const mcf_graph_node *n, mcf_op op
 
 // --- movement
 
-RULE(copy) { mcf_flow(c, n->in[0], DY, false); }
+RULE(copy)
+{
+    mcf_flow(c, n->in[0], DY, false);
+}
 
 RULE(pad)
 {
     int axis = n->attr.pad.axis;
-    mcf_flow(c, n->in[0],
-             mcf_slice(G, DY, axis, n->attr.pad.before, mcf_value_dim(G, n->in[0], axis)), false);
+    mcf_flow(c, n->in[0], mcf_slice(G, DY, axis, n->attr.pad.before, mcf_value_dim(G, n->in[0], axis)), false);
 }
 
 RULE(concat)
@@ -44,7 +46,10 @@ RULE(gather_rows)
              mcf_emit1(G, MCF_OP_scatter_rows, &attr, (mcf_value[]){DY, FORWARD(n->in[1])}, 2, TYPE(n->in[0])), true);
 }
 
-RULE(scatter_rows) { mcf_flow(c, n->in[0], mcf_gather_rows(G, DY, FORWARD(n->in[1])), true); }
+RULE(scatter_rows)
+{
+    mcf_flow(c, n->in[0], mcf_gather_rows(G, DY, FORWARD(n->in[1])), true);
+}
 
 // --- elementwise
 
@@ -73,11 +78,23 @@ RULE(mul)
             mcf_flow(c, n->in[i], mcf_mul(G, dy, FORWARD(n->in[1 - i])), true);
 }
 
-RULE(scale) { flow_scaled(c, n->in[0], DY, n->attr.scale.alpha); }
+RULE(scale)
+{
+    flow_scaled(c, n->in[0], DY, n->attr.scale.alpha);
+}
 // The sign of relu's output says as much as its input, and the output is kept anyway for the product that follows.
-RULE(relu) { flow_one(c, n, MCF_OP_relu_grad, (mcf_value[]){FORWARD(n->out[0]), DY}, 2); }
-RULE(gelu) { flow_one(c, n, MCF_OP_gelu_grad, (mcf_value[]){FORWARD(n->in[0]), DY}, 2); }
-RULE(sigmoid) { flow_one(c, n, MCF_OP_sigmoid_grad, (mcf_value[]){FORWARD(n->out[0]), DY}, 2); }
+RULE(relu)
+{
+    flow_one(c, n, MCF_OP_relu_grad, (mcf_value[]){FORWARD(n->out[0]), DY}, 2);
+}
+RULE(gelu)
+{
+    flow_one(c, n, MCF_OP_gelu_grad, (mcf_value[]){FORWARD(n->in[0]), DY}, 2);
+}
+RULE(sigmoid)
+{
+    flow_one(c, n, MCF_OP_sigmoid_grad, (mcf_value[]){FORWARD(n->out[0]), DY}, 2);
+}
 
 // --- sums and products
 
@@ -150,13 +167,12 @@ RULE(layer_norm)
 RULE(add_layer_norm)
 {
     mcf_value dsum = mcf_arrived(c, n->out[0]), dy = mcf_arrived(c, n->out[1]);
-    if (dy < 0) {  // only the sum is used
+    if (dy < 0) { // only the sum is used
         mcf_flow(c, n->in[0], dsum, false);
         mcf_flow(c, n->in[1], dsum, false);
         return;
     }
-    flow_norm(c, n, FORWARD(n->out[0]), n->in[2], n->in[3], FORWARD(n->out[2]), FORWARD(n->out[3]), dy, dsum,
-              n->in[1]);
+    flow_norm(c, n, FORWARD(n->out[0]), n->in[2], n->in[3], FORWARD(n->out[2]), FORWARD(n->out[3]), dy, dsum, n->in[1]);
 }
 
 // mean and var are functions of x: this is the whole gradient, through them too (Ioffe & Szegedy 2015, section 3).
@@ -165,16 +181,16 @@ RULE(batch_norm)
     mcf_value x = FORWARD(n->in[0]), mean = FORWARD(n->in[1]), var = FORWARD(n->in[2]);
     mcf_value gamma = n->n_in > 3 ? n->in[3] : MCF_NO_VALUE, beta = n->n_in > 4 ? n->in[4] : MCF_NO_VALUE;
     mcf_value dy = DY;
-    int sums = mcf_emit(G, MCF_OP_batch_norm_sums, &n->attr, (mcf_value[]){x, mean, var, dy}, 4,
-                        mcf_statistics_dtype(G, x));
+    int sums =
+        mcf_emit(G, MCF_OP_batch_norm_sums, &n->attr, (mcf_value[]){x, mean, var, dy}, 4, mcf_statistics_dtype(G, x));
     if (sums < 0)
         return;
     mcf_value mean_dy = G->nodes[sums].out[0], mean_dy_xhat = G->nodes[sums].out[1];
     double rows = (double)mcf_value_dim(G, x, 1);
     mcf_dtype f = mcf_statistics_dtype(G, x);
     if (mcf_wants_gradient(c, gamma))
-        mcf_flow(c, gamma,
-                 mcf_reshape(G, mcf_reduce_sum(G, mean_dy_xhat, 1u, rows, f), mcf_value_shape(G, gamma)), true);
+        mcf_flow(c, gamma, mcf_reshape(G, mcf_reduce_sum(G, mean_dy_xhat, 1u, rows, f), mcf_value_shape(G, gamma)),
+                 true);
     if (mcf_wants_gradient(c, beta))
         mcf_flow(c, beta, mcf_reshape(G, mcf_reduce_sum(G, mean_dy, 1u, rows, f), mcf_value_shape(G, beta)), true);
     if (!mcf_wants_gradient(c, n->in[0]))
@@ -187,11 +203,17 @@ RULE(batch_norm)
     flow_one(c, n, MCF_OP_batch_norm_grad, in, 7);
 }
 
-RULE(l2_normalize) { flow_one(c, n, MCF_OP_l2_normalize_grad, (mcf_value[]){FORWARD(n->in[0]), DY}, 2); }
+RULE(l2_normalize)
+{
+    flow_one(c, n, MCF_OP_l2_normalize_grad, (mcf_value[]){FORWARD(n->in[0]), DY}, 2);
+}
 
 // --- softmax and attention
 
-RULE(softmax) { flow_one(c, n, MCF_OP_softmax_grad, (mcf_value[]){FORWARD(n->out[0]), DY}, 2); }
+RULE(softmax)
+{
+    flow_one(c, n, MCF_OP_softmax_grad, (mcf_value[]){FORWARD(n->out[0]), DY}, 2);
+}
 
 RULE(attention)
 {
@@ -234,8 +256,14 @@ RULE(all_reduce)
     flow_one(c, n, MCF_OP_all_reduce, &dy, 1);
 }
 
-RULE(all_gather) { mcf_flow(c, n->in[0], mcf_reduce_scatter(G, DY), true); }
-RULE(reduce_scatter) { mcf_flow(c, n->in[0], mcf_all_gather(G, DY), true); }
+RULE(all_gather)
+{
+    mcf_flow(c, n->in[0], mcf_reduce_scatter(G, DY), true);
+}
+RULE(reduce_scatter)
+{
+    mcf_flow(c, n->in[0], mcf_all_gather(G, DY), true);
+}
 
 static const mcf_grad_rule rules[MCF_OP_COUNT] = {
     [MCF_OP_copy] = grad_copy,
@@ -265,4 +293,7 @@ static const mcf_grad_rule rules[MCF_OP_COUNT] = {
     [MCF_OP_reduce_scatter] = grad_reduce_scatter,
 };
 
-mcf_grad_rule mcf_grad_rule_of(mcf_op op) { return rules[op]; }
+mcf_grad_rule mcf_grad_rule_of(mcf_op op)
+{
+    return rules[op];
+}

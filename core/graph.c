@@ -42,7 +42,10 @@ void mcf_graph_destroy(mcf_graph *graph)
     free(graph);
 }
 
-bool mcf_graph_ok(const mcf_graph *graph) { return graph->error.status == MCF_OK; }
+bool mcf_graph_ok(const mcf_graph *graph)
+{
+    return graph->error.status == MCF_OK;
+}
 
 mcf_status mcf_graph_status(const mcf_graph *graph, mcf_error *err)
 {
@@ -62,8 +65,14 @@ mcf_value mcf_graph_fail(mcf_graph *graph, mcf_status status, const char *format
     return MCF_NO_VALUE;
 }
 
-int mcf_graph_world(const mcf_graph *graph) { return graph->world; }
-mcf_dtype mcf_graph_compute(const mcf_graph *graph) { return graph->compute; }
+int mcf_graph_world(const mcf_graph *graph)
+{
+    return graph->world;
+}
+mcf_dtype mcf_graph_compute(const mcf_graph *graph)
+{
+    return graph->compute;
+}
 
 // A failed graph answers with a scalar, so that model code can go on to its one check.
 mcf_shape mcf_value_shape(const mcf_graph *graph, mcf_value value)
@@ -99,8 +108,8 @@ mcf_value mcf_new_value(mcf_graph *graph, const mcf_graph_value *value)
 
 static mcf_value new_leaf(mcf_graph *graph, mcf_dtype dtype, mcf_shape shape, mcf_place place)
 {
-    mcf_graph_value leaf = {.dtype = dtype, .shape = shape, .node = -1, .place = place, .entry = -1,
-                            .parent = MCF_NO_VALUE};
+    mcf_graph_value leaf = {
+        .dtype = dtype, .shape = shape, .node = -1, .place = place, .entry = -1, .parent = MCF_NO_VALUE};
     mcf_contiguous_strides(&shape, leaf.stride);
     return mcf_new_value(graph, &leaf);
 }
@@ -186,7 +195,10 @@ void mcf_segment_begin(mcf_graph *graph)
     graph->segment = ++graph->segment_count;
 }
 
-void mcf_segment_end(mcf_graph *graph) { graph->segment = 0; }
+void mcf_segment_end(mcf_graph *graph)
+{
+    graph->segment = 0;
+}
 
 void mcf_output(mcf_graph *graph, mcf_value value, const char *name)
 {

@@ -20,7 +20,7 @@ typedef int32_t mcf_value;
 // --- graph
 // world: members of the group the graph will run in (shapes of collectives depend on it).
 // compute: element type of products and what flows between them (MCF_F32, MCF_BF16, MCF_F16, MCF_F64).
-mcf_graph *mcf_graph_create(int world, mcf_dtype compute);  // NULL: out of memory
+mcf_graph *mcf_graph_create(int world, mcf_dtype compute); // NULL: out of memory
 void mcf_graph_destroy(mcf_graph *graph);
 mcf_status mcf_graph_status(const mcf_graph *graph, mcf_error *err);
 int mcf_graph_world(const mcf_graph *graph);
@@ -30,7 +30,7 @@ mcf_value mcf_graph_fail(mcf_graph *graph, mcf_status status, const char *format
     __attribute__((format(printf, 3, 4)));
 
 mcf_shape mcf_value_shape(const mcf_graph *graph, mcf_value value);
-int64_t mcf_value_dim(const mcf_graph *graph, mcf_value value, int axis);  // negative axes count from the end
+int64_t mcf_value_dim(const mcf_graph *graph, mcf_value value, int axis); // negative axes count from the end
 mcf_dtype mcf_value_dtype(const mcf_graph *graph, mcf_value value);
 
 // --- leaves
@@ -48,15 +48,15 @@ mcf_value mcf_role_slice(mcf_graph *graph, const mcf_store *store, mcf_role role
 mcf_value mcf_fill(mcf_graph *graph, mcf_dtype dtype, mcf_shape shape, double value);
 
 // --- views: no work, no memory
-mcf_value mcf_reshape(mcf_graph *graph, mcf_value x, mcf_shape shape);  // of contiguous values; one size may be -1
-mcf_value mcf_permute(mcf_graph *graph, mcf_value x, const int *axes);  // out.dim[i] = in.dim[axes[i]]
+mcf_value mcf_reshape(mcf_graph *graph, mcf_value x, mcf_shape shape); // of contiguous values; one size may be -1
+mcf_value mcf_permute(mcf_graph *graph, mcf_value x, const int *axes); // out.dim[i] = in.dim[axes[i]]
 mcf_value mcf_slice(mcf_graph *graph, mcf_value x, int axis, int64_t begin, int64_t count);
-mcf_value mcf_expand(mcf_graph *graph, mcf_value x, mcf_shape shape);   // sizes of 1 repeated; leading axes may be added
+mcf_value mcf_expand(mcf_graph *graph, mcf_value x, mcf_shape shape); // sizes of 1 repeated; leading axes may be added
 
 // --- operations (ops.def has the formulas). Operands that must be contiguous are copied where they are not.
 mcf_value mcf_copy(mcf_graph *graph, mcf_value x, mcf_dtype dtype);
-mcf_value mcf_cast(mcf_graph *graph, mcf_value x, mcf_dtype dtype);     // x itself where it has the type already
-mcf_value mcf_add(mcf_graph *graph, mcf_value a, mcf_value b);          // add and mul broadcast b to a's shape
+mcf_value mcf_cast(mcf_graph *graph, mcf_value x, mcf_dtype dtype); // x itself where it has the type already
+mcf_value mcf_add(mcf_graph *graph, mcf_value a, mcf_value b);      // add and mul broadcast b to a's shape
 mcf_value mcf_axpby(mcf_graph *graph, double alpha, mcf_value a, double beta, mcf_value b);
 mcf_value mcf_mul(mcf_graph *graph, mcf_value a, mcf_value b);
 mcf_value mcf_scale(mcf_graph *graph, mcf_value x, double alpha, double beta);
@@ -64,7 +64,7 @@ mcf_value mcf_relu(mcf_graph *graph, mcf_value x);
 mcf_value mcf_gelu(mcf_graph *graph, mcf_value x);
 mcf_value mcf_sigmoid(mcf_graph *graph, mcf_value x);
 mcf_value mcf_reduce_sum(mcf_graph *graph, mcf_value x, uint32_t axes, double scale, mcf_dtype out);
-mcf_value mcf_mean(mcf_graph *graph, mcf_value x, uint32_t axes);       // f32 (f64 of f64), axes kept as 1
+mcf_value mcf_mean(mcf_graph *graph, mcf_value x, uint32_t axes); // f32 (f64 of f64), axes kept as 1
 mcf_value mcf_concat(mcf_graph *graph, mcf_value a, mcf_value b, int axis);
 mcf_value mcf_gather_rows(mcf_graph *graph, mcf_value x, mcf_value ids);
 mcf_value mcf_matmul(mcf_graph *graph, mcf_value a, mcf_value b, bool trans_a, bool trans_b, mcf_dtype out);
@@ -77,7 +77,7 @@ mcf_value mcf_add_layer_norm(mcf_graph *graph, mcf_value x, mcf_value r, mcf_val
                              mcf_dtype out, mcf_value *sum);
 mcf_value mcf_l2_normalize(mcf_graph *graph, mcf_value x, int axis, double eps);
 mcf_value mcf_softmax(mcf_graph *graph, mcf_value x);
-mcf_value mcf_attention(mcf_graph *graph, mcf_value qkv, double scale);  // [B,N,3,H,d] -> [B,N,H,d]
+mcf_value mcf_attention(mcf_graph *graph, mcf_value qkv, double scale); // [B,N,3,H,d] -> [B,N,H,d]
 mcf_value mcf_token_mse(mcf_graph *graph, mcf_value a, mcf_value b, double eps);
 mcf_value mcf_cross_entropy(mcf_graph *graph, mcf_value logits, mcf_value labels);
 // Training-mode BatchNorm of x [R, C] over `groups` equal groups of rows, in x's type. gamma and beta may be

@@ -5,11 +5,11 @@
 #include "core/graph.h"
 
 typedef enum {
-    MCF_PLACE_ARENA,     // made by a node, lives in the arena
-    MCF_PLACE_INPUT,     // filled by the caller, lives in the arena
-    MCF_PLACE_MASTER,    // the store, fp32
-    MCF_PLACE_LOW,       // the store's low-precision copy
-    MCF_PLACE_GRADIENT   // the store's gradients: written in place by a node
+    MCF_PLACE_ARENA,   // made by a node, lives in the arena
+    MCF_PLACE_INPUT,   // filled by the caller, lives in the arena
+    MCF_PLACE_MASTER,  // the store, fp32
+    MCF_PLACE_LOW,     // the store's low-precision copy
+    MCF_PLACE_GRADIENT // the store's gradients: written in place by a node
 } mcf_place;
 
 typedef enum {
@@ -24,24 +24,24 @@ typedef enum {
 typedef struct {
     mcf_dtype dtype;
     mcf_shape shape;
-    int64_t stride[MCF_MAX_RANK];  // elements
-    int64_t offset;                // elements from the start of the base
-    mcf_value base;                // the value that owns the memory; itself where it is no view
-    int node;                      // base: its producer, -1 for leaves
-    mcf_place place;               // base only
-    mcf_role role;                 // of places in the store
-    int64_t role_offset;           // elements
-    int entry;                     // store entry, or -1
+    int64_t stride[MCF_MAX_RANK]; // elements
+    int64_t offset;               // elements from the start of the base
+    mcf_value base;               // the value that owns the memory; itself where it is no view
+    int node;                     // base: its producer, -1 for leaves
+    mcf_place place;              // base only
+    mcf_role role;                // of places in the store
+    int64_t role_offset;          // elements
+    int entry;                    // store entry, or -1
     bool requires_grad;
     bool is_output;
     mcf_view view;
-    mcf_value parent;              // of a view
-    int axes[MCF_MAX_RANK];        // permute: axes; slice: axes[0]
-    int64_t begin;                 // slice
-    char *name;                    // inputs
+    mcf_value parent;       // of a view
+    int axes[MCF_MAX_RANK]; // permute: axes; slice: axes[0]
+    int64_t begin;          // slice
+    char *name;             // inputs
 } mcf_graph_value;
 
-enum { MCF_ACC_NEVER, MCF_ACC_RUN, MCF_ACC_ALWAYS };  // RUN: as the run says (first micro-batch overwrites)
+enum { MCF_ACC_NEVER, MCF_ACC_RUN, MCF_ACC_ALWAYS }; // RUN: as the run says (first micro-batch overwrites)
 
 typedef struct {
     mcf_op op;
@@ -50,9 +50,9 @@ typedef struct {
     mcf_value in[MCF_MAX_INPUTS];
     mcf_value out[MCF_MAX_OUTPUTS];
     unsigned char accumulate[MCF_MAX_OUTPUTS];
-    int segment;                   // 0: none
-    bool effect;                   // changes the store: stays even if nothing reads its output
-    bool sync;                     // batch_norm: its statistics are those of the whole job
+    int segment; // 0: none
+    bool effect; // changes the store: stays even if nothing reads its output
+    bool sync;   // batch_norm: its statistics are those of the whole job
 } mcf_graph_node;
 
 typedef struct {
@@ -70,9 +70,9 @@ struct mcf_graph {
     int node_count, node_capacity;
     mcf_graph_output *outputs;
     int output_count, output_capacity;
-    int segment, segment_count;    // current (0: none), and how many there have been
-    const mcf_store *store;        // of the parameters used
-    mcf_value *gradients;          // by value id, after mcf_backward
+    int segment, segment_count; // current (0: none), and how many there have been
+    const mcf_store *store;     // of the parameters used
+    mcf_value *gradients;       // by value id, after mcf_backward
     int gradient_count;
 };
 
@@ -118,8 +118,8 @@ mcf_grad_rule mcf_grad_rule_of(mcf_op op);
 
 // --- plan.c
 typedef struct {
-    uint64_t *offset;       // bytes, by value id; of bases in the arena
-    int *first, *last;      // node indices between which the value lives (-1: before the first)
+    uint64_t *offset;  // bytes, by value id; of bases in the arena
+    int *first, *last; // node indices between which the value lives (-1: before the first)
     uint64_t arena_bytes;
     uint64_t value_bytes;
 } mcf_plan;

@@ -22,7 +22,7 @@ static int larger_first(const void *a, const void *b)
 static void find_lifetimes(const mcf_graph *graph, mcf_plan *plan)
 {
     for (int v = 0; v < graph->value_count; v++)
-        plan->first[v] = plan->last[v] = -2;  // not alive
+        plan->first[v] = plan->last[v] = -2; // not alive
     for (int v = 0; v < graph->value_count; v++)
         if (graph->values[v].base == v && graph->values[v].place == MCF_PLACE_INPUT)
             plan->first[v] = plan->last[v] = -1;
@@ -103,7 +103,7 @@ mcf_status mcf_plan_create(const mcf_graph *graph, uint64_t alignment, uint64_t 
             if (plan->last[other] < plan->first[v] || plan->first[other] > plan->last[v])
                 continue;
             if (plan->offset[other] >= at + order[i].bytes)
-                break;  // sorted by offset: the gap before this one is large enough
+                break; // sorted by offset: the gap before this one is large enough
             uint64_t end = plan->offset[other] + placed[k].bytes;
             if (end > at)
                 at = within_piece(end, order[i].bytes, piece);

@@ -12,7 +12,7 @@ enum { BUCKET_ELEMENTS = 4 << 20, BUCKETS_LEAST = 4, MAX_BUCKETS = 1024 };
 
 typedef struct {
     mcf_bucket range;
-    int after;  // node after which the bucket is complete; -1: not written by this graph
+    int after; // node after which the bucket is complete; -1: not written by this graph
 } ready_bucket;
 
 struct mcf_program {
@@ -23,10 +23,10 @@ struct mcf_program {
     uint64_t arena_generation; // of the arena that the launches point into
     ready_bucket *buckets;
     int bucket_count;
-    mcf_segment **segments;    // [2][nodes], by whether gradients add and the first node; NULL: none yet
+    mcf_segment **segments; // [2][nodes], by whether gradients add and the first node; NULL: none yet
     mcf_program_stats stats;
     bool profiling;
-    double seconds[MCF_OP_COUNT];  // while profiling, by operation
+    double seconds[MCF_OP_COUNT]; // while profiling, by operation
     mcf_cost spent[MCF_OP_COUNT];
 };
 
@@ -92,7 +92,8 @@ static mcf_status bind_all(mcf_program *program, mcf_error *err)
             launch->out[k] = bind(program, node->out[k]);
         for (int k = 0; k < node->n_out; k++)
             if (node->out[k] >= 0 && !launch->out[k].buffer)
-                return mcf_fail(err, MCF_ERR_INTERNAL, "%s: its result has no memory here (gradients without training?)",
+                return mcf_fail(err, MCF_ERR_INTERNAL,
+                                "%s: its result has no memory here (gradients without training?)",
                                 mcf_op_describe(node->op)->name);
     }
     program->arena_generation = program->runtime->arena_generation;
@@ -427,7 +428,10 @@ static const mcf_graph_output *find_output(const mcf_program *program, const cha
     return NULL;
 }
 
-bool mcf_program_has_output(const mcf_program *program, const char *output) { return find_output(program, output); }
+bool mcf_program_has_output(const mcf_program *program, const char *output)
+{
+    return find_output(program, output);
+}
 
 mcf_status mcf_program_output_shape(const mcf_program *program, const char *name, mcf_shape *shape, mcf_error *err)
 {
@@ -469,14 +473,29 @@ mcf_status mcf_program_read_f64(mcf_program *program, const char *name, double *
         status = mcf_runtime_synchronize(runtime, err);
     for (int64_t i = 0; status == MCF_OK && i < count; i++) {
         switch (operand.dtype) {
-        case MCF_F32: values[i] = ((float *)raw)[i]; break;
-        case MCF_F64: values[i] = ((double *)raw)[i]; break;
-        case MCF_F16: values[i] = mcf_f16_to_f32(((uint16_t *)raw)[i]); break;
-        case MCF_BF16: values[i] = mcf_bf16_to_f32(((uint16_t *)raw)[i]); break;
-        case MCF_I64: values[i] = (double)((int64_t *)raw)[i]; break;
-        case MCF_I32: values[i] = ((int32_t *)raw)[i]; break;
-        case MCF_U8: values[i] = ((uint8_t *)raw)[i]; break;
-        case MCF_DTYPE_COUNT: break;
+        case MCF_F32:
+            values[i] = ((float *)raw)[i];
+            break;
+        case MCF_F64:
+            values[i] = ((double *)raw)[i];
+            break;
+        case MCF_F16:
+            values[i] = mcf_f16_to_f32(((uint16_t *)raw)[i]);
+            break;
+        case MCF_BF16:
+            values[i] = mcf_bf16_to_f32(((uint16_t *)raw)[i]);
+            break;
+        case MCF_I64:
+            values[i] = (double)((int64_t *)raw)[i];
+            break;
+        case MCF_I32:
+            values[i] = ((int32_t *)raw)[i];
+            break;
+        case MCF_U8:
+            values[i] = ((uint8_t *)raw)[i];
+            break;
+        case MCF_DTYPE_COUNT:
+            break;
         }
     }
     free(raw);
@@ -497,7 +516,10 @@ mcf_status mcf_program_read(mcf_program *program, const char *name, float *value
 
 // --- description
 
-void mcf_program_describe(const mcf_program *program, mcf_program_stats *stats) { *stats = program->stats; }
+void mcf_program_describe(const mcf_program *program, mcf_program_stats *stats)
+{
+    *stats = program->stats;
+}
 
 void mcf_program_profile(mcf_program *program, bool on)
 {

@@ -7,8 +7,7 @@ mcf_rng mcf_rng_make(uint64_t seed, mcf_rng_purpose purpose, uint32_t epoch, uin
 {
     mcf_rng rng = {
         .key = {(uint32_t)seed, (uint32_t)(seed >> 32)},
-        .counter = {0, epoch, (uint32_t)sample,
-                    (uint32_t)purpose << 24 | (uint32_t)(sample >> 32 & 0xffffff)},
+        .counter = {0, epoch, (uint32_t)sample, (uint32_t)purpose << 24 | (uint32_t)(sample >> 32 & 0xffffff)},
     };
     return rng;
 }

@@ -7,14 +7,16 @@
 
 static const char *const role_names[MCF_ROLE_COUNT] = {"trained", "target", "frozen", "frozen weights", "statistics"};
 
-void mcf_runtime_touch(mcf_runtime *runtime, mcf_role role) { runtime->version[role] = ++runtime->last_version; }
+void mcf_runtime_touch(mcf_runtime *runtime, mcf_role role)
+{
+    runtime->version[role] = ++runtime->last_version;
+}
 
 static mcf_status new_buffer(mcf_runtime *runtime, uint64_t bytes, const char *what, mcf_buffer **buffer,
                              mcf_error *err)
 {
     mcf_status status = runtime->backend->buffer_create(runtime->device, bytes ? bytes : 64, buffer, err);
-    return status == MCF_OK ? status
-                            : mcf_add_context(err, status, "%s (%.1f MiB)", what, (double)bytes / (1 << 20));
+    return status == MCF_OK ? status : mcf_add_context(err, status, "%s (%.1f MiB)", what, (double)bytes / (1 << 20));
 }
 
 static mcf_status create_store_buffers(mcf_runtime *runtime, mcf_error *err)
@@ -48,8 +50,9 @@ static mcf_status create_store_buffers(mcf_runtime *runtime, mcf_error *err)
 static mcf_status take_store_buffers(mcf_runtime *runtime, mcf_error *err)
 {
     mcf_status status = create_store_buffers(runtime, err);
-    return status == MCF_ERR_NOMEM ? mcf_add_context(err, status, "a smaller model takes less (model.encoder.dim, depth)")
-                                   : status;
+    return status == MCF_ERR_NOMEM
+               ? mcf_add_context(err, status, "a smaller model takes less (model.encoder.dim, depth)")
+               : status;
 }
 
 mcf_status mcf_runtime_create(const mcf_store *store, const mcf_runtime_options *options, mcf_device *device,
@@ -74,7 +77,8 @@ mcf_status mcf_runtime_create(const mcf_store *store, const mcf_runtime_options 
     runtime->owns_device = !device;
     const mcf_backend *b = options->backend;
     mcf_status status = b->device_info(options->device_index, &runtime->info, err);
-    runtime->arena_piece = runtime->info.allocation_max / mcf_runtime_alignment(runtime) * mcf_runtime_alignment(runtime);
+    runtime->arena_piece =
+        runtime->info.allocation_max / mcf_runtime_alignment(runtime) * mcf_runtime_alignment(runtime);
     if (status == MCF_OK && !device)
         status = b->device_open(options->device_index, &options->device, &runtime->device, err);
     if (status == MCF_OK)
@@ -141,8 +145,14 @@ void mcf_runtime_destroy(mcf_runtime *runtime)
     free(runtime);
 }
 
-const mcf_store *mcf_runtime_store(const mcf_runtime *runtime) { return runtime->store; }
-mcf_device *mcf_runtime_device(const mcf_runtime *runtime) { return runtime->device; }
+const mcf_store *mcf_runtime_store(const mcf_runtime *runtime)
+{
+    return runtime->store;
+}
+mcf_device *mcf_runtime_device(const mcf_runtime *runtime)
+{
+    return runtime->device;
+}
 
 mcf_status mcf_runtime_synchronize(mcf_runtime *runtime, mcf_error *err)
 {
@@ -214,19 +224,17 @@ mcf_status mcf_runtime_reserve_kept(mcf_runtime *runtime, int count, mcf_error *
 mcf_status mcf_runtime_kept(mcf_runtime *runtime, float *values, int count, mcf_error *err)
 {
     MCF_TRY(mcf_runtime_reserve_kept(runtime, count, err));
-    MCF_TRY(runtime->backend->download(runtime->stream, values, runtime->kept, 0, (uint64_t)count * sizeof *values,
-                                       err));
+    MCF_TRY(
+        runtime->backend->download(runtime->stream, values, runtime->kept, 0, (uint64_t)count * sizeof *values, err));
     return mcf_runtime_synchronize(runtime, err);
 }
 
 // --- store arrays
 
-static mcf_status find_array(mcf_runtime *runtime, mcf_array which, mcf_role role, mcf_buffer **buffer,
-                             mcf_error *err)
+static mcf_status find_array(mcf_runtime *runtime, mcf_array which, mcf_role role, mcf_buffer **buffer, mcf_error *err)
 {
     mcf_buffer *of_trained[] = {NULL, runtime->gradient, runtime->moment1, runtime->moment2};
-    *buffer = which == MCF_ARRAY_MASTER ? runtime->master[role]
-              : role == MCF_ROLE_TRAINED ? of_trained[which] : NULL;
+    *buffer = which == MCF_ARRAY_MASTER ? runtime->master[role] : role == MCF_ROLE_TRAINED ? of_trained[which] : NULL;
     if (!*buffer)
         return mcf_fail(err, MCF_ERR_INTERNAL, "%s parameters have no such array", role_names[role]);
     return MCF_OK;
@@ -289,8 +297,8 @@ static mcf_status read_array(mcf_runtime *runtime, mcf_array which, mcf_role rol
     if (has_only_low(runtime, which, role))
         return read_low(runtime, role, offset, count, values, err);
     MCF_TRY(find_array(runtime, which, role, &buffer, err));
-    MCF_TRY(runtime->backend->download(runtime->stream, values, buffer, (uint64_t)offset * 4, (uint64_t)count * 4,
-                                       err));
+    MCF_TRY(
+        runtime->backend->download(runtime->stream, values, buffer, (uint64_t)offset * 4, (uint64_t)count * 4, err));
     return mcf_runtime_synchronize(runtime, err);
 }
 

@@ -15,9 +15,10 @@ typedef struct mcf_program mcf_program;
 // The members of a job as one of them sees it.
 typedef struct {
     int rank, world;
-    mcf_group *group;         // the devices of this process; NULL: one
-    mcf_cluster *cluster;     // the processes of several machines; NULL: one, and the two below are taken from the two above
-    int local, locals;        // rank and number of devices in this process
+    mcf_group *group; // the devices of this process; NULL: one
+    mcf_cluster
+        *cluster;      // the processes of several machines; NULL: one, and the two below are taken from the two above
+    int local, locals; // rank and number of devices in this process
 } mcf_member;
 
 typedef struct {
@@ -25,8 +26,8 @@ typedef struct {
     int device_index;
     mcf_device_options device;
     mcf_member member;
-    mcf_dtype low_precision;  // MCF_F32: no low-precision copies
-    bool training;            // gradients and moments exist
+    mcf_dtype low_precision; // MCF_F32: no low-precision copies
+    bool training;           // gradients and moments exist
 } mcf_runtime_options;
 
 // The store must outlive the runtime and not grow any more. Buffers hold zeros.
@@ -53,10 +54,10 @@ mcf_status mcf_runtime_refresh(mcf_runtime *runtime, mcf_error *err);
 // --- optimiser step over the whole TRAINED role, then refresh of what follows from it.
 typedef struct {
     double lr, beta1, beta2, eps, weight_decay;
-    int64_t step;            // counted from 1
-    double grad_scale;       // multiplies gradients first: 1/(micro-batches * loss scale)
-    double clip_norm;        // the scaled gradient is shortened to this norm; 0: none
-    double rate_factor[4];   // by mcf_entry.rate_group
+    int64_t step;          // counted from 1
+    double grad_scale;     // multiplies gradients first: 1/(micro-batches * loss scale)
+    double clip_norm;      // the scaled gradient is shortened to this norm; 0: none
+    double rate_factor[4]; // by mcf_entry.rate_group
 } mcf_adamw_step;
 // Does not wait. Parameters and moments stay as they are, bit for bit, where a gradient is not finite: the device sees
 // that for itself.
@@ -96,9 +97,9 @@ mcf_status mcf_program_output_shape(const mcf_program *program, const char *outp
 
 typedef struct {
     int nodes;
-    uint64_t arena_bytes;     // of this program
-    uint64_t value_bytes;     // sum of all values: what it would take without reuse
-    double flops, bytes;      // of one run
+    uint64_t arena_bytes; // of this program
+    uint64_t value_bytes; // sum of all values: what it would take without reuse
+    double flops, bytes;  // of one run
 } mcf_program_stats;
 void mcf_program_describe(const mcf_program *program, mcf_program_stats *stats);
 // The plan as text, a line a node: operation, shapes, offsets, lifetimes. malloc'ed; NULL: out of memory.

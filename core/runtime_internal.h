@@ -20,24 +20,24 @@ struct mcf_runtime {
     mcf_dtype low_precision;
     bool training;
     mcf_stream *stream;
-    mcf_stream *reduce_stream;               // the all-reduce of gradients, beside the backward pass
-    mcf_event *ready, *reduced;              // order between the two
+    mcf_stream *reduce_stream;  // the all-reduce of gradients, beside the backward pass
+    mcf_event *ready, *reduced; // order between the two
     mcf_buffer *master[MCF_ROLE_COUNT];
     mcf_buffer *low[MCF_ROLE_COUNT];
-    mcf_buffer *gradient, *moment1, *moment2;  // of TRAINED
-    uint64_t version[MCF_ROLE_COUNT];        // of the contents of master and low
+    mcf_buffer *gradient, *moment1, *moment2; // of TRAINED
+    uint64_t version[MCF_ROLE_COUNT];         // of the contents of master and low
     uint64_t last_version;
-    mcf_buffer *segments, *rates, *scalars;  // adamw's inputs
+    mcf_buffer *segments, *rates, *scalars; // adamw's inputs
     int segment_count;
-    double rates_of[5];                      // weight decay and rate factors now in `rates`
-    mcf_buffer *kept;                        // by mcf_program_keep
+    double rates_of[5]; // weight decay and rate factors now in `rates`
+    mcf_buffer *kept;   // by mcf_program_keep
     int kept_capacity;
-    mcf_buffer **arena;                      // pieces of arena_piece bytes, the last may be smaller
+    mcf_buffer **arena; // pieces of arena_piece bytes, the last may be smaller
     int arena_count;
-    uint64_t arena_piece;                    // 0: the arena is one buffer
+    uint64_t arena_piece; // 0: the arena is one buffer
     uint64_t arena_bytes;
     uint64_t arena_generation;
-    struct mcf_collectives *collectives;     // core/collectives.c; NULL until needed
+    struct mcf_collectives *collectives; // core/collectives.c; NULL until needed
     mcf_cached_program *cache;
     int cache_count, cache_capacity;
 };

@@ -46,7 +46,7 @@ static void fuse_activations(mcf_graph *graph, int *uses)
         uses[base] = uses[node->out[0]];
         become_view(graph, node->out[0], base);
         node->n_out = 0;
-        node->n_in = 0;  // dead: removed below
+        node->n_in = 0; // dead: removed below
     }
 }
 
@@ -77,7 +77,7 @@ static void remove_dead(mcf_graph *graph)
         mcf_graph_node node = graph->nodes[i];
         for (int k = 0; k < node.n_out; k++) {
             if (node.out[k] < 0)
-                continue;  // dropped before
+                continue; // dropped before
             mcf_graph_value *out = &graph->values[node.out[k]];
             out->node = kept;
             if (k > 0 && !read[node.out[k]] && !out->is_output && out->place == MCF_PLACE_ARENA)

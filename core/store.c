@@ -3,7 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-void mcf_store_init(mcf_store *store) { memset(store, 0, sizeof *store); }
+void mcf_store_init(mcf_store *store)
+{
+    memset(store, 0, sizeof *store);
+}
 
 void mcf_store_free(mcf_store *store)
 {

@@ -9,18 +9,18 @@
 #include "ops/types.h"
 
 typedef enum {
-    MCF_ROLE_TRAINED,  // what the optimiser moves
-    MCF_ROLE_TARGET,   // the averaged copy of the first entries of TRAINED, in the same order and layout
-    MCF_ROLE_FROZEN,   // tables; of M_1 what is used in fp32
-    MCF_ROLE_FROZEN_WEIGHTS,  // M_1's matrices: in bf16 and fp16 runs only their low-precision copy exists
-    MCF_ROLE_STATS,    // running statistics
+    MCF_ROLE_TRAINED,        // what the optimiser moves
+    MCF_ROLE_TARGET,         // the averaged copy of the first entries of TRAINED, in the same order and layout
+    MCF_ROLE_FROZEN,         // tables; of M_1 what is used in fp32
+    MCF_ROLE_FROZEN_WEIGHTS, // M_1's matrices: in bf16 and fp16 runs only their low-precision copy exists
+    MCF_ROLE_STATS,          // running statistics
     MCF_ROLE_COUNT
 } mcf_role;
 
-enum { MCF_STORE_ALIGN = 16 };  // elements
+enum { MCF_STORE_ALIGN = 16 }; // elements
 
 typedef struct {
-    char *name;         // checkpoint name; owned
+    char *name; // checkpoint name; owned
     mcf_shape shape;
     mcf_role role;
     int64_t offset;     // elements from the start of the role's array
@@ -34,20 +34,20 @@ typedef struct {
 typedef struct {
     mcf_entry *entries;
     int count, capacity;
-    int64_t role_count[MCF_ROLE_COUNT];  // elements in use, padding included
-    int64_t averaged_count;              // elements of TRAINED that TARGET follows; 0: no target
+    int64_t role_count[MCF_ROLE_COUNT]; // elements in use, padding included
+    int64_t averaged_count;             // elements of TRAINED that TARGET follows; 0: no target
 } mcf_store;
 
 void mcf_store_init(mcf_store *store);
 void mcf_store_free(mcf_store *store);
 // Adds an entry at the end of its role; returns its index, or -1 (out of memory, or the name is taken).
 int mcf_store_add(mcf_store *store, const char *name, mcf_shape shape, mcf_role role, bool low_precision);
-int mcf_store_find(const mcf_store *store, const char *name);  // -1: none
+int mcf_store_find(const mcf_store *store, const char *name); // -1: none
 
 // A contiguous run of TRAINED reduced over devices at once. Buckets follow the order in which the backward pass
 // finishes them: from the end of the array to its start.
 typedef struct {
-    int64_t begin, end;  // elements
+    int64_t begin, end; // elements
 } mcf_bucket;
 // Writes at most `capacity` buckets of about `target_elements`; returns how many there are. Borders lie between entries.
 int mcf_store_buckets(const mcf_store *store, int64_t target_elements, mcf_bucket *buckets, int capacity);

@@ -283,9 +283,6 @@ static mcf_status augment(const void *user, const mcf_transform_input *in, mcf_t
 
 mcf_transform mcf_transform_augment(const mcf_augment_options *options)
 {
-    return (mcf_transform){.views = options->views,
-                           .width = options->side,
-                           .height = options->side,
-                           .apply = augment,
-                           .options = options};
+    return (mcf_transform){
+        .views = options->views, .width = options->side, .height = options->side, .apply = augment, .options = options};
 }

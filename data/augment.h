@@ -15,7 +15,7 @@ typedef struct {
     double jitter_p, brightness, contrast, saturation, hue; // factors 1 +- x; hue +- x of a full turn
     double grey_p;
     double blur_p, sigma_min, sigma_max; // pixels
-    double solarise_p; // bytes from 128 up are inverted
+    double solarise_p;                   // bytes from 128 up are inverted
 } mcf_augment_view;
 
 // MoCo-v3's two views (method.md, "MoCo-v3"), of crops of at least scale_min; only the crop and the flip (MAE).

@@ -28,8 +28,7 @@ static mcf_status fail_errno(mcf_error *err, const char *what, const char *path)
         remedy = "; check the permissions or choose another place";
     else if (code == EFBIG)
         remedy = "; the file size limit of the process (ulimit -f) or file system is reached";
-    return mcf_fail(err, code == ENOMEM ? MCF_ERR_NOMEM : MCF_ERR_IO, "%s: cannot %s: %s%s", path, what,
-                    words, remedy);
+    return mcf_fail(err, code == ENOMEM ? MCF_ERR_NOMEM : MCF_ERR_IO, "%s: cannot %s: %s%s", path, what, words, remedy);
 }
 
 static mcf_status no_memory(mcf_error *err, const char *path)
@@ -37,8 +36,7 @@ static mcf_status no_memory(mcf_error *err, const char *path)
     return mcf_fail(err, MCF_ERR_NOMEM, "%s: out of memory", path);
 }
 
-mcf_status mcf_file_read_at(int fd, void *bytes, size_t size, uint64_t offset, const char *path,
-                            mcf_error *err)
+mcf_status mcf_file_read_at(int fd, void *bytes, size_t size, uint64_t offset, const char *path, mcf_error *err)
 {
     char *at = bytes;
     while (size > 0) {
@@ -48,8 +46,8 @@ mcf_status mcf_file_read_at(int fd, void *bytes, size_t size, uint64_t offset, c
         if (got < 0)
             return fail_errno(err, "read", path);
         if (got == 0)
-            return mcf_fail(err, MCF_ERR_FORMAT, "%s: ends at byte %llu, too early: the file is truncated",
-                            path, (unsigned long long)offset);
+            return mcf_fail(err, MCF_ERR_FORMAT, "%s: ends at byte %llu, too early: the file is truncated", path,
+                            (unsigned long long)offset);
         at += got;
         size -= (size_t)got;
         offset += (uint64_t)got;
@@ -95,8 +93,7 @@ mcf_status mcf_file_read(const char *path, size_t limit, char **bytes, size_t *s
             break;
         used += (size_t)got;
         if (used > limit) {
-            status = mcf_fail(err, MCF_ERR_FORMAT, "%s: longer than %zu bytes, the most allowed here", path,
-                              limit);
+            status = mcf_fail(err, MCF_ERR_FORMAT, "%s: longer than %zu bytes, the most allowed here", path, limit);
         } else if (used == room) {
             char *grown = realloc(buffer, 2 * room + 1);
             if (grown) {

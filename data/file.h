@@ -12,8 +12,7 @@
 // A file of more than `limit` bytes is MCF_ERR_FORMAT.
 mcf_status mcf_file_read(const char *path, size_t limit, char **bytes, size_t *size, mcf_error *err);
 // Exactly `size` bytes at `offset`; a file that ends before is MCF_ERR_FORMAT. `path` is for the message.
-mcf_status mcf_file_read_at(int fd, void *bytes, size_t size, uint64_t offset, const char *path,
-                            mcf_error *err);
+mcf_status mcf_file_read_at(int fd, void *bytes, size_t size, uint64_t offset, const char *path, mcf_error *err);
 // All bytes, through short writes and EINTR.
 mcf_status mcf_file_write_all(int fd, const void *bytes, size_t size, const char *path, mcf_error *err);
 // xxHash64 (seed 0) and size of a file's contents.

@@ -42,8 +42,8 @@ mcf_image_format mcf_image_format_of(const uint8_t *bytes, size_t size)
 mcf_status mcf_image_check_size(uint64_t width, uint64_t height, mcf_error *err)
 {
     if (width == 0 || height == 0)
-        return mcf_fail(err, MCF_ERR_FORMAT, "the picture has no pixels (%llux%llu)",
-                        (unsigned long long)width, (unsigned long long)height);
+        return mcf_fail(err, MCF_ERR_FORMAT, "the picture has no pixels (%llux%llu)", (unsigned long long)width,
+                        (unsigned long long)height);
     if (width > MCF_IMAGE_MAX_SIDE || height > MCF_IMAGE_MAX_SIDE || width * height > MCF_IMAGE_MAX_PIXELS)
         return mcf_fail(err, MCF_ERR_FORMAT, "%llux%llu pixels is more than the limit of %d (%d a side)",
                         (unsigned long long)width, (unsigned long long)height, MCF_IMAGE_MAX_PIXELS,
@@ -70,8 +70,8 @@ static mcf_status fail_unknown(const uint8_t *bytes, size_t size, mcf_error *err
                     size > 1 ? bytes[1] : 0);
 }
 
-mcf_status mcf_image_decode(const uint8_t *bytes, size_t size, const mcf_decode_options *options,
-                            mcf_bytes *buffer, mcf_decoded *out, mcf_error *err)
+mcf_status mcf_image_decode(const uint8_t *bytes, size_t size, const mcf_decode_options *options, mcf_bytes *buffer,
+                            mcf_decoded *out, mcf_error *err)
 {
     mcf_decode_options choice = options ? *options : (mcf_decode_options){0};
     if (choice.channels == 0)

@@ -18,9 +18,9 @@
 #include "ops/error.h"
 
 enum {
-    MCF_IMAGE_MAX_SIDE = 65500, // libjpeg's own limit
+    MCF_IMAGE_MAX_SIDE = 65500,       // libjpeg's own limit
     MCF_IMAGE_MAX_PIXELS = 100000000, // a larger picture is refused before memory is taken
-    MCF_IMAGE_MAX_SCANS = 100 // of a progressive JPEG: bounds the time a small file can take
+    MCF_IMAGE_MAX_SCANS = 100         // of a progressive JPEG: bounds the time a small file can take
 };
 
 // A growing byte buffer, reused from sample to sample. Start from {0}.
@@ -66,8 +66,8 @@ typedef struct {
 // Decodes bytes[0..size) into buffer (rows tightly packed) and describes it in *out. options may be NULL.
 // Errors: MCF_ERR_FORMAT (not an image, damaged, truncated, too large; the message has no file name, callers
 // add it), MCF_ERR_NOMEM. Thread-safe.
-mcf_status mcf_image_decode(const uint8_t *bytes, size_t size, const mcf_decode_options *options,
-                            mcf_bytes *buffer, mcf_decoded *out, mcf_error *err);
+mcf_status mcf_image_decode(const uint8_t *bytes, size_t size, const mcf_decode_options *options, mcf_bytes *buffer,
+                            mcf_decoded *out, mcf_error *err);
 
 // Encode RGB (or 4-channel, fourth byte ignored) to a whole file in memory; out->size is its length.
 // quality 1..100, chroma subsampled 4:2:0 below 90, 4:4:4 from 90 up.

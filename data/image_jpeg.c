@@ -117,14 +117,14 @@ typedef struct {
 } jpeg_reader;
 
 // Everything that may longjmp happens in here; the caller cleans up.
-static mcf_status read_jpeg(jpeg_reader *reader, size_t size, const mcf_decode_options *options,
-                            mcf_bytes *buffer, mcf_decoded *out, mcf_error *err)
+static mcf_status read_jpeg(jpeg_reader *reader, size_t size, const mcf_decode_options *options, mcf_bytes *buffer,
+                            mcf_decoded *out, mcf_error *err)
 {
     j_decompress_ptr decoder = &reader->decoder;
     if (setjmp(reader->errors.leave)) {
         if (reader->errors.ran_out)
-            return mcf_fail(err, MCF_ERR_FORMAT,
-                            "truncated JPEG: it ends after %zu bytes, before its picture does", size);
+            return mcf_fail(err, MCF_ERR_FORMAT, "truncated JPEG: it ends after %zu bytes, before its picture does",
+                            size);
         return mcf_fail(err, MCF_ERR_FORMAT, "damaged JPEG: %s", reader->errors.message);
     }
     jpeg_read_header(decoder, TRUE);
@@ -158,8 +158,7 @@ static mcf_status read_jpeg(jpeg_reader *reader, size_t size, const mcf_decode_o
     }
     // A later scan that never came raises no warning: it shows only as an early end.
     if (reader->errors.ran_out && jpeg_has_multiple_scans(decoder))
-        return mcf_fail(err, MCF_ERR_FORMAT, "truncated JPEG: it ends after %zu bytes, before its last scan",
-                        size);
+        return mcf_fail(err, MCF_ERR_FORMAT, "truncated JPEG: it ends after %zu bytes, before its last scan", size);
 
     out->original_width = (int)decoder->image_width;
     out->original_height = (int)decoder->image_height;
@@ -173,8 +172,8 @@ static mcf_status read_jpeg(jpeg_reader *reader, size_t size, const mcf_decode_o
     return MCF_OK;
 }
 
-mcf_status mcf_jpeg_decode(const uint8_t *bytes, size_t size, const mcf_decode_options *options,
-                           mcf_bytes *buffer, mcf_decoded *out, mcf_error *err)
+mcf_status mcf_jpeg_decode(const uint8_t *bytes, size_t size, const mcf_decode_options *options, mcf_bytes *buffer,
+                           mcf_decoded *out, mcf_error *err)
 {
     jpeg_reader reader = {.source = {.next_input_byte = bytes,
                                      .bytes_in_buffer = size,

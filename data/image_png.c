@@ -41,14 +41,14 @@ static void read_bytes(png_structp png, png_bytep out, size_t count)
 }
 
 // Everything that may longjmp happens in here; the caller cleans up.
-static mcf_status read_png(png_state *state, const mcf_decode_options *options, mcf_bytes *buffer,
-                           mcf_decoded *out, mcf_error *err)
+static mcf_status read_png(png_state *state, const mcf_decode_options *options, mcf_bytes *buffer, mcf_decoded *out,
+                           mcf_error *err)
 {
     png_structp png = state->png;
     if (setjmp(png_jmpbuf(png))) {
         if (state->ran_out)
-            return mcf_fail(err, MCF_ERR_FORMAT,
-                            "truncated PNG: it ends after %zu bytes, before its picture does", state->size);
+            return mcf_fail(err, MCF_ERR_FORMAT, "truncated PNG: it ends after %zu bytes, before its picture does",
+                            state->size);
         return mcf_fail(err, MCF_ERR_FORMAT, "damaged PNG: %s", state->message);
     }
     png_set_read_fn(png, state, read_bytes);
@@ -101,8 +101,8 @@ static mcf_status read_png(png_state *state, const mcf_decode_options *options, 
     return MCF_OK;
 }
 
-mcf_status mcf_png_decode(const uint8_t *bytes, size_t size, const mcf_decode_options *options,
-                          mcf_bytes *buffer, mcf_decoded *out, mcf_error *err)
+mcf_status mcf_png_decode(const uint8_t *bytes, size_t size, const mcf_decode_options *options, mcf_bytes *buffer,
+                          mcf_decoded *out, mcf_error *err)
 {
     png_state state = {.bytes = bytes, .size = size};
     state.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &state, leave_with_message, ignore_warning);
@@ -159,8 +159,8 @@ mcf_status mcf_image_encode_png(const mcf_image *image, mcf_bytes *out, mcf_erro
     MCF_TRY(mcf_bytes_resize(out, 0, err));
     state.png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &state, leave_with_message, ignore_warning);
     state.info = state.png ? png_create_info_struct(state.png) : NULL;
-    mcf_status status = state.info ? write_png(&state, image, err)
-                                   : mcf_fail(err, MCF_ERR_NOMEM, "out of memory for the PNG encoder");
+    mcf_status status =
+        state.info ? write_png(&state, image, err) : mcf_fail(err, MCF_ERR_NOMEM, "out of memory for the PNG encoder");
     png_destroy_write_struct(&state.png, &state.info);
     return status;
 }

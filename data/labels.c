@@ -33,11 +33,9 @@ static const char *take(mcf_labels *l, const json_t *line, const char *set)
 {
     const json_t *identity = json_object_get(line, "identity"), *size = json_object_get(line, "size");
     const json_t *points = json_object_get(json_object_get(line, "points"), set);
-    if (!json_is_string(json_object_get(line, "image")) ||
-        !json_string_value(json_object_get(line, "image"))[0])
+    if (!json_is_string(json_object_get(line, "image")) || !json_string_value(json_object_get(line, "image"))[0])
         return "\"image\" is no path";
-    if (!json_is_integer(identity) || json_integer_value(identity) < 0 ||
-        json_integer_value(identity) > INT32_MAX)
+    if (!json_is_integer(identity) || json_integer_value(identity) < 0 || json_integer_value(identity) > INT32_MAX)
         return "\"identity\" is no whole number from 0";
     const double side = json_number_value(size);
     if (!(side >= 1 && side <= 65535))
@@ -58,8 +56,8 @@ static const char *take(mcf_labels *l, const json_t *line, const char *set)
     return NULL;
 }
 
-mcf_status mcf_labels_parse(mcf_labels *l, const char *bytes, size_t size, const char *folder,
-                            const char *path, int points, mcf_error *err)
+mcf_status mcf_labels_parse(mcf_labels *l, const char *bytes, size_t size, const char *folder, const char *path,
+                            int points, mcf_error *err)
 {
     *l = (mcf_labels){.points = points};
     int64_t room = 0, number = 0;
@@ -71,8 +69,8 @@ mcf_status mcf_labels_parse(mcf_labels *l, const char *bytes, size_t size, const
         json_error_t fault;
         number++;
         if (length > MCF_LABELS_MAX_LINE)
-            return mcf_fail(err, MCF_ERR_FORMAT, "%s: line %lld has more than %d bytes", path,
-                            (long long)number, MCF_LABELS_MAX_LINE);
+            return mcf_fail(err, MCF_ERR_FORMAT, "%s: line %lld has more than %d bytes", path, (long long)number,
+                            MCF_LABELS_MAX_LINE);
         MCF_TRY(grow(l, &room, err));
         json_t *line = json_loadb(at, length, JSON_REJECT_DUPLICATES, &fault);
         if (!line)
@@ -81,8 +79,8 @@ mcf_status mcf_labels_parse(mcf_labels *l, const char *bytes, size_t size, const
         char *image = wrong ? NULL : mcf_path_join(folder, json_string_value(json_object_get(line, "image")));
         json_decref(line);
         if (wrong)
-            return mcf_fail(err, MCF_ERR_FORMAT, "%s: line %lld: %s (%s); `mcf synth` writes such files",
-                            path, (long long)number, wrong, set);
+            return mcf_fail(err, MCF_ERR_FORMAT, "%s: line %lld: %s (%s); `mcf synth` writes such files", path,
+                            (long long)number, wrong, set);
         if (!image)
             return mcf_fail(err, MCF_ERR_NOMEM, "no memory for the labels");
         l->images[l->count++] = image;

@@ -10,7 +10,7 @@
 
 typedef struct {
     int64_t count;
-    int points; // of each face
+    int points;    // of each face
     char **images; // paths, relative ones already below the folder
     int32_t *identity;
     float *xy; // [count, points, 2] in shares of the picture's side, x first; points out of sight included
@@ -25,8 +25,8 @@ enum {
 // MCF_ERR_FORMAT with file and line, MCF_ERR_NOMEM. *labels is the caller's and freed by mcf_labels_free.
 mcf_status mcf_labels_read(mcf_labels *labels, const char *folder, int points, mcf_error *err);
 // The same over the file's bytes, which end in a zero byte that `size` does not count; `path` stands in messages.
-mcf_status mcf_labels_parse(mcf_labels *labels, const char *bytes, size_t size, const char *folder,
-                            const char *path, int points, mcf_error *err);
+mcf_status mcf_labels_parse(mcf_labels *labels, const char *bytes, size_t size, const char *folder, const char *path,
+                            int points, mcf_error *err);
 void mcf_labels_free(mcf_labels *labels); // zeros are fine
 
 #endif

@@ -41,10 +41,10 @@ struct mcf_loader {
 
     batch_slot *slots;
     int slot_count;
-    int64_t made, given; // batches begun by workers, given to the consumer (both from 0)
-    bool held; // the consumer still uses batch given - 1
-    int64_t epoch, index; // position of the batch being made
-    int row; // next row of it to hand out; batch `made` is open when row > 0
+    int64_t made, given;         // batches begun by workers, given to the consumer (both from 0)
+    bool held;                   // the consumer still uses batch given - 1
+    int64_t epoch, index;        // position of the batch being made
+    int row;                     // next row of it to hand out; batch `made` is open when row > 0
     int64_t *order, order_epoch; // permutation of order_epoch, -1: none yet
 
     // The consumer's own.
@@ -159,8 +159,8 @@ static mcf_status note_broken(mcf_loader *loader, const row_work *work, int64_t 
     return status;
 }
 
-static mcf_status fill_row(mcf_loader *loader, const row_work *work, int64_t sample,
-                           mcf_transform_scratch *scratch, mcf_error *err)
+static mcf_status fill_row(mcf_loader *loader, const row_work *work, int64_t sample, mcf_transform_scratch *scratch,
+                           mcf_error *err)
 {
     const mcf_transform *transform = &loader->transform;
     mcf_batch *batch = &work->slot->batch;
@@ -177,15 +177,13 @@ static mcf_status fill_row(mcf_loader *loader, const row_work *work, int64_t sam
     size_t picture = (size_t)transform->width * (size_t)transform->height * 3;
     for (int v = 0; v < transform->views; v++) {
         size_t place = (size_t)v * (size_t)loader->options.batch + (size_t)work->row;
-        out.view[v] =
-            (mcf_view){batch->pixels + place * picture, batch->flip + place, batch->inverse + 6 * place};
+        out.view[v] = (mcf_view){batch->pixels + place * picture, batch->flip + place, batch->inverse + 6 * place};
     }
     return transform->apply(transform->options, &in, &out, err);
 }
 
 // A row is the sample it asks for, or the next of the source that is whole.
-static mcf_status make_row(mcf_loader *loader, const row_work *work, mcf_transform_scratch *scratch,
-                           mcf_error *err)
+static mcf_status make_row(mcf_loader *loader, const row_work *work, mcf_transform_scratch *scratch, mcf_error *err)
 {
     int64_t sample = work->sample;
     int attempt = 0;
@@ -371,8 +369,7 @@ const mcf_loader_stats *mcf_loader_get_stats(const mcf_loader *loader)
     return &loader->stats;
 }
 
-char *mcf_broken_describe(const mcf_source *source, const mcf_broken_sample *broken, char *buffer,
-                          size_t size)
+char *mcf_broken_describe(const mcf_source *source, const mcf_broken_sample *broken, char *buffer, size_t size)
 {
     char name[512], other[512];
     mcf_source_name(source, broken->sample, name, sizeof name);
@@ -395,18 +392,18 @@ static mcf_status check_options(mcf_loader *loader, mcf_error *err)
         o->broken_min = MCF_BROKEN_MIN;
         o->broken_share = MCF_BROKEN_SHARE;
     }
-    if (o->batch < 1 || o->workers < 0 || o->rank < 0 || o->rank >= o->world || o->epoch < 0 ||
-        o->epoch > UINT32_MAX || o->index < 0 || t->views < 1 || t->views > MCF_MAX_VIEWS || t->width < 1 ||
-        t->height < 1 || t->width > 8192 || t->height > 8192)
+    if (o->batch < 1 || o->workers < 0 || o->rank < 0 || o->rank >= o->world || o->epoch < 0 || o->epoch > UINT32_MAX ||
+        o->index < 0 || t->views < 1 || t->views > MCF_MAX_VIEWS || t->width < 1 || t->height < 1 || t->width > 8192 ||
+        t->height > 8192)
         return mcf_fail(err, MCF_ERR_USAGE,
                         "loader: batch %d, workers %d, rank %d of %d, epoch %lld, batch index %lld, "
                         "%d views of %dx%d are not possible",
-                        o->batch, o->workers, o->rank, o->world, (long long)o->epoch, (long long)o->index,
-                        t->views, t->width, t->height);
+                        o->batch, o->workers, o->rank, o->world, (long long)o->epoch, (long long)o->index, t->views,
+                        t->width, t->height);
     int64_t global = (int64_t)o->batch * o->world;
     loader->samples = mcf_source_count(loader->source);
-    loader->batches = o->keep_last ? (loader->samples + global - 1) / global
-                                   : loader->samples / global / o->multiple * o->multiple;
+    loader->batches =
+        o->keep_last ? (loader->samples + global - 1) / global : loader->samples / global / o->multiple * o->multiple;
     if (loader->batches < 1)
         return mcf_fail(err, MCF_ERR_USAGE,
                         "%lld samples are fewer than one step of %lld (batch %d, %d devices, %lld "
@@ -442,8 +439,7 @@ static mcf_status allocate(mcf_loader *loader, mcf_error *err)
         batch->original = malloc(rows * 2 * sizeof(int32_t));
         batch->extra = malloc(rows * t->extra_size + 1);
         batch->sample = malloc(rows * sizeof(int64_t));
-        whole = batch->pixels && batch->flip && batch->inverse && batch->original && batch->extra &&
-                batch->sample;
+        whole = batch->pixels && batch->flip && batch->inverse && batch->original && batch->extra && batch->sample;
     }
     return whole ? MCF_OK
                  : mcf_fail(err, MCF_ERR_NOMEM, "out of memory for %d batches of %d pictures of %dx%d",
@@ -466,8 +462,7 @@ static mcf_status start_threads(mcf_loader *loader, mcf_error *err)
         loader->thread_count += !failed;
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return failed ? mcf_fail(err, MCF_ERR_IO, "a loader thread could not be started: %s", strerror(failed))
-                  : MCF_OK;
+    return failed ? mcf_fail(err, MCF_ERR_IO, "a loader thread could not be started: %s", strerror(failed)) : MCF_OK;
 }
 
 mcf_status mcf_loader_create(mcf_loader **out, const mcf_source *source, const mcf_transform *transform,

@@ -20,16 +20,16 @@ typedef struct mcf_loader mcf_loader;
 
 typedef struct {
     uint64_t seed;
-    int batch; // B: rows of this rank in a batch, >= 1
-    int workers; // threads; 0: the caller's own thread works inside mcf_loader_next
-    int ahead; // batches kept ready beside the one in use; 0: 2
-    bool shuffle; // false: the order of the source
-    bool keep_last; // give the last, smaller batch too (evaluation); count may then be 0 on some ranks
-    bool keep_broken; // no replacement: the row of a broken sample has sample -1 and undefined pixels
-    int64_t multiple; // whole epochs of this many batches: the rest is dropped (accumulation); 0: 1
+    int batch;            // B: rows of this rank in a batch, >= 1
+    int workers;          // threads; 0: the caller's own thread works inside mcf_loader_next
+    int ahead;            // batches kept ready beside the one in use; 0: 2
+    bool shuffle;         // false: the order of the source
+    bool keep_last;       // give the last, smaller batch too (evaluation); count may then be 0 on some ranks
+    bool keep_broken;     // no replacement: the row of a broken sample has sample -1 and undefined pixels
+    int64_t multiple;     // whole epochs of this many batches: the rest is dropped (accumulation); 0: 1
     int64_t epoch, index; // first batch given: position of a resumed run
-    int64_t end_epoch; // stop before this epoch; 0: never
-    int rank, world; // world 0 means 1
+    int64_t end_epoch;    // stop before this epoch; 0: never
+    int rank, world;      // world 0 means 1
     // Most distinct broken samples: max(broken_min, broken_share * seen). Both 0: the constants above;
     // broken_min < 0: none at all.
     int64_t broken_min;
@@ -43,17 +43,17 @@ typedef struct {
     int64_t next_epoch, next_index;
     int count; // rows; B but for the last batch under keep_last
     int views, width, height;
-    uint8_t *pixels; // [views, B, height, width, 3] RGB; rows past count are undefined
-    uint8_t *flip; // [views, B]
-    double *inverse; // [views, B, 6], see mcf_view
+    uint8_t *pixels;   // [views, B, height, width, 3] RGB; rows past count are undefined
+    uint8_t *flip;     // [views, B]
+    double *inverse;   // [views, B, 6], see mcf_view
     int32_t *original; // [B, 2] width, height
-    uint8_t *extra; // [B, extra_size]
-    int64_t *sample; // [B] index in the source, of the replacement where there was one; -1: keep_broken
+    uint8_t *extra;    // [B, extra_size]
+    int64_t *sample;   // [B] index in the source, of the replacement where there was one; -1: keep_broken
 } mcf_batch;
 
 typedef struct {
-    int64_t sample; // in the source
-    int64_t replacement; // what stands in its place; -1: nothing could
+    int64_t sample;       // in the source
+    int64_t replacement;  // what stands in its place; -1: nothing could
     int64_t epoch, index; // the batch it was met in
     mcf_error error;
 } mcf_broken_sample;
@@ -61,10 +61,10 @@ typedef struct {
 // Counts cover the batches given out so far, so they too are the same in every run.
 typedef struct {
     int64_t batches, samples;
-    int64_t broken; // replacements made
+    int64_t broken;          // replacements made
     int64_t broken_distinct; // different samples among them
-    double wait_seconds; // spent in mcf_loader_next for want of a batch
-    int recent_count; // the last MCF_BROKEN_NAMES of them, oldest first
+    double wait_seconds;     // spent in mcf_loader_next for want of a batch
+    int recent_count;        // the last MCF_BROKEN_NAMES of them, oldest first
     mcf_broken_sample recent[MCF_BROKEN_NAMES];
 } mcf_loader_stats;
 
@@ -88,7 +88,6 @@ mcf_status mcf_loader_next(mcf_loader *loader, const mcf_batch **batch, mcf_erro
 const mcf_loader_stats *mcf_loader_get_stats(const mcf_loader *loader);
 
 // "name: reason; NAME takes its place", for a log. Returns buffer.
-char *mcf_broken_describe(const mcf_source *source, const mcf_broken_sample *broken, char *buffer,
-                          size_t size);
+char *mcf_broken_describe(const mcf_source *source, const mcf_broken_sample *broken, char *buffer, size_t size);
 
 #endif

@@ -42,7 +42,7 @@ typedef struct {
     size_t mark_count, mark_capacity;
     mcf_pickle_node **memo;
     size_t memo_count, memo_capacity;
-    size_t steps, item_count;  // so far
+    size_t steps, item_count; // so far
     mcf_error *err;
 } reader;
 
@@ -110,7 +110,10 @@ static mcf_status push(reader *r, mcf_pickle_node *node)
 }
 
 // Values below the last mark belong to what is outside.
-static size_t floor_of(const reader *r) { return r->mark_count ? r->marks[r->mark_count - 1] : 0; }
+static size_t floor_of(const reader *r)
+{
+    return r->mark_count ? r->marks[r->mark_count - 1] : 0;
+}
 
 static mcf_status pop(reader *r, mcf_pickle_node **node)
 {
@@ -380,7 +383,7 @@ static mcf_status put(reader *r, uint64_t index)
 {
     mcf_pickle_node *node;
     MCF_TRY(top(r, &node));
-    if (index > r->steps)  // every value was made by a step before
+    if (index > r->steps) // every value was made by a step before
         return bad(r, "a memo number is out of range");
     while (r->memo_capacity <= index) {
         size_t old = r->memo_capacity;
@@ -416,16 +419,94 @@ static mcf_status memo_line(reader *r, mcf_status (*use)(reader *, uint64_t))
 // What reaches outside the tensors when it is called. Modules refuse all their names; an entry with a dot only that one.
 // Paths and partial functions stand in many checkpoints' settings and do nothing when they are made.
 static const char *const refused[] = {
-    "os", "posix", "nt", "sys", "subprocess", "shutil", "socket", "pty", "runpy", "importlib", "imp", "ctypes", "code",
-    "codeop", "webbrowser", "pickle", "_pickle", "cPickle", "dill", "cloudpickle", "marshal", "operator", "_operator",
-    "functools.reduce", "multiprocessing", "threading", "_thread", "asyncio", "signal", "platform", "tempfile",
-    "io", "_io", "pip", "pdb", "bdb", "timeit", "profile", "cProfile", "trace", "types.FunctionType", "types.CodeType", "inspect", "gc", "ssl",
-    "urllib", "http", "ftplib", "requests", "httplib", "linecache", "zipimport", "pkgutil", "site", "builtins.eval",
-    "builtins.exec", "builtins.execfile", "builtins.compile", "builtins.open", "builtins.getattr", "builtins.setattr",
-    "builtins.delattr", "builtins.globals", "builtins.locals", "builtins.vars", "builtins.input", "builtins.breakpoint",
-    "builtins.__import__", "builtins.apply", "builtins.map", "builtins.filter", "builtins.exit", "builtins.quit",
-    "torch.load", "torch.serialization", "torch.storage._load_from_bytes", "torch.hub", "torch.jit", "torch.utils.cpp_extension", "torch.ops", "torch.classes",
-    "numpy.load", "numpy.f2py", "numpy.distutils", "numpy.testing", "ctypes.util", "commands", "bdb.Bdb",
+    "os",
+    "posix",
+    "nt",
+    "sys",
+    "subprocess",
+    "shutil",
+    "socket",
+    "pty",
+    "runpy",
+    "importlib",
+    "imp",
+    "ctypes",
+    "code",
+    "codeop",
+    "webbrowser",
+    "pickle",
+    "_pickle",
+    "cPickle",
+    "dill",
+    "cloudpickle",
+    "marshal",
+    "operator",
+    "_operator",
+    "functools.reduce",
+    "multiprocessing",
+    "threading",
+    "_thread",
+    "asyncio",
+    "signal",
+    "platform",
+    "tempfile",
+    "io",
+    "_io",
+    "pip",
+    "pdb",
+    "bdb",
+    "timeit",
+    "profile",
+    "cProfile",
+    "trace",
+    "types.FunctionType",
+    "types.CodeType",
+    "inspect",
+    "gc",
+    "ssl",
+    "urllib",
+    "http",
+    "ftplib",
+    "requests",
+    "httplib",
+    "linecache",
+    "zipimport",
+    "pkgutil",
+    "site",
+    "builtins.eval",
+    "builtins.exec",
+    "builtins.execfile",
+    "builtins.compile",
+    "builtins.open",
+    "builtins.getattr",
+    "builtins.setattr",
+    "builtins.delattr",
+    "builtins.globals",
+    "builtins.locals",
+    "builtins.vars",
+    "builtins.input",
+    "builtins.breakpoint",
+    "builtins.__import__",
+    "builtins.apply",
+    "builtins.map",
+    "builtins.filter",
+    "builtins.exit",
+    "builtins.quit",
+    "torch.load",
+    "torch.serialization",
+    "torch.storage._load_from_bytes",
+    "torch.hub",
+    "torch.jit",
+    "torch.utils.cpp_extension",
+    "torch.ops",
+    "torch.classes",
+    "numpy.load",
+    "numpy.f2py",
+    "numpy.distutils",
+    "numpy.testing",
+    "ctypes.util",
+    "commands",
+    "bdb.Bdb",
 };
 
 static bool matches(const char *name, size_t length, const char *rule)
@@ -438,7 +519,7 @@ static mcf_status check_call(reader *r, const mcf_pickle_node *callable)
 {
     size_t length;
     const char *maker = mcf_pickle_callable(callable, &length);
-    if (maker)  // partial(f)(x) and its like: no checkpoint needs it
+    if (maker) // partial(f)(x) and its like: no checkpoint needs it
         return mcf_fail(r->err, MCF_ERR_FORMAT,
                         "the file calls what %.*s made when it is opened: refused, nothing was run; do not open it "
                         "elsewhere",
@@ -451,7 +532,7 @@ static mcf_status check_call(reader *r, const mcf_pickle_node *callable)
     name[n] = '\0';
     const char *asked = name;
     char modern[300];
-    if (!strncmp(name, "__builtin__.", 12)) {  // Python 2's name of the same module
+    if (!strncmp(name, "__builtin__.", 12)) { // Python 2's name of the same module
         snprintf(modern, sizeof modern, "builtins.%s", name + 12);
         asked = modern;
     }
@@ -635,73 +716,134 @@ static mcf_status step(reader *r, uint8_t opcode)
     const uint8_t *skipped;
     size_t first, count;
     switch (opcode) {
-    case 0x80: {  // PROTO
+    case 0x80: { // PROTO
         MCF_TRY(take(r, 1, &skipped));
         return *skipped > 5 ? bad(r, "a pickle protocol newer than 5") : MCF_OK;
     }
-    case 0x95: return take(r, 8, &skipped);  // FRAME
-    case '(': return push_mark(r);
-    case '0':  // POP: a value, or the mark itself
+    case 0x95:
+        return take(r, 8, &skipped); // FRAME
+    case '(':
+        return push_mark(r);
+    case '0': // POP: a value, or the mark itself
         if (r->mark_count && r->depth == floor_of(r)) {
             r->mark_count--;
             return MCF_OK;
         }
         return pop(r, &node);
-    case '1': return pop_mark(r, &first, &count);
-    case '2': MCF_TRY(top(r, &node)); return push(r, node);
-    case 'N': return push_int(r, MCF_PICKLE_NONE, 0);
-    case 0x88: return push_int(r, MCF_PICKLE_BOOL, 1);
-    case 0x89: return push_int(r, MCF_PICKLE_BOOL, 0);
-    case 'I': case 'L': return push_int_line(r);
-    case 'J': return push_number(r, 4, true);
-    case 'K': return push_number(r, 1, false);
-    case 'M': return push_number(r, 2, false);
-    case 0x8a: return push_long(r, 1);
-    case 0x8b: return push_long(r, 4);
-    case 'F': return push_float_line(r);
-    case 'G': return push_binary_float(r);
-    case 'S': return push_text_line(r, true);
-    case 'V': return push_text_line(r, false);
-    case 'T': return push_text(r, MCF_PICKLE_STRING, 4);
-    case 'U': return push_text(r, MCF_PICKLE_STRING, 1);
-    case 'X': return push_text(r, MCF_PICKLE_STRING, 4);
-    case 0x8c: return push_text(r, MCF_PICKLE_STRING, 1);
-    case 0x8d: return push_text(r, MCF_PICKLE_STRING, 8);
-    case 'B': return push_text(r, MCF_PICKLE_BYTES, 4);
-    case 'C': return push_text(r, MCF_PICKLE_BYTES, 1);
-    case 0x8e: case 0x96: return push_text(r, MCF_PICKLE_BYTES, 8);
-    case ']': return push_collected(r, MCF_PICKLE_LIST, r->depth, 0);
-    case ')': return push_collected(r, MCF_PICKLE_TUPLE, r->depth, 0);
-    case '}': return push_collected(r, MCF_PICKLE_DICT, r->depth, 0);
-    case 0x8f: return push_collected(r, MCF_PICKLE_SET, r->depth, 0);
-    case 'l': return collect(r, MCF_PICKLE_LIST);
-    case 't': return collect(r, MCF_PICKLE_TUPLE);
-    case 'd': return collect(r, MCF_PICKLE_DICT);
-    case 0x91: return collect(r, MCF_PICKLE_SET);
-    case 0x85: return short_tuple(r, 1);
-    case 0x86: return short_tuple(r, 2);
-    case 0x87: return short_tuple(r, 3);
-    case 'a': return append(r);
-    case 'e': return extend(r, MCF_PICKLE_LIST);
-    case 's': return set_item(r);
-    case 'u': return extend(r, MCF_PICKLE_DICT);
-    case 0x90: return extend(r, MCF_PICKLE_SET);
-    case 'p': return memo_line(r, put);
-    case 'q': return memo_number(r, 1, put);
-    case 'r': return memo_number(r, 4, put);
-    case 0x94: return put(r, r->memo_count);
-    case 'g': return memo_line(r, get);
-    case 'h': return memo_number(r, 1, get);
-    case 'j': return memo_number(r, 4, get);
-    case 'c': return push_global_lines(r);
-    case 0x93: return stack_global(r);
-    case 'R': case 0x81: return reduce(r);
-    case 0x92: return new_object_with_keywords(r);
-    case 'i': return instance(r, true);
-    case 'o': return instance(r, false);
-    case 'b': return build(r);
-    case 'P': return persistent(r, true);
-    case 'Q': return persistent(r, false);
+    case '1':
+        return pop_mark(r, &first, &count);
+    case '2':
+        MCF_TRY(top(r, &node));
+        return push(r, node);
+    case 'N':
+        return push_int(r, MCF_PICKLE_NONE, 0);
+    case 0x88:
+        return push_int(r, MCF_PICKLE_BOOL, 1);
+    case 0x89:
+        return push_int(r, MCF_PICKLE_BOOL, 0);
+    case 'I':
+    case 'L':
+        return push_int_line(r);
+    case 'J':
+        return push_number(r, 4, true);
+    case 'K':
+        return push_number(r, 1, false);
+    case 'M':
+        return push_number(r, 2, false);
+    case 0x8a:
+        return push_long(r, 1);
+    case 0x8b:
+        return push_long(r, 4);
+    case 'F':
+        return push_float_line(r);
+    case 'G':
+        return push_binary_float(r);
+    case 'S':
+        return push_text_line(r, true);
+    case 'V':
+        return push_text_line(r, false);
+    case 'T':
+        return push_text(r, MCF_PICKLE_STRING, 4);
+    case 'U':
+        return push_text(r, MCF_PICKLE_STRING, 1);
+    case 'X':
+        return push_text(r, MCF_PICKLE_STRING, 4);
+    case 0x8c:
+        return push_text(r, MCF_PICKLE_STRING, 1);
+    case 0x8d:
+        return push_text(r, MCF_PICKLE_STRING, 8);
+    case 'B':
+        return push_text(r, MCF_PICKLE_BYTES, 4);
+    case 'C':
+        return push_text(r, MCF_PICKLE_BYTES, 1);
+    case 0x8e:
+    case 0x96:
+        return push_text(r, MCF_PICKLE_BYTES, 8);
+    case ']':
+        return push_collected(r, MCF_PICKLE_LIST, r->depth, 0);
+    case ')':
+        return push_collected(r, MCF_PICKLE_TUPLE, r->depth, 0);
+    case '}':
+        return push_collected(r, MCF_PICKLE_DICT, r->depth, 0);
+    case 0x8f:
+        return push_collected(r, MCF_PICKLE_SET, r->depth, 0);
+    case 'l':
+        return collect(r, MCF_PICKLE_LIST);
+    case 't':
+        return collect(r, MCF_PICKLE_TUPLE);
+    case 'd':
+        return collect(r, MCF_PICKLE_DICT);
+    case 0x91:
+        return collect(r, MCF_PICKLE_SET);
+    case 0x85:
+        return short_tuple(r, 1);
+    case 0x86:
+        return short_tuple(r, 2);
+    case 0x87:
+        return short_tuple(r, 3);
+    case 'a':
+        return append(r);
+    case 'e':
+        return extend(r, MCF_PICKLE_LIST);
+    case 's':
+        return set_item(r);
+    case 'u':
+        return extend(r, MCF_PICKLE_DICT);
+    case 0x90:
+        return extend(r, MCF_PICKLE_SET);
+    case 'p':
+        return memo_line(r, put);
+    case 'q':
+        return memo_number(r, 1, put);
+    case 'r':
+        return memo_number(r, 4, put);
+    case 0x94:
+        return put(r, r->memo_count);
+    case 'g':
+        return memo_line(r, get);
+    case 'h':
+        return memo_number(r, 1, get);
+    case 'j':
+        return memo_number(r, 4, get);
+    case 'c':
+        return push_global_lines(r);
+    case 0x93:
+        return stack_global(r);
+    case 'R':
+    case 0x81:
+        return reduce(r);
+    case 0x92:
+        return new_object_with_keywords(r);
+    case 'i':
+        return instance(r, true);
+    case 'o':
+        return instance(r, false);
+    case 'b':
+        return build(r);
+    case 'P':
+        return persistent(r, true);
+    case 'Q':
+        return persistent(r, false);
     default: {
         char what[64];
         snprintf(what, sizeof what, "opcode 0x%02x is not known", opcode);
@@ -766,9 +908,15 @@ size_t mcf_pickle_persistents(const mcf_pickle *pickle, mcf_pickle_node *const *
     return pickle->persistent_count;
 }
 
-const mcf_pickle_node *mcf_pickle_root(const mcf_pickle *pickle) { return pickle->root; }
+const mcf_pickle_node *mcf_pickle_root(const mcf_pickle *pickle)
+{
+    return pickle->root;
+}
 
-bool mcf_pickle_is(const mcf_pickle_node *node, mcf_pickle_kind kind) { return node && node->kind == kind; }
+bool mcf_pickle_is(const mcf_pickle_node *node, mcf_pickle_kind kind)
+{
+    return node && node->kind == kind;
+}
 
 bool mcf_pickle_text_equals(const mcf_pickle_node *node, const char *text)
 {
@@ -780,7 +928,7 @@ const mcf_pickle_node *mcf_pickle_get(const mcf_pickle_node *dict, const char *k
 {
     if (!mcf_pickle_is(dict, MCF_PICKLE_DICT))
         return NULL;
-    const mcf_pickle_node *found = NULL;  // the last of equal keys counts, as in Python
+    const mcf_pickle_node *found = NULL; // the last of equal keys counts, as in Python
     for (size_t i = 0; i + 1 < dict->count; i += 2)
         if (mcf_pickle_is(dict->items[i], MCF_PICKLE_STRING) && mcf_pickle_text_equals(dict->items[i], key))
             found = dict->items[i + 1];

@@ -16,27 +16,27 @@
 
 typedef enum {
     MCF_PICKLE_NONE,
-    MCF_PICKLE_BOOL,     // integer is 0 or 1
-    MCF_PICKLE_INT,      // integer
-    MCF_PICKLE_BIGINT,   // text holds the little-endian two's complement bytes of a number past 64 bits
-    MCF_PICKLE_FLOAT,    // number
-    MCF_PICKLE_STRING,   // text, not zero-terminated
-    MCF_PICKLE_BYTES,    // text
-    MCF_PICKLE_LIST,     // items
-    MCF_PICKLE_TUPLE,    // items
-    MCF_PICKLE_SET,      // items
-    MCF_PICKLE_DICT,     // items: key, value, key, value
-    MCF_PICKLE_GLOBAL,   // text is "module.name"
-    MCF_PICKLE_CALL,     // items[0] the callable, items[1] its arguments (a tuple); state where BUILD gave one
-    MCF_PICKLE_PERSISTENT  // items[0] the id
+    MCF_PICKLE_BOOL,      // integer is 0 or 1
+    MCF_PICKLE_INT,       // integer
+    MCF_PICKLE_BIGINT,    // text holds the little-endian two's complement bytes of a number past 64 bits
+    MCF_PICKLE_FLOAT,     // number
+    MCF_PICKLE_STRING,    // text, not zero-terminated
+    MCF_PICKLE_BYTES,     // text
+    MCF_PICKLE_LIST,      // items
+    MCF_PICKLE_TUPLE,     // items
+    MCF_PICKLE_SET,       // items
+    MCF_PICKLE_DICT,      // items: key, value, key, value
+    MCF_PICKLE_GLOBAL,    // text is "module.name"
+    MCF_PICKLE_CALL,      // items[0] the callable, items[1] its arguments (a tuple); state where BUILD gave one
+    MCF_PICKLE_PERSISTENT // items[0] the id
 } mcf_pickle_kind;
 
 typedef struct mcf_pickle_node {
     mcf_pickle_kind kind;
     int64_t integer;
     double number;
-    const char *text;  // points into the stream, or into memory of the pickle
-    size_t length;     // of text
+    const char *text; // points into the stream, or into memory of the pickle
+    size_t length;    // of text
     struct mcf_pickle_node **items;
     size_t count, capacity;
     struct mcf_pickle_node *state;
@@ -46,7 +46,7 @@ typedef struct mcf_pickle mcf_pickle;
 
 // Reads one pickle from the start of `bytes`, which must outlive the result. *used: its length.
 mcf_status mcf_pickle_read(const void *bytes, size_t size, mcf_pickle **pickle, size_t *used, mcf_error *err);
-void mcf_pickle_free(mcf_pickle *pickle);  // NULL is fine
+void mcf_pickle_free(mcf_pickle *pickle); // NULL is fine
 const mcf_pickle_node *mcf_pickle_root(const mcf_pickle *pickle);
 
 // All MCF_PICKLE_PERSISTENT nodes in the order in which they were made, wherever they lie.

@@ -14,25 +14,25 @@
 enum { MAX_PICKLE = 256 << 20, MAX_KEY = 256, MAX_NAME = 1024, MAX_ENTRIES = 1 << 14 };
 
 typedef struct {
-    char key[MAX_KEY];  // name in the container
-    int type;           // into `types`
-    int64_t count;      // elements
-    uint64_t at;        // stream files: offset of the bytes; UINT64_MAX: not known
+    char key[MAX_KEY]; // name in the container
+    int type;          // into `types`
+    int64_t count;     // elements
+    uint64_t at;       // stream files: offset of the bytes; UINT64_MAX: not known
 } storage;
 
 struct mcf_pth {
     char *label;
-    const uint8_t *bytes;  // the whole file
+    const uint8_t *bytes; // the whole file
     size_t size;
     void *mapped;
     bool zip;
-    char *pickle_bytes;    // of a zip's data.pkl
+    char *pickle_bytes; // of a zip's data.pkl
     mcf_pickle *pickle;
     mcf_pth_entry *entries;
     size_t count, capacity;
     storage *storages;
     int storage_count, storage_capacity;
-    uint8_t *loaded;       // bytes of storage number loaded_index
+    uint8_t *loaded; // bytes of storage number loaded_index
     int loaded_index;
     char **strings;
     size_t string_count, string_capacity;
@@ -79,7 +79,7 @@ static const char *keep_string(mcf_pth *file, const char *text, size_t length)
 {
     if (!grow(&file->strings, file->string_count, &file->string_capacity, sizeof *file->strings))
         return NULL;
-    char *copy = strndup(text, length);  // a name ends at a zero byte
+    char *copy = strndup(text, length); // a name ends at a zero byte
     if (copy)
         file->strings[file->string_count++] = copy;
     return copy;
@@ -109,8 +109,10 @@ static mcf_status check_byte_order(const mcf_pth *file, mcf_error *err)
     bool little = length == 6 && !memcmp(order, "little", 6);
     free(order);
     return little ? MCF_OK
-                  : mcf_fail(err, MCF_ERR_UNSUPPORTED, "%s: written on a big-endian machine; save it again on a "
-                             "little-endian one", file->label);
+                  : mcf_fail(err, MCF_ERR_UNSUPPORTED,
+                             "%s: written on a big-endian machine; save it again on a "
+                             "little-endian one",
+                             file->label);
 }
 
 // --- storages
@@ -272,8 +274,8 @@ static int rebuilds(const mcf_pickle_node *value, const mcf_pickle_node **argume
     return mcf_pickle_text_equals(function, "torch._utils._rebuild_tensor_v3") ? 3 : 0;
 }
 
-static mcf_status add_value(mcf_pth *file, const char *group, const mcf_pickle_node *key,
-                            const mcf_pickle_node *value, mcf_error *err)
+static mcf_status add_value(mcf_pth *file, const char *group, const mcf_pickle_node *key, const mcf_pickle_node *value,
+                            mcf_error *err)
 {
     mcf_pth_entry entry = {.group = group, .name = keep_string(file, key->text, key->length)};
     if (!entry.name)
@@ -296,7 +298,7 @@ static mcf_status add_value(mcf_pth *file, const char *group, const mcf_pickle_n
         length = value->length;
     }
     if (!callable)
-        return MCF_OK;  // numbers, strings, settings: no tensors
+        return MCF_OK; // numbers, strings, settings: no tensors
     entry.object = keep_string(file, callable, length);
     return entry.object ? add_entry(file, &entry, err) : no_memory(file, err);
 }
@@ -358,9 +360,11 @@ static mcf_status place_storages(mcf_pth *file, const mcf_pickle_node *keys, siz
         for (int i = 0; i < file->storage_count && mcf_pickle_is(key, MCF_PICKLE_STRING); i++)
             if (strlen(file->storages[i].key) == key->length && !memcmp(file->storages[i].key, key->text, key->length))
                 s = &file->storages[i];
-        if (!s)  // the rest cannot be found without its element size
-            return mcf_fail(err, MCF_ERR_FORMAT, "%s: its list of storages has one that nothing uses; the file is "
-                            "damaged", file->label);
+        if (!s) // the rest cannot be found without its element size
+            return mcf_fail(err, MCF_ERR_FORMAT,
+                            "%s: its list of storages has one that nothing uses; the file is "
+                            "damaged",
+                            file->label);
         uint64_t count = 0, bytes = (uint64_t)s->count * (uint64_t)types[s->type].size;
         if (file->size - at < 8)
             return mcf_fail(err, MCF_ERR_FORMAT, "%s: ends before storage %s; fetch it again", file->label, s->key);
@@ -368,8 +372,8 @@ static mcf_status place_storages(mcf_pth *file, const mcf_pickle_node *keys, siz
             count |= (uint64_t)file->bytes[at + (size_t)i] << (8 * i);
         at += 8;
         if (count != (uint64_t)s->count || bytes > file->size - at)
-            return mcf_fail(err, MCF_ERR_FORMAT, "%s: storage %s is cut short or damaged; fetch it again",
-                            file->label, s->key);
+            return mcf_fail(err, MCF_ERR_FORMAT, "%s: storage %s is cut short or damaged; fetch it again", file->label,
+                            s->key);
         s->at = at;
         at += bytes;
     }
@@ -379,7 +383,7 @@ static mcf_status place_storages(mcf_pth *file, const mcf_pickle_node *keys, siz
 static mcf_status open_stream_file(mcf_pth *file, size_t *after, mcf_error *err)
 {
     size_t at = 0;
-    for (int part = 0; part < 3; part++) {  // magic number, protocol, system's sizes
+    for (int part = 0; part < 3; part++) { // magic number, protocol, system's sizes
         mcf_pickle *pickle;
         MCF_TRY(next_pickle(file, &at, &pickle, err));
         const mcf_pickle_node *root = mcf_pickle_root(pickle);
@@ -503,8 +507,14 @@ void mcf_pth_close(mcf_pth *file)
     free(file);
 }
 
-size_t mcf_pth_count(const mcf_pth *file) { return file->count; }
-const mcf_pth_entry *mcf_pth_at(const mcf_pth *file, size_t index) { return &file->entries[index]; }
+size_t mcf_pth_count(const mcf_pth *file)
+{
+    return file->count;
+}
+const mcf_pth_entry *mcf_pth_at(const mcf_pth *file, size_t index)
+{
+    return &file->entries[index];
+}
 
 bool mcf_pth_has_group(const mcf_pth *file, const char *group)
 {
@@ -551,13 +561,20 @@ static float element(const uint8_t *bytes, int64_t index, int type)
     } v;
     memcpy(&v, bytes + index * types[type].size, (size_t)types[type].size);
     switch (types[type].mcf) {
-    case MCF_F32: return v.f32;
-    case MCF_F64: return (float)v.f64;
-    case MCF_F16: return mcf_f16_to_f32(v.u16);
-    case MCF_BF16: return mcf_bf16_to_f32(v.u16);
-    case MCF_I64: return (float)v.i64;
-    case MCF_I32: return (float)v.i32;
-    default: break;
+    case MCF_F32:
+        return v.f32;
+    case MCF_F64:
+        return (float)v.f64;
+    case MCF_F16:
+        return mcf_f16_to_f32(v.u16);
+    case MCF_BF16:
+        return mcf_bf16_to_f32(v.u16);
+    case MCF_I64:
+        return (float)v.i64;
+    case MCF_I32:
+        return (float)v.i32;
+    default:
+        break;
     }
     if (types[type].size == 2)
         return v.i16;

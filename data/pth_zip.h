@@ -8,9 +8,9 @@
 #include "ops/error.h"
 
 typedef struct {
-    const uint8_t *bytes;  // the whole file
+    const uint8_t *bytes; // the whole file
     size_t size;
-    const char *label;     // its path, for messages
+    const char *label; // its path, for messages
 } mcf_pth_zip;
 
 // Reads the part with this name inside the archive's own folder ("data.pkl", "data/17"). size: the bytes it must have,

@@ -77,15 +77,14 @@ void mcf_resize_inverse(const mcf_decoded *decoded, const mcf_resize_plan *plan,
 
 // Weights of outputs start..start+count-1 of an axis that takes box [from, from + length) of `size` inputs to
 // `full` outputs. One allocation holds all of it.
-static mcf_status make_weights(mcf_filter filter, int size, double from, double length, int full, int start,
-                               int count, mcf_bytes *memory, mcf_resize_weights *out, mcf_error *err)
+static mcf_status make_weights(mcf_filter filter, int size, double from, double length, int full, int start, int count,
+                               mcf_bytes *memory, mcf_resize_weights *out, mcf_error *err)
 {
     double scale = length / full, stretch = scale < 1.0 ? 1.0 : scale;
     double support = filter_support(filter) * stretch;
     int taps = (int)ceil(support) * 2 + 1;
     int pairs = (taps + 1) / 2;
-    size_t per_output =
-        2 * sizeof(int) + (size_t)taps * sizeof(int32_t) + (size_t)pairs * 2 * sizeof(int32_t);
+    size_t per_output = 2 * sizeof(int) + (size_t)taps * sizeof(int32_t) + (size_t)pairs * 2 * sizeof(int32_t);
     MCF_TRY(mcf_bytes_resize(memory, (size_t)count * per_output + (size_t)taps * sizeof(double) + 64, err));
     double *real = (double *)memory->data; // first: it needs the strictest alignment
     *out = (mcf_resize_weights){.outputs = count, .taps = taps, .pairs = pairs};
@@ -150,8 +149,8 @@ static uint8_t round_to_byte(int32_t sum)
     return (uint8_t)(value < 0 ? 0 : value > 255 ? 255 : value);
 }
 
-static void horizontal_plain(const mcf_image *image, int first_row, int rows, const mcf_resize_weights *w,
-                             uint8_t *out, size_t out_stride)
+static void horizontal_plain(const mcf_image *image, int first_row, int rows, const mcf_resize_weights *w, uint8_t *out,
+                             size_t out_stride)
 {
     for (int y = 0; y < rows; y++) {
         const uint8_t *line = image->pixels + (size_t)(first_row + y) * image->stride;
@@ -222,14 +221,14 @@ void mcf_resizer_free(mcf_resizer *resizer)
 static mcf_status check_plan(const mcf_image *image, const mcf_resize_plan *p, mcf_error *err)
 {
     if (image->width < 1 || image->height < 1 || (image->channels != 3 && image->channels != 4))
-        return mcf_fail(err, MCF_ERR_SHAPE, "resize: an image of %dx%d with %d channels", image->width,
-                        image->height, image->channels);
+        return mcf_fail(err, MCF_ERR_SHAPE, "resize: an image of %dx%d with %d channels", image->width, image->height,
+                        image->channels);
     if (!(p->box_left >= 0 && p->box_top >= 0 && p->box_width > 0 && p->box_height > 0 &&
           p->box_left + p->box_width <= image->width && p->box_top + p->box_height <= image->height))
-        return mcf_fail(err, MCF_ERR_SHAPE, "resize: box %g,%g %gx%g lies outside an image of %dx%d",
-                        p->box_left, p->box_top, p->box_width, p->box_height, image->width, image->height);
-    if (p->out_width < 1 || p->out_height < 1 || p->left < 0 || p->top < 0 ||
-        p->left > p->full_width - p->out_width || p->top > p->full_height - p->out_height)
+        return mcf_fail(err, MCF_ERR_SHAPE, "resize: box %g,%g %gx%g lies outside an image of %dx%d", p->box_left,
+                        p->box_top, p->box_width, p->box_height, image->width, image->height);
+    if (p->out_width < 1 || p->out_height < 1 || p->left < 0 || p->top < 0 || p->left > p->full_width - p->out_width ||
+        p->top > p->full_height - p->out_height)
         return mcf_fail(err, MCF_ERR_SHAPE, "resize: window %d,%d %dx%d lies outside %dx%d", p->left, p->top,
                         p->out_width, p->out_height, p->full_width, p->full_height);
     return MCF_OK;
@@ -260,16 +259,14 @@ mcf_status mcf_resize(mcf_resizer *resizer, const mcf_image *image, const mcf_re
 {
     MCF_TRY(check_plan(image, plan, err));
     const mcf_resize_passes *passes = choose_passes();
-    bool horizontal =
-        plan->full_width != image->width || plan->box_left != 0 || plan->box_width != image->width;
-    bool vertical =
-        plan->full_height != image->height || plan->box_top != 0 || plan->box_height != image->height;
+    bool horizontal = plan->full_width != image->width || plan->box_left != 0 || plan->box_width != image->width;
+    bool vertical = plan->full_height != image->height || plan->box_top != 0 || plan->box_height != image->height;
 
     mcf_resize_weights columns, lines;
     int first_row = plan->top, rows = plan->out_height;
     if (vertical) {
-        MCF_TRY(make_weights(plan->filter, image->height, plan->box_top, plan->box_height, plan->full_height,
-                             plan->top, plan->out_height, &resizer->weights[1], &lines, err));
+        MCF_TRY(make_weights(plan->filter, image->height, plan->box_top, plan->box_height, plan->full_height, plan->top,
+                             plan->out_height, &resizer->weights[1], &lines, err));
         int end = 0;
         first_row = image->height;
         for (int y = 0; y < lines.outputs; y++) {
@@ -289,8 +286,8 @@ mcf_status mcf_resize(mcf_resizer *resizer, const mcf_image *image, const mcf_re
         stride = out_stride;
     }
     if (horizontal) {
-        MCF_TRY(make_weights(plan->filter, image->width, plan->box_left, plan->box_width, plan->full_width,
-                             plan->left, plan->out_width, &resizer->weights[0], &columns, err));
+        MCF_TRY(make_weights(plan->filter, image->width, plan->box_left, plan->box_width, plan->full_width, plan->left,
+                             plan->out_width, &resizer->weights[0], &columns, err));
         // Vector code reads two pixels at a time: a picture narrower than that takes the plain way.
         bool fast = passes != &plain_passes && image->channels == 4 && image->width >= 2 * columns.pairs;
         if (fast)
@@ -300,8 +297,7 @@ mcf_status mcf_resize(mcf_resizer *resizer, const mcf_image *image, const mcf_re
         copy_columns(image, first_row, rows, plan->left, plan->out_width, between, stride);
     }
     if (vertical) {
-        (bytes >= 16 ? passes : &plain_passes)
-            ->vertical(between, stride, first_row, bytes, &lines, out, out_stride);
+        (bytes >= 16 ? passes : &plain_passes)->vertical(between, stride, first_row, bytes, &lines, out, out_stride);
     } else if (between != out) {
         for (int y = 0; y < rows; y++)
             memcpy(out + (size_t)y * out_stride, between + (size_t)y * stride, bytes);

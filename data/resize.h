@@ -25,7 +25,7 @@ typedef struct {
 
 // Scratch memory, one per thread, reused. Start from {0}.
 typedef struct {
-    mcf_bytes rows; // after the horizontal pass
+    mcf_bytes rows;       // after the horizontal pass
     mcf_bytes weights[2]; // horizontal, vertical
 } mcf_resizer;
 

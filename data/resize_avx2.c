@@ -22,8 +22,7 @@ AVX2 static inline __m256i load_pixel_pairs(const uint8_t *a, const uint8_t *b)
     const __m256i interleave = _mm256_setr_epi8(0, -1, 4, -1, 1, -1, 5, -1, 2, -1, 6, -1, 3, -1, 7, -1, //
                                                 0, -1, 4, -1, 1, -1, 5, -1, 2, -1, 6, -1, 3, -1, 7, -1);
     __m128i pair_a = _mm_loadl_epi64((const __m128i *)a), pair_b = _mm_loadl_epi64((const __m128i *)b);
-    return _mm256_shuffle_epi8(_mm256_inserti128_si256(_mm256_castsi128_si256(pair_a), pair_b, 1),
-                               interleave);
+    return _mm256_shuffle_epi8(_mm256_inserti128_si256(_mm256_castsi128_si256(pair_a), pair_b, 1), interleave);
 }
 
 static inline void store4(uint8_t *to, int value)
@@ -32,8 +31,8 @@ static inline void store4(uint8_t *to, int value)
 }
 
 // Four rows at a time: their pixels share the weights. A 128-bit lane holds R, G, B, X of one row.
-AVX2 static void horizontal(const mcf_image *image, int first_row, int rows, const mcf_resize_weights *w,
-                            uint8_t *out, size_t out_stride)
+AVX2 static void horizontal(const mcf_image *image, int first_row, int rows, const mcf_resize_weights *w, uint8_t *out,
+                            size_t out_stride)
 {
     for (int y = 0; y < rows; y += 4) {
         const uint8_t *in[4];
@@ -49,8 +48,7 @@ AVX2 static void horizontal(const mcf_image *image, int first_row, int rows, con
             size_t at = (size_t)w->first[x] * 4;
             for (int p = 0; p < w->pairs; p++, at += 8) {
                 __m256i h = _mm256_set1_epi32(pair[2 * p]), l = _mm256_set1_epi32(pair[2 * p + 1]);
-                __m256i a = load_pixel_pairs(in[0] + at, in[1] + at),
-                        b = load_pixel_pairs(in[2] + at, in[3] + at);
+                __m256i a = load_pixel_pairs(in[0] + at, in[1] + at), b = load_pixel_pairs(in[2] + at, in[3] + at);
                 high01 = _mm256_add_epi32(high01, _mm256_madd_epi16(a, h));
                 low01 = _mm256_add_epi32(low01, _mm256_madd_epi16(a, l));
                 high23 = _mm256_add_epi32(high23, _mm256_madd_epi16(b, h));
@@ -68,8 +66,7 @@ AVX2 static void horizontal(const mcf_image *image, int first_row, int rows, con
 }
 
 // Sixteen columns of one output row; odd counts read the last row twice with weight 0.
-AVX2 static inline void columns16(const uint8_t *in, size_t stride, int count, const int32_t *pair,
-                                  uint8_t *to)
+AVX2 static inline void columns16(const uint8_t *in, size_t stride, int count, const int32_t *pair, uint8_t *to)
 {
     __m256i high_a = _mm256_setzero_si256(), low_a = high_a, high_b = high_a, low_b = high_a;
     for (int k = 0; k < count; k += 2, pair += 2) {
@@ -90,8 +87,8 @@ AVX2 static inline void columns16(const uint8_t *in, size_t stride, int count, c
     _mm_storeu_si128((__m128i *)to, bytes);
 }
 
-AVX2 static void vertical(const uint8_t *in, size_t in_stride, int first_row, size_t bytes,
-                          const mcf_resize_weights *w, uint8_t *out, size_t out_stride)
+AVX2 static void vertical(const uint8_t *in, size_t in_stride, int first_row, size_t bytes, const mcf_resize_weights *w,
+                          uint8_t *out, size_t out_stride)
 {
     for (int y = 0; y < w->outputs; y++) {
         const uint8_t *from = in + (size_t)(w->first[y] - first_row) * in_stride;

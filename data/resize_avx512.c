@@ -21,9 +21,9 @@ AVX512 static inline __m512i finish(__m512i high, __m512i low)
 // Four outputs of a row at once: a byte permutation of the sixteen pixels from the first one's first puts two
 // taps of every output and channel side by side.
 typedef struct {
-    size_t at; // byte of the first pixel
+    size_t at;           // byte of the first pixel
     __mmask64 inside[2]; // bytes of the first and second 16 pixels that belong to the row
-    bool wide; // the second 16 are needed
+    bool wide;           // the second 16 are needed
     __m512i place[MAX_PAIRS], high[MAX_PAIRS], low[MAX_PAIRS];
 } output_group;
 
@@ -50,8 +50,7 @@ AVX512 static void prepare_group(const mcf_resize_weights *w, int x, int width, 
     place = _mm512_add_epi32(_mm512_permutexvar_epi32(spread, place), channel);
     for (int p = 0; p < w->pairs; p++) {
         __m128i high = _mm_setr_epi32(pair[0][2 * p], pair[1][2 * p], pair[2][2 * p], pair[3][2 * p]);
-        __m128i low =
-            _mm_setr_epi32(pair[0][2 * p + 1], pair[1][2 * p + 1], pair[2][2 * p + 1], pair[3][2 * p + 1]);
+        __m128i low = _mm_setr_epi32(pair[0][2 * p + 1], pair[1][2 * p + 1], pair[2][2 * p + 1], pair[3][2 * p + 1]);
         group->place[p] = _mm512_add_epi32(place, _mm512_set1_epi32(8 * p * 0x00010001));
         group->high[p] = _mm512_permutexvar_epi32(spread, _mm512_castsi128_si512(high));
         group->low[p] = _mm512_permutexvar_epi32(spread, _mm512_castsi128_si512(low));
@@ -59,10 +58,9 @@ AVX512 static void prepare_group(const mcf_resize_weights *w, int x, int width, 
 }
 
 // pairs and wide are constants where that is common, so that the vectors of the group stay in registers.
-AVX512 static inline __attribute__((always_inline)) void group_rows(const uint8_t *in, size_t in_stride,
-                                                                    int rows, int pairs, bool wide,
-                                                                    const output_group *group, uint8_t *to,
-                                                                    size_t out_stride)
+AVX512 static inline __attribute__((always_inline)) void group_rows(const uint8_t *in, size_t in_stride, int rows,
+                                                                    int pairs, bool wide, const output_group *group,
+                                                                    uint8_t *to, size_t out_stride)
 {
     const __m128i drop_fourth = _mm_setr_epi8(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1);
     const __mmask64 even = 0x5555555555555555;
@@ -115,8 +113,8 @@ AVX512 static void horizontal(const mcf_image *image, int first_row, int rows, c
 }
 
 // 64 columns: unpacking and packing work within 128-bit lanes and undo each other.
-AVX512 static inline void columns64(const uint8_t *in, size_t stride, int count, const int32_t *pair,
-                                    __mmask64 mask, uint8_t *to)
+AVX512 static inline void columns64(const uint8_t *in, size_t stride, int count, const int32_t *pair, __mmask64 mask,
+                                    uint8_t *to)
 {
     const __m512i zero = _mm512_setzero_si512(), half = _mm512_set1_epi32(1 << (WEIGHT_BITS - 1));
     __m512i high[4] = {zero, zero, zero, zero}, low[4] = {half, half, half, half};

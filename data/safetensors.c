@@ -28,7 +28,7 @@ static const struct stored_type {
 
 struct mcf_safetensors {
     char *path;
-    int fd; // -1: in memory
+    int fd;                     // -1: in memory
     const unsigned char *bytes; // in memory
     uint64_t size;
     uint64_t data; // where the tensors' bytes start
@@ -62,8 +62,7 @@ static mcf_status bad_tensor(const mcf_safetensors *file, mcf_error *err, const 
                     quoted(name, buffer, sizeof(buffer)), what);
 }
 
-static mcf_status read_bytes(const mcf_safetensors *file, void *bytes, size_t size, uint64_t offset,
-                             mcf_error *err)
+static mcf_status read_bytes(const mcf_safetensors *file, void *bytes, size_t size, uint64_t offset, mcf_error *err)
 {
     if (file->fd >= 0)
         return mcf_file_read_at(file->fd, bytes, size, offset, file->path, err);
@@ -108,14 +107,13 @@ static bool json_unsigned(const json_t *value, uint64_t *out)
     return true;
 }
 
-static mcf_status read_entry(mcf_safetensors *file, const char *name, const json_t *value,
-                             mcf_safetensors_entry *entry, mcf_error *err)
+static mcf_status read_entry(mcf_safetensors *file, const char *name, const json_t *value, mcf_safetensors_entry *entry,
+                             mcf_error *err)
 {
     const json_t *dtype = json_object_get(value, "dtype");
     const json_t *shape = json_object_get(value, "shape");
     const json_t *offsets = json_object_get(value, "data_offsets");
-    if (!json_is_string(dtype) || !json_is_array(shape) || !json_is_array(offsets) ||
-        json_array_size(offsets) != 2)
+    if (!json_is_string(dtype) || !json_is_array(shape) || !json_is_array(offsets) || json_array_size(offsets) != 2)
         return bad_tensor(file, err, name, "needs dtype, shape and two data_offsets");
     const struct stored_type *type = NULL;
     for (size_t i = 0; i < sizeof(stored_types) / sizeof(stored_types[0]); i++)
@@ -144,8 +142,8 @@ static mcf_status read_entry(mcf_safetensors *file, const char *name, const json
     if (mcf_shape_count_checked(&entry->shape, &count, &ignored) != MCF_OK)
         return bad_tensor(file, err, name, "has a shape that overflows");
     uint64_t begin, end, size, room = file->size - file->data;
-    if (!json_unsigned(json_array_get(offsets, 0), &begin) ||
-        !json_unsigned(json_array_get(offsets, 1), &end) || begin > end)
+    if (!json_unsigned(json_array_get(offsets, 0), &begin) || !json_unsigned(json_array_get(offsets, 1), &end) ||
+        begin > end)
         return bad_tensor(file, err, name, "has offsets that are no range");
     if (end > room)
         return bad_tensor(file, err, name, "ends behind the end of the file: the file is truncated");
@@ -198,8 +196,8 @@ static mcf_status read_header(mcf_safetensors *file, mcf_error *err)
         if (!file->header) {
             char words[JSON_ERROR_TEXT_LENGTH];
             char what[JSON_ERROR_TEXT_LENGTH + 80];
-            snprintf(what, sizeof(what), "header: %s at byte %d",
-                     quoted(json_error.text, words, sizeof(words)), 8 + json_error.position);
+            snprintf(what, sizeof(what), "header: %s at byte %d", quoted(json_error.text, words, sizeof(words)),
+                     8 + json_error.position);
             status = bad(file, err, what);
         } else if (!json_is_object(file->header)) {
             status = bad(file, err, "the header is no JSON object");
@@ -286,8 +284,8 @@ mcf_status mcf_safetensors_open(mcf_safetensors **file, const char *path, mcf_er
     return open_any(file, fd, NULL, (uint64_t)info.st_size, path, err);
 }
 
-mcf_status mcf_safetensors_open_memory(mcf_safetensors **file, const void *bytes, size_t size,
-                                       const char *label, mcf_error *err)
+mcf_status mcf_safetensors_open_memory(mcf_safetensors **file, const void *bytes, size_t size, const char *label,
+                                       mcf_error *err)
 {
     *file = NULL;
     return open_any(file, -1, bytes, size, label, err);
@@ -349,12 +347,12 @@ mcf_status mcf_safetensors_read(const mcf_safetensors *file, const mcf_safetenso
     return read_bytes(file, bytes, entry->size, entry->offset, err);
 }
 
-#define CONVERT(type, expression)                                                                            \
-    for (size_t i = 0; i < n; i++) {                                                                         \
-        type x;                                                                                              \
-        memcpy(&x, raw + i * sizeof(x), sizeof(x));                                                          \
-        values[i] = (float)(expression);                                                                     \
-    }                                                                                                        \
+#define CONVERT(type, expression)                                                                                      \
+    for (size_t i = 0; i < n; i++) {                                                                                   \
+        type x;                                                                                                        \
+        memcpy(&x, raw + i * sizeof(x), sizeof(x));                                                                    \
+        values[i] = (float)(expression);                                                                               \
+    }                                                                                                                  \
     return true
 
 static bool convert(const char *stored, const unsigned char *raw, size_t n, float *values)
@@ -387,8 +385,8 @@ static bool convert(const char *stored, const unsigned char *raw, size_t n, floa
     return false;
 }
 
-mcf_status mcf_safetensors_read_f32(const mcf_safetensors *file, const mcf_safetensors_entry *entry,
-                                    float *values, mcf_error *err)
+mcf_status mcf_safetensors_read_f32(const mcf_safetensors *file, const mcf_safetensors_entry *entry, float *values,
+                                    mcf_error *err)
 {
     if (entry->native && entry->dtype == MCF_F32)
         return mcf_safetensors_read(file, entry, values, err);
@@ -400,9 +398,8 @@ mcf_status mcf_safetensors_read_f32(const mcf_safetensors *file, const mcf_safet
         size_t n = left < sizeof(raw) / width ? (size_t)left : sizeof(raw) / width;
         MCF_TRY(read_bytes(file, raw, n * width, entry->offset + done * width, err));
         if (!convert(entry->stored, raw, n, values + done))
-            return mcf_fail(err, MCF_ERR_UNSUPPORTED,
-                            "%s: tensor '%s' is stored as %s, which cannot be read as f32", file->path,
-                            entry->name, entry->stored);
+            return mcf_fail(err, MCF_ERR_UNSUPPORTED, "%s: tensor '%s' is stored as %s, which cannot be read as f32",
+                            file->path, entry->name, entry->stored);
         done += n;
     } while (done < entry->count);
     return MCF_OK;
@@ -416,11 +413,10 @@ mcf_status mcf_safetensors_read_exact(const mcf_safetensors *file, const char *n
     if (!entry)
         return mcf_fail(err, MCF_ERR_FORMAT, "%s: there is no tensor '%s'", file->path, name);
     if (!mcf_shape_equal(&entry->shape, shape))
-        return mcf_fail(err, MCF_ERR_SHAPE, "%s: tensor '%s' has shape %s where %s is needed", file->path,
-                        name, mcf_shape_print(&entry->shape, got, sizeof(got)),
-                        mcf_shape_print(shape, want, sizeof(want)));
+        return mcf_fail(err, MCF_ERR_SHAPE, "%s: tensor '%s' has shape %s where %s is needed", file->path, name,
+                        mcf_shape_print(&entry->shape, got, sizeof(got)), mcf_shape_print(shape, want, sizeof(want)));
     if (!entry->native || entry->dtype != dtype)
-        return mcf_fail(err, MCF_ERR_FORMAT, "%s: tensor '%s' is stored as %s where %s is needed", file->path,
-                        name, entry->stored, mcf_dtype_name(dtype));
+        return mcf_fail(err, MCF_ERR_FORMAT, "%s: tensor '%s' is stored as %s where %s is needed", file->path, name,
+                        entry->stored, mcf_dtype_name(dtype));
     return mcf_safetensors_read(file, entry, bytes, err);
 }

@@ -83,8 +83,7 @@ mcf_status mcf_safetensors_writer_declare(mcf_safetensors_writer *writer, const 
     int64_t count;
     uint64_t size, end;
     if (writer->begun)
-        return mcf_fail(err, MCF_ERR_INTERNAL, "%s: tensor '%s' declared after the header", writer->path,
-                        name);
+        return mcf_fail(err, MCF_ERR_INTERNAL, "%s: tensor '%s' declared after the header", writer->path, name);
     if (json_object_get(writer->header, name) || strcmp(name, "__metadata__") == 0)
         return mcf_fail(err, MCF_ERR_INTERNAL, "%s: the name '%s' is taken", writer->path, name);
     MCF_TRY(mcf_shape_count_checked(shape, &count, err));
@@ -94,12 +93,11 @@ mcf_status mcf_safetensors_writer_declare(mcf_safetensors_writer *writer, const 
     json_t *dims = json_array();
     for (int i = 0; i < shape->rank; i++)
         json_array_append_new(dims, json_integer(shape->dim[i]));
-    json_t *entry = json_pack("{s:s, s:o, s:[I,I]}", "dtype", stored_name(dtype), "shape", dims,
-                              "data_offsets", (json_int_t)writer->declared, (json_int_t)end);
+    json_t *entry = json_pack("{s:s, s:o, s:[I,I]}", "dtype", stored_name(dtype), "shape", dims, "data_offsets",
+                              (json_int_t)writer->declared, (json_int_t)end);
     if (!entry || json_object_set_new(writer->header, name, entry) != 0)
-        return mcf_fail(err, MCF_ERR_NOMEM,
-                        "%s: cannot describe tensor '%s': out of memory or no valid UTF-8", writer->path,
-                        name);
+        return mcf_fail(err, MCF_ERR_NOMEM, "%s: cannot describe tensor '%s': out of memory or no valid UTF-8",
+                        writer->path, name);
     writer->declared = end;
     return MCF_OK;
 }
@@ -119,10 +117,9 @@ mcf_status mcf_safetensors_writer_begin(mcf_safetensors_writer *writer, mcf_erro
         return no_memory(writer, err);
     uint64_t length = strlen(text);
     uint64_t padded = (length + 7) / 8 * 8;
-    mcf_status status =
-        padded <= MCF_SAFETENSORS_MAX_HEADER
-            ? mcf_file_writer_write(writer->file, &padded, sizeof(padded), err)
-            : mcf_fail(err, MCF_ERR_FORMAT, "%s: the header would exceed 100 MB", writer->path);
+    mcf_status status = padded <= MCF_SAFETENSORS_MAX_HEADER
+                            ? mcf_file_writer_write(writer->file, &padded, sizeof(padded), err)
+                            : mcf_fail(err, MCF_ERR_FORMAT, "%s: the header would exceed 100 MB", writer->path);
     if (status == MCF_OK)
         status = mcf_file_writer_write(writer->file, text, length, err);
     if (status == MCF_OK)
@@ -132,8 +129,7 @@ mcf_status mcf_safetensors_writer_begin(mcf_safetensors_writer *writer, mcf_erro
     return status;
 }
 
-mcf_status mcf_safetensors_writer_write(mcf_safetensors_writer *writer, const void *bytes, size_t size,
-                                        mcf_error *err)
+mcf_status mcf_safetensors_writer_write(mcf_safetensors_writer *writer, const void *bytes, size_t size, mcf_error *err)
 {
     if (!writer->begun || size > writer->declared - writer->written)
         return mcf_fail(err, MCF_ERR_INTERNAL, "%s: more bytes written than declared", writer->path);
@@ -142,8 +138,7 @@ mcf_status mcf_safetensors_writer_write(mcf_safetensors_writer *writer, const vo
     return MCF_OK;
 }
 
-mcf_status mcf_safetensors_writer_finish(mcf_safetensors_writer *writer, uint64_t *hash, uint64_t *size,
-                                         mcf_error *err)
+mcf_status mcf_safetensors_writer_finish(mcf_safetensors_writer *writer, uint64_t *hash, uint64_t *size, mcf_error *err)
 {
     mcf_status status = MCF_OK;
     if (!writer->begun || writer->written != writer->declared) {
@@ -173,8 +168,7 @@ static mcf_status save_parts(mcf_safetensors_writer *writer, const mcf_named_ten
     for (; metadata && metadata[0]; metadata += 2)
         MCF_TRY(mcf_safetensors_writer_metadata(writer, metadata[0], metadata[1], err));
     for (size_t i = 0; i < count; i++)
-        MCF_TRY(mcf_safetensors_writer_declare(writer, tensors[i].name, tensors[i].dtype, &tensors[i].shape,
-                                               err));
+        MCF_TRY(mcf_safetensors_writer_declare(writer, tensors[i].name, tensors[i].dtype, &tensors[i].shape, err));
     MCF_TRY(mcf_safetensors_writer_begin(writer, err));
     for (size_t i = 0; i < count; i++) {
         size_t size = (size_t)mcf_shape_count(&tensors[i].shape) * mcf_dtype_size(tensors[i].dtype);

@@ -17,8 +17,7 @@
 #include "data/file.h"
 #include "data/source_internal.h"
 
-mcf_status mcf_source_add_container(mcf_source *source, const char *path, bool tar, uint32_t *index,
-                                    mcf_error *err)
+mcf_status mcf_source_add_container(mcf_source *source, const char *path, bool tar, uint32_t *index, mcf_error *err)
 {
     if (source->container_count == source->container_room) {
         source->container_room = source->container_room ? source->container_room * 2 : 16;
@@ -48,11 +47,9 @@ mcf_status mcf_source_add_sample(mcf_source *source, uint32_t container, const c
         if (source->sidecars) {
             void *more = realloc(source->sidecars, (size_t)room * sizeof *source->sidecars);
             if (!more)
-                return mcf_fail(err, MCF_ERR_NOMEM, "out of memory for captions of %lld samples",
-                                (long long)room);
+                return mcf_fail(err, MCF_ERR_NOMEM, "out of memory for captions of %lld samples", (long long)room);
             source->sidecars = more;
-            memset(source->sidecars + source->room, 0,
-                   (size_t)(room - source->room) * sizeof *source->sidecars);
+            memset(source->sidecars + source->room, 0, (size_t)(room - source->room) * sizeof *source->sidecars);
         }
         source->room = room;
     }
@@ -104,8 +101,8 @@ static mcf_status add_path(mcf_source *source, const char *path, mcf_source_form
     return mcf_source_add_list(source, path, err);
 }
 
-mcf_status mcf_source_open(mcf_source **out, const char *const *paths, int path_count,
-                           mcf_source_format format, mcf_error *err)
+mcf_status mcf_source_open(mcf_source **out, const char *const *paths, int path_count, mcf_source_format format,
+                           mcf_error *err)
 {
     *out = NULL;
     mcf_source *source = calloc(1, sizeof *source);
@@ -169,8 +166,7 @@ mcf_status mcf_source_subset(mcf_source *source, double fraction, uint64_t seed,
         return MCF_OK;
     int64_t *order = malloc((size_t)source->count * sizeof *order);
     if (!order)
-        return mcf_fail(err, MCF_ERR_NOMEM, "out of memory for a permutation of %lld",
-                        (long long)source->count);
+        return mcf_fail(err, MCF_ERR_NOMEM, "out of memory for a permutation of %lld", (long long)source->count);
     mcf_rng rng = mcf_rng_make(seed, MCF_RNG_FRACTION, 0, 0);
     mcf_rng_permutation(&rng, order, source->count);
     qsort(order, (size_t)keep, sizeof *order, compare_int64);
@@ -211,8 +207,7 @@ static int write_path(const source_container *container, const char *name, char 
     size_t length = strlen(container->path);
     if (length == 0 || name[0] == '/')
         return snprintf(buffer, size, "%s", name);
-    return snprintf(buffer, size, container->path[length - 1] == '/' ? "%s%s" : "%s/%s", container->path,
-                    name);
+    return snprintf(buffer, size, container->path[length - 1] == '/' ? "%s%s" : "%s/%s", container->path, name);
 }
 
 char *mcf_source_name(const mcf_source *source, int64_t i, char *buffer, size_t size)
@@ -281,8 +276,8 @@ static mcf_status read_file(const char *path, mcf_bytes *out, mcf_error *err)
     return status;
 }
 
-static mcf_status read_member(const source_container *container, uint64_t offset, uint32_t size,
-                              mcf_bytes *out, mcf_error *err)
+static mcf_status read_member(const source_container *container, uint64_t offset, uint32_t size, mcf_bytes *out,
+                              mcf_error *err)
 {
     if (size > MCF_SOURCE_MAX_FILE)
         return mcf_fail(err, MCF_ERR_FORMAT, "%u bytes are more than the limit of %d for a picture", size,
@@ -311,8 +306,8 @@ mcf_status mcf_source_read(const mcf_source *source, int64_t i, mcf_bytes *out, 
     return read_file(path, out, err);
 }
 
-mcf_status mcf_source_read_sidecar(const mcf_source *source, int64_t i, mcf_sidecar kind, mcf_bytes *out,
-                                   bool *found, mcf_error *err)
+mcf_status mcf_source_read_sidecar(const mcf_source *source, int64_t i, mcf_sidecar kind, mcf_bytes *out, bool *found,
+                                   mcf_error *err)
 {
     const source_container *container;
     const char *name = sample_name(source, i, &container);

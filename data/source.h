@@ -24,8 +24,8 @@ enum { MCF_SOURCE_MAX_FILE = 256 << 20 }; // bytes of one encoded sample
 // Opens path_count paths, concatenated in that order; under `folder`, `shards`, `list` each must be of that
 // kind (`shards` also takes a directory of shards). *source is the caller's, freed by mcf_source_close.
 // Errors: MCF_ERR_IO, MCF_ERR_FORMAT (not a tar, ...), MCF_ERR_USAGE (nothing found at all).
-mcf_status mcf_source_open(mcf_source **source, const char *const *paths, int path_count,
-                           mcf_source_format format, mcf_error *err);
+mcf_status mcf_source_open(mcf_source **source, const char *const *paths, int path_count, mcf_source_format format,
+                           mcf_error *err);
 void mcf_source_close(mcf_source *source);
 
 // Keeps a seeded subset of max(1, round(fraction * count)) samples in their order, 0 < fraction <= 1. Before
@@ -48,7 +48,7 @@ uint64_t mcf_source_fingerprint(const mcf_source *source);
 // Encoded bytes of sample i; any thread. Errors (MCF_ERR_IO, MCF_ERR_FORMAT) do not repeat the sample's name.
 mcf_status mcf_source_read(const mcf_source *source, int64_t i, mcf_bytes *out, mcf_error *err);
 // KEY.txt or KEY.json of sample i; *found is false, and out untouched, where there is none.
-mcf_status mcf_source_read_sidecar(const mcf_source *source, int64_t i, mcf_sidecar kind, mcf_bytes *out,
-                                   bool *found, mcf_error *err);
+mcf_status mcf_source_read_sidecar(const mcf_source *source, int64_t i, mcf_sidecar kind, mcf_bytes *out, bool *found,
+                                   mcf_error *err);
 
 #endif

@@ -12,9 +12,9 @@ typedef struct {
 } source_container;
 
 typedef struct {
-    uint64_t name; // offset into names
+    uint64_t name;   // offset into names
     uint64_t offset; // tar only
-    uint32_t size; // tar only
+    uint32_t size;   // tar only
     uint32_t container;
 } source_sample;
 
@@ -37,15 +37,13 @@ struct mcf_source {
 };
 
 // Appends a container and returns its index in *index; path is copied.
-mcf_status mcf_source_add_container(mcf_source *source, const char *path, bool tar, uint32_t *index,
-                                    mcf_error *err);
+mcf_status mcf_source_add_container(mcf_source *source, const char *path, bool tar, uint32_t *index, mcf_error *err);
 mcf_status mcf_source_add_sample(mcf_source *source, uint32_t container, const char *name, uint64_t offset,
                                  uint32_t size, mcf_error *err);
 mcf_status mcf_source_add_note(mcf_source *source, const char *note, mcf_error *err);
 
 // Fill a source from one path of a given kind.
-mcf_status mcf_source_add_folder(mcf_source *source, const char *path, mcf_source_format format,
-                                 mcf_error *err);
+mcf_status mcf_source_add_folder(mcf_source *source, const char *path, mcf_source_format format, mcf_error *err);
 mcf_status mcf_source_add_tar(mcf_source *source, const char *path, mcf_error *err);
 mcf_status mcf_source_add_list(mcf_source *source, const char *path, mcf_error *err);
 

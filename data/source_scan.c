@@ -20,8 +20,7 @@ bool mcf_has_extension(const char *name, const char *extension)
 
 bool mcf_has_picture_extension(const char *name)
 {
-    return mcf_has_extension(name, ".jpg") || mcf_has_extension(name, ".jpeg") ||
-           mcf_has_extension(name, ".png");
+    return mcf_has_extension(name, ".jpg") || mcf_has_extension(name, ".jpeg") || mcf_has_extension(name, ".png");
 }
 
 static int by_bytes(const FTSENT **a, const FTSENT **b)
@@ -51,8 +50,8 @@ static mcf_status remember(path_list *list, const char *path, mcf_error *err)
 }
 
 // Pictures become samples of `container`, shards are collected.
-static mcf_status walk(mcf_source *source, FTS *tree, size_t root_length, uint32_t container,
-                       path_list *shards, mcf_error *err)
+static mcf_status walk(mcf_source *source, FTS *tree, size_t root_length, uint32_t container, path_list *shards,
+                       mcf_error *err)
 {
     FTSENT *entry;
     for (errno = 0; (entry = fts_read(tree)); errno = 0) {
@@ -82,8 +81,7 @@ static mcf_status walk(mcf_source *source, FTS *tree, size_t root_length, uint32
     return errno ? mcf_fail(err, MCF_ERR_IO, "%s", strerror(errno)) : MCF_OK;
 }
 
-mcf_status mcf_source_add_folder(mcf_source *source, const char *path, mcf_source_format format,
-                                 mcf_error *err)
+mcf_status mcf_source_add_folder(mcf_source *source, const char *path, mcf_source_format format, mcf_error *err)
 {
     uint32_t container;
     MCF_TRY(mcf_source_add_container(source, path, false, &container, err));
@@ -130,14 +128,12 @@ static bool is_hidden(const char *name)
 }
 
 // Grows the sidecar table to the room of the samples; samples that have none stay zero.
-static mcf_status set_sidecars(mcf_source *source, int64_t first, const source_piece pieces[2],
-                               mcf_error *err)
+static mcf_status set_sidecars(mcf_source *source, int64_t first, const source_piece pieces[2], mcf_error *err)
 {
     if (!source->sidecars) {
         source->sidecars = calloc((size_t)source->room, sizeof *source->sidecars);
         if (!source->sidecars)
-            return mcf_fail(err, MCF_ERR_NOMEM, "out of memory for captions of %lld samples",
-                            (long long)source->room);
+            return mcf_fail(err, MCF_ERR_NOMEM, "out of memory for captions of %lld samples", (long long)source->room);
     }
     for (int64_t i = first; i < source->count; i++)
         memcpy(source->sidecars[i], pieces, sizeof source->sidecars[i]);
@@ -145,15 +141,13 @@ static mcf_status set_sidecars(mcf_source *source, int64_t first, const source_p
 }
 
 // Files of one key stand next to each other.
-static mcf_status add_members(mcf_source *source, const mcf_tar_index *index, uint32_t container,
-                              mcf_error *err)
+static mcf_status add_members(mcf_source *source, const mcf_tar_index *index, uint32_t container, mcf_error *err)
 {
     for (uint64_t start = 0, end; start < index->count; start = end) {
         const char *key = index->names + index->entries[start].name;
         int64_t first = source->count;
         source_piece pieces[2] = {{0}, {0}};
-        for (end = start; end < index->count && same_key(key, index->names + index->entries[end].name);
-             end++) {
+        for (end = start; end < index->count && same_key(key, index->names + index->entries[end].name); end++) {
             const mcf_tar_entry *entry = &index->entries[end];
             const char *name = index->names + entry->name;
             if (is_hidden(name))
@@ -193,8 +187,7 @@ mcf_status mcf_source_add_tar(mcf_source *source, const char *path, mcf_error *e
     return status;
 }
 
-static mcf_status add_lines(mcf_source *source, FILE *file, const char *path, uint32_t container,
-                            mcf_error *err)
+static mcf_status add_lines(mcf_source *source, FILE *file, const char *path, uint32_t container, mcf_error *err)
 {
     char *line = NULL;
     size_t room = 0;

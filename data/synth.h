@@ -25,10 +25,10 @@ enum {
 // The five sets of points, in the order of the published data sets.
 typedef enum {
     MCF_POINTS_5 = 0, // eye centres, tip of the nose, corners of the mouth
-    MCF_POINTS_19, // AFLW-19
-    MCF_POINTS_68, // 300W (iBUG)
-    MCF_POINTS_98, // WFLW
-    MCF_POINTS_106, // LaPa
+    MCF_POINTS_19,    // AFLW-19
+    MCF_POINTS_68,    // 300W (iBUG)
+    MCF_POINTS_98,    // WFLW
+    MCF_POINTS_106,   // LaPa
     MCF_POINT_SETS
 } mcf_point_set;
 
@@ -77,7 +77,7 @@ typedef struct {
     int size;
     const uint8_t *pixels; // RGB [size, size, 3]
     const uint8_t *celeba; // [size, size], classes 0..18
-    const uint8_t *lapa; // [size, size], classes 0..10
+    const uint8_t *lapa;   // [size, size], classes 0..10
     mcf_synth_point points[MCF_POINT_SETS][MCF_SYNTH_MAX_POINTS];
     float box[4]; // left, top, right, bottom of all points; may leave the picture
     float yaw, pitch,
@@ -95,7 +95,7 @@ void mcf_synth_free(mcf_synth *synth);
 
 // Draws one face; out's pointers belong to the renderer and hold until its next call.
 // number < MCF_SYNTH_MAX_NUMBER. Errors: MCF_ERR_USAGE, MCF_ERR_NOMEM.
-mcf_status mcf_synth_render(mcf_synth *synth, uint64_t seed, uint64_t identity, uint32_t number,
-                            mcf_synth_face *out, mcf_error *err);
+mcf_status mcf_synth_render(mcf_synth *synth, uint64_t seed, uint64_t identity, uint32_t number, mcf_synth_face *out,
+                            mcf_error *err);
 
 #endif

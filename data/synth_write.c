@@ -20,7 +20,7 @@ typedef struct {
     pthread_mutex_t lock;
     pthread_cond_t turned;
     int64_t next, turn, done; // identity to draw, identity whose lines come next, pictures made
-    mcf_status status; // the first failure, with
+    mcf_status status;        // the first failure, with
     mcf_error err;
 } job;
 
@@ -39,8 +39,7 @@ mcf_status mcf_synth_layouts_parse(const char *words, unsigned *layouts, mcf_err
         while (i < count && (strlen(known[i].name) != length || strncasecmp(known[i].name, at, length) != 0))
             i++;
         if (i == count)
-            return mcf_fail(err, MCF_ERR_USAGE,
-                            "layouts: '%.*s' is none of all, none, wflw, 300w, aflw, lapa, celeba",
+            return mcf_fail(err, MCF_ERR_USAGE, "layouts: '%.*s' is none of all, none, wflw, 300w, aflw, lapa, celeba",
                             (int)length, at);
         *layouts |= known[i].bit;
         at += length;
@@ -60,8 +59,8 @@ static void fail_job(job *j, mcf_status status, const mcf_error *err)
     pthread_mutex_unlock(&j->lock);
 }
 
-static mcf_status draw_identity(job *j, mcf_synth *synth, int64_t identity, text lines[LISTS],
-                                mcf_bytes scratch[2], mcf_error *err)
+static mcf_status draw_identity(job *j, mcf_synth *synth, int64_t identity, text lines[LISTS], mcf_bytes scratch[2],
+                                mcf_error *err)
 {
     const mcf_synth_write_options *o = j->o;
     int64_t first = identity * o->per_identity;
@@ -75,8 +74,7 @@ static mcf_status draw_identity(job *j, mcf_synth *synth, int64_t identity, text
         picture_name name = {i, (uint64_t)identity, (uint32_t)(i - first), test,
                              test ? i - j->first_test * o->per_identity : i};
         if (o->stop && *o->stop)
-            return mcf_fail(err, MCF_ERR_INTERRUPTED, "%s: interrupted; the same command begins anew",
-                            o->out);
+            return mcf_fail(err, MCF_ERR_INTERRUPTED, "%s: interrupted; the same command begins anew", o->out);
         MCF_TRY(mcf_synth_render(synth, o->seed, name.identity, name.number, &face, err));
         MCF_TRY(mcf_layout_files(o->out, o->layouts, &name, &face, scratch, err));
         mcf_layout_lines(lines, o->layouts, &name, &face);
@@ -208,8 +206,7 @@ static mcf_status run_threads(job *j, mcf_error *err)
 static mcf_status check_options(const mcf_synth_write_options *o, mcf_error *err)
 {
     if (o->count < 1 || o->per_identity < 1 || o->per_identity > MCF_SYNTH_MAX_NUMBER || o->workers < 1)
-        return mcf_fail(err, MCF_ERR_USAGE,
-                        "synthetic faces: count, pictures of an identity and workers start at 1");
+        return mcf_fail(err, MCF_ERR_USAGE, "synthetic faces: count, pictures of an identity and workers start at 1");
     if (!(o->test_fraction >= 0 && o->test_fraction <= 1))
         return mcf_fail(err, MCF_ERR_USAGE, "synthetic faces: the test fraction lies between 0 and 1");
     if ((o->layouts & MCF_SYNTH_CELEBA) && o->count > 100000)
@@ -221,8 +218,7 @@ static mcf_status check_options(const mcf_synth_write_options *o, mcf_error *err
     free(path);
     if (there)
         return mcf_fail(err, MCF_ERR_USAGE,
-                        "%s has synthetic faces already (labels.jsonl); name another folder or remove it",
-                        o->out);
+                        "%s has synthetic faces already (labels.jsonl); name another folder or remove it", o->out);
     return MCF_OK;
 }
 

@@ -37,13 +37,13 @@ mcf_status mcf_synth_layouts_parse(const char *text, unsigned *layouts, mcf_erro
 
 typedef struct {
     const char *out;
-    int64_t count; // pictures, >= 1
+    int64_t count;        // pictures, >= 1
     int64_t per_identity; // pictures of one identity, >= 1
     int size;
     uint64_t seed;
-    double test_fraction; // of the identities, 0..1
-    unsigned layouts; // MCF_SYNTH_*
-    int workers; // threads, >= 1; the files do not depend on it
+    double test_fraction;                                         // of the identities, 0..1
+    unsigned layouts;                                             // MCF_SYNTH_*
+    int workers;                                                  // threads, >= 1; the files do not depend on it
     void (*progress)(void *context, int64_t done, int64_t total); // may be NULL; one thread at a time
     void *context;
     const volatile sig_atomic_t *stop; // may be NULL; MCF_ERR_INTERRUPTED when it becomes nonzero

@@ -32,8 +32,7 @@ typedef struct {
     uint64_t entry_room, name_room;
 } index_builder;
 
-static mcf_status add_entry(index_builder *builder, uint64_t offset, uint64_t size, const char *name,
-                            mcf_error *err)
+static mcf_status add_entry(index_builder *builder, uint64_t offset, uint64_t size, const char *name, mcf_error *err)
 {
     mcf_tar_index *index = builder->index;
     size_t length = strlen(name) + 1;
@@ -137,8 +136,8 @@ static struct archive *new_reader(void)
     return reader;
 }
 
-mcf_status mcf_tar_index_scan_memory(const uint8_t *bytes, size_t size, const char *name,
-                                     mcf_tar_index *index, mcf_error *err)
+mcf_status mcf_tar_index_scan_memory(const uint8_t *bytes, size_t size, const char *name, mcf_tar_index *index,
+                                     mcf_error *err)
 {
     *index = (mcf_tar_index){0};
     struct archive *reader = new_reader();
@@ -223,8 +222,7 @@ static mcf_status copy_checked(const uint8_t *bytes, mcf_tar_index *index, mcf_e
     index->entries = malloc(index->count * sizeof *index->entries + 1);
     index->names = malloc(index->names_size + 1);
     if (!index->entries || !index->names)
-        return mcf_fail(err, MCF_ERR_NOMEM, "out of memory for %llu entries",
-                        (unsigned long long)index->count);
+        return mcf_fail(err, MCF_ERR_NOMEM, "out of memory for %llu entries", (unsigned long long)index->count);
     memcpy(index->names, names, index->names_size);
     for (uint64_t i = 0; i < index->count; i++) {
         size_t at = HEADER_WORDS + i * ENTRY_WORDS;
@@ -280,8 +278,7 @@ static bool load_index(const char *index_path, const struct stat *tar, mcf_tar_i
     return false;
 }
 
-mcf_status mcf_tar_index_open(const char *path, mcf_tar_index *index, char *note, size_t note_size,
-                              mcf_error *err)
+mcf_status mcf_tar_index_open(const char *path, mcf_tar_index *index, char *note, size_t note_size, mcf_error *err)
 {
     note[0] = 0;
     *index = (mcf_tar_index){0};
@@ -312,8 +309,7 @@ mcf_status mcf_tar_index_open(const char *path, mcf_tar_index *index, char *note
                  path, (unsigned long long)index->truncated_at, (unsigned long long)index->tar_size,
                  (unsigned long long)index->count);
     else if (index->skipped)
-        snprintf(note, note_size, "%s: %llu sparse files are not read", path,
-                 (unsigned long long)index->skipped);
+        snprintf(note, note_size, "%s: %llu sparse files are not read", path, (unsigned long long)index->skipped);
     else if (write_error.status != MCF_OK)
         snprintf(note, note_size, "%s: index kept in memory only (%s)", path, write_error.message);
     return MCF_OK;

@@ -17,7 +17,7 @@
 
 typedef struct {
     uint64_t offset, size; // of the file's bytes; offset + size <= tar_size
-    uint64_t name; // offset into names
+    uint64_t name;         // offset into names
 } mcf_tar_entry;
 
 typedef struct {
@@ -25,7 +25,7 @@ typedef struct {
     int64_t mtime_ns;
     uint64_t count;
     mcf_tar_entry *entries; // regular files in the order of the tar
-    char *names; // paths as stored, "./" in front removed
+    char *names;            // paths as stored, "./" in front removed
     uint64_t names_size;
     // 0: the tar is whole. Otherwise the offset at which it breaks off (or stops making sense): everything
     // before is indexed, nothing after.
@@ -39,8 +39,8 @@ void mcf_tar_index_free(mcf_tar_index *index);
 // Errors: MCF_ERR_IO; MCF_ERR_FORMAT for no tar (or a compressed one: it cannot be read at random).
 mcf_status mcf_tar_index_scan(const char *path, mcf_tar_index *index, mcf_error *err);
 // The same for a tar in memory; name is for messages. mtime_ns is left 0.
-mcf_status mcf_tar_index_scan_memory(const uint8_t *bytes, size_t size, const char *name,
-                                     mcf_tar_index *index, mcf_error *err);
+mcf_status mcf_tar_index_scan_memory(const uint8_t *bytes, size_t size, const char *name, mcf_tar_index *index,
+                                     mcf_error *err);
 
 // Index file to index and back. Parsing trusts nothing; MCF_ERR_FORMAT says what is wrong.
 mcf_status mcf_tar_index_parse(const uint8_t *bytes, size_t size, mcf_tar_index *index, mcf_error *err);
@@ -48,7 +48,6 @@ mcf_status mcf_tar_index_serialize(const mcf_tar_index *index, uint8_t **bytes, 
 
 // Takes path.idx where it fits the tar's size and modification time, else scans and writes it (complete or
 // not at all). note receives "" or one line: that the tar is truncated, that the index could not be written.
-mcf_status mcf_tar_index_open(const char *path, mcf_tar_index *index, char *note, size_t note_size,
-                              mcf_error *err);
+mcf_status mcf_tar_index_open(const char *path, mcf_tar_index *index, char *note, size_t note_size, mcf_error *err);
 
 #endif

@@ -19,8 +19,8 @@ static mcf_status center_crop(const void *user, const mcf_transform_input *in, m
     mcf_decoded decoded;
     MCF_TRY(mcf_image_decode(in->bytes, in->size, &decode, &in->scratch->decoded, &decoded, err));
     mcf_resize_plan plan = mcf_resize_center_crop(&decoded, options->side, options->filter);
-    MCF_TRY(mcf_resize(&in->scratch->resizer, &decoded.image, &plan, out->view[0].pixels,
-                       (size_t)options->side * 3, err));
+    MCF_TRY(
+        mcf_resize(&in->scratch->resizer, &decoded.image, &plan, out->view[0].pixels, (size_t)options->side * 3, err));
     mcf_resize_inverse(&decoded, &plan, out->view[0].inverse);
     out->original[0] = decoded.original_width;
     out->original[1] = decoded.original_height;
@@ -31,9 +31,6 @@ static mcf_status center_crop(const void *user, const mcf_transform_input *in, m
 
 mcf_transform mcf_transform_center_crop(const mcf_center_crop_options *options)
 {
-    return (mcf_transform){.views = 1,
-                           .width = options->side,
-                           .height = options->side,
-                           .apply = center_crop,
-                           .options = options};
+    return (mcf_transform){
+        .views = 1, .width = options->side, .height = options->side, .apply = center_crop, .options = options};
 }

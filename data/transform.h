@@ -24,7 +24,7 @@ typedef struct {
     size_t size;
     uint64_t seed;
     uint32_t epoch;
-    int64_t sample; // index in source
+    int64_t sample;           // index in source
     const mcf_source *source; // for labels and sidecars
     mcf_transform_scratch *scratch;
 } mcf_transform_input;
@@ -32,7 +32,7 @@ typedef struct {
 // Where the results of one sample go; the memory is the batch's.
 typedef struct {
     uint8_t *pixels; // [height, width, 3] RGB
-    uint8_t *flip; // 1: the device mirrors this view left to right
+    uint8_t *flip;   // 1: the device mirrors this view left to right
     // Output pixel to picture as stored, before the flip: x = m[0] u + m[1] v + m[2], y = m[3] u + m[4] v +
     // m[5], pixel centres at +0.5.
     double *inverse; // [6]
@@ -41,15 +41,14 @@ typedef struct {
 typedef struct {
     mcf_view view[MCF_MAX_VIEWS];
     int32_t *original; // [2] width, height of the picture as stored
-    uint8_t *extra; // [extra_size] labels, points: whatever the transform defines
+    uint8_t *extra;    // [extra_size] labels, points: whatever the transform defines
 } mcf_transform_output;
 
 typedef struct {
     int views, width, height; // 1..MCF_MAX_VIEWS views of width x height
-    size_t extra_size; // bytes per sample
+    size_t extra_size;        // bytes per sample
     // Fills all of *out, or fails (MCF_ERR_FORMAT: this sample is broken). Called from many threads at once.
-    mcf_status (*apply)(const void *options, const mcf_transform_input *in, mcf_transform_output *out,
-                        mcf_error *err);
+    mcf_status (*apply)(const void *options, const mcf_transform_input *in, mcf_transform_output *out, mcf_error *err);
     const void *options; // the caller's, alive as long as the loader
 } mcf_transform;
 

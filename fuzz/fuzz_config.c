@@ -22,8 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         memcpy(set, zero + 1, size - length - 1);
     }
     const char *sets[] = {set};
-    mcf_status status =
-        mcf_config_parse(&config, (const char *)data, length, "fuzz", sets, set ? 1 : 0, &err);
+    mcf_status status = mcf_config_parse(&config, (const char *)data, length, "fuzz", sets, set ? 1 : 0, &err);
     free(set);
     if (status != MCF_OK) {
         if (err.status != status || !err.message[0])

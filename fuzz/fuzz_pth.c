@@ -8,7 +8,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    enum { MOST = 1 << 16 };  // expanded tensors repeat few bytes; who reads them allocates by what it wants
+    enum { MOST = 1 << 16 }; // expanded tensors repeat few bytes; who reads them allocates by what it wants
     mcf_pth *file;
     mcf_error err = {.status = MCF_OK};
     if (mcf_pth_open_memory(&file, data, size, "fuzz", &err) != MCF_OK) {

@@ -17,8 +17,7 @@ static void check(const mcf_tar_index *index)
         const mcf_tar_entry *entry = &index->entries[i];
         if (entry->offset > index->tar_size || entry->size > index->tar_size - entry->offset)
             abort();
-        if (entry->name >= index->names_size ||
-            !memchr(index->names + entry->name, 0, index->names_size - entry->name))
+        if (entry->name >= index->names_size || !memchr(index->names + entry->name, 0, index->names_size - entry->name))
             abort();
     }
 }

@@ -27,8 +27,8 @@ extern "C" {
 
 typedef enum mcf_result {
     MCF_SUCCESS = 0,
-    MCF_WRONG_USE = 1, /* an argument that cannot be */
-    MCF_BAD_INPUT = 2, /* a file or image that is not what it should be, or cannot be read */
+    MCF_WRONG_USE = 1,  /* an argument that cannot be */
+    MCF_BAD_INPUT = 2,  /* a file or image that is not what it should be, or cannot be read */
     MCF_NOT_USABLE = 3, /* a backend, device or precision that this machine lacks */
     MCF_OUT_OF_MEMORY = 4,
     MCF_FAILURE = 5 /* anything else */
@@ -53,8 +53,8 @@ typedef struct mcf_device_entry {
     int index; /* for mcf_encoder_options.device; -1: the backend as a whole is not usable */
     int usable;
     char name[128];
-    char detail[256]; /* instruction set, driver */
-    char reason[512]; /* why it is not usable */
+    char detail[256];      /* instruction set, driver */
+    char reason[512];      /* why it is not usable */
     uint64_t memory_total; /* bytes; 0: not known */
     uint64_t memory_free;
     unsigned precisions; /* MCF_HAS_* */
@@ -69,17 +69,17 @@ MCF_API int mcf_list_devices(mcf_device_entry *entries, int capacity);
 typedef struct mcf_encoder mcf_encoder;
 
 typedef struct mcf_encoder_options {
-    size_t size; /* sizeof(mcf_encoder_options) of the caller */
+    size_t size;         /* sizeof(mcf_encoder_options) of the caller */
     const char *backend; /* NULL: "auto" */
-    int device; /* index of the backend's device */
-    int threads; /* of a CPU device; 0: all cores */
-    int batch; /* most images of one call that are computed at once; 0: 1 */
+    int device;          /* index of the backend's device */
+    int threads;         /* of a CPU device; 0: all cores */
+    int batch;           /* most images of one call that are computed at once; 0: 1 */
 } mcf_encoder_options;
 
 /* Opens a run directory, a checkpoint directory or a safetensors file that mcf has written.
  * options may be NULL. On failure *encoder is NULL. */
-MCF_API mcf_result mcf_encoder_open(mcf_encoder **encoder, const char *path,
-                                    const mcf_encoder_options *options, mcf_failure *failure);
+MCF_API mcf_result mcf_encoder_open(mcf_encoder **encoder, const char *path, const mcf_encoder_options *options,
+                                    mcf_failure *failure);
 MCF_API void mcf_encoder_close(mcf_encoder *encoder); /* NULL is fine */
 
 /* Floats of one feature, and the side in pixels of the square images that the network sees. */
@@ -99,8 +99,8 @@ MCF_API mcf_result mcf_encoder_embed_bytes(mcf_encoder *encoder, const void *byt
 MCF_API mcf_result mcf_encoder_embed_file(mcf_encoder *encoder, const char *path, float *cls, float *mean,
                                           mcf_failure *failure);
 /* Many pictures that have the network's size already: images [count, S, S, 3], cls and mean [count, dim]. */
-MCF_API mcf_result mcf_encoder_embed_batch(mcf_encoder *encoder, const uint8_t *images, size_t count,
-                                           float *cls, float *mean, mcf_failure *failure);
+MCF_API mcf_result mcf_encoder_embed_batch(mcf_encoder *encoder, const uint8_t *images, size_t count, float *cls,
+                                           float *mean, mcf_failure *failure);
 
 #ifdef __cplusplus
 }

@@ -1,8 +1,8 @@
 // The decoder M_0: from visible tokens to the pixels of all patches.
 #include "model/parts.h"
 
-mcf_status mcf_decoder_add(mcf_store *store, const mcf_vit_options *options, int64_t in, int64_t patch,
-                           int64_t side, mcf_decoder *decoder, mcf_error *err)
+mcf_status mcf_decoder_add(mcf_store *store, const mcf_vit_options *options, int64_t in, int64_t patch, int64_t side,
+                           mcf_decoder *decoder, mcf_error *err)
 {
     int64_t dim = options->dim;
     MCF_TRY(mcf_linear_add(store, "decoder_embed", dim, in, true, MCF_ROLE_TRAINED, &decoder->embed, err));
@@ -13,8 +13,7 @@ mcf_status mcf_decoder_add(mcf_store *store, const mcf_vit_options *options, int
         return mcf_fail(err, MCF_ERR_NOMEM, "no memory for the decoder's tokens");
     MCF_TRY(mcf_blocks_add(store, "decoder_blocks", options, MCF_ROLE_TRAINED, &decoder->stack, err));
     MCF_TRY(mcf_norm_add(store, "decoder_norm", dim, MCF_ROLE_TRAINED, &decoder->norm, err));
-    return mcf_linear_add(store, "decoder_pred", 3 * patch * patch, dim, true, MCF_ROLE_TRAINED,
-                          &decoder->pred, err);
+    return mcf_linear_add(store, "decoder_pred", 3 * patch * patch, dim, true, MCF_ROLE_TRAINED, &decoder->pred, err);
 }
 
 mcf_value mcf_decoder_forward(mcf_graph *graph, const mcf_pretrain_model *model, mcf_value latent,
@@ -34,8 +33,8 @@ mcf_value mcf_decoder_forward(mcf_graph *graph, const mcf_pretrain_model *model,
     patches = mcf_gather_rows(graph, patches, ids_restore);
     x = mcf_concat(graph, cls, patches, 1);
     x = mcf_add(graph, x, mcf_param(graph, store, decoder->pos_embed));
-    x = mcf_blocks_forward(graph, &decoder->stack, x, decoder->stack.depth, decoder->norm,
-                           mcf_graph_compute(graph), model->model.recompute, NULL);
+    x = mcf_blocks_forward(graph, &decoder->stack, x, decoder->stack.depth, decoder->norm, mcf_graph_compute(graph),
+                           model->model.recompute, NULL);
     // cls is dropped here and not after the product: the copy that makes rows contiguous is narrower.
     return mcf_vit_linear(graph, store, decoder->pred, mcf_slice(graph, x, 1, 1, count), MCF_F32);
 }

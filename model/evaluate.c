@@ -21,8 +21,8 @@ bool mcf_embed_needs_position(const mcf_pretrain_model *model, const mcf_embed_g
     return options->height != model->model.image_size || options->width != model->model.image_size;
 }
 
-mcf_status mcf_embed_graph(const mcf_pretrain_model *model, const mcf_embed_graph_options *options,
-                           mcf_graph **graph, mcf_error *err)
+mcf_status mcf_embed_graph(const mcf_pretrain_model *model, const mcf_embed_graph_options *options, mcf_graph **graph,
+                           mcf_error *err)
 {
     int64_t p = model->model.patch_size, b = options->batch, dim = model->online.stack.dim;
     *graph = NULL;
@@ -79,26 +79,22 @@ static mcf_value denormalised(mcf_graph *graph, mcf_value pred, mcf_value target
     mcf_value centred = mcf_axpby(graph, 1, target, -1, mean);
     // |centred| = centred^2 / (centred/|centred|): the deviation without a square root of its own.
     mcf_value unit = mcf_l2_normalize(graph, centred, 2, 1e-6);
-    mcf_value norm =
-        mcf_reduce_sum(graph, mcf_mul(graph, centred, unit), 4, 1 / sqrt((double)(n - 1)), MCF_F32);
+    mcf_value norm = mcf_reduce_sum(graph, mcf_mul(graph, centred, unit), 4, 1 / sqrt((double)(n - 1)), MCF_F32);
     return mcf_add(graph, mcf_mul(graph, pred, mcf_expand(graph, norm, shape)), mean);
 }
 
-mcf_status mcf_reconstruct_graph(const mcf_pretrain_model *model,
-                                 const mcf_reconstruct_graph_options *options, mcf_graph **graph,
-                                 mcf_error *err)
+mcf_status mcf_reconstruct_graph(const mcf_pretrain_model *model, const mcf_reconstruct_graph_options *options,
+                                 mcf_graph **graph, mcf_error *err)
 {
     int64_t p = model->model.patch_size, side = model->model.image_size / p, b = options->batch;
     *graph = NULL;
     if (!model->decodes)
-        return mcf_fail(err, MCF_ERR_USAGE,
-                        "this network was trained without a decoder: nothing can be reconstructed");
+        return mcf_fail(err, MCF_ERR_USAGE, "this network was trained without a decoder: nothing can be reconstructed");
     mcf_graph *g = mcf_graph_create(options->world ? options->world : 1, options->compute);
     if (!g)
         return mcf_fail(err, MCF_ERR_NOMEM, "no memory for a graph");
     mcf_value image =
-        mcf_image_input(g, &model->model, "", b, model->model.image_size, model->model.image_size,
-                        options->image_u8);
+        mcf_image_input(g, &model->model, "", b, model->model.image_size, model->model.image_size, options->image_u8);
     mcf_value ids_keep = mcf_input(g, "ids_keep", MCF_I64, MCF_SHAPE(b, model->visible));
     mcf_value ids_restore = mcf_input(g, "ids_restore", MCF_I64, MCF_SHAPE(b, model->patches));
     mcf_value patches = mcf_patchify(g, image, p, options->compute);

@@ -117,9 +117,12 @@ static verdict clip_name(const char *name, char to[NAME])
                  {"ln_pre.bias", "norm_pre.bias"},
                  {"ln_post.weight", "norm.weight"},
                  {"ln_post.bias", "norm.bias"}},
-      parts[] = {{"ln_1.", "norm1."},         {"ln_2.", "norm2."},
-                 {"attn.in_proj_", "attn.qkv."}, {"attn.out_proj.", "attn.proj."},
-                 {"mlp.c_fc.", "mlp.fc1."},   {"mlp.c_proj.", "mlp.fc2."}};
+      parts[] = {{"ln_1.", "norm1."},
+                 {"ln_2.", "norm2."},
+                 {"attn.in_proj_", "attn.qkv."},
+                 {"attn.out_proj.", "attn.proj."},
+                 {"mlp.c_fc.", "mlp.fc1."},
+                 {"mlp.c_proj.", "mlp.fc2."}};
     if (!starts(name, "visual."))
         return DROPPED; // the words' transformer
     name += strlen("visual.");
@@ -145,7 +148,8 @@ static verdict clip_name(const char *name, char to[NAME])
 // The timm name of a tensor of the file.
 static verdict timm_name(const mcf_import_options *options, const char *name, char to[NAME])
 {
-    static const char *const of_mcf[] = {"target_encoder.", "predictor.", "decoder_", "mask_token", "perceptual_loss.", NULL};
+    static const char *const of_mcf[] = {"target_encoder.", "predictor.",       "decoder_",
+                                         "mask_token",      "perceptual_loss.", NULL};
     static const char *const of_mae[] = {"decoder_", "mask_token", "head.", NULL};
     static const char *const encoders[] = {"base_encoder.", "momentum_encoder."};
     if (starts(name, "module.")) // of a model trained in parallel
@@ -189,10 +193,11 @@ static bool find_taken(const job *j, const char *wanted, item *found)
 
 static mcf_status choose_group(job *j, mcf_error *err)
 {
-    static const char *const groups[MCF_IMPORT_KINDS][MAX_GROUPS] = {
-        [MCF_IMPORT_MCF] = {"model", "state_dict", ""}, [MCF_IMPORT_MAE] = {"model", "", NULL},
-        [MCF_IMPORT_MOCO_V3] = {"state_dict", "", NULL}, [MCF_IMPORT_TIMM] = {"", "state_dict", "model"},
-        [MCF_IMPORT_FARL] = {"state_dict", "", NULL}};
+    static const char *const groups[MCF_IMPORT_KINDS][MAX_GROUPS] = {[MCF_IMPORT_MCF] = {"model", "state_dict", ""},
+                                                                     [MCF_IMPORT_MAE] = {"model", "", NULL},
+                                                                     [MCF_IMPORT_MOCO_V3] = {"state_dict", "", NULL},
+                                                                     [MCF_IMPORT_TIMM] = {"", "state_dict", "model"},
+                                                                     [MCF_IMPORT_FARL] = {"state_dict", "", NULL}};
     static const char *const example[MCF_IMPORT_KINDS] = {"online_encoder.cls_token", "cls_token",
                                                           "module.base_encoder.cls_token", "cls_token",
                                                           "visual.class_embedding"};
@@ -231,8 +236,8 @@ static mcf_status no_transformer(const job *j, const char *name, const item *fou
 {
     if (found && found->object)
         return is_object(j, found, err);
-    return mcf_fail(err, MCF_ERR_FORMAT, "%s: %s is missing or not of a vision transformer's shape",
-                    j->file.path, name);
+    return mcf_fail(err, MCF_ERR_FORMAT, "%s: %s is missing or not of a vision transformer's shape", j->file.path,
+                    name);
 }
 
 // The network as the shapes say.
@@ -244,9 +249,9 @@ static mcf_status describe(const job *j, mcf_imported *out, mcf_error *err)
     const bool has_patch = find_taken(j, "patch_embed.proj.weight", &patch),
                has_position = find_taken(j, "pos_embed", &position),
                has_fc1 = find_taken(j, "blocks.0.mlp.fc1.weight", &fc1);
-    if (!has_patch || patch.object || patch.shape.rank != 4 ||
-        patch.shape.dim[1] != 3 || patch.shape.dim[2] != patch.shape.dim[3] || patch.shape.dim[0] < 4 ||
-        patch.shape.dim[0] > 1 << 16 || patch.shape.dim[2] < 1 || patch.shape.dim[2] > 1 << 10)
+    if (!has_patch || patch.object || patch.shape.rank != 4 || patch.shape.dim[1] != 3 ||
+        patch.shape.dim[2] != patch.shape.dim[3] || patch.shape.dim[0] < 4 || patch.shape.dim[0] > 1 << 16 ||
+        patch.shape.dim[2] < 1 || patch.shape.dim[2] > 1 << 10)
         return no_transformer(j, "patch_embed.proj.weight", has_patch ? &patch : NULL, err);
     if (!has_position || position.object || position.shape.rank > 3)
         return no_transformer(j, "pos_embed", has_position ? &position : NULL, err);

@@ -186,8 +186,8 @@ void mcf_pretrain_copy_target(const mcf_pretrain_model *model, const mcf_params 
     copy(model, params, model->online_head.var2, model->target_head.var2);
 }
 
-static mcf_status load_encoder(const mcf_pretrain_model *model, const mcf_vit *v, const char *path,
-                               const char *key, const char *prefer, const mcf_params *params, mcf_error *err)
+static mcf_status load_encoder(const mcf_pretrain_model *model, const mcf_vit *v, const char *path, const char *key,
+                               const char *prefer, const mcf_params *params, mcf_error *err)
 {
     mcf_safetensors *file = NULL;
     mcf_status status = mcf_safetensors_open(&file, path, err);
@@ -208,8 +208,7 @@ mcf_status mcf_pretrain_load_teacher(const mcf_pretrain_model *model, const mcf_
                         "perceptual_loss.model.", params, err);
 }
 
-mcf_status mcf_pretrain_start(const mcf_pretrain_model *model, uint64_t seed, const mcf_params *params,
-                              mcf_error *err)
+mcf_status mcf_pretrain_start(const mcf_pretrain_model *model, uint64_t seed, const mcf_params *params, mcf_error *err)
 {
     const mcf_model_options *options = &model->model;
     if (model->feature && !options->teacher_checkpoint[0])

@@ -62,8 +62,7 @@ mcf_status mcf_load_conclude(const report *r, const char *path, mcf_error *err)
     append(text, sizeof text, "missing", r->missing, r->missing_names);
     append(text, sizeof text, "not of this network", r->extra, r->extra_names);
     append(text, sizeof text, "of another shape", r->misshapen, r->shapes);
-    return mcf_fail(err, MCF_ERR_SHAPE, "%s: tensors do not fit the configured network: %s",
-                    path, text);
+    return mcf_fail(err, MCF_ERR_SHAPE, "%s: tensors do not fit the configured network: %s", path, text);
 }
 
 // --- all parameters
@@ -156,8 +155,8 @@ static int64_t grid_side(const mcf_shape *shape)
     return side * side == shape->dim[1] - 1 ? side : 0;
 }
 
-static mcf_status load_position(const mcf_safetensors *file, const mcf_safetensors_entry *found,
-                                const mcf_entry *entry, float *to, report *r, mcf_error *err)
+static mcf_status load_position(const mcf_safetensors *file, const mcf_safetensors_entry *found, const mcf_entry *entry,
+                                float *to, report *r, mcf_error *err)
 {
     int64_t from_side = grid_side(&found->shape), to_side = grid_side(&entry->shape);
     if (!from_side || found->shape.dim[2] != entry->shape.dim[2]) {
@@ -166,8 +165,7 @@ static mcf_status load_position(const mcf_safetensors *file, const mcf_safetenso
     }
     float *from = malloc((size_t)found->count * sizeof *from);
     if (!from)
-        return mcf_fail(err, MCF_ERR_NOMEM, "no memory for %s of %s", found->name,
-                        mcf_safetensors_path(file));
+        return mcf_fail(err, MCF_ERR_NOMEM, "no memory for %s of %s", found->name, mcf_safetensors_path(file));
     mcf_status status = mcf_safetensors_read_f32(file, found, from, err);
     if (status == MCF_OK)
         mcf_position_resize(from, from_side, from_side, to, to_side, to_side, entry->shape.dim[2]);
@@ -193,7 +191,8 @@ static mcf_status check_metadata(const mcf_safetensors *file, const mcf_vit *vit
         return mcf_fail(err, MCF_ERR_USAGE, "%s: an encoder of %.20s heads; the config's `heads` is %d",
                         mcf_safetensors_path(file), heads, stack->heads);
     if (eps && fabs(strtod(eps, NULL) - stack->norm_eps) > 1e-3 * stack->norm_eps)
-        return mcf_fail(err, MCF_ERR_USAGE, "%s: an encoder whose LayerNorms have eps %.20s; the config's `norm_eps` is %g",
+        return mcf_fail(err, MCF_ERR_USAGE,
+                        "%s: an encoder whose LayerNorms have eps %.20s; the config's `norm_eps` is %g",
                         mcf_safetensors_path(file), eps, stack->norm_eps);
     if (activation && strcmp(activation, own))
         return mcf_fail(err, MCF_ERR_USAGE, "%s: an encoder with activation %.20s; the config's `activation` is %s",
@@ -201,8 +200,8 @@ static mcf_status check_metadata(const mcf_safetensors *file, const mcf_vit *vit
     return MCF_OK;
 }
 
-mcf_status mcf_vit_load(const mcf_store *store, const mcf_vit *vit, const mcf_safetensors *file,
-                        const char *prefer, const mcf_params *params, mcf_error *err)
+mcf_status mcf_vit_load(const mcf_store *store, const mcf_vit *vit, const mcf_safetensors *file, const char *prefer,
+                        const mcf_params *params, mcf_error *err)
 {
     const char *prefix = mcf_vit_prefix(file, prefer);
     if (!prefix)
@@ -242,8 +241,7 @@ mcf_status mcf_vit_load(const mcf_store *store, const mcf_vit *vit, const mcf_sa
     return mcf_load_conclude(&r, mcf_safetensors_path(file), err);
 }
 
-static const mcf_safetensors_entry *find_under(const mcf_safetensors *file, const char *prefix,
-                                               const char *name)
+static const mcf_safetensors_entry *find_under(const mcf_safetensors *file, const char *prefix, const char *name)
 {
     char full[512];
     snprintf(full, sizeof full, "%s%s", prefix, name);
@@ -256,8 +254,8 @@ double mcf_vit_mlp_ratio(int64_t hidden, int64_t dim)
     return (int64_t)((double)dim * ratio) < hidden ? nextafter(ratio, INFINITY) : ratio;
 }
 
-mcf_status mcf_vit_describe(const mcf_safetensors *file, const char *prefix, mcf_vit_options *options,
-                            int *patch_size, int *image_size, mcf_error *err)
+mcf_status mcf_vit_describe(const mcf_safetensors *file, const char *prefix, mcf_vit_options *options, int *patch_size,
+                            int *image_size, mcf_error *err)
 {
     const mcf_safetensors_entry *patch = find_under(file, prefix, "patch_embed.proj.weight");
     const mcf_safetensors_entry *position = find_under(file, prefix, "pos_embed");
@@ -276,7 +274,9 @@ mcf_status mcf_vit_describe(const mcf_safetensors *file, const char *prefix, mcf
         snprintf(name, sizeof name, "blocks.%d.norm1.weight", ++depth);
     while (depth < MCF_MAX_DEPTH && find_under(file, prefix, name));
     int dim = (int)patch->shape.dim[0];
-    *options = (mcf_vit_options){.dim = dim, .depth = depth, .heads = dim >= 64 ? dim / 64 : 1,
+    *options = (mcf_vit_options){.dim = dim,
+                                 .depth = depth,
+                                 .heads = dim >= 64 ? dim / 64 : 1,
                                  .mlp_ratio = mcf_vit_mlp_ratio(fc1->shape.dim[0], dim)};
     *patch_size = (int)patch->shape.dim[2];
     *image_size = (int)(side * patch->shape.dim[2]);

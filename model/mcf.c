@@ -14,8 +14,7 @@ static void m1(mcf_graph *graph, const mcf_pretrain_model *model, mcf_value patc
         if (model->model.teacher_blocks[j] > deepest)
             deepest = model->model.teacher_blocks[j];
     mcf_value x = mcf_vit_tokens(graph, &model->teacher, patches, MCF_NO_VALUE, MCF_NO_VALUE);
-    mcf_blocks_forward(graph, &model->teacher.stack, x, deepest, (mcf_affine){-1, -1}, MCF_F32, recompute,
-                       taps);
+    mcf_blocks_forward(graph, &model->teacher.stack, x, deepest, (mcf_affine){-1, -1}, MCF_F32, recompute, taps);
     for (int j = 0; j < model->model.teacher_block_count; j++)
         features[j] = taps[model->model.teacher_blocks[j] - 1];
 }
@@ -65,9 +64,8 @@ static mcf_value l_2(mcf_graph *graph, const mcf_pretrain_model *model, mcf_valu
 static mcf_value pooled(mcf_graph *graph, const mcf_pretrain_model *model, mcf_value latent)
 {
     int64_t b = mcf_value_dim(graph, latent, 0), n = mcf_value_dim(graph, latent, 1) - 1;
-    mcf_value token = model->objective.tokens == MCF_TOKENS_CLS
-                          ? mcf_slice(graph, latent, 1, 0, 1)
-                          : mcf_mean(graph, mcf_slice(graph, latent, 1, 1, n), 2);
+    mcf_value token = model->objective.tokens == MCF_TOKENS_CLS ? mcf_slice(graph, latent, 1, 0, 1)
+                                                                : mcf_mean(graph, mcf_slice(graph, latent, 1, 1, n), 2);
     return mcf_reshape(graph, token, MCF_SHAPE(b, model->online.stack.dim));
 }
 
@@ -79,8 +77,8 @@ static mcf_value key(mcf_graph *graph, const mcf_pretrain_model *model, mcf_valu
     const mcf_store *store = &model->store;
     if (average) {
         mcf_ema(graph, mcf_role_slice(graph, store, MCF_ROLE_TARGET, 0, store->averaged_count),
-                mcf_role_slice(graph, store, MCF_ROLE_TRAINED, 0, store->averaged_count),
-                model->objective.momentum, 1, MCF_NO_VALUE);
+                mcf_role_slice(graph, store, MCF_ROLE_TRAINED, 0, store->averaged_count), model->objective.momentum, 1,
+                MCF_NO_VALUE);
         mcf_refresh_low_precision(graph, store, MCF_ROLE_TARGET);
     }
     mcf_value latent = mcf_encode(graph, &model->target, patches, ids_keep, MCF_RECOMPUTE_NONE);
@@ -114,20 +112,17 @@ static mcf_value pseudo_patches(mcf_graph *graph, const mcf_pretrain_model *mode
 static mcf_value add_term(mcf_graph *graph, mcf_value total, mcf_value term, double weight, const char *name)
 {
     mcf_output(graph, term, name);
-    return total == MCF_NO_VALUE ? mcf_scale(graph, term, weight, 0)
-                                 : mcf_axpby(graph, 1, total, weight, term);
+    return total == MCF_NO_VALUE ? mcf_scale(graph, term, weight, 0) : mcf_axpby(graph, 1, total, weight, term);
 }
 
 // The order matters for memory: what needs no gradient runs first, before the online encoder leaves its
 // activations.
-static void build(mcf_graph *graph, const mcf_pretrain_model *model,
-                  const mcf_pretrain_graph_options *options)
+static void build(mcf_graph *graph, const mcf_pretrain_model *model, const mcf_pretrain_graph_options *options)
 {
     int64_t b = options->batch, count = model->patches, n = model->visible;
     const mcf_objective_options *objective = &model->objective;
-    mcf_value image =
-        mcf_image_input(graph, &model->model, "", b, model->model.image_size, model->model.image_size,
-                        options->image_u8);
+    mcf_value image = mcf_image_input(graph, &model->model, "", b, model->model.image_size, model->model.image_size,
+                                      options->image_u8);
     mcf_value patches = mcf_patchify(graph, image, model->model.patch_size, mcf_graph_compute(graph));
     mcf_value real[MCF_MAX_TEACHER_BLOCKS], pseudo[MCF_MAX_TEACHER_BLOCKS], total = MCF_NO_VALUE;
     mcf_value k = MCF_NO_VALUE, labels = MCF_NO_VALUE;
@@ -159,13 +154,13 @@ static void build(mcf_graph *graph, const mcf_pretrain_model *model,
             mcf_output(graph, pred, "out.pred");
         if (model->pixel) {
             mcf_value ids_mask = mcf_input(graph, "ids_mask", MCF_I64, MCF_SHAPE(b, count - n));
-            total = add_term(graph, total, l_2(graph, model, pred, image, ids_mask), objective->pixel_weight,
-                             "loss.pixel");
+            total =
+                add_term(graph, total, l_2(graph, model, pred, image, ids_mask), objective->pixel_weight, "loss.pixel");
         }
         if (model->feature) {
             m1(graph, model, pseudo_patches(graph, model, pred), model->model.recompute, pseudo);
-            total = add_term(graph, total, l_mim(graph, model, pseudo, real), objective->feature_weight,
-                             "loss.feature");
+            total =
+                add_term(graph, total, l_mim(graph, model, pseudo, real), objective->feature_weight, "loss.feature");
         }
     }
     mcf_output(graph, total, "loss");

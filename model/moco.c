@@ -104,8 +104,8 @@ void mcf_moco_build(mcf_graph *graph, const mcf_pretrain_model *model, const mcf
     mcf_value first = mcf_image_input(graph, &model->model, "1", b, side, side, options->image_u8);
     mcf_value second = mcf_image_input(graph, &model->model, "2", b, side, side, options->image_u8);
     mcf_value labels = mcf_input(graph, "labels", MCF_I64, MCF_SHAPE(b));
-    mcf_value patches = mcf_concat(graph, mcf_patchify(graph, first, patch, compute),
-                                   mcf_patchify(graph, second, patch, compute), 0);
+    mcf_value patches =
+        mcf_concat(graph, mcf_patchify(graph, first, patch, compute), mcf_patchify(graph, second, patch, compute), 0);
     mcf_value q[2], k[2];
     if (options->average)
         average(graph, &model->store);

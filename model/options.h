@@ -27,14 +27,14 @@ typedef enum { MCF_PRECISION_FP32, MCF_PRECISION_FP16, MCF_PRECISION_BF16 } mcf_
 
 typedef struct {
     int image_size, patch_size;
-    double mean[3], std[3]; // of images in [0, 1]; zeros: ImageNet's
+    double mean[3], std[3];  // of images in [0, 1]; zeros: ImageNet's
     char init[MCF_MAX_PATH]; // "" : none
     mcf_vit_options encoder;
-    mcf_vit_options decoder; // M_0
-    mcf_vit_options teacher; // M_1
-    int teacher_image_size; // 0: image_size
+    mcf_vit_options decoder;                                         // M_0
+    mcf_vit_options teacher;                                         // M_1
+    int teacher_image_size;                                          // 0: image_size
     int teacher_blocks[MCF_MAX_TEACHER_BLOCKS], teacher_block_count; // counted from 1
-    char teacher_checkpoint[MCF_MAX_PATH]; // "": none given; "random"
+    char teacher_checkpoint[MCF_MAX_PATH];                           // "": none given; "random"
     int projector_hidden, projector_out;
     bool sync_batchnorm;
     int batchnorm_groups; // statistics over this many equal groups of a device's batch; 1: the whole batch

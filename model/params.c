@@ -36,8 +36,7 @@ mcf_status mcf_params_upload(const mcf_params *params, mcf_runtime *runtime, mcf
     const mcf_store *store = mcf_runtime_store(runtime);
     for (int role = 0; role < MCF_ROLE_COUNT; role++)
         if (store->role_count[role] > 0)
-            MCF_TRY(
-                mcf_runtime_write_role(runtime, MCF_ARRAY_MASTER, (mcf_role)role, params->role[role], err));
+            MCF_TRY(mcf_runtime_write_role(runtime, MCF_ARRAY_MASTER, (mcf_role)role, params->role[role], err));
     return mcf_runtime_refresh(runtime, err);
 }
 
@@ -46,7 +45,6 @@ mcf_status mcf_params_download(const mcf_params *params, mcf_runtime *runtime, m
     const mcf_store *store = mcf_runtime_store(runtime);
     for (int role = 0; role < MCF_ROLE_COUNT; role++)
         if (store->role_count[role] > 0)
-            MCF_TRY(
-                mcf_runtime_read_role(runtime, MCF_ARRAY_MASTER, (mcf_role)role, params->role[role], err));
+            MCF_TRY(mcf_runtime_read_role(runtime, MCF_ARRAY_MASTER, (mcf_role)role, params->role[role], err));
     return MCF_OK;
 }

@@ -10,19 +10,19 @@ mcf_status mcf_projector_add(mcf_store *store, const char *prefix, int64_t in, i
                              bool out_norm, mcf_role role, mcf_projector *projector, mcf_error *err);
 // x [B,in] -> f32 [B,out]. Between the products everything is f32: over a small batch BatchNorm magnifies
 // rounding.
-mcf_value mcf_projector_forward(mcf_graph *graph, const mcf_pretrain_model *model,
-                                const mcf_projector *projector, mcf_value x);
+mcf_value mcf_projector_forward(mcf_graph *graph, const mcf_pretrain_model *model, const mcf_projector *projector,
+                                mcf_value x);
 
-mcf_status mcf_decoder_add(mcf_store *store, const mcf_vit_options *options, int64_t in, int64_t patch,
-                           int64_t side, mcf_decoder *decoder, mcf_error *err);
+mcf_status mcf_decoder_add(mcf_store *store, const mcf_vit_options *options, int64_t in, int64_t patch, int64_t side,
+                           mcf_decoder *decoder, mcf_error *err);
 // latent [B,1+n,D] and ids_restore i64 [B,L] -> f32 [B,L,P*P*3], cls dropped.
 mcf_value mcf_decoder_forward(mcf_graph *graph, const mcf_pretrain_model *model, mcf_value latent,
                               mcf_value ids_restore);
 
 // BatchNorm of x [B,C] by the batch, as the model's options say; affine {-1, -1}: without. mean and var: entries of
 // the running statistics, which move.
-mcf_value mcf_batch_norm_layer(mcf_graph *graph, const mcf_pretrain_model *model, mcf_affine affine, int mean,
-                               int var, mcf_value x);
+mcf_value mcf_batch_norm_layer(mcf_graph *graph, const mcf_pretrain_model *model, mcf_affine affine, int mean, int var,
+                               mcf_value x);
 // Running statistics [dim] under `name`.
 mcf_status mcf_statistics_add(mcf_store *store, const char *name, int64_t dim, int *mean, int *var, mcf_error *err);
 

@@ -45,8 +45,8 @@ static void taps(int64_t i, int64_t to, int64_t from, int64_t at[4], double w[4]
         at[k] = clamp((int64_t)floor_centre - 1 + k, from - 1);
 }
 
-void mcf_position_resize(const float *from, int64_t from_rows, int64_t from_columns, float *to,
-                         int64_t to_rows, int64_t to_columns, int64_t dim)
+void mcf_position_resize(const float *from, int64_t from_rows, int64_t from_columns, float *to, int64_t to_rows,
+                         int64_t to_columns, int64_t dim)
 {
     memcpy(to, from, (size_t)dim * sizeof(float));
     from += dim;

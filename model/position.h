@@ -12,7 +12,7 @@ void mcf_position_table(float *table, int64_t dim, int64_t rows, int64_t columns
 // Resizes the patch rows of a table [1 + from_rows*from_columns, dim] to another grid, bicubically: a =
 // -0.75, centres of cells aligned (align_corners false), edges repeated, no antialiasing. The cls row is
 // copied.
-void mcf_position_resize(const float *from, int64_t from_rows, int64_t from_columns, float *to,
-                         int64_t to_rows, int64_t to_columns, int64_t dim);
+void mcf_position_resize(const float *from, int64_t from_rows, int64_t from_columns, float *to, int64_t to_rows,
+                         int64_t to_columns, int64_t dim);
 
 #endif

@@ -28,18 +28,15 @@ int64_t mcf_visible_count(int64_t patches, double mask_ratio)
 static mcf_status check_vit(const char *key, const mcf_vit_options *vit, mcf_error *err)
 {
     if (vit->dim < 4 || vit->dim % 4 || vit->dim > 1 << 16)
-        return mcf_fail(err, MCF_ERR_USAGE,
-                        "%s.dim is %d; it must be a multiple of 4 up to 65536 (sine-cosine table)", key,
-                        vit->dim);
+        return mcf_fail(err, MCF_ERR_USAGE, "%s.dim is %d; it must be a multiple of 4 up to 65536 (sine-cosine table)",
+                        key, vit->dim);
     if (vit->heads < 1 || vit->dim % vit->heads)
-        return mcf_fail(err, MCF_ERR_USAGE, "%s.heads is %d; it must divide %s.dim, which is %d", key,
-                        vit->heads, key, vit->dim);
+        return mcf_fail(err, MCF_ERR_USAGE, "%s.heads is %d; it must divide %s.dim, which is %d", key, vit->heads, key,
+                        vit->dim);
     if (vit->depth < 1 || vit->depth > MCF_MAX_DEPTH)
-        return mcf_fail(err, MCF_ERR_USAGE, "%s.depth is %d; it must be 1 to %d", key, vit->depth,
-                        MCF_MAX_DEPTH);
+        return mcf_fail(err, MCF_ERR_USAGE, "%s.depth is %d; it must be 1 to %d", key, vit->depth, MCF_MAX_DEPTH);
     if (!(vit->mlp_ratio * vit->dim >= 1) || vit->mlp_ratio > 64)
-        return mcf_fail(err, MCF_ERR_USAGE,
-                        "%s.mlp_ratio is %g; it must give 1 to 64 times %s.dim hidden units", key,
+        return mcf_fail(err, MCF_ERR_USAGE, "%s.mlp_ratio is %g; it must give 1 to 64 times %s.dim hidden units", key,
                         vit->mlp_ratio, key);
     return MCF_OK;
 }
@@ -47,8 +44,8 @@ static mcf_status check_vit(const char *key, const mcf_vit_options *vit, mcf_err
 static mcf_status check_size(const char *key, int size, int patch, mcf_error *err)
 {
     if (patch < 1 || size < patch || size % patch || size > 1 << 14)
-        return mcf_fail(err, MCF_ERR_USAGE,
-                        "%s is %d; it must be a multiple of model.patch_size, which is %d", key, size, patch);
+        return mcf_fail(err, MCF_ERR_USAGE, "%s is %d; it must be a multiple of model.patch_size, which is %d", key,
+                        size, patch);
     return MCF_OK;
 }
 
@@ -58,8 +55,7 @@ static mcf_status check_teacher(const mcf_pretrain_model *model, mcf_error *err)
     MCF_TRY(check_vit("model.teacher", &m->teacher, err));
     MCF_TRY(check_size("model.teacher.image_size", m->teacher_image_size, m->patch_size, err));
     if (m->teacher_block_count < 1 || m->teacher_block_count > MCF_MAX_TEACHER_BLOCKS)
-        return mcf_fail(err, MCF_ERR_USAGE, "model.teacher.blocks: name 1 to %d blocks",
-                        MCF_MAX_TEACHER_BLOCKS);
+        return mcf_fail(err, MCF_ERR_USAGE, "model.teacher.blocks: name 1 to %d blocks", MCF_MAX_TEACHER_BLOCKS);
     for (int j = 0; j < m->teacher_block_count; j++)
         if (m->teacher_blocks[j] < 1 || m->teacher_blocks[j] > m->teacher.depth)
             return mcf_fail(err, MCF_ERR_USAGE,
@@ -73,8 +69,7 @@ static mcf_status check_heads(const mcf_pretrain_model *model, mcf_error *err)
 {
     const mcf_model_options *m = &model->model;
     if (m->projector_hidden < 1 || m->projector_out < 1)
-        return mcf_fail(err, MCF_ERR_USAGE,
-                        "model.projector: hidden is %d and out is %d; both must be at least 1",
+        return mcf_fail(err, MCF_ERR_USAGE, "model.projector: hidden is %d and out is %d; both must be at least 1",
                         m->projector_hidden, m->projector_out);
     if (!(model->objective.temperature > 0))
         return mcf_fail(err, MCF_ERR_USAGE, "objective.contrastive.temperature is %g; it must be above 0",
@@ -91,8 +86,7 @@ static mcf_status check(const mcf_pretrain_model *model, mcf_error *err)
     if (model->moco)
         return check_heads(model, err);
     if (!(o->mask_ratio >= 0 && o->mask_ratio < 1) || model->visible < 1)
-        return mcf_fail(err, MCF_ERR_USAGE,
-                        "objective.mask_ratio is %g; it must leave at least one of %lld patches",
+        return mcf_fail(err, MCF_ERR_USAGE, "objective.mask_ratio is %g; it must leave at least one of %lld patches",
                         o->mask_ratio, (long long)model->patches);
     if (model->pixel && model->visible == model->patches)
         return mcf_fail(err, MCF_ERR_USAGE,
@@ -116,17 +110,16 @@ static mcf_status add_encoders(mcf_pretrain_model *model, mcf_error *err)
                         &model->online, err));
     if (!model->contrastive)
         return MCF_OK;
-    MCF_TRY(mcf_projector_add(store, "online_encoder.fc", dim, hidden, out, true, MCF_ROLE_TRAINED,
-                              &model->online_head, err));
+    MCF_TRY(mcf_projector_add(store, "online_encoder.fc", dim, hidden, out, true, MCF_ROLE_TRAINED, &model->online_head,
+                              err));
     store->averaged_count = store->role_count[MCF_ROLE_TRAINED];
     MCF_TRY(mcf_vit_add(store, "target_encoder", &m->encoder, m->image_size, m->patch_size, MCF_ROLE_TARGET,
                         &model->target, err));
-    MCF_TRY(mcf_projector_add(store, "target_encoder.fc", dim, hidden, out, true, MCF_ROLE_TARGET,
-                              &model->target_head, err));
+    MCF_TRY(mcf_projector_add(store, "target_encoder.fc", dim, hidden, out, true, MCF_ROLE_TARGET, &model->target_head,
+                              err));
     if (store->role_count[MCF_ROLE_TARGET] != store->averaged_count)
         return mcf_fail(err, MCF_ERR_INTERNAL, "the target's layout is not the online encoder's");
-    return mcf_projector_add(store, "predictor", out, hidden, out, false, MCF_ROLE_TRAINED, &model->predictor,
-                             err);
+    return mcf_projector_add(store, "predictor", out, hidden, out, false, MCF_ROLE_TRAINED, &model->predictor, err);
 }
 
 static mcf_status add_networks(mcf_pretrain_model *model, mcf_error *err)
@@ -139,8 +132,8 @@ static mcf_status add_networks(mcf_pretrain_model *model, mcf_error *err)
         MCF_TRY(mcf_decoder_add(&model->store, &m->decoder, m->encoder.dim, m->patch_size,
                                 m->image_size / m->patch_size, &model->decoder, err));
     if (model->feature)
-        MCF_TRY(mcf_vit_add(&model->store, "perceptual_loss.model", &m->teacher, m->teacher_image_size,
-                            m->patch_size, MCF_ROLE_FROZEN, &model->teacher, err));
+        MCF_TRY(mcf_vit_add(&model->store, "perceptual_loss.model", &m->teacher, m->teacher_image_size, m->patch_size,
+                            MCF_ROLE_FROZEN, &model->teacher, err));
     return MCF_OK;
 }
 
@@ -217,13 +210,13 @@ mcf_value mcf_encode(mcf_graph *graph, const mcf_vit *vit, mcf_value patches, mc
                      mcf_recompute recompute)
 {
     mcf_value x = mcf_vit_tokens(graph, vit, patches, ids_keep, MCF_NO_VALUE);
-    return mcf_blocks_forward(graph, &vit->stack, x, vit->stack.depth, vit->norm, mcf_graph_compute(graph),
-                              recompute, NULL);
+    return mcf_blocks_forward(graph, &vit->stack, x, vit->stack.depth, vit->norm, mcf_graph_compute(graph), recompute,
+                              NULL);
 }
 
 // --- batches
-mcf_status mcf_mask_split(const int64_t *ids_shuffle, int64_t batch, int64_t patches, int64_t visible,
-                          int64_t *keep, int64_t *mask, int64_t *restore, mcf_error *err)
+mcf_status mcf_mask_split(const int64_t *ids_shuffle, int64_t batch, int64_t patches, int64_t visible, int64_t *keep,
+                          int64_t *mask, int64_t *restore, mcf_error *err)
 {
     bool *seen = malloc((size_t)patches + 1);
     if (!seen)
@@ -254,25 +247,23 @@ mcf_status mcf_mask_split(const int64_t *ids_shuffle, int64_t batch, int64_t pat
     return status;
 }
 
-static mcf_status write_image(const mcf_pretrain_model *model, int64_t batch, bool image_u8,
-                              mcf_program *program, const mcf_pretrain_batch *from, mcf_error *err)
+static mcf_status write_image(const mcf_pretrain_model *model, int64_t batch, bool image_u8, mcf_program *program,
+                              const mcf_pretrain_batch *from, mcf_error *err)
 {
     size_t side = (size_t)model->model.image_size, pixels = (size_t)batch * side * side * 3;
-    MCF_TRY(
-        mcf_program_write(program, "image", from->image, image_u8 ? pixels : pixels * sizeof(float), err));
+    MCF_TRY(mcf_program_write(program, "image", from->image, image_u8 ? pixels : pixels * sizeof(float), err));
     return image_u8 ? mcf_program_write(program, "flip", from->flip, (size_t)batch, err) : MCF_OK;
 }
 
-static mcf_status write_ids(mcf_program *program, const char *name, const int64_t *ids, int64_t rows,
-                            int64_t columns, mcf_error *err)
+static mcf_status write_ids(mcf_program *program, const char *name, const int64_t *ids, int64_t rows, int64_t columns,
+                            mcf_error *err)
 {
     return mcf_program_write(program, name, ids, (size_t)(rows * columns) * sizeof *ids, err);
 }
 
 // Inputs that follow from ids_shuffle; `space` holds 2*B*L elements.
 static mcf_status write_masks(const mcf_pretrain_model *model, int64_t b, mcf_program *program,
-                              const mcf_pretrain_batch *batch, bool restore, bool mask, int64_t *space,
-                              mcf_error *err)
+                              const mcf_pretrain_batch *batch, bool restore, bool mask, int64_t *space, mcf_error *err)
 {
     int64_t count = model->patches, n = model->visible;
     int64_t *keep = space, *removed = space + b * n, *order = space + b * count;
@@ -286,8 +277,7 @@ static mcf_status write_masks(const mcf_pretrain_model *model, int64_t b, mcf_pr
 static mcf_status write_contrast(const mcf_pretrain_model *model, int64_t b, mcf_program *program,
                                  const mcf_pretrain_batch *batch, int64_t *space, mcf_error *err)
 {
-    MCF_TRY(
-        mcf_mask_split(batch->ids_shuffle_target, b, model->patches, model->visible, space, NULL, NULL, err));
+    MCF_TRY(mcf_mask_split(batch->ids_shuffle_target, b, model->patches, model->visible, space, NULL, NULL, err));
     MCF_TRY(write_ids(program, "ids_keep_target", space, b, model->visible, err));
     for (int64_t i = 0; i < b; i++)
         space[i] = batch->rank * b + i;
@@ -314,9 +304,8 @@ mcf_status mcf_pretrain_write(const mcf_pretrain_model *model, const mcf_pretrai
     return status;
 }
 
-mcf_status mcf_reconstruct_write(const mcf_pretrain_model *model,
-                                 const mcf_reconstruct_graph_options *options, mcf_program *program,
-                                 const mcf_pretrain_batch *batch, mcf_error *err)
+mcf_status mcf_reconstruct_write(const mcf_pretrain_model *model, const mcf_reconstruct_graph_options *options,
+                                 mcf_program *program, const mcf_pretrain_batch *batch, mcf_error *err)
 {
     int64_t b = options->batch;
     int64_t *space = malloc((size_t)(2 * b * model->patches + 1) * sizeof *space);

@@ -59,8 +59,8 @@ typedef struct {
     mcf_model_options model;
     mcf_objective_options objective;
     bool feature, pixel, contrastive, decodes; // terms that are on; decodes: feature or pixel
-    bool moco; // MoCo-v3: none of these terms
-    int64_t patches, visible; // L and n of an image of the model's size
+    bool moco;                                 // MoCo-v3: none of these terms
+    int64_t patches, visible;                  // L and n of an image of the model's size
     mcf_store store;
     mcf_vit online, target, teacher;
     mcf_projector online_head, target_head, predictor;
@@ -79,13 +79,13 @@ int64_t mcf_visible_count(int64_t patches, double mask_ratio);
 
 // --- graphs
 typedef struct {
-    int64_t batch; // B: images of this device in a micro-batch
-    int world; // devices of the job
+    int64_t batch;     // B: images of this device in a micro-batch
+    int world;         // devices of the job
     mcf_dtype compute; // of products
-    bool image_u8; // inputs image u8 [B,S,S,3] and flip u8 [B]; else image f32 [B,3,S,S], already normalised
-    bool outputs; // out.pred [B,L,P*P*3], out.q and out.k [B,out] (normalised), f32
-    bool backward; // gradients of the trained entries
-    bool average; // the target's average is taken before its forward pass (momentum_update: micro-batch)
+    bool image_u8;     // inputs image u8 [B,S,S,3] and flip u8 [B]; else image f32 [B,3,S,S], already normalised
+    bool outputs;      // out.pred [B,L,P*P*3], out.q and out.k [B,out] (normalised), f32
+    bool backward;     // gradients of the trained entries
+    bool average;      // the target's average is taken before its forward pass (momentum_update: micro-batch)
 } mcf_pretrain_graph_options;
 
 // One micro-batch. Inputs: image (and flip), ids_keep i64 [B,n]; with the decoder ids_restore [B,L]; with
@@ -107,7 +107,7 @@ typedef struct {
     const void *image2; // MoCo-v3: the second view
     const uint8_t *flip2;
     float momentum; // MoCo-v3: of this micro-batch's average
-    int rank; // of this device in the job
+    int rank;       // of this device in the job
     float loss_scale;
 } mcf_pretrain_batch;
 // Checks that rows of ids are permutations. `options` are those that the program's graph was made with.
@@ -116,8 +116,8 @@ mcf_status mcf_pretrain_write(const mcf_pretrain_model *model, const mcf_pretrai
 
 // ids_shuffle [batch,patches] -> keep [batch,visible] (its first columns), mask [batch,patches-visible] (the
 // rest), restore [batch,patches] (its inverse). Any output may be NULL.
-mcf_status mcf_mask_split(const int64_t *ids_shuffle, int64_t batch, int64_t patches, int64_t visible,
-                          int64_t *keep, int64_t *mask, int64_t *restore, mcf_error *err);
+mcf_status mcf_mask_split(const int64_t *ids_shuffle, int64_t batch, int64_t patches, int64_t visible, int64_t *keep,
+                          int64_t *mask, int64_t *restore, mcf_error *err);
 
 // Embedding: the online encoder over all patches, no gradient. Inputs image f32 [B,3,H,W] or, with image_u8,
 // image u8 [B,H,W,3] and flip u8 [B]; H and W are multiples of the patch. Where H or W differ from the
@@ -128,8 +128,8 @@ typedef struct {
     mcf_dtype compute;
     bool image_u8, tokens;
 } mcf_embed_graph_options;
-mcf_status mcf_embed_graph(const mcf_pretrain_model *model, const mcf_embed_graph_options *options,
-                           mcf_graph **graph, mcf_error *err);
+mcf_status mcf_embed_graph(const mcf_pretrain_model *model, const mcf_embed_graph_options *options, mcf_graph **graph,
+                           mcf_error *err);
 bool mcf_embed_needs_position(const mcf_pretrain_model *model, const mcf_embed_graph_options *options);
 // Resizes the runtime's position table for these options and writes it into the program's pos_embed input.
 mcf_status mcf_embed_position(const mcf_pretrain_model *model, const mcf_embed_graph_options *options,
@@ -144,12 +144,10 @@ typedef struct {
     bool image_u8;
     int world; // devices of the job whose runtime it runs in; 0: 1
 } mcf_reconstruct_graph_options;
-mcf_status mcf_reconstruct_graph(const mcf_pretrain_model *model,
-                                 const mcf_reconstruct_graph_options *options, mcf_graph **graph,
-                                 mcf_error *err);
-mcf_status mcf_reconstruct_write(const mcf_pretrain_model *model,
-                                 const mcf_reconstruct_graph_options *options, mcf_program *program,
-                                 const mcf_pretrain_batch *batch, mcf_error *err);
+mcf_status mcf_reconstruct_graph(const mcf_pretrain_model *model, const mcf_reconstruct_graph_options *options,
+                                 mcf_graph **graph, mcf_error *err);
+mcf_status mcf_reconstruct_write(const mcf_pretrain_model *model, const mcf_reconstruct_graph_options *options,
+                                 mcf_program *program, const mcf_pretrain_batch *batch, mcf_error *err);
 
 // --- parameters on the host: one array a role, laid out as the store
 typedef struct {
@@ -170,8 +168,7 @@ void mcf_pretrain_init(const mcf_pretrain_model *model, uint64_t seed, const mcf
 void mcf_pretrain_copy_target(const mcf_pretrain_model *model, const mcf_params *params);
 // A run's start: mcf_pretrain_init, then model.init, then M_1 from teacher_checkpoint ("" is an error where
 // the feature term is on, "random" keeps the initial values), then the target's copy.
-mcf_status mcf_pretrain_start(const mcf_pretrain_model *model, uint64_t seed, const mcf_params *params,
-                              mcf_error *err);
+mcf_status mcf_pretrain_start(const mcf_pretrain_model *model, uint64_t seed, const mcf_params *params, mcf_error *err);
 // What model.init and model.teacher.checkpoint name, into the encoder and into M_1.
 mcf_status mcf_pretrain_load_init(const mcf_pretrain_model *model, const mcf_params *params, mcf_error *err);
 mcf_status mcf_pretrain_load_teacher(const mcf_pretrain_model *model, const mcf_params *params, mcf_error *err);
@@ -189,15 +186,15 @@ bool mcf_vit_in_file(const mcf_store *store, const mcf_vit *vit, const mcf_safet
 // One encoder from a file with timm names, bare or under a prefix (mcf_vit_prefix). The position table is
 // resized where its grid differs. A head (fc.) beside a prefixed encoder is passed over. Heads, eps and activation that
 // the file's metadata give have to be the network's: MCF_ERR_USAGE.
-mcf_status mcf_vit_load(const mcf_store *store, const mcf_vit *vit, const mcf_safetensors *file,
-                        const char *prefer, const mcf_params *params, mcf_error *err);
+mcf_status mcf_vit_load(const mcf_store *store, const mcf_vit *vit, const mcf_safetensors *file, const char *prefer,
+                        const mcf_params *params, mcf_error *err);
 // The prefix under which the file has an encoder: the first with a cls_token of `prefer` (NULL: none),
 // "online_encoder.", "perceptual_loss.model.", "backbone.", "" (bare timm names); NULL: it has none.
 const char *mcf_vit_prefix(const mcf_safetensors *file, const char *prefer);
 // The encoder's options as the file's shapes say: dim, depth, mlp_ratio, patch_size and image_size (of the
 // position table). Heads are not in the shapes: dim/64, at least 1, unless the caller knows better.
-mcf_status mcf_vit_describe(const mcf_safetensors *file, const char *prefix, mcf_vit_options *options,
-                            int *patch_size, int *image_size, mcf_error *err);
+mcf_status mcf_vit_describe(const mcf_safetensors *file, const char *prefix, mcf_vit_options *options, int *patch_size,
+                            int *image_size, mcf_error *err);
 
 // The mlp_ratio that gives this hidden width, which is dim * mlp_ratio rounded down.
 double mcf_vit_mlp_ratio(int64_t hidden, int64_t dim);

@@ -3,8 +3,7 @@
 
 #include "model/parts.h"
 
-mcf_status mcf_statistics_add(mcf_store *store, const char *name, int64_t dim, int *mean, int *var,
-                              mcf_error *err)
+mcf_status mcf_statistics_add(mcf_store *store, const char *name, int64_t dim, int *mean, int *var, mcf_error *err)
 {
     char full[256];
     snprintf(full, sizeof full, "%s.running_mean", name);
@@ -33,8 +32,8 @@ mcf_status mcf_projector_add(mcf_store *store, const char *prefix, int64_t in, i
     return out_norm ? mcf_statistics_add(store, name, out, &projector->mean2, &projector->var2, err) : MCF_OK;
 }
 
-mcf_value mcf_batch_norm_layer(mcf_graph *graph, const mcf_pretrain_model *model, mcf_affine affine, int mean,
-                               int var, mcf_value x)
+mcf_value mcf_batch_norm_layer(mcf_graph *graph, const mcf_pretrain_model *model, mcf_affine affine, int mean, int var,
+                               mcf_value x)
 {
     const mcf_store *store = &model->store;
     mcf_batch_norm_options options = {
@@ -50,8 +49,8 @@ mcf_value mcf_batch_norm_layer(mcf_graph *graph, const mcf_pretrain_model *model
     return mcf_batch_norm(graph, x, &options);
 }
 
-mcf_value mcf_projector_forward(mcf_graph *graph, const mcf_pretrain_model *model,
-                                const mcf_projector *projector, mcf_value x)
+mcf_value mcf_projector_forward(mcf_graph *graph, const mcf_pretrain_model *model, const mcf_projector *projector,
+                                mcf_value x)
 {
     x = mcf_vit_linear(graph, &model->store, projector->linear1, x, MCF_F32);
     x = mcf_batch_norm_layer(graph, model, projector->norm1, projector->mean1, projector->var1, x);

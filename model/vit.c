@@ -21,8 +21,8 @@ static mcf_status add(mcf_store *store, const char *prefix, const char *name, mc
     return MCF_OK;
 }
 
-mcf_status mcf_linear_add(mcf_store *store, const char *name, int64_t out, int64_t in, bool bias,
-                          mcf_role role, mcf_affine *affine, mcf_error *err)
+mcf_status mcf_linear_add(mcf_store *store, const char *name, int64_t out, int64_t in, bool bias, mcf_role role,
+                          mcf_affine *affine, mcf_error *err)
 {
     affine->bias = -1;
     MCF_TRY(add(store, name, ".weight", MCF_SHAPE(out, in), role, true, &affine->weight, err));
@@ -42,10 +42,12 @@ mcf_status mcf_blocks_add(mcf_store *store, const char *prefix, const mcf_vit_op
                           mcf_blocks *blocks, mcf_error *err)
 {
     int64_t dim = options->dim, hidden = (int64_t)(options->dim * options->mlp_ratio);
-    *blocks =
-        (mcf_blocks){.store = store, .dim = options->dim, .depth = options->depth, .heads = options->heads,
-                     .activation = options->activation,
-                     .norm_eps = options->norm_eps > 0 ? options->norm_eps : MCF_VIT_NORM_EPS};
+    *blocks = (mcf_blocks){.store = store,
+                           .dim = options->dim,
+                           .depth = options->depth,
+                           .heads = options->heads,
+                           .activation = options->activation,
+                           .norm_eps = options->norm_eps > 0 ? options->norm_eps : MCF_VIT_NORM_EPS};
     blocks->blocks = calloc((size_t)options->depth, sizeof *blocks->blocks);
     if (!blocks->blocks)
         return mcf_fail(err, MCF_ERR_NOMEM, "no memory for %d blocks of %s", options->depth, prefix);
@@ -84,8 +86,7 @@ mcf_status mcf_vit_add(mcf_store *store, const char *prefix, const mcf_vit_optio
                 &vit->patch_embed.weight, err));
     vit->patch_embed.bias = -1;
     if (options->patch_bias == MCF_PATCH_BIAS)
-        MCF_TRY(add(store, prefix, ".patch_embed.proj.bias", MCF_SHAPE(dim), role, false,
-                    &vit->patch_embed.bias, err));
+        MCF_TRY(add(store, prefix, ".patch_embed.proj.bias", MCF_SHAPE(dim), role, false, &vit->patch_embed.bias, err));
     vit->norm_pre = (mcf_affine){-1, -1};
     snprintf(name, sizeof name, "%s.norm_pre", prefix);
     if (options->pre_norm)
@@ -105,8 +106,7 @@ void mcf_vit_free(mcf_vit *vit)
 // channel.
 static mcf_value split_image(mcf_graph *graph, mcf_value image, int64_t patch)
 {
-    int64_t b = mcf_value_dim(graph, image, 0), h = mcf_value_dim(graph, image, 2),
-            w = mcf_value_dim(graph, image, 3);
+    int64_t b = mcf_value_dim(graph, image, 0), h = mcf_value_dim(graph, image, 2), w = mcf_value_dim(graph, image, 3);
     return mcf_reshape(graph, image, MCF_SHAPE(b, 3, h / patch, patch, w / patch, patch));
 }
 
@@ -144,14 +144,12 @@ mcf_value mcf_pixels_to_patches(mcf_graph *graph, mcf_value pixels, int64_t patc
 }
 
 // --- layers
-mcf_value mcf_vit_linear(mcf_graph *graph, const mcf_store *store, mcf_affine affine, mcf_value x,
-                         mcf_dtype out)
+mcf_value mcf_vit_linear(mcf_graph *graph, const mcf_store *store, mcf_affine affine, mcf_value x, mcf_dtype out)
 {
     const mcf_entry *entry = &store->entries[affine.weight];
     mcf_value weight = mcf_weight(graph, store, affine.weight);
     if (entry->shape.rank > 2) // a patch projection, stored as a convolution's kernel
-        weight =
-            mcf_reshape(graph, weight, MCF_SHAPE(entry->shape.dim[0], entry->count / entry->shape.dim[0]));
+        weight = mcf_reshape(graph, weight, MCF_SHAPE(entry->shape.dim[0], entry->count / entry->shape.dim[0]));
     mcf_value bias = affine.bias < 0 ? MCF_NO_VALUE : mcf_param(graph, store, affine.bias);
     return mcf_linear(graph, mcf_cast(graph, x, mcf_graph_compute(graph)), weight, bias, out);
 }
@@ -160,8 +158,7 @@ mcf_value mcf_vit_tokens(mcf_graph *graph, const mcf_vit *vit, mcf_value patches
                          mcf_value position)
 {
     const mcf_store *store = vit->stack.store;
-    int64_t b = mcf_value_dim(graph, patches, 0), count = mcf_value_dim(graph, patches, 1),
-            dim = vit->stack.dim;
+    int64_t b = mcf_value_dim(graph, patches, 0), count = mcf_value_dim(graph, patches, 1), dim = vit->stack.dim;
     if (position == MCF_NO_VALUE)
         position = mcf_param(graph, store, vit->pos_embed);
     mcf_value places = mcf_slice(graph, position, 1, 1, count);
@@ -204,16 +201,15 @@ static mcf_value perceive(mcf_graph *graph, const mcf_blocks *blocks, const mcf_
 }
 
 // x = x + r, returns norm(x).
-static mcf_value residual_norm(mcf_graph *graph, const mcf_blocks *blocks, mcf_affine norm, mcf_value *x,
-                               mcf_value r, mcf_dtype out)
+static mcf_value residual_norm(mcf_graph *graph, const mcf_blocks *blocks, mcf_affine norm, mcf_value *x, mcf_value r,
+                               mcf_dtype out)
 {
-    mcf_value gamma = mcf_param(graph, blocks->store, norm.weight),
-              beta = mcf_param(graph, blocks->store, norm.bias);
+    mcf_value gamma = mcf_param(graph, blocks->store, norm.weight), beta = mcf_param(graph, blocks->store, norm.bias);
     return mcf_add_layer_norm(graph, *x, r, gamma, beta, blocks->norm_eps, out, x);
 }
 
-mcf_value mcf_blocks_forward(mcf_graph *graph, const mcf_blocks *blocks, mcf_value x, int count,
-                             mcf_affine last, mcf_dtype out, mcf_recompute recompute, mcf_value *taps)
+mcf_value mcf_blocks_forward(mcf_graph *graph, const mcf_blocks *blocks, mcf_value x, int count, mcf_affine last,
+                             mcf_dtype out, mcf_recompute recompute, mcf_value *taps)
 {
     mcf_dtype compute = mcf_graph_compute(graph);
     const mcf_block *block = blocks->blocks;

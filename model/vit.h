@@ -45,8 +45,8 @@ mcf_status mcf_blocks_add(mcf_store *store, const char *prefix, const mcf_vit_op
                           mcf_blocks *blocks, mcf_error *err);
 void mcf_blocks_free(mcf_blocks *blocks);
 // Weight [out, in] and bias [out] under `name`; a linear layer without bias has bias -1.
-mcf_status mcf_linear_add(mcf_store *store, const char *name, int64_t out, int64_t in, bool bias,
-                          mcf_role role, mcf_affine *affine, mcf_error *err);
+mcf_status mcf_linear_add(mcf_store *store, const char *name, int64_t out, int64_t in, bool bias, mcf_role role,
+                          mcf_affine *affine, mcf_error *err);
 // Weight and bias [dim] of a norm.
 mcf_status mcf_norm_add(mcf_store *store, const char *name, int64_t dim, mcf_role role, mcf_affine *affine,
                         mcf_error *err);
@@ -64,8 +64,7 @@ mcf_value mcf_unpatchify(mcf_graph *graph, mcf_value pixels, int64_t patch, int6
 mcf_value mcf_pixels_to_patches(mcf_graph *graph, mcf_value pixels, int64_t patch, mcf_dtype dtype);
 
 // Linear layer from store entries: x in any float type, product in the graph's compute type.
-mcf_value mcf_vit_linear(mcf_graph *graph, const mcf_store *store, mcf_affine affine, mcf_value x,
-                         mcf_dtype out);
+mcf_value mcf_vit_linear(mcf_graph *graph, const mcf_store *store, mcf_affine affine, mcf_value x, mcf_dtype out);
 
 // Tokens that enter the blocks, f32: patches [B,L,3*p*p] projected, position added, cls in front. `ids_keep`
 // i64 [B,n]: only these are embedded, [B,1+n,D]; MCF_NO_VALUE: all, [B,1+L,D]. `position` [1,1+L,D]: in place
@@ -75,7 +74,7 @@ mcf_value mcf_vit_tokens(mcf_graph *graph, const mcf_vit *vit, mcf_value patches
 // Blocks over tokens x f32 [B,N,D], `count` of them from the first; each block's sum is fused with the norm
 // that follows. `last`: the norm after the last block, whose output is returned, in type `out`; {-1, -1}: the
 // sum itself (f32) is returned. taps (NULL allowed): taps[i] receives block i's output, f32.
-mcf_value mcf_blocks_forward(mcf_graph *graph, const mcf_blocks *blocks, mcf_value x, int count,
-                             mcf_affine last, mcf_dtype out, mcf_recompute recompute, mcf_value *taps);
+mcf_value mcf_blocks_forward(mcf_graph *graph, const mcf_blocks *blocks, mcf_value x, int count, mcf_affine last,
+                             mcf_dtype out, mcf_recompute recompute, mcf_value *taps);
 
 #endif

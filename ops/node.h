@@ -19,50 +19,87 @@ typedef enum { MCF_REDUCE_SUM, MCF_REDUCE_MEAN } mcf_reduce;
 // adamw's `scalars` input. The host writes all but the last once per optimiser step; the last comes from the device, so
 // that clipping and leaving a step out need no word from the host.
 enum mcf_adamw_scalar {
-    MCF_ADAMW_LR,           // of this step
+    MCF_ADAMW_LR, // of this step
     MCF_ADAMW_BETA1,
     MCF_ADAMW_BETA2,
     MCF_ADAMW_EPS,
-    MCF_ADAMW_CORRECTION1,  // 1 - beta1^t
-    MCF_ADAMW_CORRECTION2,  // 1 - beta2^t
-    MCF_ADAMW_GRAD_SCALE,   // gradients are multiplied by it: 1/(micro-batches * loss scale)
-    MCF_ADAMW_CLIP,         // largest norm of the scaled gradient, which is shortened to it; 0: any
-    MCF_ADAMW_NORM2,        // sum of squares of all gradients before scaling; not finite: everything stays as it is
+    MCF_ADAMW_CORRECTION1, // 1 - beta1^t
+    MCF_ADAMW_CORRECTION2, // 1 - beta2^t
+    MCF_ADAMW_GRAD_SCALE,  // gradients are multiplied by it: 1/(micro-batches * loss scale)
+    MCF_ADAMW_CLIP,        // largest norm of the scaled gradient, which is shortened to it; 0: any
+    MCF_ADAMW_NORM2,       // sum of squares of all gradients before scaling; not finite: everything stays as it is
     MCF_ADAMW_SCALARS
 };
 
 // Attributes, by operation. Every member is plain data: a node is compared and copied by bytes.
 typedef union {
-    struct { double value; } fill;
-    struct { int axis; int64_t before, after; } pad;
-    struct { int axis; } concat;
-    struct { int64_t rows; } scatter_rows;                      // L of the output
-    struct { double alpha, beta; } add;
-    struct { double alpha, beta; } scale;
-    struct { uint32_t axes; double scale; } reduce_sum;         // bit i: axis i is summed
-    struct { int trans_a, trans_b, activation; } matmul;
-    struct { double eps; } norm;                                // layer_norm, add_layer_norm, batch_norm*
-    struct { int axis; double eps; } l2_normalize;              // and l2_normalize_grad
-    struct { double scale; } attention;                         // and attention_grad
-    struct { double eps; } token_mse;
-    struct { float mean[3], std[3]; } normalize_image;
-    struct { int64_t height, width; } resize;                   // of the output, both directions
-    struct { double momentum, scale; } ema;
-    struct { int reduce; } all_reduce;
-    struct { int root; } broadcast;
+    struct {
+        double value;
+    } fill;
+    struct {
+        int axis;
+        int64_t before, after;
+    } pad;
+    struct {
+        int axis;
+    } concat;
+    struct {
+        int64_t rows;
+    } scatter_rows; // L of the output
+    struct {
+        double alpha, beta;
+    } add;
+    struct {
+        double alpha, beta;
+    } scale;
+    struct {
+        uint32_t axes;
+        double scale;
+    } reduce_sum; // bit i: axis i is summed
+    struct {
+        int trans_a, trans_b, activation;
+    } matmul;
+    struct {
+        double eps;
+    } norm; // layer_norm, add_layer_norm, batch_norm*
+    struct {
+        int axis;
+        double eps;
+    } l2_normalize; // and l2_normalize_grad
+    struct {
+        double scale;
+    } attention; // and attention_grad
+    struct {
+        double eps;
+    } token_mse;
+    struct {
+        float mean[3], std[3];
+    } normalize_image;
+    struct {
+        int64_t height, width;
+    } resize; // of the output, both directions
+    struct {
+        double momentum, scale;
+    } ema;
+    struct {
+        int reduce;
+    } all_reduce;
+    struct {
+        int root;
+    } broadcast;
 } mcf_attr;
 
-typedef struct mcf_buffer mcf_buffer;  // memory of a device; each backend has its own
+typedef struct mcf_buffer mcf_buffer; // memory of a device; each backend has its own
 
 // A tensor in device memory.
 typedef struct {
-    mcf_buffer *buffer;            // NULL: an optional input that is absent, an output that is not wanted
-    size_t offset;                 // bytes
+    mcf_buffer *buffer; // NULL: an optional input that is absent, an output that is not wanted
+    size_t offset;      // bytes
     mcf_dtype dtype;
     mcf_shape shape;
-    int64_t stride[MCF_MAX_RANK];  // elements; row-major unless the table allows others
-    uint64_t version;              // of a stored weight: changes with its contents, so that packed copies can be
-                                   // kept; 0: contents change at any time
+    int64_t stride[MCF_MAX_RANK]; // elements; row-major unless the table allows others
+    uint64_t version;             // of a stored weight: changes with its contents, so that packed copies can be
+                                  // kept; 0: contents change at any time
 } mcf_operand;
 
 typedef struct {
@@ -71,7 +108,7 @@ typedef struct {
     int n_in, n_out;
     mcf_operand in[MCF_MAX_INPUTS];
     mcf_operand out[MCF_MAX_OUTPUTS];
-    uint32_t accumulate;           // bit i: add to output i instead of overwriting it
+    uint32_t accumulate; // bit i: add to output i instead of overwriting it
 } mcf_launch;
 
 // The row of an operation.

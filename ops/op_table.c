@@ -4,16 +4,15 @@
 #include <string.h>
 
 static const mcf_op_info table[MCF_OP_COUNT] = {
-#define MCF_OP(name, inputs, optional, outputs, strided, accumulates, flops, tolerance32, tolerance16)       \
-    [MCF_OP_##                                                                                               \
-        name] = {#name, inputs, optional, outputs, strided, accumulates, flops, tolerance32, tolerance16},
+#define MCF_OP(name, inputs, optional, outputs, strided, accumulates, flops, tolerance32, tolerance16)                 \
+    [MCF_OP_##name] = {#name, inputs, optional, outputs, strided, accumulates, flops, tolerance32, tolerance16},
 #include "ops/ops.def"
 #undef MCF_OP
 };
 
-#define MCF_OP(name, inputs, optional, outputs, ...)                                                         \
-    _Static_assert((inputs) <= MCF_MAX_INPUTS && (outputs) <= MCF_MAX_OUTPUTS && (outputs) >= 1 &&           \
-                       (optional) <= (inputs),                                                               \
+#define MCF_OP(name, inputs, optional, outputs, ...)                                                                   \
+    _Static_assert((inputs) <= MCF_MAX_INPUTS && (outputs) <= MCF_MAX_OUTPUTS && (outputs) >= 1 &&                     \
+                       (optional) <= (inputs),                                                                         \
                    "ops.def: " #name);
 #include "ops/ops.def"
 #undef MCF_OP
@@ -33,8 +32,7 @@ mcf_op mcf_op_find(const char *name)
 
 bool mcf_op_is_collective(mcf_op op)
 {
-    return op == MCF_OP_all_reduce || op == MCF_OP_all_gather || op == MCF_OP_reduce_scatter ||
-           op == MCF_OP_broadcast;
+    return op == MCF_OP_all_reduce || op == MCF_OP_all_gather || op == MCF_OP_reduce_scatter || op == MCF_OP_broadcast;
 }
 
 void mcf_contiguous_strides(const mcf_shape *shape, int64_t stride[MCF_MAX_RANK])

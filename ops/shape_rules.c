@@ -27,16 +27,14 @@ static mcf_status want_rank(const mcf_launch *l, int i, int rank, const char *fo
 static mcf_status want_shape(const mcf_launch *l, int i, mcf_shape shape, const char *what, mcf_error *err)
 {
     if (!mcf_shape_equal(&l->in[i].shape, &shape))
-        return mcf_fail(err, MCF_ERR_SHAPE, "input %d (%s) must be %s, is %s", i, what, show(&shape).text,
-                        SHOW(i));
+        return mcf_fail(err, MCF_ERR_SHAPE, "input %d (%s) must be %s, is %s", i, what, show(&shape).text, SHOW(i));
     return MCF_OK;
 }
 
 static mcf_status want_same(const mcf_launch *l, int i, int j, mcf_error *err)
 {
     if (!mcf_shape_equal(&l->in[i].shape, &l->in[j].shape))
-        return mcf_fail(err, MCF_ERR_SHAPE, "shapes of inputs %d and %d differ: %s and %s", i, j, SHOW(i),
-                        SHOW(j));
+        return mcf_fail(err, MCF_ERR_SHAPE, "shapes of inputs %d and %d differ: %s and %s", i, j, SHOW(i), SHOW(j));
     return MCF_OK;
 }
 
@@ -197,8 +195,7 @@ static mcf_status shape_matmul(mcf_launch *l, int world, mcf_error *err)
     const mcf_shape *a = &l->in[0].shape, *b = &l->in[1].shape;
     int rank = a->rank, activation = l->attr.matmul.activation;
     if (rank < 2 || b->rank != rank)
-        return mcf_fail(err, MCF_ERR_SHAPE, "operands must have one rank, 2 or more: %s x %s", SHOW(0),
-                        SHOW(1));
+        return mcf_fail(err, MCF_ERR_SHAPE, "operands must have one rank, 2 or more: %s x %s", SHOW(0), SHOW(1));
     for (int i = 0; i < rank - 2; i++)
         if (a->dim[i] != b->dim[i])
             return mcf_fail(err, MCF_ERR_SHAPE, "batch sizes differ: %s x %s", SHOW(0), SHOW(1));
@@ -206,8 +203,8 @@ static mcf_status shape_matmul(mcf_launch *l, int world, mcf_error *err)
     int64_t m = a->dim[rank - (ta ? 1 : 2)], k = a->dim[rank - (ta ? 2 : 1)];
     int64_t kb = b->dim[rank - (tb ? 1 : 2)], n = b->dim[rank - (tb ? 2 : 1)];
     if (k != kb)
-        return mcf_fail(err, MCF_ERR_SHAPE, "inner sizes differ: %s%s x %s%s", SHOW(0), ta ? "^T" : "",
-                        SHOW(1), tb ? "^T" : "");
+        return mcf_fail(err, MCF_ERR_SHAPE, "inner sizes differ: %s%s x %s%s", SHOW(0), ta ? "^T" : "", SHOW(1),
+                        tb ? "^T" : "");
     if (mcf_input_is_present(l, 2))
         MCF_TRY(want_shape(l, 2, MCF_SHAPE(n), "bias", err));
     if (activation != MCF_ACT_NONE && activation != MCF_ACT_RELU && activation != MCF_ACT_GELU)
@@ -354,8 +351,7 @@ static mcf_status want_qkv(const mcf_launch *l, mcf_error *err)
     const int64_t *x = l->in[0].shape.dim;
     MCF_TRY(want_rank(l, 0, 5, "[B, N, 3, H, d]", err));
     if (x[2] != 3 || x[1] < 1 || x[4] < 1)
-        return mcf_fail(err, MCF_ERR_SHAPE, "input 0 must be [B, N, 3, H, d] with N and d at least 1, is %s",
-                        SHOW(0));
+        return mcf_fail(err, MCF_ERR_SHAPE, "input 0 must be [B, N, 3, H, d] with N and d at least 1, is %s", SHOW(0));
     return MCF_OK;
 }
 
@@ -451,8 +447,7 @@ static mcf_status shape_resize_nearest(mcf_launch *l, int world, mcf_error *err)
     MCF_TRY(want_positive(l, 0, 2, err));
     MCF_TRY(want_positive(l, 0, 3, err));
     if (height < 1 || width < 1)
-        return mcf_fail(err, MCF_ERR_SHAPE, "cannot resize to %lld x %lld", (long long)height,
-                        (long long)width);
+        return mcf_fail(err, MCF_ERR_SHAPE, "cannot resize to %lld x %lld", (long long)height, (long long)width);
     l->out[0].shape = MCF_SHAPE(l->in[0].shape.dim[0], l->in[0].shape.dim[1], height, width);
     return MCF_OK;
 }

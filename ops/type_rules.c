@@ -95,8 +95,7 @@ mcf_status mcf_infer_types(mcf_launch *l, mcf_error *err)
         if (!mcf_dtype_is_float(dtype))
             continue;
         if (wide >= 0 && wide != (dtype == MCF_F64))
-            return mcf_fail(err, MCF_ERR_SHAPE, "f64 does not mix with other floats (input %d is %s)", i,
-                            name);
+            return mcf_fail(err, MCF_ERR_SHAPE, "f64 does not mix with other floats (input %d is %s)", i, name);
         wide = dtype == MCF_F64;
     }
     for (int i = 0; i < l->n_out; i++) {
@@ -109,11 +108,10 @@ mcf_status mcf_infer_types(mcf_launch *l, mcf_error *err)
             *dtype = wide == 1 ? MCF_F64 : MCF_F32;
         } else if (out[i] == 'f') {
             if (!mcf_dtype_is_float(*dtype))
-                return mcf_fail(err, MCF_ERR_SHAPE, "output %d must be a float, is %s", i,
-                                mcf_dtype_name(*dtype));
+                return mcf_fail(err, MCF_ERR_SHAPE, "output %d must be a float, is %s", i, mcf_dtype_name(*dtype));
             if (wide >= 0 && wide != (*dtype == MCF_F64))
-                return mcf_fail(err, MCF_ERR_SHAPE, "output %d is %s, but inputs are%s f64", i,
-                                mcf_dtype_name(*dtype), wide ? "" : " not");
+                return mcf_fail(err, MCF_ERR_SHAPE, "output %d is %s, but inputs are%s f64", i, mcf_dtype_name(*dtype),
+                                wide ? "" : " not");
         }
     }
     if (l->op == MCF_OP_copy && l->in[0].dtype != l->out[0].dtype &&

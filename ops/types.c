@@ -8,14 +8,23 @@ static const struct {
     size_t size;
     bool is_float;
 } dtypes[MCF_DTYPE_COUNT] = {
-    [MCF_F32] = {"f32", 4, true},  [MCF_F64] = {"f64", 8, true},  [MCF_F16] = {"f16", 2, true},
+    [MCF_F32] = {"f32", 4, true},   [MCF_F64] = {"f64", 8, true},  [MCF_F16] = {"f16", 2, true},
     [MCF_BF16] = {"bf16", 2, true}, [MCF_I64] = {"i64", 8, false}, [MCF_I32] = {"i32", 4, false},
     [MCF_U8] = {"u8", 1, false},
 };
 
-size_t mcf_dtype_size(mcf_dtype dtype) { return dtypes[dtype].size; }
-const char *mcf_dtype_name(mcf_dtype dtype) { return dtypes[dtype].name; }
-bool mcf_dtype_is_float(mcf_dtype dtype) { return dtypes[dtype].is_float; }
+size_t mcf_dtype_size(mcf_dtype dtype)
+{
+    return dtypes[dtype].size;
+}
+const char *mcf_dtype_name(mcf_dtype dtype)
+{
+    return dtypes[dtype].name;
+}
+bool mcf_dtype_is_float(mcf_dtype dtype)
+{
+    return dtypes[dtype].is_float;
+}
 
 mcf_shape mcf_shape_make(int rank, const int64_t *dims)
 {
@@ -114,7 +123,7 @@ uint16_t mcf_f32_to_f16(float x)
     uint32_t magnitude = bits & 0x7fffffffu;
     if (magnitude > 0x7f800000u)
         return (uint16_t)(sign | 0x7e00u);
-    if (magnitude >= 0x477ff000u)  // rounds past 65504
+    if (magnitude >= 0x477ff000u) // rounds past 65504
         return (uint16_t)(sign | 0x7c00u);
     if (magnitude < 0x38800000u) {
         // Below 2^-14: adding 0.5 puts the rounding place at 2^-24.

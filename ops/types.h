@@ -10,7 +10,7 @@
 
 typedef enum {
     MCF_F32 = 0,
-    MCF_F64,   // cpu-reference only, for finite differences
+    MCF_F64, // cpu-reference only, for finite differences
     MCF_F16,
     MCF_BF16,
     MCF_I64,
@@ -21,8 +21,8 @@ typedef enum {
 
 enum { MCF_MAX_RANK = 6 };
 
-size_t mcf_dtype_size(mcf_dtype dtype);          // bytes of one element
-const char *mcf_dtype_name(mcf_dtype dtype);     // "f32", "bf16", ...
+size_t mcf_dtype_size(mcf_dtype dtype);      // bytes of one element
+const char *mcf_dtype_name(mcf_dtype dtype); // "f32", "bf16", ...
 bool mcf_dtype_is_float(mcf_dtype dtype);
 
 // Row-major sizes; rank 0 is a scalar of one element. A size may be 0.
@@ -32,10 +32,9 @@ typedef struct {
 } mcf_shape;
 
 mcf_shape mcf_shape_make(int rank, const int64_t *dims);
-#define MCF_SHAPE(...)                                                                \
-    mcf_shape_make((int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)),         \
-                   (int64_t[]){__VA_ARGS__})
-int64_t mcf_shape_count(const mcf_shape *shape);                     // elements
+#define MCF_SHAPE(...)                                                                                                 \
+    mcf_shape_make((int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (int64_t[]){__VA_ARGS__})
+int64_t mcf_shape_count(const mcf_shape *shape); // elements
 bool mcf_shape_equal(const mcf_shape *a, const mcf_shape *b);
 // Like mcf_shape_count, but fails with MCF_ERR_SHAPE on a negative size or on overflow: for foreign numbers.
 mcf_status mcf_shape_count_checked(const mcf_shape *shape, int64_t *count, mcf_error *err);

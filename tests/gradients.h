@@ -25,11 +25,11 @@ static const double step = 1e-5, allowed = 1e-6;
 
 typedef enum {
     NONE,
-    NORMAL, // differentiated
-    SHARED, // differentiated, the same on all members: a parameter
-    FAR, // differentiated; no value near 0, where relu has a corner
+    NORMAL,   // differentiated
+    SHARED,   // differentiated, the same on all members: a parameter
+    FAR,      // differentiated; no value near 0, where relu has a corner
     CONSTANT, // takes part, but has no gradient
-    ROWS // i64 ids below 4, some of them twice
+    ROWS      // i64 ids below 4, some of them twice
 } kind;
 
 typedef struct {
@@ -61,7 +61,7 @@ typedef struct {
     mcf_program *program;
     double values[INPUTS][MOST_ELEMENTS];
     double gradient[INPUTS][MOST_ELEMENTS]; // analytic
-    double *losses; // one for each run, in the order of `perturb_all`
+    double *losses;                         // one for each run, in the order of `perturb_all`
     mcf_status status;
     mcf_error err;
 } member;
@@ -173,8 +173,8 @@ static mcf_status work(member *m, mcf_runtime *runtime)
     for (int i = 0; i < INPUTS && m->c->in[i].kind; i++) {
         snprintf(name, sizeof name, "d%d", i);
         if (differentiated(m->c->in[i].kind))
-            MCF_TRY(mcf_program_read_f64(m->program, name, m->gradient[i],
-                                         mcf_shape_count(&m->c->in[i].shape), &m->err));
+            MCF_TRY(
+                mcf_program_read_f64(m->program, name, m->gradient[i], mcf_shape_count(&m->c->in[i].shape), &m->err));
     }
     return perturb_all(m, w, w_count);
 }
@@ -222,8 +222,8 @@ static void compare(const gradient_case *c, const member *members, int world)
                 of_input = fmax(of_input, fabs(numeric));
                 if (!(fabs(numeric - analytic) <= worst)) {
                     worst = fabs(numeric - analytic);
-                    snprintf(where, sizeof where, "rank %d, input %d, element %d: %g, not %g", rank, i,
-                             (int)j, analytic, numeric);
+                    snprintf(where, sizeof where, "rank %d, input %d, element %d: %g, not %g", rank, i, (int)j,
+                             analytic, numeric);
                 }
             }
             // A derivative that is zero everywhere would prove nothing.
@@ -244,8 +244,7 @@ static void check_case(const gradient_case *c)
     mcf_device *devices[WORLD];
     mcf_group *group = NULL;
     for (int i = 0; i < world; i++)
-        assert_int_equal(b->device_open(i, &(mcf_device_options){.opened = world}, &devices[i], NULL),
-                         MCF_OK);
+        assert_int_equal(b->device_open(i, &(mcf_device_options){.opened = world}, &devices[i], NULL), MCF_OK);
     if (world > 1)
         assert_int_equal(b->group_create(devices, world, 60, &group, NULL), MCF_OK);
     int64_t runs = 0;
@@ -278,40 +277,40 @@ static void check_cases(const gradient_case *cases, size_t count)
 }
 #define CHECK(cases) check_cases(cases, sizeof(cases) / sizeof((cases)[0]))
 #define BUILD(name) static mcf_value name(mcf_graph *g, const mcf_value *x)
-#define S1(a)                                                                                                \
-    {                                                                                                        \
-        1,                                                                                                   \
-        {                                                                                                    \
-            a                                                                                                \
-        }                                                                                                    \
+#define S1(a)                                                                                                          \
+    {                                                                                                                  \
+        1,                                                                                                             \
+        {                                                                                                              \
+            a                                                                                                          \
+        }                                                                                                              \
     }
-#define S2(a, b)                                                                                             \
-    {                                                                                                        \
-        2,                                                                                                   \
-        {                                                                                                    \
-            a, b                                                                                             \
-        }                                                                                                    \
+#define S2(a, b)                                                                                                       \
+    {                                                                                                                  \
+        2,                                                                                                             \
+        {                                                                                                              \
+            a, b                                                                                                       \
+        }                                                                                                              \
     }
-#define S3(a, b, c)                                                                                          \
-    {                                                                                                        \
-        3,                                                                                                   \
-        {                                                                                                    \
-            a, b, c                                                                                          \
-        }                                                                                                    \
+#define S3(a, b, c)                                                                                                    \
+    {                                                                                                                  \
+        3,                                                                                                             \
+        {                                                                                                              \
+            a, b, c                                                                                                    \
+        }                                                                                                              \
     }
-#define S4(a, b, c, d)                                                                                       \
-    {                                                                                                        \
-        4,                                                                                                   \
-        {                                                                                                    \
-            a, b, c, d                                                                                       \
-        }                                                                                                    \
+#define S4(a, b, c, d)                                                                                                 \
+    {                                                                                                                  \
+        4,                                                                                                             \
+        {                                                                                                              \
+            a, b, c, d                                                                                                 \
+        }                                                                                                              \
     }
-#define S5(a, b, c, d, e)                                                                                    \
-    {                                                                                                        \
-        5,                                                                                                   \
-        {                                                                                                    \
-            a, b, c, d, e                                                                                    \
-        }                                                                                                    \
+#define S5(a, b, c, d, e)                                                                                              \
+    {                                                                                                                  \
+        5,                                                                                                             \
+        {                                                                                                              \
+            a, b, c, d, e                                                                                              \
+        }                                                                                                              \
     }
 
 #endif

@@ -32,8 +32,8 @@ static float *judge_read(const mcf_safetensors *file, const char *name, int64_t 
 }
 
 // Error of one tensor over rtol's tolerance for it; 0 where nothing is judged.
-static double judge_tensor(const char *name, const float *got, const float *want, int64_t count,
-                           const float *start, const float *gradient, double rtol, double *error)
+static double judge_tensor(const char *name, const float *got, const float *want, int64_t count, const float *start,
+                           const float *gradient, double rtol, double *error)
 {
     bool moved = start != NULL;
     double difference = 0, size = 0, origin = 0, limit = 0, tolerance = moved ? 5 * rtol : rtol;

@@ -17,9 +17,18 @@ enum { SIDE = 48, DRAWS = 17 };
 
 static mcf_augment_draws draws_of(const double *v)
 {
-    mcf_augment_draws d = {.left = (int)v[0], .top = (int)v[1], .width = (int)v[2], .height = (int)v[3],
-                           .jitter = v[5] != 0, .brightness = v[10], .contrast = v[11], .saturation = v[12],
-                           .hue = v[13], .grey = v[14] != 0, .sigma = v[15], .solarise = v[16] != 0};
+    mcf_augment_draws d = {.left = (int)v[0],
+                           .top = (int)v[1],
+                           .width = (int)v[2],
+                           .height = (int)v[3],
+                           .jitter = v[5] != 0,
+                           .brightness = v[10],
+                           .contrast = v[11],
+                           .saturation = v[12],
+                           .hue = v[13],
+                           .grey = v[14] != 0,
+                           .sigma = v[15],
+                           .solarise = v[16] != 0};
     for (int i = 0; i < 4; i++)
         d.order[i] = (mcf_jitter)(int)v[6 + i];
     return d;
@@ -43,8 +52,11 @@ static void views_equal_torchvisions(void **state)
     assert_int_equal(mcf_safetensors_open(&file, MCF_SOURCE_DIR "/tests/augment/views.safetensors", &err), MCF_OK);
     const mcf_safetensors_entry *p = mcf_safetensors_find(file, "picture");
     uint8_t *picture = read_bytes(file, "picture");
-    const mcf_image image = {.width = (int)p->shape.dim[1], .height = (int)p->shape.dim[0], .channels = 3,
-                             .stride = (size_t)p->shape.dim[1] * 3, .pixels = picture};
+    const mcf_image image = {.width = (int)p->shape.dim[1],
+                             .height = (int)p->shape.dim[0],
+                             .channels = 3,
+                             .stride = (size_t)p->shape.dim[1] * 3,
+                             .pixels = picture};
     mcf_transform_scratch scratch = {0};
     int cases = 0, bad = 0;
     for (size_t i = 0; i < mcf_safetensors_count(file); i++) {
@@ -122,7 +134,7 @@ static void draws_are_as_promised(void **state)
                 jitter += d.jitter, grey += d.grey, blur += d.sigma > 0, solarise += d.solarise, flip += d.flip;
                 first[d.order[0]]++;
             }
-#define SHARE(count, p) assert_true(((count) - N * (p)) * ((count) - N * (p)) <= 16.0 * N * (p) * (1 - (p)))
+#define SHARE(count, p) assert_true(((count)-N * (p)) * ((count)-N * (p)) <= 16.0 * N * (p) * (1 - (p)))
             SHARE(jitter, 0.8);
             SHARE(grey, 0.2);
             SHARE(blur, view ? 0.1 : 1.0);

@@ -79,15 +79,7 @@ static void cpu_passes(void **state)
 // --- wrong backends: the reference with one thing broken
 
 static mcf_op broken_op;
-static enum {
-    WRONG_ELEMENT,
-    WRONG_SCALE,
-    WRITES_BEHIND,
-    WRITES_BEFORE,
-    CHANGES_INPUT,
-    WRITES_NOTHING,
-    FAILS
-} flaw;
+static enum { WRONG_ELEMENT, WRONG_SCALE, WRITES_BEHIND, WRITES_BEFORE, CHANGES_INPUT, WRITES_NOTHING, FAILS } flaw;
 
 // Takes effect on float outputs of the operation with at least 3 elements.
 static mcf_status broken_launch(mcf_stream *stream, const mcf_launch *launch, mcf_error *err)
@@ -175,12 +167,12 @@ static void a_missing_operation_is_caught(void **state)
     expect_caught(&backend, "softmax", "not supported");
 }
 
-static mcf_status wrong_all_reduce(mcf_group *group, int rank, mcf_stream *stream, mcf_buffer *to,
-                                   uint64_t to_offset, mcf_buffer *from, uint64_t from_offset, uint64_t count,
-                                   mcf_dtype dtype, mcf_reduce reduce, mcf_error *err)
+static mcf_status wrong_all_reduce(mcf_group *group, int rank, mcf_stream *stream, mcf_buffer *to, uint64_t to_offset,
+                                   mcf_buffer *from, uint64_t from_offset, uint64_t count, mcf_dtype dtype,
+                                   mcf_reduce reduce, mcf_error *err)
 {
-    return mcf_backend_reference()->all_reduce(group, rank, stream, to, to_offset, from, from_offset, count,
-                                               dtype, MCF_REDUCE_SUM, err);
+    return mcf_backend_reference()->all_reduce(group, rank, stream, to, to_offset, from, from_offset, count, dtype,
+                                               MCF_REDUCE_SUM, err);
 }
 
 static void wrong_collectives_are_caught(void **state)

@@ -52,8 +52,7 @@ static void fill(int64_t step)
 
 static mcf_status save(const char *run, int64_t step, int keep, mcf_error *err)
 {
-    json_t *state =
-        json_pack("{s:i, s:I, s:f}", "epoch", 3, "index", (json_int_t)step, "loss_scale", 65536.0);
+    json_t *state = json_pack("{s:i, s:I, s:f}", "epoch", 3, "index", (json_int_t)step, "loss_scale", 65536.0);
     fill(step);
     mcf_checkpoint checkpoint = {step, model(), 2, optimizer(), 1, state, "task: pretrain\n"};
     mcf_status status = mcf_checkpoint_save(run, &checkpoint, keep, NULL, err);
@@ -247,8 +246,7 @@ static void other_networks_are_refused(void **state)
     float x[6];
     assert_int_equal(save(directory, 10, 3, &err), MCF_OK);
     snprintf(path, sizeof(path), "%s/checkpoints/step-00000010", directory);
-    mcf_named_tensor other[] = {{"encoder.w", MCF_F32, MCF_SHAPE(2, 3), x},
-                                {"encoder.b", MCF_F32, MCF_SHAPE(6), x}};
+    mcf_named_tensor other[] = {{"encoder.w", MCF_F32, MCF_SHAPE(2, 3), x}, {"encoder.b", MCF_F32, MCF_SHAPE(6), x}};
     assert_int_equal(mcf_checkpoint_read_model(path, other, 2, &err), MCF_ERR_FORMAT);
     assert_non_null(strstr(err.message, "missing: encoder.b"));
     assert_non_null(strstr(err.message, "not expected: fc.1.num_batches_tracked"));
@@ -266,8 +264,7 @@ static void other_networks_are_refused(void **state)
 }
 
 // The run has steps 10 and 20; the saving of 30 fails: both are intact and nothing else is left.
-static void assert_failure_harmless(const char *run, mcf_status status, const mcf_error *err,
-                                    const char *words)
+static void assert_failure_harmless(const char *run, mcf_status status, const mcf_error *err, const char *words)
 {
     assert_int_equal(status, MCF_ERR_IO);
     if (!strstr(err->message, words) || !strstr(err->message, "the checkpoint of step 30 is not saved"))

@@ -42,8 +42,9 @@ typedef struct {
 struct mcf_link {
     hall *hall;
     int rank;
-    int asked[RANKS_MOST][TAGS], done[RANKS_MOST][TAGS]; // receives are served in the order in which they were asked for
-    mcf_message *open; // not done yet: freed with the link
+    int asked[RANKS_MOST][TAGS],
+        done[RANKS_MOST][TAGS]; // receives are served in the order in which they were asked for
+    mcf_message *open;          // not done yet: freed with the link
 };
 struct mcf_message {
     mcf_message *next;
@@ -143,8 +144,8 @@ static void leave(mcf_link *link, int code)
     free(link);
 }
 
-static const mcf_transport threads = {MCF_TRANSPORT_ABI, sizeof(mcf_transport), "threads", probe, join, send, receive,
-                                      test, leave};
+static const mcf_transport threads = {
+    MCF_TRANSPORT_ABI, sizeof(mcf_transport), "threads", probe, join, send, receive, test, leave};
 
 // --- running ranks
 
@@ -165,8 +166,8 @@ static void *run_rank(void *argument)
 {
     run *r = argument;
     seat s = {r->hall, r->rank};
-    const mcf_cluster_options options = {.transport = &threads, .context = &s, .lost_after = r->lost_after,
-                                         .timeout = r->timeout};
+    const mcf_cluster_options options = {
+        .transport = &threads, .context = &s, .lost_after = r->lost_after, .timeout = r->timeout};
     bool ended;
     r->status = mcf_cluster_join(&r->cluster, &options, &r->error);
     if (r->status != MCF_OK)
@@ -184,7 +185,8 @@ static void run_all(run *runs, hall *h, int ranks, int parts, body what, double 
     *h = (hall){.count = ranks};
     pthread_mutex_init(&h->mutex, NULL);
     for (int r = 0; r < ranks; r++) {
-        runs[r] = (run){.hall = h, .rank = r, .parts = parts, .body = what, .lost_after = lost_after, .timeout = timeout};
+        runs[r] =
+            (run){.hall = h, .rank = r, .parts = parts, .body = what, .lost_after = lost_after, .timeout = timeout};
         assert_int_equal(pthread_create(&thread[r], NULL, run_rank, &runs[r]), 0);
     }
     for (int r = 0; r < ranks; r++)
@@ -227,7 +229,8 @@ static const mcf_dtype types[] = {MCF_F32, MCF_F64, MCF_BF16, MCF_F16};
 // Magnitudes far apart, so that another order of the sum shows.
 static double value_of(int rank, int part, uint64_t i)
 {
-    return ldexp(1 + (double)((i * 2654435761u + (uint64_t)(rank * 7 + part)) % 1000) / 1000, (int)((i + (uint64_t)rank * 5) % 24) - 12);
+    return ldexp(1 + (double)((i * 2654435761u + (uint64_t)(rank * 7 + part)) % 1000) / 1000,
+                 (int)((i + (uint64_t)rank * 5) % 24) - 12);
 }
 
 typedef struct {
@@ -254,8 +257,14 @@ static void *sum_part(void *argument)
     char *data = malloc(count * mcf_dtype_size(t->dtype) + 1);
     for (uint64_t i = 0; i < count; i++)
         mcf_store_element(data, t->dtype, (int64_t)i, value_of(r->rank, t->part, i));
-    const mcf_exchange_part part = {.kind = MCF_EXCHANGE_SUM, .part = t->part, .parts = r->parts, .data = data,
-                                    .count = count, .dtype = t->dtype, .divide = 3, .ready = ready_at_third,
+    const mcf_exchange_part part = {.kind = MCF_EXCHANGE_SUM,
+                                    .part = t->part,
+                                    .parts = r->parts,
+                                    .data = data,
+                                    .count = count,
+                                    .dtype = t->dtype,
+                                    .divide = 3,
+                                    .ready = ready_at_third,
                                     .context = t};
     mcf_exchange *x;
     t->status = mcf_cluster_post(r->cluster, &part, &x, &t->error);
@@ -337,7 +346,10 @@ static mcf_status gathers(run *r, mcf_error *err)
             for (int k = 0; k < 2; k++)
                 MCF_TRY(mcf_cluster_post(r->cluster,
                                          &(mcf_exchange_part){.kind = k ? MCF_EXCHANGE_ROOT : MCF_EXCHANGE_GATHER,
-                                                              .part = p, .parts = 2, .data = &data[p], .count = 1,
+                                                              .part = p,
+                                                              .parts = 2,
+                                                              .data = &data[p],
+                                                              .count = 1,
                                                               .root = 2 * ranks - 1},
                                          &x[p][k], err));
         for (int p = 0; p < 2; p++) {
@@ -465,9 +477,11 @@ static mcf_status one_device_hangs(run *r, mcf_error *err)
         return meet(r, 0, err);
     float x = 0;
     mcf_exchange *exchange;
-    MCF_TRY(mcf_cluster_post(r->cluster, &(mcf_exchange_part){.kind = MCF_EXCHANGE_SUM, .parts = 1, .data = &x,
-                                                              .count = 1, .divide = 1, .ready = never_ready},
-                             &exchange, err));
+    MCF_TRY(mcf_cluster_post(
+        r->cluster,
+        &(mcf_exchange_part){
+            .kind = MCF_EXCHANGE_SUM, .parts = 1, .data = &x, .count = 1, .divide = 1, .ready = never_ready},
+        &exchange, err));
     return mcf_cluster_wait(r->cluster, exchange, NULL, err);
 }
 

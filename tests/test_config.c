@@ -124,20 +124,17 @@ static void tasks_to_come_are_read(void **state)
                            "heatmap_radius: 3}\noptimizer: {rates: {backbone: 1e-4, head: 1e-2}}\nema: 0.9\n",
                            &err),
                      MCF_OK);
-    assert_true(c.features[3] == 5 && c.freeze_backbone && c.head.pool_scale_count == 2 &&
-                c.head.outputs == 5);
+    assert_true(c.features[3] == 5 && c.freeze_backbone && c.head.pool_scale_count == 2 && c.head.outputs == 5);
     assert_true(c.coordinate_weight == 2 && c.heatmap_weight == 0.5 && c.heatmap_size == 40);
     assert_true(c.heatmap_radius == 3 && c.ema == 0.9);
-    assert_true(c.optimizer.rate_backbone == 1e-4 && c.optimizer.rate_fpn < 0 &&
-                c.optimizer.rate_head == 1e-2);
+    assert_true(c.optimizer.rate_backbone == 1e-4 && c.optimizer.rate_fpn < 0 && c.optimizer.rate_head == 1e-2);
     assert_dump_reads_back(&c);
     mcf_config_free(&c);
     assert_int_equal(parse(&c, "task: parse\nobjective: {cross_entropy: 2}\n", &err), MCF_OK);
     assert_true(c.cross_entropy_weight == 2);
     assert_dump_reads_back(&c);
     mcf_config_free(&c);
-    assert_int_equal(parse(&c, "method: moco-v3\nobjective: {contrastive: {momentum: 0.99}}\n", &err),
-                     MCF_OK);
+    assert_int_equal(parse(&c, "method: moco-v3\nobjective: {contrastive: {momentum: 0.99}}\n", &err), MCF_OK);
     assert_true(c.objective.method == MCF_METHOD_MOCO_V3);
     assert_dump_reads_back(&c);
     mcf_config_free(&c);
@@ -178,20 +175,17 @@ static void wrong_configs_are_refused(void **state)
         {"data: {train: [[a]]}", "not a list"},
         {"data: {train: [\"\"]}", "empty path"},
         {"model: {image_size: 225}", "model.image_size (225) must be a multiple of model.patch_size (16)"},
-        {"model: {encoder: {heads: 7}}",
-         "model.encoder.dim (768) must be a multiple of model.encoder.heads (7)"},
+        {"model: {encoder: {heads: 7}}", "model.encoder.dim (768) must be a multiple of model.encoder.heads (7)"},
         {"model: {decoder: {dim: 30, heads: 3}}", "multiple of 4"},
         {"model: {encoder: {mlp_ratio: 0.3333}}", "must be a whole number"},
-        {"model: {teacher: {depth: 8}}",
-         "model.teacher.blocks names block 9, but model.teacher is 8 blocks deep"},
+        {"model: {teacher: {depth: 8}}", "model.teacher.blocks names block 9, but model.teacher is 8 blocks deep"},
         {"model: {teacher: {blocks: [3, 3]}}", "must rise"},
         {"model: {teacher: {blocks: []}}", "has 0 items"},
         {"model: {teacher: {blocks: 3}}", "must be a list of numbers such as [3, 6, 9, 12]"},
         {"model: {teacher: {image_size: 100}}", "multiple of model.patch_size"},
         {"model: {init: }", "\"\" for none"},
         {"model: {sync_batchnorm: true, batchnorm_groups: 2}", "give one of them"},
-        {"model: {features: [1, 2, 3, 4]}",
-         "model.features is a key of tasks align and parse, this is task pretrain"},
+        {"model: {features: [1, 2, 3, 4]}", "model.features is a key of tasks align and parse, this is task pretrain"},
         {"ema: 0.9", "ema is a key of tasks align and parse"},
         {"objective: {coordinate: 1}", "is a key of task align"},
         {"task: align\nmethod: mcf", "method is a key of task pretrain"},
@@ -310,8 +304,7 @@ static void bad_includes_are_refused(void **state)
     put("a.yaml", "include: b.yaml\n");
     assert_int_equal(mcf_config_load(&c, put("b.yaml", "include: a.yaml\n"), NULL, 0, &err), MCF_ERR_USAGE);
     assert_non_null(strstr(err.message, "circle"));
-    assert_int_equal(mcf_config_load(&c, put("c.yaml", "include: none.yaml\n"), NULL, 0, &err),
-                     MCF_ERR_USAGE);
+    assert_int_equal(mcf_config_load(&c, put("c.yaml", "include: none.yaml\n"), NULL, 0, &err), MCF_ERR_USAGE);
     assert_non_null(strstr(err.message, "c.yaml:1: "));
     assert_non_null(strstr(err.message, "none.yaml: cannot read"));
     assert_int_equal(mcf_config_load(&c, put("d.yaml", "include: [a.yaml]\n"), NULL, 0, &err), MCF_ERR_USAGE);
@@ -365,8 +358,7 @@ static void numbers_ignore_the_locale(void **state)
     mcf_config c;
     mcf_error err = {0};
     put("comma", "LC_NUMERIC\ndecimal_point \"<U002C>\"\nthousands_sep \"\"\ngrouping -1\nEND LC_NUMERIC\n");
-    snprintf(command, sizeof(command), "localedef -c -i %s/comma %s/xx_XX >/dev/null 2>&1", directory,
-             directory);
+    snprintf(command, sizeof(command), "localedef -c -i %s/comma %s/xx_XX >/dev/null 2>&1", directory, directory);
     int made = system(command); // warns of what the locale lacks and fails, but makes it
     setenv("LOCPATH", directory, 1);
     if (made == -1 || !setlocale(LC_NUMERIC, "xx_XX"))

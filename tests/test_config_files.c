@@ -117,8 +117,7 @@ static void rows_say_what_they_change(void **state)
                     c.objective.pixel_weight == rows[i].pixel &&
                     c.objective.contrastive_weight == rows[i].contrastive &&
                     c.model.decoder.depth == rows[i].decoder_depth && c.schedule.epochs == rows[i].epochs &&
-                    c.objective.tokens == rows[i].tokens &&
-                    fabs(mcf_config_peak_rate(&c, 8) - rows[i].peak) < 1e-12 &&
+                    c.objective.tokens == rows[i].tokens && fabs(mcf_config_peak_rate(&c, 8) - rows[i].peak) < 1e-12 &&
                     mcf_config_effective_batch(&c, 8) == 4096 && c.model.encoder.depth == 12;
         if (!same)
             fail_msg("%s is not its row", path);
@@ -172,8 +171,12 @@ static void plan(const char *path)
     load(path, &c);
     if (mcf_pretrain_create(&c.model, &c.objective, &model, &err) != MCF_OK)
         fail_msg("%s: %s", path, err.message);
-    const mcf_pretrain_graph_options options = {.batch = c.batch.per_device, .world = 8, .compute = MCF_BF16,
-                                                .image_u8 = true, .backward = true, .average = true};
+    const mcf_pretrain_graph_options options = {.batch = c.batch.per_device,
+                                                .world = 8,
+                                                .compute = MCF_BF16,
+                                                .image_u8 = true,
+                                                .backward = true,
+                                                .average = true};
     if (mcf_pretrain_graph(model, &options, &graph, &err) != MCF_OK)
         fail_msg("%s: %s", path, err.message);
     mcf_graph_simplify(graph);
@@ -210,17 +213,30 @@ static void run_step(const char *path)
         images[i] = (uint8_t)mcf_rng_u32(&rng);
     for (int64_t i = 0; i < 2 * BATCH; i++)
         mcf_rng_permutation(&rng, ids + i * patches, patches);
-    const mcf_pretrain_batch batch = {.image = images, .image2 = images + bytes, .flip = flip, .flip2 = flip + BATCH,
-                                      .ids_shuffle = ids, .ids_shuffle_target = ids + BATCH * patches,
+    const mcf_pretrain_batch batch = {.image = images,
+                                      .image2 = images + bytes,
+                                      .flip = flip,
+                                      .flip2 = flip + BATCH,
+                                      .ids_shuffle = ids,
+                                      .ids_shuffle_target = ids + BATCH * patches,
                                       .momentum = 0.99f};
-    const mcf_micro_options micro = {.batch = BATCH, .image_u8 = true, .backward = true, .reduce = true,
-                                     .average = e->model->contrastive || e->model->moco, .loss_scale = 1};
-    const mcf_adamw_step update = {.lr = 1e-3, .beta1 = c.optimizer.betas[0], .beta2 = c.optimizer.betas[1],
-                                   .eps = c.optimizer.eps, .weight_decay = c.optimizer.weight_decay, .step = 1,
-                                   .grad_scale = 1, .rate_factor = {1, 1, 1, 1}};
+    const mcf_micro_options micro = {.batch = BATCH,
+                                     .image_u8 = true,
+                                     .backward = true,
+                                     .reduce = true,
+                                     .average = e->model->contrastive || e->model->moco,
+                                     .loss_scale = 1};
+    const mcf_adamw_step update = {.lr = 1e-3,
+                                   .beta1 = c.optimizer.betas[0],
+                                   .beta2 = c.optimizer.betas[1],
+                                   .eps = c.optimizer.eps,
+                                   .weight_decay = c.optimizer.weight_decay,
+                                   .step = 1,
+                                   .grad_scale = 1,
+                                   .rate_factor = {1, 1, 1, 1}};
     double norm2;
-    if (mcf_engine_run(e, &micro, &batch, &losses, &err) != MCF_OK ||
-        mcf_engine_adamw(e, &update, &err) != MCF_OK || mcf_engine_gradient_norm2(e, &norm2, &err) != MCF_OK)
+    if (mcf_engine_run(e, &micro, &batch, &losses, &err) != MCF_OK || mcf_engine_adamw(e, &update, &err) != MCF_OK ||
+        mcf_engine_gradient_norm2(e, &norm2, &err) != MCF_OK)
         fail_msg("%s: %s", path, err.message);
     assert_true(isfinite(losses.total) && losses.total > 0 && isfinite(norm2) && norm2 > 0);
     free(images);

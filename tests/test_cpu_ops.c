@@ -34,7 +34,7 @@ static place open_place(const char *name)
 {
     place p;
     mcf_error err;
-    mcf_device_options options = {.threads = 3, .opened = 1};  // more than there may be cores: shares are uneven
+    mcf_device_options options = {.threads = 3, .opened = 1}; // more than there may be cores: shares are uneven
     if (mcf_backend_find(name, &p.backend, &err) != MCF_OK)
         fail_msg("%s", err.message);
     assert_int_equal(p.backend->device_open(0, &options, &p.device, &err), MCF_OK);
@@ -64,7 +64,7 @@ typedef enum { ANY, POSITIVE, IDS, FLAGS, GIVEN } values;
 
 typedef struct {
     mcf_launch launch;
-    void *data[MCF_MAX_INPUTS];      // elements of the whole buffer, rows of padding included
+    void *data[MCF_MAX_INPUTS]; // elements of the whole buffer, rows of padding included
     int64_t elements[MCF_MAX_INPUTS];
     void *result[2][MCF_MAX_OUTPUTS];
 } test_case;
@@ -209,7 +209,8 @@ static void compare(const test_case *c, int i, mcf_dtype dtype, int64_t n)
         // Terms are of order 1: a product that cancels is judged against a tenth of that.
         size += c->launch.op == MCF_OP_matmul ? fmax(b * b, 0.01) : b * b;
     }
-    double relative = size > 0 ? sqrt(error / size) : sqrt(error), allowed = low ? info->tolerance16 : info->tolerance32;
+    double relative = size > 0 ? sqrt(error / size) : sqrt(error),
+           allowed = low ? info->tolerance16 : info->tolerance32;
     char shape[160];
     if (!(relative <= allowed))
         fail_msg("%s output %d %s of %s: error %.3g, allowed %.3g", info->name, i, mcf_dtype_name(dtype),
@@ -255,58 +256,61 @@ static const mcf_dtype types[] = {MCF_F32, MCF_BF16, MCF_F16};
 
 static void test_movement(void **state)
 {
-    EACH_TYPE(t) EACH_TYPE(u)
-    {
-        // A transposed view, a slice, an expanded view; short and long lines.
-        int64_t sizes[][3] = {{2, 3, 5}, {1, 700, 33}, {3, 1, 1}, {0, 4, 4}, {4, 65, 2}};
-        for (int s = 0; s < LENGTH(sizes); s++) {
-            int64_t *d = sizes[s];
-            int64_t strides[][6] = {{d[1] * d[2], d[2], 1}, {1, d[0] * d[2], d[0]}, {d[1] * 2 * d[2], 2 * d[2], 2},
-                                    {0, d[2], 1}, {d[1], 1, 0}};
-            for (int v = 0; v < LENGTH(strides); v++)
-                for (int accumulate = 0; accumulate < 2; accumulate++) {
-                    test_case c = make(MCF_OP_copy, 1);
-                    input_strided(&c, types[t], ANY, 1, MCF_SHAPE(d[0], d[1], d[2]), strides[v]);
-                    c.launch.out[0].dtype = types[u];
-                    c.launch.accumulate = (uint32_t)accumulate;
-                    if (accumulate && types[u] != MCF_F32) {
-                        release(&c);
-                        continue;
+    EACH_TYPE (t)
+        EACH_TYPE (u) {
+            // A transposed view, a slice, an expanded view; short and long lines.
+            int64_t sizes[][3] = {{2, 3, 5}, {1, 700, 33}, {3, 1, 1}, {0, 4, 4}, {4, 65, 2}};
+            for (int s = 0; s < LENGTH(sizes); s++) {
+                int64_t *d = sizes[s];
+                int64_t strides[][6] = {{d[1] * d[2], d[2], 1},
+                                        {1, d[0] * d[2], d[0]},
+                                        {d[1] * 2 * d[2], 2 * d[2], 2},
+                                        {0, d[2], 1},
+                                        {d[1], 1, 0}};
+                for (int v = 0; v < LENGTH(strides); v++)
+                    for (int accumulate = 0; accumulate < 2; accumulate++) {
+                        test_case c = make(MCF_OP_copy, 1);
+                        input_strided(&c, types[t], ANY, 1, MCF_SHAPE(d[0], d[1], d[2]), strides[v]);
+                        c.launch.out[0].dtype = types[u];
+                        c.launch.accumulate = (uint32_t)accumulate;
+                        if (accumulate && types[u] != MCF_F32) {
+                            release(&c);
+                            continue;
+                        }
+                        check_and_release(&c);
                     }
-                    check_and_release(&c);
-                }
-        }
-        if (t != u)
-            continue;
-        for (int axis = 0; axis < 3; axis++) {
-            test_case c = make(MCF_OP_pad, 1);
-            input(&c, types[t], ANY, 1, MCF_SHAPE(3, 4, 5));
-            c.launch.attr.pad.axis = axis;
-            c.launch.attr.pad.before = 2;
-            c.launch.attr.pad.after = axis;
+            }
+            if (t != u)
+                continue;
+            for (int axis = 0; axis < 3; axis++) {
+                test_case c = make(MCF_OP_pad, 1);
+                input(&c, types[t], ANY, 1, MCF_SHAPE(3, 4, 5));
+                c.launch.attr.pad.axis = axis;
+                c.launch.attr.pad.before = 2;
+                c.launch.attr.pad.after = axis;
+                c.launch.out[0].dtype = types[t];
+                check_and_release(&c);
+                c = make(MCF_OP_concat, 1);
+                mcf_shape a = MCF_SHAPE(3, 4, 5), b = a;
+                b.dim[axis] = 2;
+                input(&c, types[t], ANY, 1, a);
+                input(&c, types[t], ANY, 1, b);
+                c.launch.attr.concat.axis = axis;
+                c.launch.out[0].dtype = types[t];
+                check_and_release(&c);
+            }
+            test_case c = make(MCF_OP_gather_rows, 1);
+            input(&c, types[t], ANY, 1, MCF_SHAPE(3, 7, 700));
+            input(&c, MCF_I64, IDS, 7, MCF_SHAPE(3, 4));
             c.launch.out[0].dtype = types[t];
             check_and_release(&c);
-            c = make(MCF_OP_concat, 1);
-            mcf_shape a = MCF_SHAPE(3, 4, 5), b = a;
-            b.dim[axis] = 2;
-            input(&c, types[t], ANY, 1, a);
-            input(&c, types[t], ANY, 1, b);
-            c.launch.attr.concat.axis = axis;
+            c = make(MCF_OP_scatter_rows, 1);
+            input(&c, types[t], ANY, 1, MCF_SHAPE(3, 9, 700));
+            input(&c, MCF_I64, IDS, 5, MCF_SHAPE(3, 9)); // some rows twice
+            c.launch.attr.scatter_rows.rows = 5;
             c.launch.out[0].dtype = types[t];
             check_and_release(&c);
         }
-        test_case c = make(MCF_OP_gather_rows, 1);
-        input(&c, types[t], ANY, 1, MCF_SHAPE(3, 7, 700));
-        input(&c, MCF_I64, IDS, 7, MCF_SHAPE(3, 4));
-        c.launch.out[0].dtype = types[t];
-        check_and_release(&c);
-        c = make(MCF_OP_scatter_rows, 1);
-        input(&c, types[t], ANY, 1, MCF_SHAPE(3, 9, 700));
-        input(&c, MCF_I64, IDS, 5, MCF_SHAPE(3, 9));  // some rows twice
-        c.launch.attr.scatter_rows.rows = 5;
-        c.launch.out[0].dtype = types[t];
-        check_and_release(&c);
-    }
     mcf_dtype all[] = {MCF_F32, MCF_F64, MCF_F16, MCF_BF16, MCF_I64, MCF_I32, MCF_U8};
     for (int t = 0; t < LENGTH(all); t++)
         for (int value = 0; value < 4; value += 3) {
@@ -324,48 +328,50 @@ static void test_movement(void **state)
 
 static void test_elementwise(void **state)
 {
-    mcf_op ops[] = {MCF_OP_add, MCF_OP_mul, MCF_OP_scale, MCF_OP_relu, MCF_OP_relu_grad, MCF_OP_gelu,
-                    MCF_OP_gelu_grad, MCF_OP_sigmoid, MCF_OP_sigmoid_grad};
+    mcf_op ops[] = {MCF_OP_add,  MCF_OP_mul,       MCF_OP_scale,   MCF_OP_relu,        MCF_OP_relu_grad,
+                    MCF_OP_gelu, MCF_OP_gelu_grad, MCF_OP_sigmoid, MCF_OP_sigmoid_grad};
     int64_t sizes[][2] = {{1, 1}, {0, 3}, {7, 19}, {3, 513}, {130, 700}};
-    EACH_TYPE(t) EACH_TYPE(u) for (int o = 0; o < LENGTH(ops); o++) for (int s = 0; s < LENGTH(sizes); s++)
-    {
-        const mcf_op_info *info = mcf_op_describe(ops[o]);
-        test_case c = make(ops[o], 1);
-        mcf_shape shape = MCF_SHAPE(sizes[s][0], sizes[s][1]);
-        if (ops[o] == MCF_OP_add)
-            c.launch.attr.add.alpha = 1.5, c.launch.attr.add.beta = s % 2 ? -0.25 : 1;
-        if (ops[o] == MCF_OP_scale)
-            c.launch.attr.scale.alpha = -3, c.launch.attr.scale.beta = s % 2 ? 0 : 0.5;
-        for (int i = 0; i < info->inputs; i++) {
-            // The second operand is a row or a column that is repeated, or transposed, where views are allowed.
-            int64_t views[][MCF_MAX_RANK] = {{sizes[s][1], 1}, {0, 1}, {1, 0}, {1, sizes[s][0]}};
-            bool view = info->strided >> i & 1;
-            input_strided(&c, i ? types[u] : types[t], ANY, 3, shape, views[view ? (s + i) % 4 : 0]);
-        }
-        c.launch.out[0].dtype = types[u];
-        check_and_release(&c);
-    }
+    EACH_TYPE (t)
+        EACH_TYPE (u)
+            for (int o = 0; o < LENGTH(ops); o++)
+                for (int s = 0; s < LENGTH(sizes); s++) {
+                    const mcf_op_info *info = mcf_op_describe(ops[o]);
+                    test_case c = make(ops[o], 1);
+                    mcf_shape shape = MCF_SHAPE(sizes[s][0], sizes[s][1]);
+                    if (ops[o] == MCF_OP_add)
+                        c.launch.attr.add.alpha = 1.5, c.launch.attr.add.beta = s % 2 ? -0.25 : 1;
+                    if (ops[o] == MCF_OP_scale)
+                        c.launch.attr.scale.alpha = -3, c.launch.attr.scale.beta = s % 2 ? 0 : 0.5;
+                    for (int i = 0; i < info->inputs; i++) {
+                        // The second operand is a row or a column that is repeated, or transposed, where views are allowed.
+                        int64_t views[][MCF_MAX_RANK] = {{sizes[s][1], 1}, {0, 1}, {1, 0}, {1, sizes[s][0]}};
+                        bool view = info->strided >> i & 1;
+                        input_strided(&c, i ? types[u] : types[t], ANY, 3, shape, views[view ? (s + i) % 4 : 0]);
+                    }
+                    c.launch.out[0].dtype = types[u];
+                    check_and_release(&c);
+                }
 }
 
 static void test_reduce(void **state)
 {
-    EACH_TYPE(t) for (uint32_t axes = 0; axes < 16; axes++) for (int v = 0; v < 4; v++)
-    {
-        int64_t *d = (int64_t[][4]){{2, 3, 5, 7}, {1, 40, 3, 300}, {3, 2, 0, 4}, {2, 200, 1, 9}}[v];
-        test_case c = make(MCF_OP_reduce_sum, 1);
-        if (v == 3) {
-            int64_t stride[MCF_MAX_RANK] = {1, 2, 0, 400};
-            input_strided(&c, types[t], ANY, 1, MCF_SHAPE(d[0], d[1], d[2], d[3]), stride);
-        } else {
-            input(&c, types[t], ANY, 1, MCF_SHAPE(d[0], d[1], d[2], d[3]));
-        }
-        c.launch.attr.reduce_sum.axes = axes;
-        c.launch.attr.reduce_sum.scale = axes % 2 ? 1 : 0.125;
-        c.launch.accumulate = axes >> 1 & 1;
-        check_and_release(&c);
-    }
-    EACH_TYPE(t)
-    {
+    EACH_TYPE (t)
+        for (uint32_t axes = 0; axes < 16; axes++)
+            for (int v = 0; v < 4; v++) {
+                int64_t *d = (int64_t[][4]){{2, 3, 5, 7}, {1, 40, 3, 300}, {3, 2, 0, 4}, {2, 200, 1, 9}}[v];
+                test_case c = make(MCF_OP_reduce_sum, 1);
+                if (v == 3) {
+                    int64_t stride[MCF_MAX_RANK] = {1, 2, 0, 400};
+                    input_strided(&c, types[t], ANY, 1, MCF_SHAPE(d[0], d[1], d[2], d[3]), stride);
+                } else {
+                    input(&c, types[t], ANY, 1, MCF_SHAPE(d[0], d[1], d[2], d[3]));
+                }
+                c.launch.attr.reduce_sum.axes = axes;
+                c.launch.attr.reduce_sum.scale = axes % 2 ? 1 : 0.125;
+                c.launch.accumulate = axes >> 1 & 1;
+                check_and_release(&c);
+            }
+    EACH_TYPE (t) {
         test_case c = make(MCF_OP_sum_squares, 1);
         input(&c, types[t], ANY, 1, MCF_SHAPE(9001));
         check_and_release(&c);
@@ -384,16 +390,16 @@ static void matmul_case(const int64_t *size, int ta, int tb, int variant, mcf_dt
     int64_t a_stride[MCF_MAX_RANK] = {0}, b_stride[MCF_MAX_RANK] = {0};
     mcf_contiguous_strides(&as, a_stride);
     mcf_contiguous_strides(&bs, b_stride);
-    if (variant == 1)  // rows apart, as in a slice
+    if (variant == 1) // rows apart, as in a slice
         a_stride[rank - 2] += 3, a_stride[0] *= rank == 3 ? 2 : 1;
-    if (variant == 2 && batch)  // one b for the whole batch
+    if (variant == 2 && batch) // one b for the whole batch
         b_stride[0] = 0;
-    if (variant == 3)  // no stride of 1
+    if (variant == 3) // no stride of 1
         for (int i = 0; i < rank; i++)
             b_stride[i] *= 2;
-    if (variant == 4 && batch)  // both repeated
+    if (variant == 4 && batch) // both repeated
         a_stride[0] = b_stride[0] = 0;
-    if (variant == 5)  // a repeated row
+    if (variant == 5) // a repeated row
         a_stride[rank - 2] = 0;
     input_strided(&c, a, ANY, 1, as, a_stride);
     input_strided(&c, b, ANY, 1, bs, b_stride);
@@ -407,9 +413,9 @@ static void matmul_case(const int64_t *size, int ta, int tb, int variant, mcf_dt
 
 static void test_matmul(void **state)
 {
-    int64_t sizes[][4] = {{1, 1, 1, 0}, {5, 7, 3, 0}, {64, 48, 80, 0}, {0, 3, 4, 0}, {3, 0, 4, 0},  {1, 33, 5, 0},
-                          {5, 1, 9, 0}, {50, 65, 1, 0}, {7, 5, 6, 3},  {16, 8, 9, 2}, {4, 12, 1, 4},
-                          {66, 1700, 40, 0}};
+    int64_t sizes[][4] = {{1, 1, 1, 0}, {5, 7, 3, 0},  {64, 48, 80, 0}, {0, 3, 4, 0},
+                          {3, 0, 4, 0}, {1, 33, 5, 0}, {5, 1, 9, 0},    {50, 65, 1, 0},
+                          {7, 5, 6, 3}, {16, 8, 9, 2}, {4, 12, 1, 4},   {66, 1700, 40, 0}};
     for (int s = 0; s < LENGTH(sizes); s++)
         for (int transpose = 0; transpose < 4; transpose++)
             for (int v = 0; v < 6; v++)
@@ -436,165 +442,170 @@ static void test_matmul_rank4(void **state)
 static void test_layer_norm(void **state)
 {
     int64_t sizes[][2] = {{1, 1}, {0, 5}, {5, 3}, {33, 192}, {70, 771}};
-    EACH_TYPE(t) EACH_TYPE(u) for (int s = 0; s < LENGTH(sizes); s++)
-    {
-        int64_t r = sizes[s][0], n = sizes[s][1];
-        test_case c = make(MCF_OP_layer_norm, 3);
-        input(&c, types[t], ANY, 2, MCF_SHAPE(r, n));
-        input(&c, MCF_F32, ANY, 1, MCF_SHAPE(n));
-        input(&c, MCF_F32, ANY, 1, MCF_SHAPE(n));
-        c.launch.attr.norm.eps = 1e-6;
-        c.launch.out[0].dtype = types[u];
-        check(&c);
-        for (int variant = 0; variant < 3 && n > 1; variant++) {
-            test_case g = make(MCF_OP_layer_norm_grad, 3);
-            input_again(&g, &c, 0);
-            input_again(&g, &c, 1);
-            input_result(&g, &c, 1);
-            input_result(&g, &c, 2);
-            input(&g, types[u], ANY, 1, MCF_SHAPE(r, n));
-            if (variant)
-                input(&g, types[t], ANY, 1, MCF_SHAPE(r, n));
-            g.launch.out[0].dtype = types[u];
-            g.launch.accumulate = variant == 2 ? 6 : 0;
-            check_and_release(&g);
-        }
-        release(&c);
-        c = make(MCF_OP_add_layer_norm, 4);
-        input(&c, types[t], ANY, 2, MCF_SHAPE(r, n));
-        input(&c, types[u], ANY, 2, MCF_SHAPE(r, n));
-        input(&c, MCF_F32, ANY, 1, MCF_SHAPE(n));
-        input(&c, MCF_F32, ANY, 1, MCF_SHAPE(n));
-        c.launch.attr.norm.eps = 1e-6;
-        c.launch.out[0].dtype = types[t];
-        c.launch.out[1].dtype = types[u];
-        check_and_release(&c);
-    }
+    EACH_TYPE (t)
+        EACH_TYPE (u)
+            for (int s = 0; s < LENGTH(sizes); s++) {
+                int64_t r = sizes[s][0], n = sizes[s][1];
+                test_case c = make(MCF_OP_layer_norm, 3);
+                input(&c, types[t], ANY, 2, MCF_SHAPE(r, n));
+                input(&c, MCF_F32, ANY, 1, MCF_SHAPE(n));
+                input(&c, MCF_F32, ANY, 1, MCF_SHAPE(n));
+                c.launch.attr.norm.eps = 1e-6;
+                c.launch.out[0].dtype = types[u];
+                check(&c);
+                for (int variant = 0; variant < 3 && n > 1; variant++) {
+                    test_case g = make(MCF_OP_layer_norm_grad, 3);
+                    input_again(&g, &c, 0);
+                    input_again(&g, &c, 1);
+                    input_result(&g, &c, 1);
+                    input_result(&g, &c, 2);
+                    input(&g, types[u], ANY, 1, MCF_SHAPE(r, n));
+                    if (variant)
+                        input(&g, types[t], ANY, 1, MCF_SHAPE(r, n));
+                    g.launch.out[0].dtype = types[u];
+                    g.launch.accumulate = variant == 2 ? 6 : 0;
+                    check_and_release(&g);
+                }
+                release(&c);
+                c = make(MCF_OP_add_layer_norm, 4);
+                input(&c, types[t], ANY, 2, MCF_SHAPE(r, n));
+                input(&c, types[u], ANY, 2, MCF_SHAPE(r, n));
+                input(&c, MCF_F32, ANY, 1, MCF_SHAPE(n));
+                input(&c, MCF_F32, ANY, 1, MCF_SHAPE(n));
+                c.launch.attr.norm.eps = 1e-6;
+                c.launch.out[0].dtype = types[t];
+                c.launch.out[1].dtype = types[u];
+                check_and_release(&c);
+            }
 }
 
 static void test_batch_norm(void **state)
 {
     int64_t sizes[][3] = {{1, 4, 3}, {3, 1, 5}, {2, 33, 700}};
-    EACH_TYPE(t) for (int s = 0; s < LENGTH(sizes); s++) for (int affine = 0; affine < 2; affine++)
-    {
-        int64_t g = sizes[s][0], r = sizes[s][1], n = sizes[s][2];
-        test_case c = make(MCF_OP_batch_variance, 1);
-        input(&c, types[t], ANY, 1, MCF_SHAPE(g, r, n));
-        input(&c, MCF_F32, ANY, 0.1, MCF_SHAPE(g, 1, n));
-        check_and_release(&c);
-        c = make(MCF_OP_batch_norm, 1);
-        input(&c, types[t], ANY, 1, MCF_SHAPE(g, r, n));
-        input(&c, MCF_F32, ANY, 0.1, MCF_SHAPE(g, 1, n));
-        input(&c, MCF_F32, POSITIVE, 1, MCF_SHAPE(g, 1, n));
-        for (int i = 0; i < 2 && affine; i++)
-            input(&c, MCF_F32, ANY, 1, MCF_SHAPE(n));
-        c.launch.attr.norm.eps = 1e-5;
-        c.launch.out[0].dtype = types[t];
-        check_and_release(&c);
-        c = make(MCF_OP_batch_norm_sums, 2);
-        input(&c, types[t], ANY, 1, MCF_SHAPE(g, r, n));
-        input(&c, MCF_F32, ANY, 0.1, MCF_SHAPE(g, 1, n));
-        input(&c, MCF_F32, POSITIVE, 1, MCF_SHAPE(g, 1, n));
-        input(&c, types[t], ANY, 1, MCF_SHAPE(g, r, n));
-        c.launch.attr.norm.eps = 1e-5;
-        check_and_release(&c);
-        c = make(MCF_OP_batch_norm_grad, 1);
-        input(&c, types[t], ANY, 1, MCF_SHAPE(g, r, n));
-        input(&c, MCF_F32, ANY, 0.1, MCF_SHAPE(g, 1, n));
-        input(&c, MCF_F32, POSITIVE, 1, MCF_SHAPE(g, 1, n));
-        input(&c, types[t], ANY, 1, MCF_SHAPE(g, r, n));
-        input(&c, MCF_F32, ANY, 0.3, MCF_SHAPE(g, 1, n));
-        input(&c, MCF_F32, ANY, 0.3, MCF_SHAPE(g, 1, n));
-        if (affine)
-            input(&c, MCF_F32, ANY, 1, MCF_SHAPE(n));
-        c.launch.attr.norm.eps = 1e-5;
-        c.launch.out[0].dtype = types[t];
-        check_and_release(&c);
-    }
+    EACH_TYPE (t)
+        for (int s = 0; s < LENGTH(sizes); s++)
+            for (int affine = 0; affine < 2; affine++) {
+                int64_t g = sizes[s][0], r = sizes[s][1], n = sizes[s][2];
+                test_case c = make(MCF_OP_batch_variance, 1);
+                input(&c, types[t], ANY, 1, MCF_SHAPE(g, r, n));
+                input(&c, MCF_F32, ANY, 0.1, MCF_SHAPE(g, 1, n));
+                check_and_release(&c);
+                c = make(MCF_OP_batch_norm, 1);
+                input(&c, types[t], ANY, 1, MCF_SHAPE(g, r, n));
+                input(&c, MCF_F32, ANY, 0.1, MCF_SHAPE(g, 1, n));
+                input(&c, MCF_F32, POSITIVE, 1, MCF_SHAPE(g, 1, n));
+                for (int i = 0; i < 2 && affine; i++)
+                    input(&c, MCF_F32, ANY, 1, MCF_SHAPE(n));
+                c.launch.attr.norm.eps = 1e-5;
+                c.launch.out[0].dtype = types[t];
+                check_and_release(&c);
+                c = make(MCF_OP_batch_norm_sums, 2);
+                input(&c, types[t], ANY, 1, MCF_SHAPE(g, r, n));
+                input(&c, MCF_F32, ANY, 0.1, MCF_SHAPE(g, 1, n));
+                input(&c, MCF_F32, POSITIVE, 1, MCF_SHAPE(g, 1, n));
+                input(&c, types[t], ANY, 1, MCF_SHAPE(g, r, n));
+                c.launch.attr.norm.eps = 1e-5;
+                check_and_release(&c);
+                c = make(MCF_OP_batch_norm_grad, 1);
+                input(&c, types[t], ANY, 1, MCF_SHAPE(g, r, n));
+                input(&c, MCF_F32, ANY, 0.1, MCF_SHAPE(g, 1, n));
+                input(&c, MCF_F32, POSITIVE, 1, MCF_SHAPE(g, 1, n));
+                input(&c, types[t], ANY, 1, MCF_SHAPE(g, r, n));
+                input(&c, MCF_F32, ANY, 0.3, MCF_SHAPE(g, 1, n));
+                input(&c, MCF_F32, ANY, 0.3, MCF_SHAPE(g, 1, n));
+                if (affine)
+                    input(&c, MCF_F32, ANY, 1, MCF_SHAPE(n));
+                c.launch.attr.norm.eps = 1e-5;
+                c.launch.out[0].dtype = types[t];
+                check_and_release(&c);
+            }
 }
 
 static void test_l2_normalize(void **state)
 {
     int64_t sizes[][3] = {{2, 3, 5}, {3, 70, 600}, {1, 1, 1}, {2, 0, 3}};
-    EACH_TYPE(t) for (int s = 0; s < LENGTH(sizes); s++) for (int axis = 0; axis < 3; axis++) for (int g = 0; g < 2; g++)
-    {
-        test_case c = make(g ? MCF_OP_l2_normalize_grad : MCF_OP_l2_normalize, 1);
-        mcf_shape shape = MCF_SHAPE(sizes[s][0], sizes[s][1], sizes[s][2]);
-        for (int i = 0; i <= g; i++)
-            input(&c, types[t], ANY, 1, shape);
-        c.launch.attr.l2_normalize.axis = axis;
-        // Vectors of one element lie both sides of this bound.
-        c.launch.attr.l2_normalize.eps = s == 2 ? 10 : 1e-12;
-        c.launch.out[0].dtype = types[t];
-        if (g && s != 2 && shape.dim[axis] == 1) {
-            release(&c);
-            continue;
-        }
-        check_and_release(&c);
-    }
+    EACH_TYPE (t)
+        for (int s = 0; s < LENGTH(sizes); s++)
+            for (int axis = 0; axis < 3; axis++)
+                for (int g = 0; g < 2; g++) {
+                    test_case c = make(g ? MCF_OP_l2_normalize_grad : MCF_OP_l2_normalize, 1);
+                    mcf_shape shape = MCF_SHAPE(sizes[s][0], sizes[s][1], sizes[s][2]);
+                    for (int i = 0; i <= g; i++)
+                        input(&c, types[t], ANY, 1, shape);
+                    c.launch.attr.l2_normalize.axis = axis;
+                    // Vectors of one element lie both sides of this bound.
+                    c.launch.attr.l2_normalize.eps = s == 2 ? 10 : 1e-12;
+                    c.launch.out[0].dtype = types[t];
+                    if (g && s != 2 && shape.dim[axis] == 1) {
+                        release(&c);
+                        continue;
+                    }
+                    check_and_release(&c);
+                }
 }
 
 static void test_softmax(void **state)
 {
     int64_t sizes[][2] = {{1, 1}, {0, 4}, {5, 7}, {40, 1000}};
-    EACH_TYPE(t) for (int s = 0; s < LENGTH(sizes); s++)
-    {
-        int64_t r = sizes[s][0], n = sizes[s][1];
-        test_case c = make(MCF_OP_softmax, 1);
-        input(&c, types[t], ANY, 20, MCF_SHAPE(r, n));
-        c.launch.out[0].dtype = types[t];
-        check(&c);
-        test_case g = make(MCF_OP_softmax_grad, 1);
-        input(&g, types[t], ANY, 1, MCF_SHAPE(r, n));
-        input(&g, types[t], ANY, 1, MCF_SHAPE(r, n));
-        g.launch.out[0].dtype = types[t];
-        if (n > 1)
-            check(&g);
-        release(&g);
-        release(&c);
-        if (r == 0)
-            continue;
-        c = make(MCF_OP_cross_entropy, 2);
-        input(&c, types[t], ANY, 5, MCF_SHAPE(r, n));
-        input(&c, MCF_I64, IDS, (double)n, MCF_SHAPE(r));
-        check(&c);
-        g = make(MCF_OP_cross_entropy_grad, 1);
-        input_again(&g, &c, 0);
-        input_again(&g, &c, 1);
-        input_result(&g, &c, 1);
-        input(&g, MCF_F32, ANY, 1, MCF_SHAPE(1));
-        g.launch.out[0].dtype = types[t];
-        if (n > 1)
-            check(&g);
-        release(&g);
-        release(&c);
-    }
+    EACH_TYPE (t)
+        for (int s = 0; s < LENGTH(sizes); s++) {
+            int64_t r = sizes[s][0], n = sizes[s][1];
+            test_case c = make(MCF_OP_softmax, 1);
+            input(&c, types[t], ANY, 20, MCF_SHAPE(r, n));
+            c.launch.out[0].dtype = types[t];
+            check(&c);
+            test_case g = make(MCF_OP_softmax_grad, 1);
+            input(&g, types[t], ANY, 1, MCF_SHAPE(r, n));
+            input(&g, types[t], ANY, 1, MCF_SHAPE(r, n));
+            g.launch.out[0].dtype = types[t];
+            if (n > 1)
+                check(&g);
+            release(&g);
+            release(&c);
+            if (r == 0)
+                continue;
+            c = make(MCF_OP_cross_entropy, 2);
+            input(&c, types[t], ANY, 5, MCF_SHAPE(r, n));
+            input(&c, MCF_I64, IDS, (double)n, MCF_SHAPE(r));
+            check(&c);
+            g = make(MCF_OP_cross_entropy_grad, 1);
+            input_again(&g, &c, 0);
+            input_again(&g, &c, 1);
+            input_result(&g, &c, 1);
+            input(&g, MCF_F32, ANY, 1, MCF_SHAPE(1));
+            g.launch.out[0].dtype = types[t];
+            if (n > 1)
+                check(&g);
+            release(&g);
+            release(&c);
+        }
 }
 
 static void test_attention(void **state)
 {
     // B, N, H, d
-    int64_t sizes[][4] = {{1, 1, 1, 1}, {2, 5, 3, 4},   {0, 3, 2, 8},  {1, 17, 2, 20}, {2, 50, 3, 64},
-                          {1, 197, 2, 32}, {1, 300, 1, 33}, {1, 131, 1, 70}};
-    EACH_TYPE(t) for (int s = 0; s < LENGTH(sizes); s++) for (int sharp = 0; sharp < 2; sharp++)
-    {
-        int64_t *d = sizes[s];
-        test_case c = make(MCF_OP_attention, 2);
-        input(&c, types[t], ANY, sharp ? 4 : 1, MCF_SHAPE(d[0], d[1], 3, d[2], d[3]));
-        c.launch.attr.attention.scale = 1 / sqrt((double)d[3]);
-        c.launch.out[0].dtype = types[t];
-        check(&c);
-        test_case g = make(MCF_OP_attention_grad, 1);
-        input_again(&g, &c, 0);
-        input_result(&g, &c, 0);
-        input_result(&g, &c, 1);
-        input(&g, types[t], ANY, 1, MCF_SHAPE(d[0], d[1], d[2], d[3]));
-        g.launch.attr.attention.scale = c.launch.attr.attention.scale;
-        g.launch.out[0].dtype = types[t];
-        check(&g);
-        release(&g);
-        release(&c);
-    }
+    int64_t sizes[][4] = {{1, 1, 1, 1},   {2, 5, 3, 4},    {0, 3, 2, 8},    {1, 17, 2, 20},
+                          {2, 50, 3, 64}, {1, 197, 2, 32}, {1, 300, 1, 33}, {1, 131, 1, 70}};
+    EACH_TYPE (t)
+        for (int s = 0; s < LENGTH(sizes); s++)
+            for (int sharp = 0; sharp < 2; sharp++) {
+                int64_t *d = sizes[s];
+                test_case c = make(MCF_OP_attention, 2);
+                input(&c, types[t], ANY, sharp ? 4 : 1, MCF_SHAPE(d[0], d[1], 3, d[2], d[3]));
+                c.launch.attr.attention.scale = 1 / sqrt((double)d[3]);
+                c.launch.out[0].dtype = types[t];
+                check(&c);
+                test_case g = make(MCF_OP_attention_grad, 1);
+                input_again(&g, &c, 0);
+                input_result(&g, &c, 0);
+                input_result(&g, &c, 1);
+                input(&g, types[t], ANY, 1, MCF_SHAPE(d[0], d[1], d[2], d[3]));
+                g.launch.attr.attention.scale = c.launch.attr.attention.scale;
+                g.launch.out[0].dtype = types[t];
+                check(&g);
+                release(&g);
+                release(&c);
+            }
     test_case c = make(MCF_OP_attention, 2);
     input(&c, MCF_F32, ANY, 20, MCF_SHAPE(1, 20, 3, 1, 8));
     c.launch.attr.attention.scale = -2;
@@ -604,33 +615,33 @@ static void test_attention(void **state)
 static void test_token_mse(void **state)
 {
     int64_t sizes[][3] = {{1, 1, 1}, {2, 5, 3}, {2, 197, 300}};
-    EACH_TYPE(t) for (int s = 0; s < LENGTH(sizes); s++) for (int held = 0; held < 2; held++)
-    {
-        mcf_shape shape = MCF_SHAPE(sizes[s][0], sizes[s][1], sizes[s][2]);
-        test_case c = make(MCF_OP_token_mse, 3);
-        input(&c, types[t], ANY, 1, shape);
-        input(&c, types[t], ANY, 1, shape);
-        c.launch.attr.token_mse.eps = held ? 100 : 1e-12;
-        check(&c);
-        test_case g = make(MCF_OP_token_mse_grad, 1);
-        input_again(&g, &c, 0);
-        input_again(&g, &c, 1);
-        input_result(&g, &c, 1);
-        input_result(&g, &c, 2);
-        input(&g, MCF_F32, ANY, 3, MCF_SHAPE(1));
-        g.launch.attr.token_mse.eps = c.launch.attr.token_mse.eps;
-        g.launch.out[0].dtype = types[t];
-        if (s || held)
-            check(&g);
-        release(&g);
-        release(&c);
-    }
+    EACH_TYPE (t)
+        for (int s = 0; s < LENGTH(sizes); s++)
+            for (int held = 0; held < 2; held++) {
+                mcf_shape shape = MCF_SHAPE(sizes[s][0], sizes[s][1], sizes[s][2]);
+                test_case c = make(MCF_OP_token_mse, 3);
+                input(&c, types[t], ANY, 1, shape);
+                input(&c, types[t], ANY, 1, shape);
+                c.launch.attr.token_mse.eps = held ? 100 : 1e-12;
+                check(&c);
+                test_case g = make(MCF_OP_token_mse_grad, 1);
+                input_again(&g, &c, 0);
+                input_again(&g, &c, 1);
+                input_result(&g, &c, 1);
+                input_result(&g, &c, 2);
+                input(&g, MCF_F32, ANY, 3, MCF_SHAPE(1));
+                g.launch.attr.token_mse.eps = c.launch.attr.token_mse.eps;
+                g.launch.out[0].dtype = types[t];
+                if (s || held)
+                    check(&g);
+                release(&g);
+                release(&c);
+            }
 }
 
 static void test_images(void **state)
 {
-    EACH_TYPE(t)
-    {
+    EACH_TYPE (t) {
         test_case c = make(MCF_OP_normalize_image, 1);
         input(&c, MCF_U8, FLAGS, 256, MCF_SHAPE(4, 5, 700, 3));
         input(&c, MCF_U8, FLAGS, 2, MCF_SHAPE(4));
@@ -652,17 +663,17 @@ static void test_images(void **state)
 
 static void test_state(void **state)
 {
-    EACH_TYPE(t) for (int given = 0; given < 2; given++)
-    {
-        test_case c = make(MCF_OP_ema, 1);
-        input(&c, MCF_F32, ANY, 1, MCF_SHAPE(20001));
-        input(&c, types[t], ANY, 1, MCF_SHAPE(20001));
-        if (given)
-            input(&c, MCF_F32, POSITIVE, 0.5, MCF_SHAPE(1));
-        c.launch.attr.ema.momentum = 0.99;
-        c.launch.attr.ema.scale = given ? 1 : 1.5;
-        check_and_release(&c);
-    }
+    EACH_TYPE (t)
+        for (int given = 0; given < 2; given++) {
+            test_case c = make(MCF_OP_ema, 1);
+            input(&c, MCF_F32, ANY, 1, MCF_SHAPE(20001));
+            input(&c, types[t], ANY, 1, MCF_SHAPE(20001));
+            if (given)
+                input(&c, MCF_F32, POSITIVE, 0.5, MCF_SHAPE(1));
+            c.launch.attr.ema.momentum = 0.99;
+            c.launch.attr.ema.scale = given ? 1 : 1.5;
+            check_and_release(&c);
+        }
     // Unclipped, clipped to a quarter, and left out.
     static const float norms[][2] = {{0, 64}, {1, 64}, {1, INFINITY}, {0, NAN}};
     for (size_t kind = 0; kind < sizeof norms / sizeof *norms; kind++) {
@@ -674,7 +685,8 @@ static void test_state(void **state)
         memcpy(c.data[4], (int64_t[]){0, 17, 32, 40000, 40016, n}, 6 * sizeof(int64_t));
         input(&c, MCF_F32, POSITIVE, 1, MCF_SHAPE(3, 2));
         input(&c, MCF_F32, ANY, 1, MCF_SHAPE(MCF_ADAMW_SCALARS));
-        const float scalars[MCF_ADAMW_SCALARS] = {1e-3f, 0.9f, 0.95f, 1e-8f, 1 - 0.9f, 1 - 0.95f, 0.5f, norms[kind][0], norms[kind][1]};
+        const float scalars[MCF_ADAMW_SCALARS] = {1e-3f,     0.9f, 0.95f,          1e-8f,         1 - 0.9f,
+                                                  1 - 0.95f, 0.5f, norms[kind][0], norms[kind][1]};
         memcpy(c.data[6], scalars, sizeof scalars);
         check_and_release(&c);
     }
@@ -683,57 +695,59 @@ static void test_state(void **state)
 // Not a number must come out as one, or a broken step would go on unseen.
 static void test_not_a_number(void **state)
 {
-    mcf_op ops[] = {MCF_OP_gelu, MCF_OP_gelu_grad, MCF_OP_relu, MCF_OP_sum_squares, MCF_OP_softmax,
-                    MCF_OP_reduce_sum, MCF_OP_copy};
-    EACH_TYPE(t) for (int o = 0; o < LENGTH(ops); o++) for (int infinite = 0; infinite < 2; infinite++)
-    {
-        if (infinite && (ops[o] == MCF_OP_softmax || ops[o] == MCF_OP_gelu_grad))
-            continue;
-        test_case c = make(ops[o], 1);
-        for (int i = 0; i < mcf_op_describe(ops[o])->inputs; i++)
-            input(&c, types[t], ANY, 1, MCF_SHAPE(3, 40));
-        mcf_store_element(c.data[0], types[t], 33, infinite ? -INFINITY : NAN);
-        mcf_store_element(c.data[0], types[t], 58, infinite ? -INFINITY : NAN);
-        if (ops[o] == MCF_OP_reduce_sum)
-            c.launch.attr.reduce_sum.axes = 2, c.launch.attr.reduce_sum.scale = 1;
-        c.launch.out[0].dtype = ops[o] == MCF_OP_sum_squares ? MCF_F32 : types[t];
-        mcf_error err;
-        assert_int_equal(mcf_infer_shapes(&c.launch, 1, &err), MCF_OK);
-        void *start[MCF_MAX_OUTPUTS] = {0};
-        run(cpu, &c, 0, start, c.result[0]);
-        run(oracle, &c, 1, start, c.result[1]);
-        int64_t n = mcf_shape_count(&c.launch.out[0].shape);
-        for (int64_t j = 0; j < n; j++) {
-            double a = mcf_load_element(c.result[0][0], c.launch.out[0].dtype, j);
-            double b = mcf_load_element(c.result[1][0], c.launch.out[0].dtype, j);
-            if (isfinite(a) != isfinite(b) || isnan(a) != isnan(b))
-                fail_msg("%s %s [%lld]: %g, reference %g", mcf_op_describe(ops[o])->name, mcf_dtype_name(types[t]),
-                         (long long)j, a, b);
-        }
-        release(&c);
-    }
+    mcf_op ops[] = {MCF_OP_gelu,    MCF_OP_gelu_grad,  MCF_OP_relu, MCF_OP_sum_squares,
+                    MCF_OP_softmax, MCF_OP_reduce_sum, MCF_OP_copy};
+    EACH_TYPE (t)
+        for (int o = 0; o < LENGTH(ops); o++)
+            for (int infinite = 0; infinite < 2; infinite++) {
+                if (infinite && (ops[o] == MCF_OP_softmax || ops[o] == MCF_OP_gelu_grad))
+                    continue;
+                test_case c = make(ops[o], 1);
+                for (int i = 0; i < mcf_op_describe(ops[o])->inputs; i++)
+                    input(&c, types[t], ANY, 1, MCF_SHAPE(3, 40));
+                mcf_store_element(c.data[0], types[t], 33, infinite ? -INFINITY : NAN);
+                mcf_store_element(c.data[0], types[t], 58, infinite ? -INFINITY : NAN);
+                if (ops[o] == MCF_OP_reduce_sum)
+                    c.launch.attr.reduce_sum.axes = 2, c.launch.attr.reduce_sum.scale = 1;
+                c.launch.out[0].dtype = ops[o] == MCF_OP_sum_squares ? MCF_F32 : types[t];
+                mcf_error err;
+                assert_int_equal(mcf_infer_shapes(&c.launch, 1, &err), MCF_OK);
+                void *start[MCF_MAX_OUTPUTS] = {0};
+                run(cpu, &c, 0, start, c.result[0]);
+                run(oracle, &c, 1, start, c.result[1]);
+                int64_t n = mcf_shape_count(&c.launch.out[0].shape);
+                for (int64_t j = 0; j < n; j++) {
+                    double a = mcf_load_element(c.result[0][0], c.launch.out[0].dtype, j);
+                    double b = mcf_load_element(c.result[1][0], c.launch.out[0].dtype, j);
+                    if (isfinite(a) != isfinite(b) || isnan(a) != isnan(b))
+                        fail_msg("%s %s [%lld]: %g, reference %g", mcf_op_describe(ops[o])->name,
+                                 mcf_dtype_name(types[t]), (long long)j, a, b);
+                }
+                release(&c);
+            }
 }
 
 // A product of something that is not finite is not finite there and finite elsewhere.
 static void test_not_a_number_product(void **state)
 {
-    EACH_TYPE(t) for (int what = 0; what < 2; what++) for (int side = 0; side < 2; side++)
-    {
-        test_case c = make(MCF_OP_matmul, 1);
-        input(&c, types[t], ANY, 1, MCF_SHAPE(45, 70));
-        input(&c, types[t], ANY, 1, MCF_SHAPE(70, 50));
-        mcf_store_element(c.data[side], types[t], 1234, what ? -INFINITY : NAN);
-        c.launch.out[0].dtype = types[t];
-        mcf_error err;
-        assert_int_equal(mcf_infer_shapes(&c.launch, 1, &err), MCF_OK);
-        void *start[MCF_MAX_OUTPUTS] = {0};
-        run(cpu, &c, 0, start, c.result[0]);
-        run(oracle, &c, 1, start, c.result[1]);
-        for (int64_t j = 0; j < 45 * 50; j++)
-            assert_int_equal(isfinite(mcf_load_element(c.result[0][0], types[t], j)),
-                             isfinite(mcf_load_element(c.result[1][0], types[t], j)));
-        release(&c);
-    }
+    EACH_TYPE (t)
+        for (int what = 0; what < 2; what++)
+            for (int side = 0; side < 2; side++) {
+                test_case c = make(MCF_OP_matmul, 1);
+                input(&c, types[t], ANY, 1, MCF_SHAPE(45, 70));
+                input(&c, types[t], ANY, 1, MCF_SHAPE(70, 50));
+                mcf_store_element(c.data[side], types[t], 1234, what ? -INFINITY : NAN);
+                c.launch.out[0].dtype = types[t];
+                mcf_error err;
+                assert_int_equal(mcf_infer_shapes(&c.launch, 1, &err), MCF_OK);
+                void *start[MCF_MAX_OUTPUTS] = {0};
+                run(cpu, &c, 0, start, c.result[0]);
+                run(oracle, &c, 1, start, c.result[1]);
+                for (int64_t j = 0; j < 45 * 50; j++)
+                    assert_int_equal(isfinite(mcf_load_element(c.result[0][0], types[t], j)),
+                                     isfinite(mcf_load_element(c.result[1][0], types[t], j)));
+                release(&c);
+            }
 }
 
 // Bad indices are errors, not reads outside.
@@ -778,11 +792,21 @@ int main(int argc, char **argv)
             return 0;
     }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_movement),     cmocka_unit_test(test_elementwise), cmocka_unit_test(test_reduce),
-        cmocka_unit_test(test_matmul),       cmocka_unit_test(test_matmul_rank4), cmocka_unit_test(test_layer_norm),
-        cmocka_unit_test(test_batch_norm),   cmocka_unit_test(test_l2_normalize), cmocka_unit_test(test_softmax),
-        cmocka_unit_test(test_attention),    cmocka_unit_test(test_token_mse),   cmocka_unit_test(test_images),
-        cmocka_unit_test(test_state),        cmocka_unit_test(test_not_a_number), cmocka_unit_test(test_not_a_number_product),
+        cmocka_unit_test(test_movement),
+        cmocka_unit_test(test_elementwise),
+        cmocka_unit_test(test_reduce),
+        cmocka_unit_test(test_matmul),
+        cmocka_unit_test(test_matmul_rank4),
+        cmocka_unit_test(test_layer_norm),
+        cmocka_unit_test(test_batch_norm),
+        cmocka_unit_test(test_l2_normalize),
+        cmocka_unit_test(test_softmax),
+        cmocka_unit_test(test_attention),
+        cmocka_unit_test(test_token_mse),
+        cmocka_unit_test(test_images),
+        cmocka_unit_test(test_state),
+        cmocka_unit_test(test_not_a_number),
+        cmocka_unit_test(test_not_a_number_product),
         cmocka_unit_test(test_bad_indices),
     };
     return cmocka_run_group_tests(tests, open_both, close_both);

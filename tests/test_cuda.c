@@ -78,7 +78,7 @@ typedef struct {
     mcf_stream *stream;
     int rank, count;
     int64_t n;
-    uint64_t bits;      // of the result of numbers that round
+    uint64_t bits; // of the result of numbers that round
     mcf_error err;
     bool wrong;
 } summer;
@@ -105,9 +105,11 @@ static mcf_status sum_up(summer *s, bool whole, float *values)
         status = b->upload(s->stream, from, 4, values, (uint64_t)s->n * sizeof(float), err);
     // The sum into another buffer, then the mean of it in place, which is the sum again.
     if (status == MCF_OK)
-        status = b->all_reduce(s->group, s->rank, s->stream, to, 4, from, 4, (uint64_t)s->n, MCF_F32, MCF_REDUCE_SUM, err);
+        status =
+            b->all_reduce(s->group, s->rank, s->stream, to, 4, from, 4, (uint64_t)s->n, MCF_F32, MCF_REDUCE_SUM, err);
     if (status == MCF_OK)
-        status = b->all_reduce(s->group, s->rank, s->stream, to, 4, to, 4, (uint64_t)s->n, MCF_F32, MCF_REDUCE_MEAN, err);
+        status =
+            b->all_reduce(s->group, s->rank, s->stream, to, 4, to, 4, (uint64_t)s->n, MCF_F32, MCF_REDUCE_MEAN, err);
     if (status == MCF_OK)
         status = b->download(s->stream, values, to, 4, (uint64_t)s->n * sizeof(float), err);
     if (status == MCF_OK)
@@ -148,8 +150,13 @@ static uint64_t sum_of(const mcf_backend *b, mcf_device **devices, mcf_stream **
     summer members[MOST];
     pthread_t threads[MOST];
     for (int r = 0; r < count; r++) {
-        members[r] = (summer){.backend = b, .group = group, .device = devices[r], .stream = streams[r], .rank = r,
-                              .count = count, .n = n};
+        members[r] = (summer){.backend = b,
+                              .group = group,
+                              .device = devices[r],
+                              .stream = streams[r],
+                              .rank = r,
+                              .count = count,
+                              .n = n};
         assert_int_equal(pthread_create(&threads[r], NULL, summer_thread, &members[r]), 0);
     }
     for (int r = 0; r < count; r++)
@@ -205,11 +212,8 @@ static void sums_of_every_size(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sums_of_every_size),
-        cmocka_unit_test(without_peers),
-        cmocka_unit_test(in_a_ring),
-        cmocka_unit_test(in_pairs),
-        cmocka_unit_test(in_a_cube_mesh),
+        cmocka_unit_test(sums_of_every_size), cmocka_unit_test(without_peers),  cmocka_unit_test(in_a_ring),
+        cmocka_unit_test(in_pairs),           cmocka_unit_test(in_a_cube_mesh),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

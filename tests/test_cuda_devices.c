@@ -75,8 +75,8 @@ static void step(int devices, int groups, bool sync, const char *precision, cons
     snprintf(setting[0], sizeof setting[0], "model.batchnorm_groups=%d", groups);
     snprintf(setting[1], sizeof setting[1], "model.sync_batchnorm=%s", sync ? "true" : "false");
     snprintf(kind, sizeof kind, "precision=%s", precision);
-    mcf_step_options options = {.init = init, .batch = batch_path, .out = out, .steps = 1,
-                                .job = {.backend = "cuda", .device_count = devices}};
+    mcf_step_options options = {
+        .init = init, .batch = batch_path, .out = out, .steps = 1, .job = {.backend = "cuda", .device_count = devices}};
     for (int i = 0; i < devices; i++)
         options.job.devices[i] = i;
     if (mcf_config_load(&config, config_path, sets, 3, &err) != MCF_OK ||

@@ -37,8 +37,9 @@ static float *floats(size_t count)
 template <typename T> struct same {
     typedef T type;
 };
-template <typename... A> cudaError_t launch(void (*kernel)(A...), const char *name, int blocks, int threads,
-                                            cudaStream_t stream, typename same<A>::type... arguments)
+template <typename... A>
+cudaError_t launch(void (*kernel)(A...), const char *name, int blocks, int threads, cudaStream_t stream,
+                   typename same<A>::type... arguments)
 {
     void *list[] = {&arguments...};
     return cudaLaunchKernel(emulator_register(name, kernel), dim3((unsigned)blocks), dim3((unsigned)threads), list, 0,
@@ -406,7 +407,8 @@ static void links_are_told_apart(void **)
     const struct {
         const char *peers;
         int other, sees, atomics;
-    } cases[] = {{"cube", 4, 1, 1}, {"cube", 5, 0, 0}, {"pairs", 1, 1, 0}, {"pcie", 5, 1, 0}, {"none", 1, 0, 0}, {"ring", 7, 1, 1}};
+    } cases[] = {{"cube", 4, 1, 1}, {"cube", 5, 0, 0}, {"pairs", 1, 1, 0},
+                 {"pcie", 5, 1, 0}, {"none", 1, 0, 0}, {"ring", 7, 1, 1}};
     for (auto &c : cases) {
         int sees, atomics;
         setenv("MCF_EMULATOR_PEERS", c.peers, 1);

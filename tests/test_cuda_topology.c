@@ -14,7 +14,8 @@
 
 static const int numbers[CUDA_MEMBERS] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
 
-static cuda_topology topology_of(int count, const int *devices, bool (*sees)(int a, int b, int n), int n, cuda_link link)
+static cuda_topology topology_of(int count, const int *devices, bool (*sees)(int a, int b, int n), int n,
+                                 cuda_link link)
 {
     cuda_topology t = {.count = count};
     for (int a = 0; a < count; a++)
@@ -80,7 +81,9 @@ static void the_cube_mesh_is_two_islands_of_four(void **state)
     assert_true(cuda_plan_volume(&p) == 0.5 && cuda_plan_time(&p) == 0.75);
     char text[200];
     cuda_plan_describe(&p, numbers, text, sizeof text);
-    assert_string_equal(text, "2 islands of 4 0,1,2,3 | 4,5,6,7 by NVLink; of N bytes a link carries 0.5 N each way in the time of 0.75 N");
+    assert_string_equal(
+        text,
+        "2 islands of 4 0,1,2,3 | 4,5,6,7 by NVLink; of N bytes a link carries 0.5 N each way in the time of 0.75 N");
     // Whatever the order in which the cards are named.
     const int mixed[] = {6, 0, 3, 5, 4, 1, 7, 2};
     p = plan_for(8, mixed, in_cube, 8, CUDA_LINK_NVLINK);

@@ -12,10 +12,10 @@
 #include "train/step.h"
 
 static const char *const own[] = {
-    "odd_width", "teacher_narrow",  "teacher_wide", "teacher_larger", "teacher_smaller",  "decoder_1",
-    "decoder_8", "mixed",           "all_terms",    "patch_norm",     "contrast_patch",   "contrast_only",
-    "one_block", "visible_rounded", "mlp_ratio",    "batch_32",       "batchnorm_groups",
-    "moco",      "moco_3steps",     "moco_batch_32",
+    "odd_width",      "teacher_narrow",   "teacher_wide", "teacher_larger",  "teacher_smaller",
+    "decoder_1",      "decoder_8",        "mixed",        "all_terms",       "patch_norm",
+    "contrast_patch", "contrast_only",    "one_block",    "visible_rounded", "mlp_ratio",
+    "batch_32",       "batchnorm_groups", "moco",         "moco_3steps",     "moco_batch_32",
 };
 static const char *const shared[] = {"mcf", "mcf_3steps", "mae_pixel"};
 enum { OWN = sizeof own / sizeof *own, SHARED = sizeof shared / sizeof *shared };
@@ -76,8 +76,7 @@ static judgement judge_half(const char *got_path, const char *want_path, bool fp
 {
     judgement j = {0};
     mcf_safetensors *got = NULL, *want = NULL;
-    if (mcf_safetensors_open(&got, got_path, NULL) != MCF_OK ||
-        mcf_safetensors_open(&want, want_path, NULL) != MCF_OK)
+    if (mcf_safetensors_open(&got, got_path, NULL) != MCF_OK || mcf_safetensors_open(&want, want_path, NULL) != MCF_OK)
         j.missing = 1;
     for (size_t t = 0; !j.missing && t < mcf_safetensors_count(want); t++) {
         const mcf_safetensors_entry *entry = mcf_safetensors_at(want, t);
@@ -108,8 +107,8 @@ static judgement judge_half(const char *got_path, const char *want_path, bool fp
 }
 
 // Runs a case and judges it. sets: changes of its config; devices: how many share the batch.
-static judgement run(const char *folder, const char *name, const char *backend, int devices,
-                     const char *const *sets, size_t set_count, double rtol, bool print)
+static judgement run(const char *folder, const char *name, const char *backend, int devices, const char *const *sets,
+                     size_t set_count, double rtol, bool print)
 {
     const bool bf16 = set_count && !strcmp(sets[0], "precision=bf16");
     const bool fp16 = set_count && !strcmp(sets[0], "precision=fp16");
@@ -123,8 +122,7 @@ static judgement run(const char *folder, const char *name, const char *backend, 
     snprintf(want, sizeof want, "%s/expected.safetensors", path);
     snprintf(out, sizeof out, "%s/golden-%d-%s.safetensors", MCF_BINARY_DIR, (int)getpid(), name);
     mcf_step_options options = {.init = init, .batch = batch, .out = out, .steps = read_steps(path)};
-    options.job =
-        (mcf_job_options){.backend = backend, .device_count = devices, .threads = devices > 1 ? 1 : 0};
+    options.job = (mcf_job_options){.backend = backend, .device_count = devices, .threads = devices > 1 ? 1 : 0};
     if (options.steps < 1 || mcf_config_load(&config, config_path, sets, set_count, &err) != MCF_OK)
         fail_msg("%s: no steps, or %s", path, err.message);
     if (mcf_step(&config, &options, NULL, &err) != MCF_OK)
@@ -132,18 +130,18 @@ static judgement run(const char *folder, const char *name, const char *backend, 
     mcf_config_free(&config);
     judgement j = bf16 || fp16 ? judge_half(out, want, fp16) : judge(out, want, init, rtol, print);
     unlink(out);
-    fprintf(stderr, "%-16s %-13s %d device%s: %3d tensors, worst %.2f of the tolerance (%s, %.1e)\n", name,
-            backend, devices, devices > 1 ? "s" : " ", j.tensors, j.worst, j.worst_name, j.worst_error);
+    fprintf(stderr, "%-16s %-13s %d device%s: %3d tensors, worst %.2f of the tolerance (%s, %.1e)\n", name, backend,
+            devices, devices > 1 ? "s" : " ", j.tensors, j.worst, j.worst_name, j.worst_error);
     return j;
 }
 
-static void check(const char *folder, const char *name, const char *backend, int devices,
-                  const char *const *sets, size_t set_count, double rtol)
+static void check(const char *folder, const char *name, const char *backend, int devices, const char *const *sets,
+                  size_t set_count, double rtol)
 {
     judgement j = run(folder, name, backend, devices, sets, set_count, rtol, true);
     if (j.missing || j.off || !j.tensors)
-        fail_msg("%s on %s: %d of %d tensors off, %d missing; worst %s: %.1f times its tolerance", name,
-                 backend, j.off, j.tensors, j.missing, j.worst_name, j.worst);
+        fail_msg("%s on %s: %d of %d tensors off, %d missing; worst %s: %.1f times its tolerance", name, backend, j.off,
+                 j.tensors, j.missing, j.worst_name, j.worst);
 }
 
 static void check_shared(const char *backend, double rtol)
@@ -211,8 +209,7 @@ static void devices_plain(void **state)
 {
     (void)state;
     check(own_folder(), "decoder_8", "cpu", 2, NULL, 0, 2e-4);
-    check(own_folder(), "teacher_smaller", "cpu", 2, (const char *const[]){"model.sync_batchnorm=true"}, 1,
-          2e-4);
+    check(own_folder(), "teacher_smaller", "cpu", 2, (const char *const[]){"model.sync_batchnorm=true"}, 1, 2e-4);
 }
 
 static void bf16(void **state)
@@ -361,24 +358,12 @@ int main(int argc, char **argv)
     if (getenv("MCF_TEST_FILTER")) // "cuda*": these alone
         cmocka_set_test_filter(getenv("MCF_TEST_FILTER"));
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reference_own),
-        cmocka_unit_test(cpu_own),
-        cmocka_unit_test(reference_shared),
-        cmocka_unit_test(cpu_shared),
-        cmocka_unit_test(devices_grouped),
-        cmocka_unit_test(devices_synchronised),
-        cmocka_unit_test(devices_plain),
-        cmocka_unit_test(judge_refuses),
-        cmocka_unit_test(bf16),
-        cmocka_unit_test(opencl_own),
-        cmocka_unit_test(opencl_shared),
-        cmocka_unit_test(opencl_devices),
-        cmocka_unit_test(opencl_bf16),
-        cmocka_unit_test(cuda_own),
-        cmocka_unit_test(cuda_shared),
-        cmocka_unit_test(cuda_devices),
-        cmocka_unit_test(cuda_bf16),
-        cmocka_unit_test(cuda_fp16),
+        cmocka_unit_test(reference_own),   cmocka_unit_test(cpu_own),         cmocka_unit_test(reference_shared),
+        cmocka_unit_test(cpu_shared),      cmocka_unit_test(devices_grouped), cmocka_unit_test(devices_synchronised),
+        cmocka_unit_test(devices_plain),   cmocka_unit_test(judge_refuses),   cmocka_unit_test(bf16),
+        cmocka_unit_test(opencl_own),      cmocka_unit_test(opencl_shared),   cmocka_unit_test(opencl_devices),
+        cmocka_unit_test(opencl_bf16),     cmocka_unit_test(cuda_own),        cmocka_unit_test(cuda_shared),
+        cmocka_unit_test(cuda_devices),    cmocka_unit_test(cuda_bf16),       cmocka_unit_test(cuda_fp16),
         cmocka_unit_test(average_by_step),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -305,10 +305,7 @@ static void normalisation(void **state)
          0},
         {"batch_norm", batch_norm, {{NORMAL, S2(6, 3)}, {NORMAL, S1(3)}, {NORMAL, S1(3)}}, 0},
         {"batch_norm without affine", batch_norm_plain, {{NORMAL, S2(6, 3)}}, 0},
-        {"batch_norm in groups",
-         batch_norm_groups,
-         {{NORMAL, S2(6, 3)}, {NORMAL, S1(3)}, {NORMAL, S1(3)}},
-         0},
+        {"batch_norm in groups", batch_norm_groups, {{NORMAL, S2(6, 3)}, {NORMAL, S1(3)}, {NORMAL, S1(3)}}, 0},
         {"batch_norm, used beside", batch_norm_after, {{NORMAL, S2(6, 3)}}, 0},
         {"l2_normalize, last axis", unit_last, {{NORMAL, S2(3, 5)}}, 0},
         {"l2_normalize, first axis", unit_first, {{NORMAL, S2(3, 5)}}, 0},
@@ -403,14 +400,8 @@ static void collectives(void **state)
         {"all_gather", gathered_over_members, {{NORMAL, S2(3, 2)}}, WORLD},
         {"reduce_scatter", scattered_over_members, {{NORMAL, S2(4, 2)}}, WORLD},
         {"scores over members", contrast, {{NORMAL, S2(3, 2)}, {NORMAL, S2(3, 2)}}, WORLD},
-        {"batch_norm, synchronised",
-         batch_norm_sync,
-         {{NORMAL, S2(4, 2)}, {SHARED, S1(2)}, {SHARED, S1(2)}},
-         WORLD},
-        {"batch_norm, each its own",
-         batch_norm_own,
-         {{NORMAL, S2(4, 2)}, {SHARED, S1(2)}, {SHARED, S1(2)}},
-         WORLD},
+        {"batch_norm, synchronised", batch_norm_sync, {{NORMAL, S2(4, 2)}, {SHARED, S1(2)}, {SHARED, S1(2)}}, WORLD},
+        {"batch_norm, each its own", batch_norm_own, {{NORMAL, S2(4, 2)}, {SHARED, S1(2)}, {SHARED, S1(2)}}, WORLD},
     };
     CHECK(cases);
 }

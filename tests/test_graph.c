@@ -13,18 +13,18 @@
 #include "core/graph_internal.h"
 #include "core/runtime.h"
 
-#define MUST(expression)                                                 \
-    do {                                                                 \
-        if ((expression) != MCF_OK)                                      \
-            fail_msg("%s: %s", #expression, err.message);                \
+#define MUST(expression)                                                                                               \
+    do {                                                                                                               \
+        if ((expression) != MCF_OK)                                                                                    \
+            fail_msg("%s: %s", #expression, err.message);                                                              \
     } while (0)
 
 static mcf_error err;
 
 static mcf_runtime *open_runtime(const mcf_store *store, mcf_dtype low)
 {
-    mcf_runtime_options options = {.backend = mcf_backend_reference(), .device = {.opened = 1},
-                                   .low_precision = low, .training = true};
+    mcf_runtime_options options = {
+        .backend = mcf_backend_reference(), .device = {.opened = 1}, .low_precision = low, .training = true};
     mcf_runtime *runtime;
     MUST(mcf_runtime_create(store, &options, NULL, &runtime, &err));
     return runtime;
@@ -69,8 +69,8 @@ static mcf_graph *make_graph(const network *n, bool segments)
     for (int i = 0; i < DEPTH; i++) {
         if (segments)
             mcf_segment_begin(g);
-        mcf_value y = mcf_layer_norm(g, x, mcf_param(g, &n->store, n->gamma), mcf_param(g, &n->store, n->beta), 1e-6,
-                                     MCF_F32);
+        mcf_value y =
+            mcf_layer_norm(g, x, mcf_param(g, &n->store, n->gamma), mcf_param(g, &n->store, n->beta), 1e-6, MCF_F32);
         y = mcf_linear(g, y, mcf_weight(g, &n->store, n->weight[i]), mcf_param(g, &n->store, n->bias[i]), MCF_F32);
         x = mcf_add(g, x, mcf_gelu(g, y));
         mcf_segment_end(g);
@@ -192,8 +192,7 @@ static void test_recompute_gives_the_same_bits(void **state)
         mcf_program_destroy(program);
     }
     assert_true(losses[0] == losses[1]);
-    assert_memory_equal(gradients[0], gradients[1],
-                        (size_t)n.store.role_count[MCF_ROLE_TRAINED] * sizeof(float));
+    assert_memory_equal(gradients[0], gradients[1], (size_t)n.store.role_count[MCF_ROLE_TRAINED] * sizeof(float));
     assert_true(stats[1].nodes > stats[0].nodes);
     assert_true(stats[1].arena_bytes < stats[0].arena_bytes);
     free(gradients[0]);
@@ -264,7 +263,7 @@ static void test_plan_in_pieces(void **state)
     mcf_plan plan;
     MUST(mcf_plan_create(g, 64, 0, &plan, &err));
     const uint64_t most = largest_placed(g, &plan);
-    assert_true(plan.arena_bytes > most);  // so that more than one piece is needed below
+    assert_true(plan.arena_bytes > most); // so that more than one piece is needed below
     mcf_plan_free(&plan);
     assert_int_equal(mcf_plan_create(g, 64, most - 64, &plan, &err), MCF_ERR_NOMEM);
     assert_non_null(strstr(err.message, "in one piece"));
@@ -290,11 +289,9 @@ static void test_simplify(void **state)
     // Without a backward pass the activation is fused and statistics are not wanted.
     mcf_graph *g = mcf_graph_create(1, MCF_F32);
     mcf_value x = mcf_input(g, "x", MCF_F32, MCF_SHAPE(ROWS, 1, WIDTH));
-    mcf_value y = mcf_layer_norm(g, x, mcf_param(g, &n.store, n.gamma), mcf_param(g, &n.store, n.beta), 1e-6,
-                                 MCF_F32);
-    y = mcf_gelu(g, mcf_linear(g, y, mcf_weight(g, &n.store, n.weight[0]), mcf_param(g, &n.store, n.bias[0]),
-                               MCF_F32));
-    mcf_scale(g, y, 2, 1);  // read by nothing
+    mcf_value y = mcf_layer_norm(g, x, mcf_param(g, &n.store, n.gamma), mcf_param(g, &n.store, n.beta), 1e-6, MCF_F32);
+    y = mcf_gelu(g, mcf_linear(g, y, mcf_weight(g, &n.store, n.weight[0]), mcf_param(g, &n.store, n.bias[0]), MCF_F32));
+    mcf_scale(g, y, 2, 1); // read by nothing
     mcf_output(g, y, "y");
     mcf_graph_simplify(g);
     MUST(mcf_graph_status(g, &err));
@@ -369,8 +366,14 @@ static void test_adamw(void **state)
     int w = n.weight[0];
     float before[WIDTH * WIDTH], after[WIDTH * WIDTH], gradient[WIDTH * WIDTH];
     MUST(mcf_runtime_read(runtime, MCF_ARRAY_MASTER, w, before, &err));
-    mcf_adamw_step step = {.lr = 0, .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .weight_decay = 0.05, .step = 1,
-                           .grad_scale = 0.5, .rate_factor = {1, 1, 1, 1}};
+    mcf_adamw_step step = {.lr = 0,
+                           .beta1 = 0.9,
+                           .beta2 = 0.95,
+                           .eps = 1e-8,
+                           .weight_decay = 0.05,
+                           .step = 1,
+                           .grad_scale = 0.5,
+                           .rate_factor = {1, 1, 1, 1}};
     run(program, false);
     MUST(mcf_runtime_read(runtime, MCF_ARRAY_GRADIENT, w, gradient, &err));
     MUST(mcf_runtime_adamw(runtime, &step, &err));
@@ -392,7 +395,7 @@ static void test_adamw(void **state)
     double norm2;
     MUST(mcf_runtime_gradient_norm2(runtime, &norm2, &err));
     step.step = 3;
-    step.clip_norm = 0.125 * sqrt(norm2);  // a quarter of what scaling gives
+    step.clip_norm = 0.125 * sqrt(norm2); // a quarter of what scaling gives
     MUST(mcf_runtime_adamw(runtime, &step, &err));
     MUST(mcf_runtime_read(runtime, MCF_ARRAY_MOMENT1, w, after, &err));
     for (int i = 0; i < WIDTH * WIDTH; i++) {
@@ -416,8 +419,14 @@ static void test_a_step_with_an_overflow_is_left_out(void **state)
     const size_t count = (size_t)n.store.role_count[MCF_ROLE_TRAINED];
     const mcf_array arrays[] = {MCF_ARRAY_MASTER, MCF_ARRAY_MOMENT1, MCF_ARRAY_MOMENT2};
     float *before[3], *after = calloc(count, sizeof *after), *gradient = calloc(count, sizeof *gradient);
-    mcf_adamw_step step = {.lr = 1e-2, .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .weight_decay = 0.05, .step = 1,
-                           .grad_scale = 1, .rate_factor = {1, 1, 1, 1}};
+    mcf_adamw_step step = {.lr = 1e-2,
+                           .beta1 = 0.9,
+                           .beta2 = 0.95,
+                           .eps = 1e-8,
+                           .weight_decay = 0.05,
+                           .step = 1,
+                           .grad_scale = 1,
+                           .rate_factor = {1, 1, 1, 1}};
     run(program, false);
     MUST(mcf_runtime_adamw(runtime, &step, &err));
     for (int i = 0; i < 3; i++) {
@@ -456,11 +465,15 @@ static void test_a_step_with_an_overflow_is_left_out(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_shared_parameter_gradient), cmocka_unit_test(test_accumulate),
-        cmocka_unit_test(test_recompute_gives_the_same_bits), cmocka_unit_test(test_plan_shares_no_live_bytes),
+        cmocka_unit_test(test_shared_parameter_gradient),
+        cmocka_unit_test(test_accumulate),
+        cmocka_unit_test(test_recompute_gives_the_same_bits),
+        cmocka_unit_test(test_plan_shares_no_live_bytes),
         cmocka_unit_test(test_plan_in_pieces),
-        cmocka_unit_test(test_simplify), cmocka_unit_test(test_first_error_stays),
-        cmocka_unit_test(test_buckets_cover_the_array), cmocka_unit_test(test_adamw),
+        cmocka_unit_test(test_simplify),
+        cmocka_unit_test(test_first_error_stays),
+        cmocka_unit_test(test_buckets_cover_the_array),
+        cmocka_unit_test(test_adamw),
         cmocka_unit_test(test_a_step_with_an_overflow_is_left_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,11 +9,10 @@ typedef struct {
 } fixture;
 
 static const fixture fixtures[] = {
-    {"rgb444.jpg", 1},   {"rgb422.jpg", 1},  {"rgb420.jpg", 1},     {"progressive.jpg", 1},
-    {"grey.jpg", 1},     {"cmyk.jpg", 2},    {"one.jpg", 1},        {"rgb.png", 0},
-    {"rgb_trns.png", 0}, {"rgba.png", 0},    {"grey.png", 0},       {"grey_alpha.png", 0},
-    {"bilevel.png", 0},  {"palette.png", 0}, {"palette4.png", 0},   {"palette_trns.png", 0},
-    {"rgb16.png", 0},    {"grey16.png", 0},  {"interlaced.png", 0},
+    {"rgb444.jpg", 1},       {"rgb422.jpg", 1},     {"rgb420.jpg", 1},  {"progressive.jpg", 1}, {"grey.jpg", 1},
+    {"cmyk.jpg", 2},         {"one.jpg", 1},        {"rgb.png", 0},     {"rgb_trns.png", 0},    {"rgba.png", 0},
+    {"grey.png", 0},         {"grey_alpha.png", 0}, {"bilevel.png", 0}, {"palette.png", 0},     {"palette4.png", 0},
+    {"palette_trns.png", 0}, {"rgb16.png", 0},      {"grey16.png", 0},  {"interlaced.png", 0},
 };
 
 static void decode_equals_pil(void **state)
@@ -123,8 +122,7 @@ static void huge_pictures_are_refused(void **state)
         for (int i = 0; i < 4; i++)
             bytes.data[29 + i] = (uint8_t)(crc >> (24 - 8 * i));
         mcf_error err = {0};
-        assert_int_equal(mcf_image_decode(bytes.data, bytes.size, NULL, &buffer, &decoded, &err),
-                         MCF_ERR_FORMAT);
+        assert_int_equal(mcf_image_decode(bytes.data, bytes.size, NULL, &buffer, &decoded, &err), MCF_ERR_FORMAT);
         assert_true(strstr(err.message, "limit") || strstr(err.message, "IHDR"));
         assert_int_equal(buffer.capacity, 0);
         mcf_bytes_free(&bytes);
@@ -207,8 +205,7 @@ static void fast_decode_is_never_smaller(void **state)
         assert_true(decoded.image.height >= cases[i][0]);
         assert_int_equal(decoded.original_width, 203);
         assert_int_equal(decoded.original_height, 151);
-        assert_true(decoded.scaled_width > decoded.image.width - 1 &&
-                    decoded.scaled_width <= decoded.image.width);
+        assert_true(decoded.scaled_width > decoded.image.width - 1 && decoded.scaled_width <= decoded.image.width);
     }
     free(pixels);
     mcf_bytes_free(&jpeg);

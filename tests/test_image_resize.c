@@ -47,8 +47,7 @@ static void expect_bytes(const ppm *from, const mcf_resize_plan *plan, const ppm
 static void resize_equals_pil(void **state)
 {
     (void)state;
-    const int sizes[][2] = {{30, 20}, {23, 15}, {5, 4},   {90, 59}, {1, 1},
-                            {30, 40}, {61, 57}, {61, 40}, {17, 66}};
+    const int sizes[][2] = {{30, 20}, {23, 15}, {5, 4}, {90, 59}, {1, 1}, {30, 40}, {61, 57}, {61, 40}, {17, 66}};
     const char *const filters[] = {"bilinear", "bicubic"};
     ppm source = read_ppm("resize");
     mcf_image image = view(&source);
@@ -177,8 +176,7 @@ static void inverse_leads_back(void **state)
         mcf_resize_inverse(&decoded, &plan, m);
         for (int v = 2; v < SIDE - 2; v += 7)
             for (int u = 2; u < SIDE - 2; u += 7) {
-                double x = m[0] * (u + 0.5) + m[1] * (v + 0.5) + m[2],
-                       y = m[3] * (u + 0.5) + m[4] * (v + 0.5) + m[5];
+                double x = m[0] * (u + 0.5) + m[1] * (v + 0.5) + m[2], y = m[3] * (u + 0.5) + m[4] * (v + 0.5) + m[5];
                 assert_true(abs(out[(v * SIDE + u) * 3] - (int)(x - 0.5)) <= 3);
                 assert_true(abs(out[(v * SIDE + u) * 3 + 1] - (int)(y - 0.5)) <= 3);
             }

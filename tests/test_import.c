@@ -17,10 +17,10 @@
 enum { HEADS = 3 };
 
 static mcf_error err;
-#define OK(expression)                                                                                       \
-    do {                                                                                                     \
-        if ((expression) != MCF_OK)                                                                          \
-            fail_msg("%s", err.message);                                                                     \
+#define OK(expression)                                                                                                 \
+    do {                                                                                                               \
+        if ((expression) != MCF_OK)                                                                                    \
+            fail_msg("%s", err.message);                                                                               \
     } while (0)
 
 typedef struct {
@@ -127,28 +127,31 @@ static double compare_features(const char *checkpoint, const char *name, const c
 }
 
 // A pre-training config with the imported encoder as E_b and as M_1, M_0 from --init.
-static const char step_config[] = "task: pretrain\n"
-                                  "model:\n"
-                                  "  image_size: 12\n"
-                                  "  patch_size: 4\n"
-                                  "  init: %s\n"
-                                  "  encoder: {dim: 12, depth: 2, heads: 3, mlp_ratio: 4%s}\n"
-                                  "  decoder: {dim: 8, depth: 1, heads: 2, mlp_ratio: 4}\n"
-                                  "  teacher: {dim: 12, depth: 2, heads: 3, mlp_ratio: 4, blocks: [1, 2], checkpoint: %s%s}\n"
-                                  "objective:\n"
-                                  "  mask_ratio: 0.6\n"
-                                  "  feature: {weight: 1}\n"
-                                  "  pixel: {weight: 1}\n"
-                                  "  contrastive: {weight: 0}\n"
-                                  "optimizer: {lr: 0.001}\n";
+static const char step_config[] =
+    "task: pretrain\n"
+    "model:\n"
+    "  image_size: 12\n"
+    "  patch_size: 4\n"
+    "  init: %s\n"
+    "  encoder: {dim: 12, depth: 2, heads: 3, mlp_ratio: 4%s}\n"
+    "  decoder: {dim: 8, depth: 1, heads: 2, mlp_ratio: 4}\n"
+    "  teacher: {dim: 12, depth: 2, heads: 3, mlp_ratio: 4, blocks: [1, 2], checkpoint: %s%s}\n"
+    "objective:\n"
+    "  mask_ratio: 0.6\n"
+    "  feature: {weight: 1}\n"
+    "  pixel: {weight: 1}\n"
+    "  contrastive: {weight: 0}\n"
+    "optimizer: {lr: 0.001}\n";
 static const char like_clip[] = ", activation: quick-gelu, pre_norm: true, patch_bias: false, norm_eps: 1e-5";
 
 static mcf_status run_step(const char *encoder, const char *more, const char *backend, const char *out)
 {
     char text[4096];
     mcf_config config;
-    const mcf_step_options options = {.init = FIXTURES "decoder.safetensors", .batch = FIXTURES "batch.safetensors",
-                                      .out = out, .job = {.backend = backend, .threads = 1}};
+    const mcf_step_options options = {.init = FIXTURES "decoder.safetensors",
+                                      .batch = FIXTURES "batch.safetensors",
+                                      .out = out,
+                                      .job = {.backend = backend, .threads = 1}};
     snprintf(text, sizeof text, step_config, encoder, more, encoder, more);
     OK(mcf_config_parse(&config, text, strlen(text), "step", NULL, 0, &err));
     mcf_status status = mcf_step(&config, &options, NULL, &err);
@@ -284,9 +287,8 @@ static void another_kind(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(forward_on_reference), cmocka_unit_test(forward_on_cpu),
-        cmocka_unit_test(other_grids),          cmocka_unit_test(heads_of_64),
-        cmocka_unit_test(another_network),      cmocka_unit_test(another_kind),
+        cmocka_unit_test(forward_on_reference), cmocka_unit_test(forward_on_cpu),  cmocka_unit_test(other_grids),
+        cmocka_unit_test(heads_of_64),          cmocka_unit_test(another_network), cmocka_unit_test(another_kind),
     };
     return cmocka_run_group_tests(tests, open_expected, close_expected);
 }

@@ -43,8 +43,7 @@ static void check_rows(const mcf_batch *batch)
         int id = (int)batch->sample[r];
         const uint8_t *pixel = batch->pixels + (size_t)r * SIDE * SIDE * 3;
         for (int i = 0; i < SIDE * SIDE; i++, pixel += 3)
-            assert_true(pixel[0] == (uint8_t)id && pixel[1] == (uint8_t)(7 * id) &&
-                        pixel[2] == (uint8_t)(255 - id));
+            assert_true(pixel[0] == (uint8_t)id && pixel[1] == (uint8_t)(7 * id) && pixel[2] == (uint8_t)(255 - id));
         assert_int_equal(batch->original[2 * r], 9 + id % 5);
         assert_int_equal(batch->original[2 * r + 1], 9 + id % 3);
         assert_true(batch->inverse[6 * r] > 1 && batch->inverse[6 * r + 1] == 0);
@@ -107,8 +106,7 @@ static void workers_change_nothing(void **state)
     for (int workers = 0; workers <= 5; workers++) {
         mcf_loader *loader = make_loader(
             *state,
-            (mcf_loader_options){
-                .seed = 5, .batch = 7, .workers = workers, .ahead = 1 + workers % 3, .shuffle = true});
+            (mcf_loader_options){.seed = 5, .batch = 7, .workers = workers, .ahead = 1 + workers % 3, .shuffle = true});
         stream got = record(loader, 13);
         if (workers == 0)
             expected = got;
@@ -146,13 +144,11 @@ static void positions_are_taken_up(void **state)
 
 static void ranks_add_up(void **state)
 {
-    mcf_loader *one =
-        make_loader(*state, (mcf_loader_options){.seed = 5, .batch = 6, .workers = 1, .shuffle = true});
+    mcf_loader *one = make_loader(*state, (mcf_loader_options){.seed = 5, .batch = 6, .workers = 1, .shuffle = true});
     mcf_loader *ranks[3];
     for (int r = 0; r < 3; r++)
         ranks[r] = make_loader(
-            *state, (mcf_loader_options){
-                        .seed = 5, .batch = 2, .workers = r, .shuffle = true, .rank = r, .world = 3});
+            *state, (mcf_loader_options){.seed = 5, .batch = 2, .workers = r, .shuffle = true, .rank = r, .world = 3});
     for (int b = 0; b < 9; b++) {
         const mcf_batch *global = next_batch(one);
         for (int r = 0; r < 3; r++) {
@@ -174,9 +170,8 @@ static void ends_multiples_and_last_batches(void **state)
     for (int workers = 0; workers <= 2; workers += 2) {
         // 40 samples: 4 batches of 9, of which a multiple of 3 is kept.
         mcf_loader *loader = make_loader(
-            *state,
-            (mcf_loader_options){
-                .seed = 5, .batch = 9, .workers = workers, .shuffle = true, .multiple = 3, .end_epoch = 2});
+            *state, (mcf_loader_options){
+                        .seed = 5, .batch = 9, .workers = workers, .shuffle = true, .multiple = 3, .end_epoch = 2});
         assert_int_equal(mcf_loader_batches_per_epoch(loader), 3);
         record(loader, 6);
         assert_null(next_batch(loader));
@@ -225,8 +220,8 @@ static void early_exit(void **state)
 {
     for (int i = 0; i < 30; i++) {
         mcf_loader *loader = make_loader(
-            *state, (mcf_loader_options){
-                        .seed = 5, .batch = 3, .workers = 1 + i % 4, .ahead = 1 + i % 5, .shuffle = true});
+            *state,
+            (mcf_loader_options){.seed = 5, .batch = 3, .workers = 1 + i % 4, .ahead = 1 + i % 5, .shuffle = true});
         for (int b = 0; b < i % 3; b++)
             next_batch(loader);
         mcf_loader_destroy(loader);
@@ -248,8 +243,8 @@ static void broken_samples_are_replaced(void **state)
     mcf_source *source = open_folder(dir);
     stream expected = {0};
     for (int workers = 0; workers <= 4; workers++) {
-        mcf_loader *loader = make_loader(
-            source, (mcf_loader_options){.seed = 5, .batch = 10, .workers = workers, .shuffle = true});
+        mcf_loader *loader =
+            make_loader(source, (mcf_loader_options){.seed = 5, .batch = 10, .workers = workers, .shuffle = true});
         stream got = record(loader, 8);
         if (workers == 0)
             expected = got;
@@ -269,17 +264,15 @@ static void broken_samples_are_replaced(void **state)
             char text[1024], name[300];
             mcf_broken_describe(source, b, text, sizeof text);
             assert_non_null(strstr(text, mcf_source_name(source, b->sample, name, sizeof name)));
-            assert_non_null(strstr(text, b->sample == 7   ? "truncated PNG"
-                                         : b->sample == 8 ? "empty"
-                                                          : "text, not"));
+            assert_non_null(strstr(text, b->sample == 7 ? "truncated PNG" : b->sample == 8 ? "empty" : "text, not"));
         }
         assert_true(met[0] == 2 && met[1] == 4 && met[2] == 2);
         mcf_loader_destroy(loader);
 
         // None allowed: the first one stops the loader, for good.
         loader = make_loader(
-            source, (mcf_loader_options){
-                        .seed = 5, .batch = 40, .workers = workers, .shuffle = true, .broken_min = -1});
+            source,
+            (mcf_loader_options){.seed = 5, .batch = 40, .workers = workers, .shuffle = true, .broken_min = -1});
         const mcf_batch *batch;
         mcf_error err = {0};
         assert_int_equal(mcf_loader_next(loader, &batch, &err), MCF_ERR_FORMAT);
@@ -340,9 +333,10 @@ static void broken_samples_are_kept(void **state)
         write_file(dir, name, "no", 2);
     }
     mcf_source *source = open_folder(dir);
-    mcf_loader *loader = make_loader(source, (mcf_loader_options){.batch = 8, .workers = 3, .keep_last = true,
-                                                                  .keep_broken = true, .end_epoch = 1,
-                                                                  .broken_min = INT64_MAX});
+    mcf_loader *loader = make_loader(
+        source,
+        (mcf_loader_options){
+            .batch = 8, .workers = 3, .keep_last = true, .keep_broken = true, .end_epoch = 1, .broken_min = INT64_MAX});
     for (int64_t at = 0; at < 100;) {
         const mcf_batch *batch = next_batch(loader);
         for (int r = 0; r < batch->count; r++, at++)
@@ -355,8 +349,7 @@ static void broken_samples_are_kept(void **state)
 }
 
 // A transform with two views and extra bytes, as crops with labels will be.
-static mcf_status paint(const void *options, const mcf_transform_input *in, mcf_transform_output *out,
-                        mcf_error *err)
+static mcf_status paint(const void *options, const mcf_transform_input *in, mcf_transform_output *out, mcf_error *err)
 {
     (void)err;
     const int *marks = options;
@@ -374,8 +367,7 @@ static mcf_status paint(const void *options, const mcf_transform_input *in, mcf_
 static void other_transforms(void **state)
 {
     const int marks[2] = {0, 100};
-    mcf_transform transform = {
-        .views = 2, .width = 4, .height = 3, .extra_size = 8, .apply = paint, .options = marks};
+    mcf_transform transform = {.views = 2, .width = 4, .height = 3, .extra_size = 8, .apply = paint, .options = marks};
     mcf_loader_options options = {.seed = 5, .batch = 5, .workers = 2, .shuffle = true};
     mcf_loader *loader;
     assert_int_equal(mcf_loader_create(&loader, *state, &transform, &options, NULL), MCF_OK);

@@ -37,8 +37,7 @@ static int group_teardown(void **state)
 static void write_step(mcf_log *log, int step)
 {
     mcf_error err;
-    json_t *line =
-        json_pack("{s:i, s:o, s:s}", "step", step, "loss", mcf_log_number(step + 0.125), "note", "a\n\"b");
+    json_t *line = json_pack("{s:i, s:o, s:s}", "step", step, "loss", mcf_log_number(step + 0.125), "note", "a\n\"b");
     assert_int_equal(mcf_log_write(log, line, &err), MCF_OK);
     json_decref(line);
 }
@@ -97,8 +96,7 @@ static void lines_are_cut_on_resume(void **state)
 
 static void numbers_json_lacks(void **state)
 {
-    json_t *values[] = {mcf_log_number(NAN), mcf_log_number(INFINITY), mcf_log_number(-INFINITY),
-                        mcf_log_number(0.1)};
+    json_t *values[] = {mcf_log_number(NAN), mcf_log_number(INFINITY), mcf_log_number(-INFINITY), mcf_log_number(0.1)};
     assert_string_equal(json_string_value(values[0]), "nan");
     assert_string_equal(json_string_value(values[1]), "inf");
     assert_string_equal(json_string_value(values[2]), "-inf");

@@ -21,9 +21,12 @@ static mcf_params params;
 static int make(void **state)
 {
     (void)state;
-    const mcf_model_options options = {.image_size = SIDE * PATCH, .patch_size = PATCH,
+    const mcf_model_options options = {.image_size = SIDE * PATCH,
+                                       .patch_size = PATCH,
                                        .encoder = {.dim = DIM, .depth = 2, .heads = 4, .mlp_ratio = 4},
-                                       .projector_hidden = HIDDEN, .projector_out = OUT, .batchnorm_groups = 1};
+                                       .projector_hidden = HIDDEN,
+                                       .projector_out = OUT,
+                                       .batchnorm_groups = 1};
     const mcf_objective_options objective = {.method = MCF_METHOD_MOCO_V3, .temperature = 0.2, .momentum = 0.99};
     mcf_error err = {0};
     if (mcf_pretrain_create(&options, &objective, &model, &err) == MCF_OK &&
@@ -175,7 +178,7 @@ static void momentum_encoder_is_a_copy(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(position_halves_are_exchanged), cmocka_unit_test(encoder_starts_as_published),
+        cmocka_unit_test(position_halves_are_exchanged),  cmocka_unit_test(encoder_starts_as_published),
         cmocka_unit_test(heads_are_three_and_two_layers), cmocka_unit_test(what_is_trained),
         cmocka_unit_test(momentum_encoder_is_a_copy),
     };

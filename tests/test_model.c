@@ -28,11 +28,8 @@ static const mcf_model_options small_model = {
     .projector_out = 8,
     .batchnorm_groups = 1,
 };
-static const mcf_objective_options mcf_objective = {.mask_ratio = 0.75,
-                                                    .feature_weight = 1000,
-                                                    .contrastive_weight = 1,
-                                                    .temperature = 0.2,
-                                                    .momentum = 0.99};
+static const mcf_objective_options mcf_objective = {
+    .mask_ratio = 0.75, .feature_weight = 1000, .contrastive_weight = 1, .temperature = 0.2, .momentum = 0.99};
 static const mcf_objective_options encoder_only = {.mask_ratio = 0.75};
 
 static mcf_pretrain_model *make(const mcf_model_options *options, const mcf_objective_options *objective)
@@ -78,11 +75,11 @@ static mcf_program *program_of(mcf_runtime *runtime, mcf_graph *graph)
     return program;
 }
 
-#define OK(expression)                                                                                       \
-    do {                                                                                                     \
-        mcf_error err = {0};                                                                                 \
-        if ((expression) != MCF_OK)                                                                          \
-            fail_msg("%s: %s", #expression, err.message);                                                    \
+#define OK(expression)                                                                                                 \
+    do {                                                                                                               \
+        mcf_error err = {0};                                                                                           \
+        if ((expression) != MCF_OK)                                                                                    \
+            fail_msg("%s: %s", #expression, err.message);                                                              \
     } while (0)
 
 static float *at(const mcf_pretrain_model *model, const mcf_params *params, const char *name)
@@ -129,9 +126,8 @@ static void layout(void **state)
     model = make(&small_model, &encoder_only);
     for (int i = 0; i < model->store.count; i++)
         assert_non_null(mcf_backbone_name(model, i));
-    assert_string_equal(
-        mcf_backbone_name(model, mcf_store_find(&model->store, "online_encoder.blocks.1.norm2.bias")),
-        "blocks.1.norm2.bias");
+    assert_string_equal(mcf_backbone_name(model, mcf_store_find(&model->store, "online_encoder.blocks.1.norm2.bias")),
+                        "blocks.1.norm2.bias");
     mcf_pretrain_destroy(model);
 }
 
@@ -157,14 +153,12 @@ static void first_values(void **state)
     mcf_params params = start(model, 7), same = start(bare, 7), other = start(bare, 8);
     double mean, deviation, largest, bound = sqrt(6.0 / (64 + 192));
     int64_t count = 192 * 64;
-    moments(at(model, &params, "online_encoder.blocks.1.attn.qkv.weight"), count, &mean, &deviation,
-            &largest);
+    moments(at(model, &params, "online_encoder.blocks.1.attn.qkv.weight"), count, &mean, &deviation, &largest);
     assert_true(largest <= bound && largest > 0.99 * bound);
     assert_true(fabs(mean) < 4 * bound / sqrt(3.0 * (double)count));
     assert_true(fabs(deviation / (bound / sqrt(3)) - 1) < 0.03);
     bound = sqrt(6.0 / (64 + 48)); // the patch projection as a matrix
-    moments(at(model, &params, "online_encoder.patch_embed.proj.weight"), 64 * 48, &mean, &deviation,
-            &largest);
+    moments(at(model, &params, "online_encoder.patch_embed.proj.weight"), 64 * 48, &mean, &deviation, &largest);
     assert_true(largest <= bound && largest > 0.98 * bound);
     bound = 1 / sqrt(48);
     moments(at(model, &params, "online_encoder.patch_embed.proj.bias"), 64, &mean, &deviation, &largest);
@@ -181,12 +175,10 @@ static void first_values(void **state)
     size_t bytes = 256 * 64 * sizeof(float);
     assert_memory_equal(at(model, &params, name), at(bare, &same, name), bytes);
     assert_true(memcmp(at(bare, &other, name), at(bare, &same, name), bytes) != 0);
-    assert_true(memcmp(at(model, &params, "online_encoder.blocks.1.mlp.fc1.weight"), at(model, &params, name),
-                       bytes));
-    assert_memory_equal(at(model, &params, "target_encoder.blocks.0.mlp.fc1.weight"),
-                        at(model, &params, name), bytes);
-    assert_memory_equal(at(model, &params, "target_encoder.pos_embed"),
-                        at(model, &params, "online_encoder.pos_embed"), 17 * 64 * sizeof(float));
+    assert_true(memcmp(at(model, &params, "online_encoder.blocks.1.mlp.fc1.weight"), at(model, &params, name), bytes));
+    assert_memory_equal(at(model, &params, "target_encoder.blocks.0.mlp.fc1.weight"), at(model, &params, name), bytes);
+    assert_memory_equal(at(model, &params, "target_encoder.pos_embed"), at(model, &params, "online_encoder.pos_embed"),
+                        17 * 64 * sizeof(float));
     mcf_params_free(&params);
     mcf_params_free(&same);
     mcf_params_free(&other);
@@ -303,8 +295,8 @@ static const char *temporary(const char *name)
 
 // Saves the online encoder with names under `prefix`; change: 1 drops a tensor and adds one, 2 gives one
 // another shape.
-static void save_backbone(const mcf_pretrain_model *model, const mcf_params *params, const char *prefix,
-                          int change, const char *path)
+static void save_backbone(const mcf_pretrain_model *model, const mcf_params *params, const char *prefix, int change,
+                          const char *path)
 {
     mcf_named_tensor tensors[128];
     static char names[128][128];
@@ -325,8 +317,7 @@ static void save_backbone(const mcf_pretrain_model *model, const mcf_params *par
     OK(mcf_safetensors_save(path, tensors, count, NULL, NULL, NULL, &err));
 }
 
-static mcf_status load_into(const mcf_pretrain_model *model, const mcf_params *params, const char *path,
-                            mcf_error *err)
+static mcf_status load_into(const mcf_pretrain_model *model, const mcf_params *params, const char *path, mcf_error *err)
 {
     mcf_safetensors *file;
     MCF_TRY(mcf_safetensors_open(&file, path, err));
@@ -364,8 +355,7 @@ static void loading(void **state)
     snprintf(started.init, sizeof started.init, "%.1023s", path);
     mcf_pretrain_model *run = make(&started, &mcf_objective);
     mcf_params first = start(run, 9);
-    assert_memory_equal(at(run, &first, "target_encoder.blocks.1.attn.proj.weight"),
-                        at(model, &params, weight), bytes);
+    assert_memory_equal(at(run, &first, "target_encoder.blocks.1.attn.proj.weight"), at(model, &params, weight), bytes);
     mcf_pretrain_destroy(run);
     snprintf(started.teacher_checkpoint, sizeof started.teacher_checkpoint, "%.1023s", path);
     run = make(&started, &mcf_objective);
@@ -409,15 +399,14 @@ static void loading(void **state)
 }
 
 // --- evaluation
-static void embed(const mcf_pretrain_model *model, mcf_runtime *runtime,
-                  const mcf_embed_graph_options *options, const void *image, float *cls, float *mean)
+static void embed(const mcf_pretrain_model *model, mcf_runtime *runtime, const mcf_embed_graph_options *options,
+                  const void *image, float *cls, float *mean)
 {
     mcf_graph *graph;
     int64_t pixels = options->batch * options->height * options->width * 3, dim = model->online.stack.dim;
     OK(mcf_embed_graph(model, options, &graph, &err));
     mcf_program *program = program_of(runtime, graph);
-    OK(mcf_program_write(program, "image", image, (size_t)pixels * (options->image_u8 ? 1 : sizeof(float)),
-                         &err));
+    OK(mcf_program_write(program, "image", image, (size_t)pixels * (options->image_u8 ? 1 : sizeof(float)), &err));
     if (options->image_u8)
         OK(mcf_program_write(program, "flip", "\0\1", 2, &err));
     if (mcf_embed_needs_position(model, options))
@@ -536,8 +525,7 @@ static void reconstruction(void **state)
                 double mean = sum / N, deviation = sqrt((squares - sum * mean) / (N - 1));
                 for (int k = 0; k < N; k++) {
                     double want = pred[(b * L + l) * N + k];
-                    float got =
-                        pseudo[((b * 3 + k % 3) * S + l / 4 * P + k / 12) * S + l % 4 * P + k / 3 % 4];
+                    float got = pseudo[((b * 3 + k % 3) * S + l / 4 * P + k / 12) * S + l % 4 * P + k / 3 % 4];
                     want = norm ? want * deviation + mean : want;
                     assert_true(fabs(got - want) < 1e-4);
                 }
@@ -551,9 +539,8 @@ static void reconstruction(void **state)
     mcf_graph *graph;
     assert_int_equal(mcf_reconstruct_graph(model, &(mcf_reconstruct_graph_options){.batch = 1}, &graph, &err),
                      MCF_ERR_USAGE);
-    assert_int_equal(
-        mcf_pretrain_graph(model, &(mcf_pretrain_graph_options){.batch = 1, .world = 1}, &graph, &err),
-        MCF_ERR_USAGE);
+    assert_int_equal(mcf_pretrain_graph(model, &(mcf_pretrain_graph_options){.batch = 1, .world = 1}, &graph, &err),
+                     MCF_ERR_USAGE);
     mcf_pretrain_destroy(model);
     free(image);
 }
@@ -620,8 +607,7 @@ static void frozen_blocks_keep_little(void **state)
     print_message("kept a block: M_1 %.2f, decoder %.2f units\n", frozen, trained);
     assert_true(frozen > 9 && frozen < 11);
     assert_true(trained > 11 && trained < 13.5);
-    double recomputed =
-        (arena(2, 6, 2, MCF_RECOMPUTE_BLOCKS) - arena(2, 4, 2, MCF_RECOMPUTE_BLOCKS)) / 2 / unit;
+    double recomputed = (arena(2, 6, 2, MCF_RECOMPUTE_BLOCKS) - arena(2, 4, 2, MCF_RECOMPUTE_BLOCKS)) / 2 / unit;
     print_message("with recompute: decoder %.2f units\n", recomputed);
     assert_true(recomputed > 1.9 && recomputed < 2.3); // the sum and the branch that is added next
 }

@@ -26,8 +26,7 @@ static void rows_are_plausible(void **state)
         // 16 bits never promise more than 32, and both promise something.
         assert_true(info->tolerance32 >= 0 && info->tolerance32 <= 1e-4);
         assert_true(info->tolerance16 >= info->tolerance32 && info->tolerance16 <= 2e-2);
-        assert_true(info->flops_per_element == -1 ||
-                    (info->flops_per_element >= 0 && info->flops_per_element < 100));
+        assert_true(info->flops_per_element == -1 || (info->flops_per_element >= 0 && info->flops_per_element < 100));
         // A letter for each operand.
         assert_int_equal(strlen(mcf_op_input_types((mcf_op)op)), info->inputs);
         assert_int_equal(strlen(mcf_op_output_types((mcf_op)op)), info->outputs);
@@ -76,7 +75,7 @@ static mcf_launch make(mcf_op op, int n_in, const mcf_shape *shapes)
     }
     return l;
 }
-#define MAKE(op, ...)                                                                                        \
+#define MAKE(op, ...)                                                                                                  \
     make(op, (int)(sizeof((mcf_shape[]){__VA_ARGS__}) / sizeof(mcf_shape)), (mcf_shape[]){__VA_ARGS__})
 
 static void expect_shape(mcf_launch l, int output, mcf_shape want)
@@ -145,14 +144,12 @@ static void refusals_say_what_does_not_fit(void **state)
                    "matmul: batch sizes differ: [2, 4, 3] x [5, 3, 2]");
     expect_refusal(MAKE(MCF_OP_add, MCF_SHAPE(4, 3), MCF_SHAPE(3)),
                    "add: shapes of inputs 0 and 1 differ: [4, 3] and [3]");
-    expect_refusal(MAKE(MCF_OP_softmax, MCF_SHAPE(4, 0)),
-                   "softmax: axis 1 of input 0 must not be empty, is [4, 0]");
+    expect_refusal(MAKE(MCF_OP_softmax, MCF_SHAPE(4, 0)), "softmax: axis 1 of input 0 must not be empty, is [4, 0]");
     expect_refusal(MAKE(MCF_OP_reduce_scatter, MCF_SHAPE(5, 4)),
                    "reduce_scatter: [5, 4] does not divide among 2 members");
     expect_refusal(MAKE(MCF_OP_attention, MCF_SHAPE(2, 5, 2, 4, 8)),
                    "attention: input 0 must be [B, N, 3, H, d] with N and d at least 1, is [2, 5, 2, 4, 8]");
-    expect_refusal(MAKE(MCF_OP_layer_norm, MCF_SHAPE(2, 3), MCF_SHAPE(3)),
-                   "layer_norm: takes 3 to 3 inputs, got 2");
+    expect_refusal(MAKE(MCF_OP_layer_norm, MCF_SHAPE(2, 3), MCF_SHAPE(3)), "layer_norm: takes 3 to 3 inputs, got 2");
     l = MAKE(MCF_OP_concat, MCF_SHAPE(2, 3), MCF_SHAPE(3, 3));
     l.attr.concat.axis = 1;
     expect_refusal(l, "concat: [2, 3] and [3, 3] do not join along axis 1");
@@ -222,8 +219,8 @@ static void costs_are_those_of_the_formulas(void **state)
     assert_true(cost.bytes == 4.0 * 5 * (4 * 3 + 3 * 2 + 4 * 2));
     cost = cost_of(MAKE(MCF_OP_attention, MCF_SHAPE(2, 5, 3, 4, 8)));
     assert_true(cost.flops == 4.0 * 2 * 4 * 5 * 5 * 8);
-    cost = cost_of(MAKE(MCF_OP_attention_grad, MCF_SHAPE(2, 5, 3, 4, 8), MCF_SHAPE(2, 5, 4, 8),
-                        MCF_SHAPE(2, 4, 5), MCF_SHAPE(2, 5, 4, 8)));
+    cost = cost_of(MAKE(MCF_OP_attention_grad, MCF_SHAPE(2, 5, 3, 4, 8), MCF_SHAPE(2, 5, 4, 8), MCF_SHAPE(2, 4, 5),
+                        MCF_SHAPE(2, 5, 4, 8)));
     assert_true(cost.flops == 10.0 * 2 * 4 * 5 * 5 * 8);
     // A row that is repeated is read once.
     mcf_launch l = MAKE(MCF_OP_add, MCF_SHAPE(6, 5), MCF_SHAPE(6, 5));

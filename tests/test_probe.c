@@ -15,8 +15,7 @@
 #include "data/safetensors.h"
 #include "train/ridge.h"
 
-static void *tensor(const mcf_safetensors *file, const char *name, const char *key, int64_t *rows,
-                    int64_t *columns)
+static void *tensor(const mcf_safetensors *file, const char *name, const char *key, int64_t *rows, int64_t *columns)
 {
     mcf_error err = {0};
     char whole[64];
@@ -37,8 +36,7 @@ static void ridge_equals_numpys(void **state)
     mcf_error err = {0};
     mcf_safetensors *file;
     (void)state;
-    assert_int_equal(mcf_safetensors_open(&file, MCF_SOURCE_DIR "/tests/probe/ridge.safetensors", &err),
-                     MCF_OK);
+    assert_int_equal(mcf_safetensors_open(&file, MCF_SOURCE_DIR "/tests/probe/ridge.safetensors", &err), MCF_OK);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         int64_t n, d, t, m, one;
         float *x = tensor(file, cases[i], "x", &n, &d), *y = tensor(file, cases[i], "y", &n, &t);
@@ -50,8 +48,8 @@ static void ridge_equals_numpys(void **state)
         assert_int_equal(mcf_ridge_fit(&ridge, x, y, n, (int)d, (int)t, &err), MCF_OK);
         // The fit is in double from the same floats; only the guesses are rounded to float.
         if (ridge.penalty != *penalty || fabs(ridge.error - *error) > 1e-9 * *error)
-            fail_msg("%s: penalty %g, error %.12g; numpy: %g, %.12g", cases[i], ridge.penalty, ridge.error,
-                     *penalty, *error);
+            fail_msg("%s: penalty %g, error %.12g; numpy: %g, %.12g", cases[i], ridge.penalty, ridge.error, *penalty,
+                     *error);
         mcf_ridge_predict(&ridge, more, m, got);
         for (int64_t k = 0; k < m * t; k++)
             if (fabs(got[k] - want[k]) > 1e-6 * (1 + fabs(want[k])))
@@ -76,9 +74,8 @@ static void ridge_refuses_what_it_cannot_fit(void **state)
     assert_int_equal(mcf_ridge_fit(&ridge, x, bad, 4, 1, 1, &err), MCF_ERR_NUMERIC);
 }
 
-#define LINE(image, identity, size, points)                                                                  \
-    "{\"image\": " image ", \"identity\": " identity ", \"size\": " size ", \"points\": {\"2\": " points     \
-    "}}\n"
+#define LINE(image, identity, size, points)                                                                            \
+    "{\"image\": " image ", \"identity\": " identity ", \"size\": " size ", \"points\": {\"2\": " points "}}\n"
 #define GOOD LINE("\"images/0/a.jpg\"", "4", "64", "[[16, 32, 1], [-8, 48.5, 0]]")
 
 static mcf_status parse(const char *text, mcf_labels *labels, mcf_error *err)

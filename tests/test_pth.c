@@ -15,10 +15,10 @@
 #define FIXTURES MCF_SOURCE_DIR "/tests/import/"
 
 static mcf_error err;
-#define OK(expression)                                                                                       \
-    do {                                                                                                     \
-        if ((expression) != MCF_OK)                                                                          \
-            fail_msg("%s", err.message);                                                                     \
+#define OK(expression)                                                                                                 \
+    do {                                                                                                               \
+        if ((expression) != MCF_OK)                                                                                    \
+            fail_msg("%s", err.message);                                                                               \
     } while (0)
 
 static void check_values(const char *file)
@@ -45,7 +45,8 @@ static void check_values(const char *file)
         const mcf_safetensors_entry *found = mcf_safetensors_find(want, entry->name);
         if (!found || !mcf_shape_equal(&found->shape, &entry->shape))
             fail_msg("%s: %s is unknown, or of another shape", file, entry->name);
-        float *got = malloc((size_t)(entry->count + 1) * sizeof *got), *value = judge_read(want, entry->name, entry->count);
+        float *got = malloc((size_t)(entry->count + 1) * sizeof *got),
+              *value = judge_read(want, entry->name, entry->count);
         OK(mcf_pth_read_f32(pth, entry, got, &err));
         if (entry->count && memcmp(got, value, (size_t)entry->count * sizeof *got))
             fail_msg("%s: %s has other values", file, entry->name);

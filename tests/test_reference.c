@@ -20,8 +20,7 @@ static int open_device(void **state)
 {
     const mcf_backend *b = mcf_backend_reference();
     mcf_device_options options = {.opened = 1};
-    return b->device_open(3, &options, &device, NULL) != MCF_OK ||
-           b->stream_create(device, &stream, NULL) != MCF_OK;
+    return b->device_open(3, &options, &device, NULL) != MCF_OK || b->stream_create(device, &stream, NULL) != MCF_OK;
 }
 
 static int close_device(void **state)
@@ -42,8 +41,7 @@ static mcf_operand make(mcf_dtype dtype, mcf_shape shape, const double *values)
     mcf_operand x = {.dtype = dtype, .shape = shape};
     mcf_contiguous_strides(&shape, x.stride);
     int64_t count = mcf_shape_count(&shape);
-    assert_int_equal(b->buffer_create(device, (uint64_t)count * mcf_dtype_size(dtype), &x.buffer, NULL),
-                     MCF_OK);
+    assert_int_equal(b->buffer_create(device, (uint64_t)count * mcf_dtype_size(dtype), &x.buffer, NULL), MCF_OK);
     for (int64_t i = 0; values && i < count; i++)
         mcf_store_element(b->buffer_host(x.buffer), dtype, i, values[i]);
     return x;
@@ -87,8 +85,7 @@ static void expect_operand(const mcf_operand *x, const double *want, int64_t cou
             fail_msg("element %d is %.17g, should be %.17g", (int)i, got, want[i]);
     }
 }
-#define EXPECT(x, ...)                                                                                       \
-    expect_operand(&(x), V(__VA_ARGS__), (int64_t)(sizeof(V(__VA_ARGS__)) / sizeof(double)))
+#define EXPECT(x, ...) expect_operand(&(x), V(__VA_ARGS__), (int64_t)(sizeof(V(__VA_ARGS__)) / sizeof(double)))
 
 static void finish(mcf_launch *l)
 {

@@ -48,8 +48,7 @@ static void run_members(member *members, int count, void *(*body)(void *))
 static void *reduce(void *context)
 {
     member *m = context;
-    m->status =
-        mcf_host_all_reduce(m->group, m->rank, m->to, m->from, m->count, MCF_F32, MCF_REDUCE_SUM, &m->err);
+    m->status = mcf_host_all_reduce(m->group, m->rank, m->to, m->from, m->count, MCF_F32, MCF_REDUCE_SUM, &m->err);
     return NULL;
 }
 
@@ -90,8 +89,7 @@ static void *hurry(void *context)
             if (all[i] != (float)(i + round))
                 m->status = MCF_ERR_INTERNAL;
         if (m->status == MCF_OK)
-            m->status =
-                mcf_host_broadcast(m->group, m->rank, round % MEMBERS, &mine, &mine, 1, MCF_F32, &m->err);
+            m->status = mcf_host_broadcast(m->group, m->rank, round % MEMBERS, &mine, &mine, 1, MCF_F32, &m->err);
         if (m->status == MCF_OK && mine != (float)(round % MEMBERS + round))
             m->status = MCF_ERR_INTERNAL;
     }
@@ -201,12 +199,9 @@ static void calls_that_cannot_be_are_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sums_are_formed_in_double_and_agree),
-        cmocka_unit_test(many_in_a_row),
-        cmocka_unit_test(missing_members_are_named_to_all),
-        cmocka_unit_test(members_that_disagree_are_told),
-        cmocka_unit_test(an_abort_wakes_those_who_wait),
-        cmocka_unit_test(calls_that_cannot_be_are_refused),
+        cmocka_unit_test(sums_are_formed_in_double_and_agree), cmocka_unit_test(many_in_a_row),
+        cmocka_unit_test(missing_members_are_named_to_all),    cmocka_unit_test(members_that_disagree_are_told),
+        cmocka_unit_test(an_abort_wakes_those_who_wait),       cmocka_unit_test(calls_that_cannot_be_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

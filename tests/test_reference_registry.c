@@ -81,8 +81,7 @@ static void names_cannot_leave_the_folders(void **state)
 static void other_interfaces_are_refused(void **state)
 {
     char numbers[64];
-    snprintf(numbers, sizeof numbers, "is for interface %d, this program has %d", MCF_BACKEND_ABI + 1,
-             MCF_BACKEND_ABI);
+    snprintf(numbers, sizeof numbers, "is for interface %d, this program has %d", MCF_BACKEND_ABI + 1, MCF_BACKEND_ABI);
     expect_failure("other_abi", MCF_ERR_UNSUPPORTED, WORDS("libmcf-backend-other_abi.so", numbers));
     snprintf(numbers, sizeof numbers, "%zu bytes", sizeof(mcf_backend) - 8);
     expect_failure("other_size", MCF_ERR_UNSUPPORTED, WORDS("libmcf-backend-other_size.so", numbers));

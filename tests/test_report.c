@@ -62,28 +62,37 @@ static void test_foreign_text_is_no_markup(void **state)
     check_text("plain", "plain");
     check_text("<script>alert(\"x\" & 'y')</script>",
                "&lt;script&gt;alert(&quot;x&quot; &amp; &#39;y&#39;)&lt;/script&gt;");
-    check_text("a\x01\x1b\x7f" "b\tc\nd", "ab\tc\nd");
+    check_text("a\x01\x1b\x7f"
+               "b\tc\nd",
+               "ab\tc\nd");
     check_text("\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80", "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80");
 }
 
 static void test_bytes_that_are_no_utf8(void **state)
 {
 #define BAD "\xef\xbf\xbd"
-    check_text("a\xff" "b", "a" BAD "b");
-    check_text("\xc3", BAD);                              // ends early
-    check_text("\xc3<", BAD "&lt;");                      // must not swallow what follows
-    check_text("\xc0\xbc", BAD BAD);                      // a '<' in two bytes
-    check_text("\xe0\x80\xbc", BAD BAD BAD);              // and in three
-    check_text("\xed\xa0\x80", BAD BAD BAD);              // a surrogate
-    check_text("\xf4\x90\x80\x80", BAD BAD BAD BAD);      // above U+10FFFF
+    check_text("a\xff"
+               "b",
+               "a" BAD "b");
+    check_text("\xc3", BAD);                         // ends early
+    check_text("\xc3<", BAD "&lt;");                 // must not swallow what follows
+    check_text("\xc0\xbc", BAD BAD);                 // a '<' in two bytes
+    check_text("\xe0\x80\xbc", BAD BAD BAD);         // and in three
+    check_text("\xed\xa0\x80", BAD BAD BAD);         // a surrogate
+    check_text("\xf4\x90\x80\x80", BAD BAD BAD BAD); // above U+10FFFF
 #undef BAD
 }
 
 static void test_base64(void **state)
 {
     // RFC 4648, section 10.
-    static const char *const cases[][2] = {{"", ""},         {"f", "Zg=="},         {"fo", "Zm8="},        {"foo", "Zm9v"},
-                                           {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}};
+    static const char *const cases[][2] = {{"", ""},
+                                           {"f", "Zg=="},
+                                           {"fo", "Zm8="},
+                                           {"foo", "Zm9v"},
+                                           {"foob", "Zm9vYg=="},
+                                           {"fooba", "Zm9vYmE="},
+                                           {"foobar", "Zm9vYmFy"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         mcf_html h = {0};
         mcf_html_base64(&h, (const uint8_t *)cases[i][0], strlen(cases[i][0]));
@@ -97,8 +106,8 @@ static void test_numbers(void **state)
     static const struct {
         double value;
         const char *text;
-    } cases[] = {{0, "0.0000"}, {0.12345, "0.1235"}, {1.23456, "1.235"}, {12.3456, "12.35"}, {123.456, "123.5"},
-                 {1234.5, "1234"}, {1.25e-5, "1.25e-05"}, {-0.5, "-0.5000"}, {NAN, "-"}, {INFINITY, "-"}};
+    } cases[] = {{0, "0.0000"},    {0.12345, "0.1235"},   {1.23456, "1.235"}, {12.3456, "12.35"}, {123.456, "123.5"},
+                 {1234.5, "1234"}, {1.25e-5, "1.25e-05"}, {-0.5, "-0.5000"},  {NAN, "-"},         {INFINITY, "-"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char text[32];
         assert_string_equal(mcf_report_number(text, sizeof text, cases[i].value), cases[i].text);
@@ -145,8 +154,9 @@ static void test_log_of_a_run_that_goes_on(void **state)
 
 static void test_damaged_log(void **state)
 {
-    mcf_run_log log = read_log("not json\n[1,2]\n\n{\"loss\":1}\n{\"step\":-4,\"loss\":1}\n{\"step\":\"1\",\"loss\":1}\n"
-                               "{\"step\":7,\"loss\":{\"a\":1},\"lr\":true,\"epoch\":\"x\"}\n{\"step\":8,\"loss\":3}\n");
+    mcf_run_log log =
+        read_log("not json\n[1,2]\n\n{\"loss\":1}\n{\"step\":-4,\"loss\":1}\n{\"step\":\"1\",\"loss\":1}\n"
+                 "{\"step\":7,\"loss\":{\"a\":1},\"lr\":true,\"epoch\":\"x\"}\n{\"step\":8,\"loss\":3}\n");
     assert_false(log.torn);
     assert_int_equal(log.lines, 8);
     assert_int_equal(log.bad_lines, 6);
@@ -236,8 +246,8 @@ static mcf_curve curve_with(double *x, double *y, size_t count)
 
 static bool draw(mcf_html *h, const mcf_curve *line, const mcf_curve *marks)
 {
-    const mcf_chart chart = {.title = "Loss", .unit = "", .smooth = true, .count = 1,
-                             .series = {{line, marks, 0, "<run>"}}};
+    const mcf_chart chart = {
+        .title = "Loss", .unit = "", .smooth = true, .count = 1, .series = {{line, marks, 0, "<run>"}}};
     return mcf_html_chart(h, &chart, 0);
 }
 
@@ -355,8 +365,8 @@ static void check_inspection(int depth)
     assert_int_equal(mcf_pretrain_create(&options, &objective, &model, &err), MCF_OK);
     assert_int_equal(mcf_params_create(&model->store, &params, &err), MCF_OK);
     mcf_pretrain_init(model, 5, &params);
-    const mcf_runtime_options how = {.backend = mcf_backend_reference(), .device = {.opened = 1}, .member = {.world = 1},
-                                     .low_precision = MCF_F32};
+    const mcf_runtime_options how = {
+        .backend = mcf_backend_reference(), .device = {.opened = 1}, .member = {.world = 1}, .low_precision = MCF_F32};
     assert_int_equal(mcf_runtime_create(&model->store, &how, NULL, &runtime, &err), MCF_OK);
     assert_int_equal(mcf_params_upload(&params, runtime, &err), MCF_OK);
     mcf_rng rng = mcf_rng_make(1, MCF_RNG_TEST, 0, 0);
@@ -430,11 +440,11 @@ static void test_rows_of_the_paper(void **state)
 {
     // Every config of a row is recognised as it, at the paper's size where it says so.
     static const char *const cases[][2] = {
-        {"mcf_full", "mcf_full"},   {"mcf_light", "mcf_light"}, {"mcf_in1k", "mcf_in1k"}, {"l2", "l2"},
-        {"l2_mim", "l2_mim"},       {"mim_8", "mim_8"},         {"mim_2", "mim_2"},       {"mim_con_p", "mim_con_p"},
-        {"mim_con_cls", "mcf_light"}, {"depth_1", "depth_1"},   {"depth_2", "mcf_light"}, {"depth_4", "depth_4"},
-        {"depth_8", "depth_8"},     {"epochs_1", "epochs_1"},   {"epochs_2", "epochs_2"}, {"epochs_4", "epochs_4"},
-        {"epochs_8", "epochs_8"},   {"epochs_16", "mcf_full"},  {"l2_patch_norm", NULL}};
+        {"mcf_full", "mcf_full"},     {"mcf_light", "mcf_light"}, {"mcf_in1k", "mcf_in1k"}, {"l2", "l2"},
+        {"l2_mim", "l2_mim"},         {"mim_8", "mim_8"},         {"mim_2", "mim_2"},       {"mim_con_p", "mim_con_p"},
+        {"mim_con_cls", "mcf_light"}, {"depth_1", "depth_1"},     {"depth_2", "mcf_light"}, {"depth_4", "depth_4"},
+        {"depth_8", "depth_8"},       {"epochs_1", "epochs_1"},   {"epochs_2", "epochs_2"}, {"epochs_4", "epochs_4"},
+        {"epochs_8", "epochs_8"},     {"epochs_16", "mcf_full"},  {"l2_patch_norm", NULL}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char path[600], text[800];
         mcf_config config;
@@ -474,7 +484,8 @@ static void test_differences_from_the_paper(void **state)
 static char *page_of(const char *const *runs, size_t count, mcf_report_result *result)
 {
     const char *out = in_work("pages/report.html");
-    const mcf_report_options options = {.job = {.backend = "cpu-reference"}, .runs = runs, .run_count = count, .out = out};
+    const mcf_report_options options = {
+        .job = {.backend = "cpu-reference"}, .runs = runs, .run_count = count, .out = out};
     mcf_error err = {0};
     char *text;
     size_t size;

@@ -68,8 +68,7 @@ static void written_is_read_back(void **state)
             assert_memory_equal(back, tensors[i].data, entry->size);
     }
     float values[3];
-    assert_int_equal(mcf_safetensors_read_f32(file, mcf_safetensors_find(file, "b\"\n"), values, &err),
-                     MCF_OK);
+    assert_int_equal(mcf_safetensors_read_f32(file, mcf_safetensors_find(file, "b\"\n"), values, &err), MCF_OK);
     assert_true(values[0] == 1.5f && values[1] == -3);
     assert_int_equal(mcf_safetensors_read_f32(file, mcf_safetensors_find(file, "u"), values, &err), MCF_OK);
     assert_true(values[0] == 1 && values[2] == 255);
@@ -80,8 +79,7 @@ static void written_is_read_back(void **state)
     float back[6];
     assert_int_equal(mcf_safetensors_read_exact(file, "w", MCF_F32, &wrong, back, &err), MCF_ERR_SHAPE);
     assert_non_null(strstr(err.message, "'w' has shape [2, 3] where [3, 2] is needed"));
-    assert_int_equal(mcf_safetensors_read_exact(file, "w", MCF_F64, &tensors[0].shape, back, &err),
-                     MCF_ERR_FORMAT);
+    assert_int_equal(mcf_safetensors_read_exact(file, "w", MCF_F64, &tensors[0].shape, back, &err), MCF_ERR_FORMAT);
     assert_int_equal(mcf_safetensors_read_exact(file, "v", MCF_F32, &wrong, back, &err), MCF_ERR_FORMAT);
     assert_int_equal(mcf_safetensors_read_exact(file, "w", MCF_F32, &tensors[0].shape, back, &err), MCF_OK);
     assert_memory_equal(back, f32, sizeof(f32));
@@ -142,10 +140,8 @@ static void malformed_is_refused(void **state)
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,0]}}", 4, "no range"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,8]}}", 8, "do not fit"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 4, "truncated"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[4294967296,4294967296],\"data_offsets\":[0,0]}}", 0,
-         "overflows"},
-        {"{\"a\":{\"dtype\":\"F64\",\"shape\":[2305843009213693952],\"data_offsets\":[0,0]}}", 0,
-         "do not fit"},
+        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[4294967296,4294967296],\"data_offsets\":[0,0]}}", 0, "overflows"},
+        {"{\"a\":{\"dtype\":\"F64\",\"shape\":[2305843009213693952],\"data_offsets\":[0,0]}}", 0, "do not fit"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1,1,1,1,1,1,1],\"data_offsets\":[0,4]}}", 4, "dimensions"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", 5, "behind the last"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[1,5]}}", 5, "hole"},
@@ -168,8 +164,8 @@ static void malformed_is_refused(void **state)
     }
     mcf_error err = {0};
     assert_int_equal(open_text("{}", 0, &err), MCF_OK);
-    assert_int_equal(
-        open_text("{\"a\":{\"dtype\":\"BOOL\",\"shape\":[3],\"data_offsets\":[0,3]}}   ", 3, &err), MCF_OK);
+    assert_int_equal(open_text("{\"a\":{\"dtype\":\"BOOL\",\"shape\":[3],\"data_offsets\":[0,3]}}   ", 3, &err),
+                     MCF_OK);
 }
 
 static void lengths_are_checked(void **state)
@@ -255,8 +251,7 @@ static void file_helpers(void **state)
     assert_int_equal(mcf_tree_remove(deep, &err), MCF_OK);
     assert_false(mcf_path_exists(deep));
     assert_int_equal(mcf_tree_remove(deep, &err), MCF_OK);
-    static const char *const parents[][2] = {
-        {"a/b", "a"}, {"a", "."}, {"/a", "/"}, {"a//b/", "a"}, {"/", "/"}};
+    static const char *const parents[][2] = {{"a/b", "a"}, {"a", "."}, {"/a", "/"}, {"a//b/", "a"}, {"/", "/"}};
     for (size_t i = 0; i < 5; i++) {
         char *parent = mcf_path_parent(parents[i][0]);
         assert_string_equal(parent, parents[i][1]);

@@ -164,17 +164,13 @@ static void tar_members(void **state)
                 expect_bytes(source, 3, "long name");
             mcf_bytes text = {0};
             bool found;
-            assert_int_equal(mcf_source_read_sidecar(source, 0, MCF_SIDECAR_TEXT, &text, &found, NULL),
-                             MCF_OK);
+            assert_int_equal(mcf_source_read_sidecar(source, 0, MCF_SIDECAR_TEXT, &text, &found, NULL), MCF_OK);
             assert_true(found && text.size == 9 && memcmp(text.data, "a caption", 9) == 0);
-            assert_int_equal(mcf_source_read_sidecar(source, 0, MCF_SIDECAR_JSON, &text, &found, NULL),
-                             MCF_OK);
+            assert_int_equal(mcf_source_read_sidecar(source, 0, MCF_SIDECAR_JSON, &text, &found, NULL), MCF_OK);
             assert_true(found && text.size == 7);
-            assert_int_equal(mcf_source_read_sidecar(source, 1, MCF_SIDECAR_TEXT, &text, &found, NULL),
-                             MCF_OK);
+            assert_int_equal(mcf_source_read_sidecar(source, 1, MCF_SIDECAR_TEXT, &text, &found, NULL), MCF_OK);
             assert_true(found && text.size == 18);
-            assert_int_equal(mcf_source_read_sidecar(source, 2, MCF_SIDECAR_TEXT, &text, &found, NULL),
-                             MCF_OK);
+            assert_int_equal(mcf_source_read_sidecar(source, 2, MCF_SIDECAR_TEXT, &text, &found, NULL), MCF_OK);
             assert_false(found);
             char label[32];
             assert_string_equal(mcf_source_label(source, 2, label, sizeof label), "people");

@@ -67,8 +67,11 @@ static mcf_status step(const char *init, const char *batch, const char *devices,
         return status;
     char out[512];
     snprintf(out, sizeof out, "%s/out.safetensors", work);
-    mcf_step_options options = {.job = {.backend = "cpu-reference"}, .init = init ? init : CASE "/params.safetensors",
-                                .batch = batch ? batch : CASE "/batch.safetensors", .out = out, .steps = steps};
+    mcf_step_options options = {.job = {.backend = "cpu-reference"},
+                                .init = init ? init : CASE "/params.safetensors",
+                                .batch = batch ? batch : CASE "/batch.safetensors",
+                                .out = out,
+                                .steps = steps};
     assert_int_equal(mcf_job_parse_devices(&options.job, devices, NULL), MCF_OK);
     status = mcf_step(&config, &options, result, err);
     mcf_config_free(&config);
@@ -210,8 +213,11 @@ static void scale_falls(void **state)
     assert_int_equal(mcf_config_load(&config, CASE "/config.yaml", sets, 2, &err), MCF_OK);
     char out[512];
     snprintf(out, sizeof out, "%s/out.safetensors", work);
-    const mcf_step_options options = {.job = {.backend = "cpu-reference"}, .init = CASE "/params.safetensors",
-                                      .batch = CASE "/batch.safetensors", .out = out, .steps = 1};
+    const mcf_step_options options = {.job = {.backend = "cpu-reference"},
+                                      .init = CASE "/params.safetensors",
+                                      .batch = CASE "/batch.safetensors",
+                                      .out = out,
+                                      .steps = 1};
     if (mcf_step(&config, &options, &r, &err) != MCF_OK)
         fail_msg("%s", err.message);
     mcf_config_free(&config);

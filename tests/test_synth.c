@@ -55,9 +55,8 @@ static void release(kept *k)
 static bool same(const kept *k, const mcf_synth_face *f)
 {
     size_t count = (size_t)f->size * (size_t)f->size;
-    return k->size == f->size && !memcmp(k->pixels, f->pixels, 3 * count) &&
-           !memcmp(k->celeba, f->celeba, count) && !memcmp(k->lapa, f->lapa, count) &&
-           !memcmp(k->face.points, f->points, sizeof f->points) &&
+    return k->size == f->size && !memcmp(k->pixels, f->pixels, 3 * count) && !memcmp(k->celeba, f->celeba, count) &&
+           !memcmp(k->lapa, f->lapa, count) && !memcmp(k->face.points, f->points, sizeof f->points) &&
            !memcmp(k->face.box, f->box, sizeof f->box);
 }
 
@@ -116,8 +115,7 @@ typedef struct {
     float worst;
 } tally;
 
-static void measure(tally *t, const mcf_synth_face *f, mcf_point_set set, int i, int one, int two,
-                    float limit)
+static void measure(tally *t, const mcf_synth_face *f, mcf_point_set set, int i, int one, int two, float limit)
 {
     const mcf_synth_point *p = &f->points[set][i];
     if (!p->visible || area(f, one) < 12)
@@ -185,20 +183,13 @@ static void points_and_boxes_lie_in_the_picture(void **state)
                 hidden += !p->visible;
             }
         // sets agree where they name the same place
-        assert_memory_equal(&f.points[MCF_POINTS_98][0], &f.points[MCF_POINTS_106][0],
-                            33 * sizeof(mcf_synth_point));
-        assert_memory_equal(&f.points[MCF_POINTS_68][8], &f.points[MCF_POINTS_98][16],
-                            sizeof(mcf_synth_point));
-        assert_memory_equal(&f.points[MCF_POINTS_68][48], &f.points[MCF_POINTS_98][76],
-                            20 * sizeof(mcf_synth_point));
-        assert_memory_equal(&f.points[MCF_POINTS_5][0], &f.points[MCF_POINTS_106][104],
-                            2 * sizeof(mcf_synth_point));
-        assert_memory_equal(&f.points[MCF_POINTS_5][3], &f.points[MCF_POINTS_106][84],
-                            sizeof(mcf_synth_point));
-        assert_memory_equal(&f.points[MCF_POINTS_19][6], &f.points[MCF_POINTS_98][60],
-                            sizeof(mcf_synth_point));
-        assert_memory_equal(&f.points[MCF_POINTS_19][11], &f.points[MCF_POINTS_98][72],
-                            sizeof(mcf_synth_point));
+        assert_memory_equal(&f.points[MCF_POINTS_98][0], &f.points[MCF_POINTS_106][0], 33 * sizeof(mcf_synth_point));
+        assert_memory_equal(&f.points[MCF_POINTS_68][8], &f.points[MCF_POINTS_98][16], sizeof(mcf_synth_point));
+        assert_memory_equal(&f.points[MCF_POINTS_68][48], &f.points[MCF_POINTS_98][76], 20 * sizeof(mcf_synth_point));
+        assert_memory_equal(&f.points[MCF_POINTS_5][0], &f.points[MCF_POINTS_106][104], 2 * sizeof(mcf_synth_point));
+        assert_memory_equal(&f.points[MCF_POINTS_5][3], &f.points[MCF_POINTS_106][84], sizeof(mcf_synth_point));
+        assert_memory_equal(&f.points[MCF_POINTS_19][6], &f.points[MCF_POINTS_98][60], sizeof(mcf_synth_point));
+        assert_memory_equal(&f.points[MCF_POINTS_19][11], &f.points[MCF_POINTS_98][72], sizeof(mcf_synth_point));
     }
     assert_true(inside > all * 97 / 100);
     assert_true(hidden > all / 50 && hidden < all / 2);
@@ -248,8 +239,7 @@ static void every_class_appears(void **state)
 {
     (void)state;
     mcf_synth *s = renderer(64);
-    static const uint8_t lapa_of[MCF_SYNTH_CLASSES] = {0, 0, 1, 0, 0,  0, 2, 3, 4, 5,
-                                                       6, 8, 9, 7, 10, 1, 0, 0, 0};
+    static const uint8_t lapa_of[MCF_SYNTH_CLASSES] = {0, 0, 1, 0, 0, 0, 2, 3, 4, 5, 6, 8, 9, 7, 10, 1, 0, 0, 0};
     long celeba[MCF_SYNTH_CLASSES] = {0}, lapa[MCF_SYNTH_LAPA_CLASSES] = {0};
     for (int n = 0; n < 250; n++) {
         mcf_synth_face f = draw(s, 2, (uint64_t)n, 0);
@@ -265,8 +255,7 @@ static void every_class_appears(void **state)
     }
     for (int c = 0; c < MCF_SYNTH_LAPA_CLASSES; c++)
         assert_true(lapa[c] > 20);
-    assert_true(celeba[MCF_SYNTH_SKIN] > celeba[MCF_SYNTH_NOSE] &&
-                celeba[MCF_SYNTH_HAIR] > celeba[MCF_SYNTH_L_BROW]);
+    assert_true(celeba[MCF_SYNTH_SKIN] > celeba[MCF_SYNTH_NOSE] && celeba[MCF_SYNTH_HAIR] > celeba[MCF_SYNTH_L_BROW]);
     mcf_synth_free(s);
 }
 
@@ -326,13 +315,10 @@ static void sizes_scale(void **state)
     for (uint64_t n = 0; n < 5; n++) {
         mcf_synth_face a = draw(small, 1, n, 0), b = draw(large, 1, n, 0);
         for (int i = 0; i < 98; i++) {
-            assert_true(fabsf(a.points[MCF_POINTS_98][i].x * 200 / 64 - b.points[MCF_POINTS_98][i].x) <
-                        0.05f);
-            assert_true(fabsf(a.points[MCF_POINTS_98][i].y * 200 / 64 - b.points[MCF_POINTS_98][i].y) <
-                        0.05f);
+            assert_true(fabsf(a.points[MCF_POINTS_98][i].x * 200 / 64 - b.points[MCF_POINTS_98][i].x) < 0.05f);
+            assert_true(fabsf(a.points[MCF_POINTS_98][i].y * 200 / 64 - b.points[MCF_POINTS_98][i].y) < 0.05f);
         }
-        double share_a = area(&a, MCF_SYNTH_SKIN) / (64.0 * 64),
-               share_b = area(&b, MCF_SYNTH_SKIN) / (200.0 * 200);
+        double share_a = area(&a, MCF_SYNTH_SKIN) / (64.0 * 64), share_b = area(&b, MCF_SYNTH_SKIN) / (200.0 * 200);
         assert_true(fabs(share_a - share_b) < 0.03);
     }
     mcf_synth_free(small);
@@ -352,9 +338,8 @@ static void wrong_sizes_and_numbers(void **state)
     mcf_synth_face f;
     assert_int_equal(mcf_synth_render(s, 0, 0, MCF_SYNTH_MAX_NUMBER, &f, &err), MCF_ERR_USAGE);
     assert_int_equal(mcf_synth_render(s, 0, (uint64_t)1 << 56, 0, &f, &err), MCF_ERR_USAGE);
-    assert_int_equal(
-        mcf_synth_render(s, ~(uint64_t)0, ((uint64_t)1 << 56) - 1, MCF_SYNTH_MAX_NUMBER - 1, &f, &err),
-        MCF_OK);
+    assert_int_equal(mcf_synth_render(s, ~(uint64_t)0, ((uint64_t)1 << 56) - 1, MCF_SYNTH_MAX_NUMBER - 1, &f, &err),
+                     MCF_OK);
     mcf_synth_free(s);
     mcf_synth_free(NULL);
 }

@@ -154,8 +154,7 @@ static void check_labels(const char *out, json_t *labels)
         assert_int_equal(json_integer_value(json_object_get(line, "number")), n % EACH);
         static const char *const sets[5] = {"5", "19", "68", "98", "106"};
         for (int s = 0; s < 5; s++)
-            assert_int_equal(json_array_size(json_object_get(json_object_get(line, "points"), sets[s])),
-                             atoi(sets[s]));
+            assert_int_equal(json_array_size(json_object_get(json_object_get(line, "points"), sets[s])), atoi(sets[s]));
         tests += is_test(labels, n);
         // people are not in both splits
         assert_true(is_test(labels, n) == is_test(labels, n / EACH * EACH));
@@ -241,14 +240,12 @@ static void check_table(const char *out, json_t *labels, const char *kind, const
 
 static void check_aflw(const char *out, json_t *labels)
 {
-    char *train = read_text(out, "AFLW/aflw19_train.txt", NULL),
-         *test = read_text(out, "AFLW/aflw19_test.txt", NULL);
+    char *train = read_text(out, "AFLW/aflw19_train.txt", NULL), *test = read_text(out, "AFLW/aflw19_test.txt", NULL);
     for (int n = 0; n < COUNT; n++) {
         char *at = row_of(labels, n, train, test, 0);
         assert_int_equal(strncmp(at, image_of(labels, n), strlen(image_of(labels, n))), 0);
         at += strlen(image_of(labels, n));
-        double left = strtod(at, &at), right = strtod(at, &at), top = strtod(at, &at),
-               bottom = strtod(at, &at);
+        double left = strtod(at, &at), right = strtod(at, &at), top = strtod(at, &at), bottom = strtod(at, &at);
         assert_true(left < right && top < bottom);
         for (int i = 0; i < 38; i++)
             assert_true(fabs(strtod(at, &at) - coordinate(labels, n, "19", i % 19, i / 19)) < 0.0061);
@@ -284,8 +281,7 @@ static void check_masks(const char *out, json_t *labels)
         mcf_synth_face face;
         char name[256], path[1200];
         uint8_t painted[SIZE * SIZE] = {0};
-        assert_int_equal(mcf_synth_render(synth, 7, (uint64_t)(n / EACH), (uint32_t)(n % EACH), &face, NULL),
-                         MCF_OK);
+        assert_int_equal(mcf_synth_render(synth, 7, (uint64_t)(n / EACH), (uint32_t)(n % EACH), &face, NULL), MCF_OK);
         for (int c = 1; c < MCF_SYNTH_CLASSES; c++) {
             snprintf(name, sizeof name, "CelebAMask-HQ/CelebAMask-HQ-mask-anno/0/%05d_%s.png", n,
                      mcf_synth_part_names[c]);

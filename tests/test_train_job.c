@@ -162,7 +162,7 @@ static void retrieval(void **state)
     const int32_t label[] = {0, 1, 0, 1, 2};
     float features[5][2];
     for (int i = 0; i < 5; i++) {
-        features[i][0] = (float)((i + 1) * cos(angle[i] * M_PI / 180));  // lengths do not matter
+        features[i][0] = (float)((i + 1) * cos(angle[i] * M_PI / 180)); // lengths do not matter
         features[i][1] = (float)((i + 1) * sin(angle[i] * M_PI / 180));
     }
     mcf_retrieval r;
@@ -178,7 +178,7 @@ static void retrieval(void **state)
     const int32_t pairs[] = {0, 0, 1, 1, 1};
     assert_int_equal(mcf_retrieve(&features[0][0], pairs, 5, 2, &r, NULL), MCF_OK);
     assert_int_equal(r.queries, 5);
-    assert_true(fabs(r.rank1 - 4. / 5) < 1e-12);  // all but 2, which finds 1
+    assert_true(fabs(r.rank1 - 4. / 5) < 1e-12); // all but 2, which finds 1
     assert_true(r.map > 0.6 && r.map < 0.95);
 
     const int32_t alone[] = {0, 1, 2, 3, 4};
@@ -192,9 +192,12 @@ static void retrieval(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(device_lists),       cmocka_unit_test(every_member_runs),
-        cmocka_unit_test(failure_comes_back), cmocka_unit_test(failure_frees_the_waiting),
-        cmocka_unit_test(timeout),            cmocka_unit_test(wrong_backend),
+        cmocka_unit_test(device_lists),
+        cmocka_unit_test(every_member_runs),
+        cmocka_unit_test(failure_comes_back),
+        cmocka_unit_test(failure_frees_the_waiting),
+        cmocka_unit_test(timeout),
+        cmocka_unit_test(wrong_backend),
         cmocka_unit_test(retrieval),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -27,21 +27,20 @@ enum { IMAGES = 48, SIDE = 20 };
 
 static char work[256];
 
-static const char base[] =
-    "seed: 3\n"
-    "data: {workers: 1}\n"
-    "model:\n"
-    "  image_size: 16\n"
-    "  patch_size: 4\n"
-    "  encoder: {dim: 16, depth: 1, heads: 2, mlp_ratio: 2}\n"
-    "  decoder: {dim: 16, depth: 1, heads: 2, mlp_ratio: 2}\n"
-    "  teacher: {dim: 16, depth: 1, heads: 2, mlp_ratio: 2, blocks: [1], checkpoint: random}\n"
-    "  projector: {hidden: 16, out: 8}\n"
-    "objective: {feature: {weight: 0}, pixel: {weight: 1}, contrastive: {weight: 1}}\n"
-    "optimizer: {lr: 1e-2, eps: 1e-4}\n"
-    "schedule: {epochs: 2, warmup_epochs: 1}\n"
-    "batch: {per_device: 8, accumulate: 1}\n"
-    "checkpoint: {every: 4 steps, keep: 2}\n";
+static const char base[] = "seed: 3\n"
+                           "data: {workers: 1}\n"
+                           "model:\n"
+                           "  image_size: 16\n"
+                           "  patch_size: 4\n"
+                           "  encoder: {dim: 16, depth: 1, heads: 2, mlp_ratio: 2}\n"
+                           "  decoder: {dim: 16, depth: 1, heads: 2, mlp_ratio: 2}\n"
+                           "  teacher: {dim: 16, depth: 1, heads: 2, mlp_ratio: 2, blocks: [1], checkpoint: random}\n"
+                           "  projector: {hidden: 16, out: 8}\n"
+                           "objective: {feature: {weight: 0}, pixel: {weight: 1}, contrastive: {weight: 1}}\n"
+                           "optimizer: {lr: 1e-2, eps: 1e-4}\n"
+                           "schedule: {epochs: 2, warmup_epochs: 1}\n"
+                           "batch: {per_device: 8, accumulate: 1}\n"
+                           "checkpoint: {every: 4 steps, keep: 2}\n";
 
 static char *in_work(const char *name)
 {
@@ -84,7 +83,7 @@ static int remove_all(void **state)
 
 typedef struct {
     volatile sig_atomic_t stop;
-    int64_t stop_after;  // steps; 0: never
+    int64_t stop_after; // steps; 0: never
     int steps;
     char notices[4096];
     mcf_train_progress last;
@@ -123,8 +122,13 @@ static mcf_status train(const char *run, const char *devices, bool resume, const
     watcher ignored = {0};
     w = w ? w : &ignored;
     char *path = in_work(run);
-    mcf_pretrain_options options = {.job = {.backend = "cpu-reference"}, .run = path, .resume = resume,
-                                    .stop = &w->stop, .progress = on_progress, .notice = on_notice, .context = w};
+    mcf_pretrain_options options = {.job = {.backend = "cpu-reference"},
+                                    .run = path,
+                                    .resume = resume,
+                                    .stop = &w->stop,
+                                    .progress = on_progress,
+                                    .notice = on_notice,
+                                    .context = w};
     assert_int_equal(mcf_job_parse_devices(&options.job, devices, NULL), MCF_OK);
     status = mcf_pretrain(&config, &options, err);
     mcf_config_free(&config);
@@ -285,7 +289,7 @@ static void lost_steps(void **state)
     watcher w = {.stop_after = 6};
     assert_int_equal(train("lost", "0", false, "", &w, NULL), MCF_ERR_INTERRUPTED);
     char *last = newest("lost");
-    assert_int_equal(mcf_tree_remove(last, NULL), MCF_OK);  // back to step 4
+    assert_int_equal(mcf_tree_remove(last, NULL), MCF_OK); // back to step 4
     free(last);
     w = (watcher){0};
     must_train("lost", "0", true, "", &w);
@@ -354,7 +358,7 @@ static void other_devices(void **state)
     w = (watcher){0};
     must_train("moved", "0,1", true, "", &w);
     assert_non_null(strstr(w.notices, "devices: 2 was 1"));
-    assert_int_equal(w.steps, 1 + 3);  // 32 of 48 images were used up; then an epoch of 3 steps
+    assert_int_equal(w.steps, 1 + 3); // 32 of 48 images were used up; then an epoch of 3 steps
 }
 
 static void validation_only_looks(void **state)
@@ -530,7 +534,8 @@ static void bad_loss(void **state)
 {
     mcf_error err = {0};
     watcher w = {0};
-    assert_int_equal(train("diverged", "0", false, "optimizer.lr=1e30 schedule.warmup_epochs=0", &w, &err), MCF_ERR_NUMERIC);
+    assert_int_equal(train("diverged", "0", false, "optimizer.lr=1e30 schedule.warmup_epochs=0", &w, &err),
+                     MCF_ERR_NUMERIC);
     assert_non_null(strstr(err.message, "step 2"));
     assert_non_null(strstr(err.message, ".png"));
     assert_int_equal(w.steps, 1);
@@ -561,7 +566,7 @@ static void broken_images(void **state)
     assert_int_equal(mcf_file_write(path, bytes, size / 2, NULL), MCF_OK);
     watcher w = {0};
     must_train("broken", "0", false, "", &w);
-    assert_int_equal(w.last.broken, 2);  // once an epoch
+    assert_int_equal(w.last.broken, 2); // once an epoch
     assert_non_null(strstr(w.notices, "005.png"));
     assert_true(logged("broken", -1, "broken") == 2);
     w = (watcher){.stop_after = 7};
@@ -576,12 +581,15 @@ static void broken_images(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(interruption),   cmocka_unit_test(lost_steps),      cmocka_unit_test(no_checkpoint_yet),
-        cmocka_unit_test(workers),        cmocka_unit_test(accumulation),    cmocka_unit_test(devices),
-        cmocka_unit_test(other_devices),  cmocka_unit_test(validation_only_looks),
-        cmocka_unit_test(schedule),       cmocka_unit_test(average_by_step), cmocka_unit_test(clipping),
-        cmocka_unit_test(half_precision), cmocka_unit_test(overflows),       cmocka_unit_test(keeps_two),       cmocka_unit_test(refusals),
-        cmocka_unit_test(one_at_a_time),  cmocka_unit_test(bad_loss),        cmocka_unit_test(changed_data),
+        cmocka_unit_test(interruption),      cmocka_unit_test(lost_steps),
+        cmocka_unit_test(no_checkpoint_yet), cmocka_unit_test(workers),
+        cmocka_unit_test(accumulation),      cmocka_unit_test(devices),
+        cmocka_unit_test(other_devices),     cmocka_unit_test(validation_only_looks),
+        cmocka_unit_test(schedule),          cmocka_unit_test(average_by_step),
+        cmocka_unit_test(clipping),          cmocka_unit_test(half_precision),
+        cmocka_unit_test(overflows),         cmocka_unit_test(keeps_two),
+        cmocka_unit_test(refusals),          cmocka_unit_test(one_at_a_time),
+        cmocka_unit_test(bad_loss),          cmocka_unit_test(changed_data),
         cmocka_unit_test(broken_images),
     };
     return cmocka_run_group_tests(tests, draw_faces, remove_all);

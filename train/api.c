@@ -16,7 +16,7 @@ enum { MAX_IMAGE_FILE = 1 << 30 }; // bytes
 struct mcf_encoder {
     mcf_embedder *embedder;
     int side;
-    bool fast_decode; // as the run was trained, so that features equal those of `mcf embed`
+    bool fast_decode;  // as the run was trained, so that features equal those of `mcf embed`
     mcf_bytes decoded; // scratch, reused from call to call
     mcf_resizer resizer;
     uint8_t *square; // [side, side, 3]
@@ -121,8 +121,7 @@ int mcf_list_devices(mcf_device_entry *entries, int capacity)
     return count;
 }
 
-static mcf_status open_encoder(mcf_encoder *encoder, const char *path, const mcf_encoder_options *given,
-                               mcf_error *err)
+static mcf_status open_encoder(mcf_encoder *encoder, const char *path, const mcf_encoder_options *given, mcf_error *err)
 {
     mcf_encoder_options options = {0};
     mcf_weights weights;
@@ -131,8 +130,7 @@ static mcf_status open_encoder(mcf_encoder *encoder, const char *path, const mcf
     if (given)
         memcpy(&options, given, given->size < sizeof options ? given->size : sizeof options);
     if (options.device < 0 || options.threads < 0 || options.batch < 0)
-        return mcf_fail(err, MCF_ERR_USAGE,
-                        "mcf_encoder_open: device, threads and batch must not be negative");
+        return mcf_fail(err, MCF_ERR_USAGE, "mcf_encoder_open: device, threads and batch must not be negative");
     MCF_TRY(mcf_weights_open(&weights, path, err));
     encoder->fast_decode = weights.config.data.fast_decode;
     mcf_weights_close(&weights);
@@ -192,8 +190,7 @@ static mcf_status embed_decoded(mcf_encoder *encoder, const mcf_decoded *decoded
                                 mcf_error *err)
 {
     mcf_resize_plan plan = mcf_resize_center_crop(decoded, encoder->side, MCF_FILTER_BILINEAR);
-    MCF_TRY(mcf_resize(&encoder->resizer, &decoded->image, &plan, encoder->square, (size_t)encoder->side * 3,
-                       err));
+    MCF_TRY(mcf_resize(&encoder->resizer, &decoded->image, &plan, encoder->square, (size_t)encoder->side * 3, err));
     return mcf_embedder_run(encoder->embedder, encoder->square, 1, cls, mean, err);
 }
 
@@ -202,8 +199,8 @@ static mcf_status embed_rgb(mcf_encoder *encoder, const uint8_t *pixels, int wid
 {
     if (!pixels || width < 1 || height < 1 || width > MCF_IMAGE_MAX_SIDE || height > MCF_IMAGE_MAX_SIDE ||
         (stride && stride < (size_t)width * 3))
-        return mcf_fail(err, MCF_ERR_USAGE, "%d x %d pixels with rows of %zu bytes are not an RGB picture",
-                        width, height, stride);
+        return mcf_fail(err, MCF_ERR_USAGE, "%d x %d pixels with rows of %zu bytes are not an RGB picture", width,
+                        height, stride);
     mcf_decoded decoded = {
         .image = {width, height, 3, stride ? stride : (size_t)width * 3, pixels},
         .original_width = width,
@@ -214,8 +211,8 @@ static mcf_status embed_rgb(mcf_encoder *encoder, const uint8_t *pixels, int wid
     return embed_decoded(encoder, &decoded, cls, mean, err);
 }
 
-mcf_result mcf_encoder_embed_rgb(mcf_encoder *encoder, const uint8_t *pixels, int width, int height,
-                                 size_t stride, float *cls, float *mean, mcf_failure *failure)
+mcf_result mcf_encoder_embed_rgb(mcf_encoder *encoder, const uint8_t *pixels, int width, int height, size_t stride,
+                                 float *cls, float *mean, mcf_failure *failure)
 {
     mcf_error err = {0};
     return report(embed_rgb(encoder, pixels, width, height, stride, cls, mean, &err), &err, failure);
@@ -230,15 +227,14 @@ static mcf_status embed_bytes(mcf_encoder *encoder, const void *bytes, size_t si
     return embed_decoded(encoder, &decoded, cls, mean, err);
 }
 
-mcf_result mcf_encoder_embed_bytes(mcf_encoder *encoder, const void *bytes, size_t size, float *cls,
-                                   float *mean, mcf_failure *failure)
+mcf_result mcf_encoder_embed_bytes(mcf_encoder *encoder, const void *bytes, size_t size, float *cls, float *mean,
+                                   mcf_failure *failure)
 {
     mcf_error err = {0};
     return report(embed_bytes(encoder, bytes, size, cls, mean, &err), &err, failure);
 }
 
-mcf_result mcf_encoder_embed_file(mcf_encoder *encoder, const char *path, float *cls, float *mean,
-                                  mcf_failure *failure)
+mcf_result mcf_encoder_embed_file(mcf_encoder *encoder, const char *path, float *cls, float *mean, mcf_failure *failure)
 {
     mcf_error err = {0};
     char *bytes = NULL;
@@ -253,10 +249,9 @@ mcf_result mcf_encoder_embed_file(mcf_encoder *encoder, const char *path, float 
     return report(status, &err, failure);
 }
 
-mcf_result mcf_encoder_embed_batch(mcf_encoder *encoder, const uint8_t *images, size_t count, float *cls,
-                                   float *mean, mcf_failure *failure)
+mcf_result mcf_encoder_embed_batch(mcf_encoder *encoder, const uint8_t *images, size_t count, float *cls, float *mean,
+                                   mcf_failure *failure)
 {
     mcf_error err = {0};
-    return report(mcf_embedder_run(encoder->embedder, images, (int64_t)count, cls, mean, &err), &err,
-                  failure);
+    return report(mcf_embedder_run(encoder->embedder, images, (int64_t)count, cls, mean, &err), &err, failure);
 }

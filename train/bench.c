@@ -109,10 +109,14 @@ static mcf_status random_inputs(stepper *s, mcf_error *err)
 
 static mcf_micro_options micro_options(const stepper *s, int micro)
 {
-    return (mcf_micro_options){
-        .batch = s->batch, .image_u8 = true, .backward = true,
-        .average = s->engine->model->contrastive && s->config->objective.momentum_update == MCF_EMA_MICRO_BATCH,
-        .accumulate = micro > 0, .reduce = micro == s->accumulate - 1, .loss_scale = 1};
+    return (mcf_micro_options){.batch = s->batch,
+                               .image_u8 = true,
+                               .backward = true,
+                               .average = s->engine->model->contrastive &&
+                                          s->config->objective.momentum_update == MCF_EMA_MICRO_BATCH,
+                               .accumulate = micro > 0,
+                               .reduce = micro == s->accumulate - 1,
+                               .loss_scale = 1};
 }
 
 static mcf_status optimiser_step(stepper *s, mcf_error *err)
@@ -133,9 +137,14 @@ static mcf_status optimiser_step(stepper *s, mcf_error *err)
             return mcf_fail(err, MCF_ERR_NUMERIC, "the loss on random images is %g", losses.total);
     }
     const mcf_optimizer_options *o = &s->config->optimizer;
-    const mcf_adamw_step update = {.lr = 1e-5, .beta1 = o->betas[0], .beta2 = o->betas[1], .eps = o->eps,
-                                   .weight_decay = o->weight_decay, .step = ++s->step,
-                                   .grad_scale = 1.0 / s->accumulate, .rate_factor = {1, 1, 1, 1}};
+    const mcf_adamw_step update = {.lr = 1e-5,
+                                   .beta1 = o->betas[0],
+                                   .beta2 = o->betas[1],
+                                   .eps = o->eps,
+                                   .weight_decay = o->weight_decay,
+                                   .step = ++s->step,
+                                   .grad_scale = 1.0 / s->accumulate,
+                                   .rate_factor = {1, 1, 1, 1}};
     return mcf_engine_adamw(e, &update, err);
 }
 
@@ -235,13 +244,13 @@ static mcf_status bench_step(stepper *s, const mcf_bench_options *options, mcf_b
                  flops / mean * 1e-9, (double)rss / 0x1p20, arena / 0x1p20, (double)stats.value_bytes / 0x1p20,
                  stats.nodes);
     mcf_status status = profile(s, options, rows, &table, err);
-    json_t *root = json_pack("{s:s, s:i, s:s, s:I, s:i, s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:o}", "backend",
-                             mcf_job_backend(e->job)->name, "devices", e->world, "precision",
-                             mcf_dtype_name(e->compute), "batch", (json_int_t)s->batch, "accumulate", s->accumulate,
-                             "steps", count, "images_per_second", images / mean, "images_per_second_best",
-                             images / best, "seconds_per_step", mean, "flops_per_image", flops / images,
-                             "flops_per_step", flops, "gflops", flops / mean * 1e-9, "peak_rss_bytes",
-                             (json_int_t)rss, "arena_bytes", (json_int_t)stats.arena_bytes, "profile", rows);
+    json_t *root =
+        json_pack("{s:s, s:i, s:s, s:I, s:i, s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:o}", "backend",
+                  mcf_job_backend(e->job)->name, "devices", e->world, "precision", mcf_dtype_name(e->compute), "batch",
+                  (json_int_t)s->batch, "accumulate", s->accumulate, "steps", count, "images_per_second", images / mean,
+                  "images_per_second_best", images / best, "seconds_per_step", mean, "flops_per_image", flops / images,
+                  "flops_per_step", flops, "gflops", flops / mean * 1e-9, "peak_rss_bytes", (json_int_t)rss,
+                  "arena_bytes", (json_int_t)stats.arena_bytes, "profile", rows);
     if (status == MCF_OK)
         status = mcf_bench_finish(report, root, &table, err);
     json_decref(root);
@@ -253,7 +262,8 @@ mcf_status mcf_bench_step(const mcf_config *config, const mcf_bench_options *opt
                           mcf_error *err)
 {
     *report = (mcf_bench_report){0};
-    stepper s = {.config = config, .batch = options->batch ? options->batch : config->batch.per_device,
+    stepper s = {.config = config,
+                 .batch = options->batch ? options->batch : config->batch.per_device,
                  .accumulate = options->batch ? 1 : config->batch.accumulate};
     mcf_status status = bench_step(&s, options, report, err);
     mcf_engine_destroy(s.engine);

@@ -9,12 +9,12 @@
 
 typedef struct {
     mcf_job_options job;
-    int steps;                  // bench step: measured steps, after `warmup`; 0: 5
-    int warmup;                 // 0: 2
-    int batch;                  // images of a device, without accumulation; 0: as the config says
-    double seconds;             // bench ops, data: time spent per measurement; 0: 0.5 and 5
-    const char *op;             // bench ops: only this operation (ops.def's name); NULL: all
-    const volatile sig_atomic_t *stop;  // NULL, or: non-zero asks to give up
+    int steps;                         // bench step: measured steps, after `warmup`; 0: 5
+    int warmup;                        // 0: 2
+    int batch;                         // images of a device, without accumulation; 0: as the config says
+    double seconds;                    // bench ops, data: time spent per measurement; 0: 0.5 and 5
+    const char *op;                    // bench ops: only this operation (ops.def's name); NULL: all
+    const volatile sig_atomic_t *stop; // NULL, or: non-zero asks to give up
 } mcf_bench_options;
 
 // Both texts are malloc'd; the caller frees. json ends without a newline.

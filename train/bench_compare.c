@@ -35,7 +35,8 @@ static json_t *find_row(json_t *report, const char *wanted, const char *dtype)
     const char *name;
     json_t *rows = rows_of(report, &name), *row;
     size_t i;
-    json_array_foreach(rows, i, row) {
+    json_array_foreach(rows, i, row)
+    {
         const char *this_one = json_string_value(json_object_get(row, name));
         const char *type = json_string_value(json_object_get(row, "dtype"));
         if (this_one && !strcmp(this_one, wanted) && (!dtype || (type && !strcmp(type, dtype))))
@@ -68,7 +69,8 @@ static void write_table(mcf_text *table, json_t **reports, const char *const *na
     whole(table, reports, count, "gflops", "GFLOP/s");
     whole(table, reports, count, "fp32_gflops", "GFLOP/s in fp32");
     whole(table, reports, count, "bf16_gflops", "GFLOP/s in bf16");
-    json_array_foreach(rows, i, row) {
+    json_array_foreach(rows, i, row)
+    {
         const char *name = json_string_value(json_object_get(row, key));
         const char *dtype = json_string_value(json_object_get(row, "dtype"));
         mcf_text_add(table, "%-34s", name);
@@ -168,8 +170,8 @@ mcf_status mcf_bench_tune(const mcf_bench_options *options, mcf_bench_report *re
         return mcf_fail(err, MCF_ERR_USAGE, "bench: --tune takes one device at a time");
     MCF_TRY(mcf_job_create(&t.job, &options->job, err));
     mcf_status status = mcf_job_run(t.job, tune, &t, err);
-    json_t *root = json_pack("{s:s, s:i}", "backend", mcf_job_backend(t.job)->name, "device",
-                             mcf_job_device_index(t.job, 0));
+    json_t *root =
+        json_pack("{s:s, s:i}", "backend", mcf_job_backend(t.job)->name, "device", mcf_job_device_index(t.job, 0));
     if (status == MCF_OK)
         status = mcf_bench_finish(report, root, &t.table, err);
     json_decref(root);

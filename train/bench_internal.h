@@ -16,7 +16,7 @@ typedef struct {
 void mcf_text_add(mcf_text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void mcf_text_free(mcf_text *text);
 
-double mcf_bench_now(void);  // seconds of a clock that only goes forward
+double mcf_bench_now(void); // seconds of a clock that only goes forward
 // Peak resident memory of this process, bytes.
 int64_t mcf_bench_peak_rss(void);
 // Fills the report from `root` (stays the caller's; NULL: no memory) and takes the table's text.

@@ -11,13 +11,13 @@
 #include "train/bench_internal.h"
 #include "train/engine.h"
 
-enum { WEIGHT = 1, INDEX = 2, POSITIVE = 4, SPAN = 8, ADAMW = 16 };  // how an input is made
+enum { WEIGHT = 1, INDEX = 2, POSITIVE = 4, SPAN = 8, ADAMW = 16 }; // how an input is made
 
 typedef struct {
     mcf_shape shape;
     mcf_dtype dtype;
     int kind;
-    int64_t limit;  // INDEX: below this, no value twice in a row of the last axis; SPAN: the values are 0, limit
+    int64_t limit; // INDEX: below this, no value twice in a row of the last axis; SPAN: the values are 0, limit
 } input;
 
 typedef struct {
@@ -26,8 +26,8 @@ typedef struct {
     mcf_stream *stream;
     double seconds;
     const volatile sig_atomic_t *stop;
-    const char *only;    // NULL, or the one operation that is wanted
-    json_t *rows;        // NULL: only the best rate is wanted
+    const char *only; // NULL, or the one operation that is wanted
+    json_t *rows;     // NULL: only the best rate is wanted
     mcf_text *table;
     double best_gflops;
 } bench;
@@ -90,7 +90,7 @@ static mcf_status measure(bench *b, const mcf_launch *launch, double *best, int6
 {
     *best = INFINITY;
     *calls = 0;
-    MCF_TRY(b->backend->launch(b->stream, launch, err));  // packs weights, compiles
+    MCF_TRY(b->backend->launch(b->stream, launch, err)); // packs weights, compiles
     MCF_TRY(b->backend->stream_synchronize(b->stream, err));
     const double begin = mcf_bench_now();
     while (*calls < 3 || mcf_bench_now() - begin < b->seconds) {
@@ -118,7 +118,7 @@ static mcf_status prepare(bench *b, mcf_launch *launch, const input *in, mcf_err
     }
     MCF_TRY(mcf_infer_shapes(launch, 1, err));
     if (launch->op == MCF_OP_ema || launch->op == MCF_OP_adamw) {
-        launch->out[0] = launch->in[0];  // in place
+        launch->out[0] = launch->in[0]; // in place
         return MCF_OK;
     }
     for (int i = 0; i < launch->n_out; i++)
@@ -144,10 +144,10 @@ static mcf_status report(bench *b, const char *label, const mcf_launch *launch, 
         mcf_text_add(b->table, "%-34s %5s %10.3f ms %9.1f GFLOP/s %8.1f GB/s\n", label, mcf_dtype_name(compute),
                      best * 1e3, gflops, gbytes);
     if (b->rows)
-        json_array_append_new(b->rows, json_pack("{s:s, s:s, s:s, s:f, s:f, s:f, s:I}", "name", label, "op",
-                                                 mcf_op_describe(launch->op)->name, "dtype", mcf_dtype_name(compute),
-                                                 "seconds", best, "gflops", gflops, "gbytes_per_s", gbytes, "calls",
-                                                 (json_int_t)calls));
+        json_array_append_new(b->rows,
+                              json_pack("{s:s, s:s, s:s, s:f, s:f, s:f, s:I}", "name", label, "op",
+                                        mcf_op_describe(launch->op)->name, "dtype", mcf_dtype_name(compute), "seconds",
+                                        best, "gflops", gflops, "gbytes_per_s", gbytes, "calls", (json_int_t)calls));
     return MCF_OK;
 }
 
@@ -182,8 +182,8 @@ static mcf_status products(bench *b, const char *where, int64_t rows, int64_t k,
     char label[96];
     snprintf(label, sizeof label, "matmul %s %lldx%lldx%lld", where, (long long)rows, (long long)n, (long long)k);
     mcf_attr attr = {.matmul = {.trans_b = 1, .activation = act}};
-    const input forward[] = {{MCF_SHAPE(rows, k), t, 0, 0}, {MCF_SHAPE(n, k), t, WEIGHT, 0},
-                             {MCF_SHAPE(n), MCF_F32, 0, 0}};
+    const input forward[] = {
+        {MCF_SHAPE(rows, k), t, 0, 0}, {MCF_SHAPE(n, k), t, WEIGHT, 0}, {MCF_SHAPE(n), MCF_F32, 0, 0}};
     MCF_TRY(row(b, label, MCF_OP_matmul, &attr, 3, forward, t, t, 0, err));
     if (!gradients)
         return MCF_OK;
@@ -246,11 +246,10 @@ static mcf_status rest(bench *b, const mcf_config *c, const mcf_pretrain_model *
     const input tokens = {MCF_SHAPE(batch, patches, d), MCF_F32, 0, 0};
     const input kept = {MCF_SHAPE(batch, visible, d), MCF_F32, 0, 0};
     const input ids = {MCF_SHAPE(batch, visible), MCF_I64, INDEX, patches};
-    MCF_TRY(row(b, "gather_rows", MCF_OP_gather_rows, NULL, 2, (const input[]){tokens, ids}, MCF_F32, MCF_F32, 0,
-                err));
+    MCF_TRY(row(b, "gather_rows", MCF_OP_gather_rows, NULL, 2, (const input[]){tokens, ids}, MCF_F32, MCF_F32, 0, err));
     mcf_attr scatter = {.scatter_rows = {patches}};
-    MCF_TRY(row(b, "scatter_rows", MCF_OP_scatter_rows, &scatter, 2, (const input[]){kept, ids}, MCF_F32, MCF_F32, 0,
-                err));
+    MCF_TRY(
+        row(b, "scatter_rows", MCF_OP_scatter_rows, &scatter, 2, (const input[]){kept, ids}, MCF_F32, MCF_F32, 0, err));
     if (m->feature) {
         const int64_t wide = c->model.teacher.dim, all = 1 + patches;
         const input a = {MCF_SHAPE(batch, all, wide), MCF_F32, 0, 0};
@@ -316,9 +315,13 @@ mcf_status mcf_bench_ops(const mcf_config *config, const mcf_bench_options *opti
     if (status != MCF_OK)
         goto done;
     task.model = model;
-    task.b = (bench){.backend = mcf_job_backend(task.job), .device = mcf_job_device(task.job, 0),
-                     .seconds = options->seconds > 0 ? options->seconds : 0.5, .stop = options->stop,
-                     .only = options->op, .rows = json_array(), .table = &table};
+    task.b = (bench){.backend = mcf_job_backend(task.job),
+                     .device = mcf_job_device(task.job, 0),
+                     .seconds = options->seconds > 0 ? options->seconds : 0.5,
+                     .stop = options->stop,
+                     .only = options->op,
+                     .rows = json_array(),
+                     .table = &table};
     status = mcf_job_run(task.job, ops, &task, err);
     if (status == MCF_OK && !json_array_size(task.b.rows))
         status = mcf_fail(err, MCF_ERR_USAGE, "bench: the step has no operation '%s', or it is not measured alone",
@@ -364,8 +367,10 @@ mcf_status mcf_bench_yardstick(const mcf_bench_options *options, mcf_bench_repor
     *out = (mcf_bench_report){0};
     ops_task task = {.options = options};
     MCF_TRY(mcf_job_create(&task.job, &options->job, err));
-    task.b = (bench){.backend = mcf_job_backend(task.job), .device = mcf_job_device(task.job, 0),
-                     .seconds = options->seconds > 0 ? options->seconds : 0.5, .stop = options->stop};
+    task.b = (bench){.backend = mcf_job_backend(task.job),
+                     .device = mcf_job_device(task.job, 0),
+                     .seconds = options->seconds > 0 ? options->seconds : 0.5,
+                     .stop = options->stop};
     mcf_status status = mcf_job_run(task.job, yardstick, &task, err);
     if (status == MCF_OK) {
         mcf_text table = {0};

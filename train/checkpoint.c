@@ -112,8 +112,7 @@ typedef struct {
     uint64_t hash[FILE_COUNT], size[FILE_COUNT];
 } file_sums;
 
-static mcf_status write_state(const char *path, const mcf_checkpoint *checkpoint, const file_sums *sums,
-                              mcf_error *err)
+static mcf_status write_state(const char *path, const mcf_checkpoint *checkpoint, const file_sums *sums, mcf_error *err)
 {
     json_t *files = json_object();
     for (int i = 0; i < FILE_COUNT; i++) {
@@ -144,13 +143,13 @@ static mcf_status write_files(const char *directory, const mcf_checkpoint *check
     file_sums sums;
     char *path;
     MCF_TRY(join(directory, file_names[0], &path, err));
-    mcf_status status = mcf_safetensors_save(path, checkpoint->model, checkpoint->model_count, metadata,
-                                             &sums.hash[0], &sums.size[0], err);
+    mcf_status status = mcf_safetensors_save(path, checkpoint->model, checkpoint->model_count, metadata, &sums.hash[0],
+                                             &sums.size[0], err);
     free(path);
     MCF_TRY(status);
     MCF_TRY(join(directory, file_names[1], &path, err));
-    status = mcf_safetensors_save(path, checkpoint->optimizer, checkpoint->optimizer_count, metadata,
-                                  &sums.hash[1], &sums.size[1], err);
+    status = mcf_safetensors_save(path, checkpoint->optimizer, checkpoint->optimizer_count, metadata, &sums.hash[1],
+                                  &sums.size[1], err);
     free(path);
     MCF_TRY(status);
     MCF_TRY(join(directory, file_names[2], &path, err));
@@ -177,8 +176,7 @@ static mcf_status put_in_place(const char *aside, const char *path, mcf_error *e
 {
     if (rename(aside, path) == 0)
         return MCF_OK;
-    if ((errno == ENOTEMPTY || errno == EEXIST) &&
-        renameat2(AT_FDCWD, aside, AT_FDCWD, path, RENAME_EXCHANGE) == 0)
+    if ((errno == ENOTEMPTY || errno == EEXIST) && renameat2(AT_FDCWD, aside, AT_FDCWD, path, RENAME_EXCHANGE) == 0)
         return mcf_tree_remove(aside, err);
     return mcf_fail(err, MCF_ERR_IO, "%s: cannot put the checkpoint in place: %s", path, strerror(errno));
 }
@@ -195,8 +193,7 @@ static mcf_status remove_oldest(const char *directory, int keep, mcf_error *err)
     return status;
 }
 
-mcf_status mcf_checkpoint_save(const char *run, const mcf_checkpoint *checkpoint, int keep, char **out,
-                               mcf_error *err)
+mcf_status mcf_checkpoint_save(const char *run, const mcf_checkpoint *checkpoint, int keep, char **out, mcf_error *err)
 {
     char name[40], aside_name[80];
     char *directory = NULL, *path = NULL, *aside = NULL;
@@ -338,8 +335,7 @@ static mcf_status check_state(const char *directory, const json_t *root, int64_t
         return damaged(directory, err, "state.json lacks format_version, step or state");
     if (json_integer_value(version) != MCF_CHECKPOINT_VERSION)
         return mcf_fail(err, MCF_ERR_FORMAT,
-                        "%s: checkpoint of format version %" JSON_INTEGER_FORMAT
-                        ", this program reads version %d",
+                        "%s: checkpoint of format version %" JSON_INTEGER_FORMAT ", this program reads version %d",
                         directory, json_integer_value(version), MCF_CHECKPOINT_VERSION);
     *step = json_integer_value(number);
     for (int i = 0; i < FILE_COUNT; i++)
@@ -412,8 +408,7 @@ static mcf_status compare_names(const mcf_safetensors *file, const mcf_named_ten
             continue;
         }
         found++;
-        if (!entry->native || entry->dtype != tensors[i].dtype ||
-            !mcf_shape_equal(&entry->shape, &tensors[i].shape)) {
+        if (!entry->native || entry->dtype != tensors[i].dtype || !mcf_shape_equal(&entry->shape, &tensors[i].shape)) {
             char got[100], want[100], words[300];
             snprintf(words, sizeof(words), "%.60s %s where the config needs %s", tensors[i].name,
                      mcf_shape_print(&entry->shape, got, sizeof(got)),
@@ -437,12 +432,11 @@ static mcf_status compare_names(const mcf_safetensors *file, const mcf_named_ten
     add_list(message, sizeof(message), "different", &different);
     if (!message[0])
         return MCF_OK;
-    return mcf_fail(err, MCF_ERR_FORMAT, "%s: does not fit the config: %s", mcf_safetensors_path(file),
-                    message);
+    return mcf_fail(err, MCF_ERR_FORMAT, "%s: does not fit the config: %s", mcf_safetensors_path(file), message);
 }
 
-static mcf_status read_tensors(const char *directory, const char *name, const mcf_named_tensor *tensors,
-                               size_t count, mcf_error *err)
+static mcf_status read_tensors(const char *directory, const char *name, const mcf_named_tensor *tensors, size_t count,
+                               mcf_error *err)
 {
     char *path;
     mcf_safetensors *file;
@@ -452,14 +446,12 @@ static mcf_status read_tensors(const char *directory, const char *name, const mc
     MCF_TRY(status);
     status = compare_names(file, tensors, count, err);
     for (size_t i = 0; i < count && status == MCF_OK; i++)
-        status =
-            mcf_safetensors_read(file, mcf_safetensors_find(file, tensors[i].name), tensors[i].data, err);
+        status = mcf_safetensors_read(file, mcf_safetensors_find(file, tensors[i].name), tensors[i].data, err);
     mcf_safetensors_close(file);
     return status;
 }
 
-mcf_status mcf_checkpoint_read_model(const char *path, const mcf_named_tensor *tensors, size_t count,
-                                     mcf_error *err)
+mcf_status mcf_checkpoint_read_model(const char *path, const mcf_named_tensor *tensors, size_t count, mcf_error *err)
 {
     return read_tensors(path, file_names[0], tensors, count, err);
 }

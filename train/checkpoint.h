@@ -25,7 +25,7 @@ typedef struct {
     size_t model_count;
     const mcf_named_tensor *optimizer;
     size_t optimizer_count;
-    const json_t *state; // an object, borrowed: epoch, index, seed, loss scale, devices, threads, ...
+    const json_t *state;     // an object, borrowed: epoch, index, seed, loss scale, devices, threads, ...
     const char *config_text; // mcf_config_dump
 } mcf_checkpoint;
 
@@ -43,8 +43,7 @@ mcf_status mcf_checkpoint_clean(const char *run, mcf_error *err);
 mcf_status mcf_checkpoint_read_state(const char *path, int64_t *step, json_t **state, mcf_error *err);
 // Fill every tensor's memory. The file must have exactly these names, dtypes and shapes: what is missing,
 // extra or different is listed in one message.
-mcf_status mcf_checkpoint_read_model(const char *path, const mcf_named_tensor *tensors, size_t count,
-                                     mcf_error *err);
+mcf_status mcf_checkpoint_read_model(const char *path, const mcf_named_tensor *tensors, size_t count, mcf_error *err);
 mcf_status mcf_checkpoint_read_optimizer(const char *path, const mcf_named_tensor *tensors, size_t count,
                                          mcf_error *err);
 

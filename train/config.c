@@ -29,8 +29,7 @@ void mcf_config_free(mcf_config *config)
     mcf_config_clear_paths(&config->data.validation);
 }
 
-static mcf_status parse_root(mcf_yaml_node **root, const char *text, size_t size, const char *label,
-                             mcf_error *err)
+static mcf_status parse_root(mcf_yaml_node **root, const char *text, size_t size, const char *label, mcf_error *err)
 {
     MCF_TRY(mcf_yaml_parse(root, text, size, label, true, err));
     if (!*root && !(*root = mcf_yaml_new(MCF_YAML_MAP, NULL, label, 0)))
@@ -66,11 +65,9 @@ typedef struct include_chain {
     int depth;
 } include_chain;
 
-static mcf_status read_file(mcf_yaml_node **root, const char *path, const include_chain *below,
-                            mcf_error *err);
+static mcf_status read_file(mcf_yaml_node **root, const char *path, const include_chain *below, mcf_error *err);
 
-static mcf_status read_include(mcf_yaml_node **root, const char *path, const include_chain *chain,
-                               mcf_error *err)
+static mcf_status read_include(mcf_yaml_node **root, const char *path, const include_chain *chain, mcf_error *err)
 {
     const mcf_yaml_node *include = mcf_yaml_get(*root, "include");
     if (!include)
@@ -94,8 +91,7 @@ static mcf_status read_include(mcf_yaml_node **root, const char *path, const inc
     return merge(base, over) ? MCF_OK : no_memory(path, err);
 }
 
-static mcf_status read_file(mcf_yaml_node **root, const char *path, const include_chain *below,
-                            mcf_error *err)
+static mcf_status read_file(mcf_yaml_node **root, const char *path, const include_chain *below, mcf_error *err)
 {
     *root = NULL;
     include_chain chain = {.below = below, .depth = below ? below->depth + 1 : 1};
@@ -173,8 +169,7 @@ mcf_status mcf_config_defaults(mcf_config *config, mcf_error *err)
             continue;
         }
         mcf_yaml_node *node = NULL;
-        mcf_status status =
-            mcf_yaml_parse(&node, key->standard, strlen(key->standard), "default", false, err);
+        mcf_status status = mcf_yaml_parse(&node, key->standard, strlen(key->standard), "default", false, err);
         if (status == MCF_OK)
             status = mcf_config_bind(key, node, config, err);
         mcf_yaml_free(node);

@@ -47,8 +47,8 @@ typedef struct {
 
 typedef struct {
     mcf_optimizer_name name;
-    double base_lr; // per 256 images
-    double lr; // absolute; negative: not given, base_lr counts
+    double base_lr;                            // per 256 images
+    double lr;                                 // absolute; negative: not given, base_lr counts
     double rate_backbone, rate_fpn, rate_head; // absolute; negative: not given, the common rate counts
     double betas[2];
     double eps, weight_decay;

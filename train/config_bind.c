@@ -23,8 +23,7 @@ void mcf_config_clear_paths(mcf_path_list *list)
     list->count = 0;
 }
 
-static mcf_status check_range(const mcf_config_key *key, const mcf_yaml_node *node, double value,
-                              mcf_error *err)
+static mcf_status check_range(const mcf_config_key *key, const mcf_yaml_node *node, double value, mcf_error *err)
 {
     bool low = key->low_open ? value > key->low : value >= key->low;
     bool high = key->high_open ? value < key->high : value <= key->high;
@@ -35,8 +34,7 @@ static mcf_status check_range(const mcf_config_key *key, const mcf_yaml_node *no
                          mcf_config_range(key, range, sizeof(range)));
 }
 
-static mcf_status need_scalar(const mcf_config_key *key, const mcf_yaml_node *node, const char *what,
-                              mcf_error *err)
+static mcf_status need_scalar(const mcf_config_key *key, const mcf_yaml_node *node, const char *what, mcf_error *err)
 {
     if (node->kind != MCF_YAML_SCALAR)
         return mcf_yaml_fail(node, err, "%s must be %s, not a %s", key->path, what,
@@ -57,8 +55,7 @@ static mcf_status bind_int(const mcf_config_key *key, const mcf_yaml_node *node,
     return MCF_OK;
 }
 
-static mcf_status bind_number(const mcf_config_key *key, const mcf_yaml_node *node, double *out,
-                              mcf_error *err)
+static mcf_status bind_number(const mcf_config_key *key, const mcf_yaml_node *node, double *out, mcf_error *err)
 {
     double value;
     MCF_TRY(need_scalar(key, node, "a number", err));
@@ -104,16 +101,15 @@ static mcf_status bind_string(const mcf_config_key *key, const mcf_yaml_node *no
     return MCF_OK;
 }
 
-static mcf_status bind_list(const mcf_config_key *key, const mcf_yaml_node *node, mcf_config *config,
-                            mcf_error *err)
+static mcf_status bind_list(const mcf_config_key *key, const mcf_yaml_node *node, mcf_config *config, mcf_error *err)
 {
     char *out = (char *)config + key->offset;
     bool ints = key->kind == MCF_KEY_INTS;
     if (node->kind != MCF_YAML_LIST)
         return mcf_yaml_fail(node, err, "%s must be a list of numbers such as %s", key->path, key->standard);
     if (node->count == 0 || node->count > (size_t)key->most || (!ints && node->count != (size_t)key->most))
-        return mcf_yaml_fail(node, err, "%s has %zu items, must have %s%d", key->path, node->count,
-                             ints ? "1 to " : "", key->most);
+        return mcf_yaml_fail(node, err, "%s has %zu items, must have %s%d", key->path, node->count, ints ? "1 to " : "",
+                             key->most);
     for (size_t i = 0; i < node->count; i++) {
         if (ints)
             MCF_TRY(bind_int(key, node->items[i].value, (int *)out + i, err));
@@ -128,8 +124,7 @@ static mcf_status bind_list(const mcf_config_key *key, const mcf_yaml_node *node
     return MCF_OK;
 }
 
-static mcf_status add_path(const mcf_config_key *key, const mcf_yaml_node *node, mcf_path_list *list,
-                           mcf_error *err)
+static mcf_status add_path(const mcf_config_key *key, const mcf_yaml_node *node, mcf_path_list *list, mcf_error *err)
 {
     MCF_TRY(need_scalar(key, node, "a list of paths", err));
     if (node->text[0] == '\0')
@@ -142,8 +137,7 @@ static mcf_status add_path(const mcf_config_key *key, const mcf_yaml_node *node,
     return MCF_OK;
 }
 
-static mcf_status bind_paths(const mcf_config_key *key, const mcf_yaml_node *node, mcf_path_list *list,
-                             mcf_error *err)
+static mcf_status bind_paths(const mcf_config_key *key, const mcf_yaml_node *node, mcf_path_list *list, mcf_error *err)
 {
     mcf_config_clear_paths(list);
     size_t count = node->kind == MCF_YAML_LIST ? node->count : 1;
@@ -160,8 +154,7 @@ static mcf_status bind_paths(const mcf_config_key *key, const mcf_yaml_node *nod
 }
 
 // "1 epoch", "200 steps"
-static mcf_status bind_period(const mcf_config_key *key, const mcf_yaml_node *node, mcf_period *out,
-                              mcf_error *err)
+static mcf_status bind_period(const mcf_config_key *key, const mcf_yaml_node *node, mcf_period *out, mcf_error *err)
 {
     char number[24], unit[16], more;
     long long count = 0;
@@ -170,27 +163,25 @@ static mcf_status bind_period(const mcf_config_key *key, const mcf_yaml_node *no
     bool epochs = parts && (strcmp(unit, "epoch") == 0 || strcmp(unit, "epochs") == 0);
     bool steps = parts && (strcmp(unit, "step") == 0 || strcmp(unit, "steps") == 0);
     if ((!epochs && !steps) || !mcf_parse_integer(number, &count) || count < 1)
-        return mcf_yaml_fail(node, err, "%s is '%.40s', must be a period such as '1 epoch' or '200 steps'",
-                             key->path, node->text);
+        return mcf_yaml_fail(node, err, "%s is '%.40s', must be a period such as '1 epoch' or '200 steps'", key->path,
+                             node->text);
     out->count = count;
     out->epochs = epochs;
     return MCF_OK;
 }
 
-static mcf_status bind_seed(const mcf_config_key *key, const mcf_yaml_node *node, uint64_t *out,
-                            mcf_error *err)
+static mcf_status bind_seed(const mcf_config_key *key, const mcf_yaml_node *node, uint64_t *out, mcf_error *err)
 {
     long long value;
     MCF_TRY(need_scalar(key, node, "a whole number", err));
     if (!mcf_parse_integer(node->text, &value) || value < 0)
-        return mcf_yaml_fail(node, err, "%s must be a whole number from 0 to 2^63 - 1, not '%.40s'",
-                             key->path, node->text);
+        return mcf_yaml_fail(node, err, "%s must be a whole number from 0 to 2^63 - 1, not '%.40s'", key->path,
+                             node->text);
     *out = (uint64_t)value;
     return MCF_OK;
 }
 
-mcf_status mcf_config_bind(const mcf_config_key *key, const mcf_yaml_node *node, mcf_config *config,
-                           mcf_error *err)
+mcf_status mcf_config_bind(const mcf_config_key *key, const mcf_yaml_node *node, mcf_config *config, mcf_error *err)
 {
     void *out = (char *)config + key->offset;
     switch (key->kind) {
@@ -314,8 +305,7 @@ static mcf_status bind_map(const mcf_yaml_node *map, const char *prefix, mcf_con
         } else {
             char nearest[128] = "";
             nearest_name(path, nearest, sizeof(nearest));
-            return mcf_yaml_fail(node, err, "unknown key '%s'; the nearest known name is '%s'", path,
-                                 nearest);
+            return mcf_yaml_fail(node, err, "unknown key '%s'; the nearest known name is '%s'", path, nearest);
         }
     }
     return MCF_OK;

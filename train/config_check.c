@@ -31,8 +31,8 @@ static mcf_status check_vit(const mcf_vit_options *vit, const char *name, const 
         WRONG("%s: model.%s.dim (%d) must be a multiple of model.%s.heads (%d)", label, name, vit->dim, name,
               vit->heads);
     if (vit->dim % 4 != 0)
-        WRONG("%s: model.%s.dim (%d) must be a multiple of 4, for the sine-cosine position table", label,
-              name, vit->dim);
+        WRONG("%s: model.%s.dim (%d) must be a multiple of 4, for the sine-cosine position table", label, name,
+              vit->dim);
     double hidden = vit->dim * vit->mlp_ratio;
     if (hidden < 1 || hidden != floor(hidden))
         WRONG("%s: model.%s.dim * mlp_ratio is %g, must be a whole number", label, name, hidden);
@@ -88,8 +88,8 @@ mcf_status mcf_config_check_relations(const mcf_config *config, const char *labe
 {
     const mcf_model_options *model = &config->model;
     if (model->image_size % model->patch_size != 0)
-        WRONG("%s: model.image_size (%d) must be a multiple of model.patch_size (%d)", label,
-              model->image_size, model->patch_size);
+        WRONG("%s: model.image_size (%d) must be a multiple of model.patch_size (%d)", label, model->image_size,
+              model->patch_size);
     MCF_TRY(check_vit(&model->encoder, "encoder", label, err));
     if (config->schedule.warmup_epochs > config->schedule.epochs)
         WRONG("%s: schedule.warmup_epochs (%g) is longer than schedule.epochs (%d)", label,
@@ -123,8 +123,8 @@ mcf_status mcf_config_check_run(const mcf_config *config, mcf_error *err)
     if (config->objective.contrastive_weight > 0) {
         int groups = config->model.batchnorm_groups;
         if (config->batch.per_device % groups != 0)
-            WRONG("batch.per_device (%d) must be a multiple of model.batchnorm_groups (%d)",
-                  config->batch.per_device, groups);
+            WRONG("batch.per_device (%d) must be a multiple of model.batchnorm_groups (%d)", config->batch.per_device,
+                  groups);
         if (config->batch.per_device / groups < 2)
             WRONG("batch.per_device (%d) leaves BatchNorm a single image to average over; give at least %d",
                   config->batch.per_device, 2 * groups);

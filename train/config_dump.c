@@ -35,8 +35,8 @@ static void print_text(FILE *out, const char *text)
     for (const unsigned char *at = (const unsigned char *)text; *at;) {
         const unsigned char *start = at;
         unsigned code = decode(&at);
-        bool odd = code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0x2028 || code == 0x2029 ||
-                   code == 0xfeff || (code >= 0xfff0 && code < 0x10000);
+        bool odd = code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0x2028 || code == 0x2029 || code == 0xfeff ||
+                   (code >= 0xfff0 && code < 0x10000);
         if (code == '"' || code == '\\')
             fprintf(out, "\\%c", (int)code);
         else if (odd)
@@ -218,9 +218,8 @@ mcf_status mcf_config_document(char **markdown, mcf_error *err)
         const mcf_config_key *key = &mcf_config_keys[i];
         fprintf(out, "| `%s` | ", key->path);
         print_values_column(out, key);
-        fprintf(out, " | %s%s%s | %s | %s |\n", key->standard ? "`" : "",
-                key->standard ? key->standard : "not given", key->standard ? "`" : "",
-                mcf_config_job_name(key->uses), key->doc);
+        fprintf(out, " | %s%s%s | %s | %s |\n", key->standard ? "`" : "", key->standard ? key->standard : "not given",
+                key->standard ? "`" : "", mcf_config_job_name(key->uses), key->doc);
     }
     bool failed = ferror(out);
     if (fclose(out) != 0 || failed) {

@@ -10,52 +10,50 @@
 #define OVER_TO(a, b) .low = (a), .low_open = true, .high = (b)
 #define BETWEEN(a, b) .low = (a), .high = (b), .low_open = true, .high_open = true
 
-#define INT(path, uses, field, standard, range, text)                                                        \
-    {                                                                                                        \
-        path, MCF_KEY_INT, uses, AT(field), standard, range, .doc = text                                     \
+#define INT(path, uses, field, standard, range, text)                                                                  \
+    {                                                                                                                  \
+        path, MCF_KEY_INT, uses, AT(field), standard, range, .doc = text                                               \
     }
-#define NUMBER(path, uses, field, standard, range, text)                                                     \
-    {                                                                                                        \
-        path, MCF_KEY_NUMBER, uses, AT(field), standard, range, .doc = text                                  \
+#define NUMBER(path, uses, field, standard, range, text)                                                               \
+    {                                                                                                                  \
+        path, MCF_KEY_NUMBER, uses, AT(field), standard, range, .doc = text                                            \
     }
-#define OPTIONAL(path, uses, field, range, text)                                                             \
-    {                                                                                                        \
-        path, MCF_KEY_OPTIONAL, uses, AT(field), NULL, range, .doc = text                                    \
+#define OPTIONAL(path, uses, field, range, text)                                                                       \
+    {                                                                                                                  \
+        path, MCF_KEY_OPTIONAL, uses, AT(field), NULL, range, .doc = text                                              \
     }
-#define BOOL(path, uses, field, standard, text)                                                              \
-    {                                                                                                        \
-        path, MCF_KEY_BOOL, uses, AT(field), standard, ANY, .doc = text                                      \
+#define BOOL(path, uses, field, standard, text)                                                                        \
+    {                                                                                                                  \
+        path, MCF_KEY_BOOL, uses, AT(field), standard, ANY, .doc = text                                                \
     }
-#define STRING(path, uses, field, text)                                                                      \
-    {                                                                                                        \
-        path, MCF_KEY_STRING, uses, AT(field), "\"\"", ANY, .doc = text                                      \
+#define STRING(path, uses, field, text)                                                                                \
+    {                                                                                                                  \
+        path, MCF_KEY_STRING, uses, AT(field), "\"\"", ANY, .doc = text                                                \
     }
-#define CHOICE(path, uses, field, standard, words, text)                                                     \
-    {                                                                                                        \
-        path, MCF_KEY_CHOICE, uses, AT(field), standard, ANY, .names = words, .doc = text                    \
+#define CHOICE(path, uses, field, standard, words, text)                                                               \
+    {                                                                                                                  \
+        path, MCF_KEY_CHOICE, uses, AT(field), standard, ANY, .names = words, .doc = text                              \
     }
-#define PATHS(path, uses, field, text)                                                                       \
-    {                                                                                                        \
-        path, MCF_KEY_PATHS, uses, AT(field), "[]", ANY, .doc = text                                         \
+#define PATHS(path, uses, field, text)                                                                                 \
+    {                                                                                                                  \
+        path, MCF_KEY_PATHS, uses, AT(field), "[]", ANY, .doc = text                                                   \
     }
 
-#define VIT(path, uses, field, width, blocks, head_count, text)                                              \
-    INT(path ".dim", uses, field.dim, width, RANGE(4, 65536),                                                \
-        "Width" text "; a multiple of 4 and of heads."),                                                     \
-        INT(path ".depth", uses, field.depth, blocks, RANGE(1, 1024), "Transformer blocks."),                \
-        INT(path ".heads", uses, field.heads, head_count, RANGE(1, 1024), "Attention heads."),               \
-        NUMBER(path ".mlp_ratio", uses, field.mlp_ratio, "4", BETWEEN(0, 64),                                \
-               "Hidden width of the MLP over dim.")
+#define VIT(path, uses, field, width, blocks, head_count, text)                                                        \
+    INT(path ".dim", uses, field.dim, width, RANGE(4, 65536), "Width" text "; a multiple of 4 and of heads."),         \
+        INT(path ".depth", uses, field.depth, blocks, RANGE(1, 1024), "Transformer blocks."),                          \
+        INT(path ".heads", uses, field.heads, head_count, RANGE(1, 1024), "Attention heads."),                         \
+        NUMBER(path ".mlp_ratio", uses, field.mlp_ratio, "4", BETWEEN(0, 64), "Hidden width of the MLP over dim.")
 
 // What CLIP's and FaRL's encoders do otherwise.
-#define VIT_VARIANT(path, uses, field)                                                                       \
-    CHOICE(path ".activation", uses, field.activation, "gelu", "gelu quick-gelu",                            \
-           "Of the MLPs; quick-gelu is x sigmoid(1.702 x), CLIP's and FaRL's."),                             \
-        BOOL(path ".pre_norm", uses, field.pre_norm, "false",                                                \
-             "A LayerNorm before the first block: CLIP's and FaRL's."),                                      \
-        CHOICE(path ".patch_bias", uses, field.patch_bias, "true", "true false",                             \
-               "Whether the patch projection has a bias: CLIP's and FaRL's has none."),                      \
-        NUMBER(path ".norm_eps", uses, field.norm_eps, "1e-6", OVER_TO(0, 1),                                \
+#define VIT_VARIANT(path, uses, field)                                                                                 \
+    CHOICE(path ".activation", uses, field.activation, "gelu", "gelu quick-gelu",                                      \
+           "Of the MLPs; quick-gelu is x sigmoid(1.702 x), CLIP's and FaRL's."),                                       \
+        BOOL(path ".pre_norm", uses, field.pre_norm, "false",                                                          \
+             "A LayerNorm before the first block: CLIP's and FaRL's."),                                                \
+        CHOICE(path ".patch_bias", uses, field.patch_bias, "true", "true false",                                       \
+               "Whether the patch projection has a bias: CLIP's and FaRL's has none."),                                \
+        NUMBER(path ".norm_eps", uses, field.norm_eps, "1e-6", OVER_TO(0, 1),                                          \
                "Of the LayerNorms; CLIP's and FaRL's have 1e-5.")
 
 // In the order of the contract; keys of one section stand together.
@@ -75,15 +73,15 @@ const mcf_config_key mcf_config_keys[] = {
            "Part of the training images, chosen by the seed."),
     INT("data.workers", MCF_USE_ALL, data.workers, "4", RANGE(1, 1024), "Threads that decode."),
     BOOL("data.fast_decode", MCF_USE_ALL, data.fast_decode, "true",
-         "Decode a JPEG at the nearest larger DCT scale, where the whole picture is used; off, the resize equals PIL's."),
+         "Decode a JPEG at the nearest larger DCT scale, where the whole picture is used; off, the resize equals "
+         "PIL's."),
     CHOICE("data.crop", MCF_USE_MCF, data.crop, "center", "center random",
            "center: the shorter side is made image_size and the middle cut out; random: a random part, resized."),
     NUMBER("data.crop_min", MCF_USE_PRETRAIN, data.crop_min, "0.08", OVER_TO(0, 1),
            "Least part of the picture's area in a random crop (MoCo-v3: 0.08, MAE as published: 0.2)."),
     CHOICE("data.filter", MCF_USE_PRETRAIN, data.filter, "bilinear", "bilinear bicubic", "Of the resize."),
 
-    INT("model.image_size", MCF_USE_ALL, model.image_size, "224", RANGE(1, 8192),
-        "Side of the input in pixels."),
+    INT("model.image_size", MCF_USE_ALL, model.image_size, "224", RANGE(1, 8192), "Side of the input in pixels."),
     INT("model.patch_size", MCF_USE_ALL, model.patch_size, "16", RANGE(1, 1024),
         "Side of a patch; divides image_size."),
     {"model.mean", MCF_KEY_NUMBERS, MCF_USE_ALL, AT(model.mean), "[0.485, 0.456, 0.406]", RANGE(-10, 10), .most = 3,
@@ -96,8 +94,8 @@ const mcf_config_key mcf_config_keys[] = {
     VIT("model.decoder", MCF_USE_MCF, model.decoder, "512", "2", "16", " of the decoder M_0"),
     VIT("model.teacher", MCF_USE_MCF, model.teacher, "768", "12", "12", " of M_1"),
     VIT_VARIANT("model.teacher", MCF_USE_MCF, model.teacher),
-    {"model.teacher.blocks", MCF_KEY_INTS, MCF_USE_MCF, AT(model.teacher_blocks), "[3, 6, 9, 12]",
-     RANGE(1, 1024), .count_offset = AT(model.teacher_block_count), .most = MCF_MAX_TEACHER_BLOCKS,
+    {"model.teacher.blocks", MCF_KEY_INTS, MCF_USE_MCF, AT(model.teacher_blocks), "[3, 6, 9, 12]", RANGE(1, 1024),
+     .count_offset = AT(model.teacher_block_count), .most = MCF_MAX_TEACHER_BLOCKS,
      .doc = "Blocks of M_1 whose outputs are compared, counted from 1, rising."},
     STRING("model.teacher.checkpoint", MCF_USE_MCF, model.teacher_checkpoint,
            "Safetensors file of M_1; `random` for random weights. Needed where the feature term is on."),
@@ -110,16 +108,13 @@ const mcf_config_key mcf_config_keys[] = {
     {"model.features", MCF_KEY_INTS, MCF_USE_DOWNSTREAM, AT(features), "[2, 4, 8, 12]", RANGE(1, 1024),
      .count_offset = AT(feature_count), .most = MCF_MAX_FEATURES,
      .doc = "The four blocks that feed the pyramid, counted from 1, rising."},
-    INT("model.head.channels", MCF_USE_DOWNSTREAM, head.channels, "768", RANGE(1, 65536),
-        "Width of the UperNet head."),
-    {"model.head.pool_scales", MCF_KEY_INTS, MCF_USE_DOWNSTREAM, AT(head.pool_scales), "[1, 2, 3, 6]",
-     RANGE(1, 64), .count_offset = AT(head.pool_scale_count), .most = MCF_MAX_POOL_SCALES,
-     .doc = "Bins of the pyramid pooling."},
+    INT("model.head.channels", MCF_USE_DOWNSTREAM, head.channels, "768", RANGE(1, 65536), "Width of the UperNet head."),
+    {"model.head.pool_scales", MCF_KEY_INTS, MCF_USE_DOWNSTREAM, AT(head.pool_scales), "[1, 2, 3, 6]", RANGE(1, 64),
+     .count_offset = AT(head.pool_scale_count), .most = MCF_MAX_POOL_SCALES, .doc = "Bins of the pyramid pooling."},
     NUMBER("model.head.dropout", MCF_USE_DOWNSTREAM, head.dropout, "0.1", RANGE(0, 0.999),
            "Whole maps, training only."),
     INT("model.head.outputs", MCF_USE_DOWNSTREAM, head.outputs, "19", RANGE(1, 4096), "Points or classes."),
-    BOOL("model.freeze_backbone", MCF_USE_DOWNSTREAM, freeze_backbone, "false",
-         "Train pyramid and head only."),
+    BOOL("model.freeze_backbone", MCF_USE_DOWNSTREAM, freeze_backbone, "false", "Train pyramid and head only."),
     BOOL("model.sync_batchnorm", MCF_USE_ALL, model.sync_batchnorm, "false",
          "BatchNorm statistics over all devices of the job; else each device for itself."),
     INT("model.batchnorm_groups", MCF_USE_MCF, model.batchnorm_groups, "1", RANGE(1, 4096),
@@ -150,8 +145,7 @@ const mcf_config_key mcf_config_keys[] = {
            "Weight of the distance of the points."),
     NUMBER("objective.heatmap", MCF_USE_ALIGN, heatmap_weight, "1", AT_LEAST(0),
            "Weight of the heatmaps' cross-entropy."),
-    INT("objective.heatmap_size", MCF_USE_ALIGN, heatmap_size, "128", RANGE(1, 4096),
-        "Side of the maps in that loss."),
+    INT("objective.heatmap_size", MCF_USE_ALIGN, heatmap_size, "128", RANGE(1, 4096), "Side of the maps in that loss."),
     NUMBER("objective.heatmap_radius", MCF_USE_ALIGN, heatmap_radius, "5", ABOVE(0),
            "Radius of a point's spot in pixels."),
     NUMBER("objective.cross_entropy", MCF_USE_PARSE, cross_entropy_weight, "1", AT_LEAST(0),
@@ -163,21 +157,17 @@ const mcf_config_key mcf_config_keys[] = {
     OPTIONAL("optimizer.lr", MCF_USE_ALL, optimizer.lr, AT_LEAST(0), "The peak itself, in place of base_lr."),
     OPTIONAL("optimizer.rates.backbone", MCF_USE_DOWNSTREAM, optimizer.rate_backbone, AT_LEAST(0),
              "Peak of the backbone's rate."),
-    OPTIONAL("optimizer.rates.fpn", MCF_USE_DOWNSTREAM, optimizer.rate_fpn, AT_LEAST(0),
-             "Peak of the pyramid's rate."),
-    OPTIONAL("optimizer.rates.head", MCF_USE_DOWNSTREAM, optimizer.rate_head, AT_LEAST(0),
-             "Peak of the head's rate."),
+    OPTIONAL("optimizer.rates.fpn", MCF_USE_DOWNSTREAM, optimizer.rate_fpn, AT_LEAST(0), "Peak of the pyramid's rate."),
+    OPTIONAL("optimizer.rates.head", MCF_USE_DOWNSTREAM, optimizer.rate_head, AT_LEAST(0), "Peak of the head's rate."),
     {"optimizer.betas", MCF_KEY_NUMBERS, MCF_USE_ALL, AT(optimizer.betas), "[0.9, 0.95]", .low = 0, .high = 1,
      .high_open = true, .most = 2, .doc = "Decay of the two moments."},
-    NUMBER("optimizer.eps", MCF_USE_ALL, optimizer.eps, "1e-8", ABOVE(0),
-           "Added to the root of the second moment."),
+    NUMBER("optimizer.eps", MCF_USE_ALL, optimizer.eps, "1e-8", ABOVE(0), "Added to the root of the second moment."),
     NUMBER("optimizer.weight_decay", MCF_USE_ALL, optimizer.weight_decay, "0.05", AT_LEAST(0),
            "Not on tensors of one dimension (moco-v3: on all)."),
     NUMBER("optimizer.clip_norm", MCF_USE_ALL, optimizer.clip_norm, "0", AT_LEAST(0),
            "Largest global norm of the gradient; 0: no clipping."),
 
-    NUMBER("ema", MCF_USE_DOWNSTREAM, ema, "0.999", RANGE(0, 1),
-           "Of the averaged network that is evaluated."),
+    NUMBER("ema", MCF_USE_DOWNSTREAM, ema, "0.999", RANGE(0, 1), "Of the averaged network that is evaluated."),
 
     INT("schedule.epochs", MCF_USE_ALL, schedule.epochs, "16", RANGE(1, 1000000), "Length of the run."),
     NUMBER("schedule.warmup_epochs", MCF_USE_ALL, schedule.warmup_epochs, "1", AT_LEAST(0),
@@ -186,13 +176,11 @@ const mcf_config_key mcf_config_keys[] = {
 
     INT("batch.per_device", MCF_USE_ALL, batch.per_device, "64", RANGE(1, 65536),
         "Images of a micro-batch on one device."),
-    INT("batch.accumulate", MCF_USE_ALL, batch.accumulate, "8", RANGE(1, 65536),
-        "Micro-batches of an optimiser step."),
+    INT("batch.accumulate", MCF_USE_ALL, batch.accumulate, "8", RANGE(1, 65536), "Micro-batches of an optimiser step."),
 
     {"checkpoint.every", MCF_KEY_PERIOD, MCF_USE_ALL, AT(checkpoint.every), "1 epoch", ANY,
      .doc = "`N epoch` or `N steps`."},
-    INT("checkpoint.keep", MCF_USE_ALL, checkpoint.keep, "3", RANGE(1, 1000000),
-        "Newest checkpoints that stay."),
+    INT("checkpoint.keep", MCF_USE_ALL, checkpoint.keep, "3", RANGE(1, 1000000), "Newest checkpoints that stay."),
 };
 
 const size_t mcf_config_key_count = sizeof(mcf_config_keys) / sizeof(mcf_config_keys[0]);

@@ -6,17 +6,17 @@
 #include "train/config.h"
 
 typedef enum {
-    MCF_KEY_INT, // int
-    MCF_KEY_SEED, // uint64_t, 0 to 2^63 - 1
-    MCF_KEY_NUMBER, // double
+    MCF_KEY_INT,      // int
+    MCF_KEY_SEED,     // uint64_t, 0 to 2^63 - 1
+    MCF_KEY_NUMBER,   // double
     MCF_KEY_OPTIONAL, // double, -1 when not given
-    MCF_KEY_BOOL, // bool
-    MCF_KEY_STRING, // char[MCF_MAX_PATH]
-    MCF_KEY_CHOICE, // an enum; names: its values' words from 0 on, separated by blanks
-    MCF_KEY_INTS, // int[most], the count in the int at count_offset
-    MCF_KEY_NUMBERS, // double[most], all given
-    MCF_KEY_PATHS, // mcf_path_list
-    MCF_KEY_PERIOD // mcf_period
+    MCF_KEY_BOOL,     // bool
+    MCF_KEY_STRING,   // char[MCF_MAX_PATH]
+    MCF_KEY_CHOICE,   // an enum; names: its values' words from 0 on, separated by blanks
+    MCF_KEY_INTS,     // int[most], the count in the int at count_offset
+    MCF_KEY_NUMBERS,  // double[most], all given
+    MCF_KEY_PATHS,    // mcf_path_list
+    MCF_KEY_PERIOD    // mcf_period
 } mcf_key_kind;
 
 // Which jobs use a key; one given to another job is refused.
@@ -36,11 +36,11 @@ typedef struct {
     int uses;
     size_t offset;
     const char *standard; // default, as YAML; NULL: not given
-    double low, high; // of each number
+    double low, high;     // of each number
     bool low_open, high_open;
-    const char *names; // MCF_KEY_CHOICE
+    const char *names;   // MCF_KEY_CHOICE
     size_t count_offset; // MCF_KEY_INTS
-    int most; // items
+    int most;            // items
     const char *doc;
 } mcf_config_key;
 
@@ -48,6 +48,6 @@ extern const mcf_config_key mcf_config_keys[];
 extern const size_t mcf_config_key_count;
 
 int mcf_config_use(const mcf_config *config); // the MCF_USE_ bit of its job
-const char *mcf_config_job_name(int use); // "task pretrain, method mcf"
+const char *mcf_config_job_name(int use);     // "task pretrain, method mcf"
 
 #endif

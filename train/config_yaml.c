@@ -137,8 +137,8 @@ static mcf_status next_event(reader *r, yaml_event_t *event)
     if (r->parser.error == YAML_MEMORY_ERROR)
         return no_memory(r);
     char words[256];
-    snprintf(words, sizeof(words), "%s%s%s", r->parser.context ? r->parser.context : "",
-             r->parser.context ? ", " : "", r->parser.problem ? r->parser.problem : "no valid YAML");
+    snprintf(words, sizeof(words), "%s%s%s", r->parser.context ? r->parser.context : "", r->parser.context ? ", " : "",
+             r->parser.problem ? r->parser.problem : "no valid YAML");
     return fail_at(r, r->parser.error == YAML_READER_ERROR ? r->parser.mark : r->parser.problem_mark, words);
 }
 

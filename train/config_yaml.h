@@ -41,7 +41,7 @@ mcf_yaml_node *mcf_yaml_new(mcf_yaml_kind kind, const char *text, const char *fi
                             int line); // NULL: no memory
 // Takes over `value`, also when it fails for lack of memory.
 bool mcf_yaml_add(mcf_yaml_node *parent, const char *key, mcf_yaml_node *value);
-void mcf_yaml_free(mcf_yaml_node *node); // NULL is fine
+void mcf_yaml_free(mcf_yaml_node *node);                                // NULL is fine
 mcf_yaml_node *mcf_yaml_get(const mcf_yaml_node *map, const char *key); // NULL: none, or no map
 void mcf_yaml_remove(mcf_yaml_node *map, const char *key);
 // Deep merge: maps are joined, all else of `over` replaces what `base` has. Takes over `over`.

@@ -1,4 +1,4 @@
-#define _GNU_SOURCE  // qsort_r
+#define _GNU_SOURCE // qsort_r
 #include "train/embed.h"
 
 #include <jansson.h>
@@ -15,7 +15,7 @@ enum { USUAL_BATCH = 32 };
 struct mcf_embedder {
     mcf_inference network;
     int batch;
-    uint8_t *flip;  // zeros
+    uint8_t *flip; // zeros
 };
 
 mcf_status mcf_embedder_open(mcf_embedder **out, const mcf_embedder_options *options, mcf_error *err)
@@ -78,8 +78,8 @@ static mcf_status program_for(mcf_embedder *e, int64_t batch, bool tokens, mcf_p
     if (*program)
         return MCF_OK;
     const int side = n->config.model.image_size;
-    const mcf_embed_graph_options options = {.batch = batch, .height = side, .width = side, .compute = n->compute,
-                                             .image_u8 = true, .tokens = tokens};
+    const mcf_embed_graph_options options = {
+        .batch = batch, .height = side, .width = side, .compute = n->compute, .image_u8 = true, .tokens = tokens};
     mcf_graph *graph;
     MCF_TRY(mcf_embed_graph(n->model, &options, &graph, err));
     MCF_TRY(mcf_program_create(n->runtime, graph, program, err));
@@ -130,8 +130,8 @@ mcf_status mcf_embedder_tokens(mcf_embedder *e, const uint8_t *images, int64_t c
 typedef struct {
     mcf_embedder *embedder;
     mcf_image_set set;
-    float *cls, *mean;   // [count of the source, dim]
-    int64_t *sample;     // of each row
+    float *cls, *mean; // [count of the source, dim]
+    int64_t *sample;   // of each row
     int64_t rows;
 } embed_job;
 
@@ -156,8 +156,8 @@ static mcf_status embed_all(embed_job *j, const mcf_embed_options *options, mcf_
         MCF_TRY(mcf_image_set_next(&j->set, &batch, &rows, err));
         if (!batch)
             return MCF_OK;
-        MCF_TRY(mcf_embedder_run(j->embedder, batch->pixels, rows, j->cls + j->rows * dim, j->mean + j->rows * dim,
-                                 err));
+        MCF_TRY(
+            mcf_embedder_run(j->embedder, batch->pixels, rows, j->cls + j->rows * dim, j->mean + j->rows * dim, err));
         memcpy(j->sample + j->rows, batch->sample, (size_t)rows * sizeof *j->sample);
         j->rows += rows;
         if (options->progress)
@@ -228,8 +228,8 @@ static mcf_status number_labels(const embed_job *j, int32_t *numbers, mcf_error 
 static mcf_status retrieval(const embed_job *j, mcf_retrieval *result, mcf_error *err)
 {
     int32_t *numbers = malloc((size_t)j->rows * sizeof *numbers + 1);
-    mcf_status status = numbers ? number_labels(j, numbers, err)
-                                : mcf_fail(err, MCF_ERR_NOMEM, "no memory for the labels");
+    mcf_status status =
+        numbers ? number_labels(j, numbers, err) : mcf_fail(err, MCF_ERR_NOMEM, "no memory for the labels");
     if (status == MCF_OK)
         status = mcf_retrieve(j->cls, numbers, j->rows, mcf_embedder_dim(j->embedder), result, err);
     free(numbers);

@@ -207,8 +207,7 @@ mcf_status mcf_engine_program(mcf_engine *engine, int rank, const mcf_micro_opti
 {
     char key[128];
     snprintf(key, sizeof key, "pretrain b%lld %s u8=%d out=%d back=%d avg=%d", (long long)options->batch,
-             mcf_dtype_name(engine->compute), options->image_u8, options->outputs, options->backward,
-             options->average);
+             mcf_dtype_name(engine->compute), options->image_u8, options->outputs, options->backward, options->average);
     mcf_runtime *runtime = engine->runtime[rank];
     *program = mcf_runtime_cached(runtime, key);
     if (*program)
@@ -224,7 +223,7 @@ typedef struct {
     mcf_engine *engine;
     const mcf_micro_options *options;
     const mcf_pretrain_batch *batches;
-    const char *name;   // of an output
+    const char *name; // of an output
     int64_t count;
     float *values;
     bool present;
@@ -269,7 +268,7 @@ mcf_status mcf_engine_run(mcf_engine *engine, const mcf_micro_options *options, 
 typedef struct {
     mcf_engine *engine;
     int count;
-    float *values;  // [world, count]
+    float *values; // [world, count]
 } kept_task;
 
 static mcf_status read_kept(int rank, void *context, mcf_error *err)

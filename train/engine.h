@@ -6,19 +6,19 @@
 #include "train/config.h"
 #include "train/job.h"
 
-enum { MCF_LOSS_TERMS = 4 };  // loss, feature, contrastive, pixel
+enum { MCF_LOSS_TERMS = 4 }; // loss, feature, contrastive, pixel
 
 typedef struct {
     mcf_job *job;
-    mcf_cluster *cluster;                    // NULL: one process
-    int world;                               // devices of the job
-    int local, first;                        // devices of this process, and the first one's place among all
+    mcf_cluster *cluster; // NULL: one process
+    int world;            // devices of the job
+    int local, first;     // devices of this process, and the first one's place among all
     mcf_pretrain_model *model;
     mcf_dtype compute;
-    mcf_params params;                       // host arrays; meet the devices in upload and download only
+    mcf_params params; // host arrays; meet the devices in upload and download only
     mcf_runtime *runtime[MCF_MAX_DEVICES];
-    const mcf_config *config;                // the caller's
-    bool has_term[MCF_LOSS_TERMS];           // which losses the last micro-batch had
+    const mcf_config *config;      // the caller's
+    bool has_term[MCF_LOSS_TERMS]; // which losses the last micro-batch had
 } mcf_engine;
 
 mcf_dtype mcf_precision_dtype(mcf_precision precision);
@@ -29,7 +29,7 @@ mcf_status mcf_engine_check(const mcf_config *config, mcf_error *err);
 // parts; MCF_ERR_UNSUPPORTED where the device does not compute in the config's precision.
 mcf_status mcf_engine_create(mcf_engine **engine, const mcf_config *config, const mcf_job_options *job, bool training,
                              mcf_error *err);
-void mcf_engine_destroy(mcf_engine *engine);  // NULL is fine
+void mcf_engine_destroy(mcf_engine *engine); // NULL is fine
 
 // Rank 0's host arrays to every device; from the first device to the host arrays.
 mcf_status mcf_engine_upload(mcf_engine *engine, mcf_error *err);
@@ -44,16 +44,16 @@ mcf_status mcf_engine_share(const mcf_engine *engine, void *values, uint64_t byt
 mcf_status mcf_engine_refresh(mcf_engine *engine, mcf_error *err);
 
 typedef struct {
-    double total, feature, contrastive, pixel;  // means over the devices; NAN where a term is off
+    double total, feature, contrastive, pixel; // means over the devices; NAN where a term is off
 } mcf_losses;
 
 typedef struct {
-    int64_t batch;       // images of each device
-    bool image_u8, outputs, backward, average;  // as mcf_pretrain_graph_options
-    bool accumulate;     // gradients add to what is there
-    bool reduce;         // gradients are averaged over the devices
+    int64_t batch;                             // images of each device
+    bool image_u8, outputs, backward, average; // as mcf_pretrain_graph_options
+    bool accumulate;                           // gradients add to what is there
+    bool reduce;                               // gradients are averaged over the devices
     float loss_scale;
-    int number;          // of the micro-batch in its step, from 0: its losses are kept under it
+    int number; // of the micro-batch in its step, from 0: its losses are kept under it
 } mcf_micro_options;
 
 // One micro-batch on every device: batches of this process's; rank and loss_scale in them are set here. Programs are

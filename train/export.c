@@ -25,9 +25,9 @@ static mcf_status write(const mcf_weights *w, const mcf_pretrain_model *model, c
     mcf_normalisation(m, of_mean, of_std);
     snprintf(mean, sizeof mean, "[%g, %g, %g]", of_mean[0], of_mean[1], of_mean[2]);
     snprintf(std, sizeof std, "[%g, %g, %g]", of_std[0], of_std[1], of_std[2]);
-    const char *const metadata[] = {"format",     "pt",  "architecture", architecture, "image_size", size,
-                                    "patch_size", patch, "heads",        heads,        "mean",       mean,
-                                    "std",        std,   "step",         step,         "config",     config, NULL};
+    const char *const metadata[] = {"format", "pt",    "architecture", architecture, "image_size", size,  "patch_size",
+                                    patch,    "heads", heads,          "mean",       mean,         "std", std,
+                                    "step",   step,    "config",       config,       NULL};
     mcf_named_tensor *tensors = calloc((size_t)model->store.count, sizeof *tensors);
     size_t count = 0;
     mcf_status status = tensors ? MCF_OK : mcf_fail(err, MCF_ERR_NOMEM, "no memory for the tensors");

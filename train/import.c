@@ -28,10 +28,13 @@ static mcf_status write(const mcf_imported *imported, const char *kind, const do
     snprintf(eps, sizeof eps, "%g", v->norm_eps);
     snprintf(mean_text, sizeof mean_text, "[%.9g, %.9g, %.9g]", mean[0], mean[1], mean[2]);
     snprintf(std_text, sizeof std_text, "[%.9g, %.9g, %.9g]", std[0], std[1], std[2]);
-    const char *const metadata[] = {"format", "pt", "kind", kind, "image_size", size, "patch_size", patch, "heads",
-                                    heads, "activation", v->activation == MCF_MLP_QUICK_GELU ? "quick-gelu" : "gelu",
-                                    "norm_eps", eps, "pre_norm", v->pre_norm ? "true" : "false", "mean", mean_text,
-                                    "std", std_text, "config", text, NULL};
+    const char *const metadata[] = {
+        "format",     "pt",      "kind",       kind,
+        "image_size", size,      "patch_size", patch,
+        "heads",      heads,     "activation", v->activation == MCF_MLP_QUICK_GELU ? "quick-gelu" : "gelu",
+        "norm_eps",   eps,       "pre_norm",   v->pre_norm ? "true" : "false",
+        "mean",       mean_text, "std",        std_text,
+        "config",     text,      NULL};
     status = mcf_safetensors_save(out, imported->tensors, imported->count, metadata, NULL, NULL, err);
     free(text);
     return status;
@@ -42,9 +45,9 @@ mcf_status mcf_import_file(const char *in, const mcf_import_file_options *option
 {
     mcf_imported imported;
     MCF_TRY(mcf_import(in, &options->read, &imported, err));
-    mcf_status status = write(&imported, mcf_import_names[options->read.kind],
-                              options->mean ? options->mean : imported.mean,
-                              options->std ? options->std : imported.std, out, err);
+    mcf_status status =
+        write(&imported, mcf_import_names[options->read.kind], options->mean ? options->mean : imported.mean,
+              options->std ? options->std : imported.std, out, err);
     if (status == MCF_OK && result)
         *result = (mcf_import_result){(int)imported.count, imported.image_size, imported.encoder};
     mcf_imported_free(&imported);

@@ -19,8 +19,10 @@ static mcf_status start_runtime(int rank, void *context, mcf_error *err)
     in->compute = mcf_precision_dtype(in->config.precision);
     if (!(info.dtypes >> in->compute & 1))
         in->compute = MCF_F32;
-    const mcf_runtime_options options = {.backend = backend, .device_index = mcf_job_device_index(in->job, 0),
-                                         .member = {.world = 1}, .low_precision = in->compute};
+    const mcf_runtime_options options = {.backend = backend,
+                                         .device_index = mcf_job_device_index(in->job, 0),
+                                         .member = {.world = 1},
+                                         .low_precision = in->compute};
     mcf_params params;
     MCF_TRY(mcf_params_create(&in->model->store, &params, err));
     mcf_status status = MCF_OK;
@@ -108,8 +110,12 @@ mcf_status mcf_image_set_open(mcf_image_set *set, const char *const *paths, size
     set->transform = mcf_transform_center_crop(&set->crop);
     mcf_status status = mcf_source_open(&set->source, paths, (int)count, (mcf_source_format)format, err);
     if (status == MCF_OK) {
-        const mcf_loader_options options = {.batch = batch, .workers = workers, .keep_last = true,
-                                            .keep_broken = true, .end_epoch = 1, .broken_min = INT64_MAX};
+        const mcf_loader_options options = {.batch = batch,
+                                            .workers = workers,
+                                            .keep_last = true,
+                                            .keep_broken = true,
+                                            .end_epoch = 1,
+                                            .broken_min = INT64_MAX};
         status = mcf_loader_create(&set->loader, set->source, &set->transform, &options, err);
     }
     if (status != MCF_OK)
@@ -168,6 +174,6 @@ mcf_status mcf_image_set_check(const mcf_image_set *set, int64_t images, mcf_err
         return MCF_OK;
     if (set->broken == 1)
         return mcf_fail(err, MCF_ERR_FORMAT, "%s", set->first_broken);
-    return mcf_fail(err, MCF_ERR_FORMAT, "none of the %lld images can be read; the first: %s",
-                    (long long)set->broken, set->first_broken);
+    return mcf_fail(err, MCF_ERR_FORMAT, "none of the %lld images can be read; the first: %s", (long long)set->broken,
+                    set->first_broken);
 }

@@ -25,11 +25,11 @@ struct mcf_job {
 
     pthread_mutex_t mutex;
     pthread_cond_t go, done;
-    mcf_job_task task;   // NULL: end the thread
+    mcf_job_task task; // NULL: end the thread
     void *context;
-    uint64_t round;      // counts tasks
+    uint64_t round; // counts tasks
     int running;
-    int first_failed;    // rank of the first to fail this round, -1: none
+    int first_failed; // rank of the first to fail this round, -1: none
 };
 
 mcf_status mcf_job_parse_devices(mcf_job_options *options, const char *text, mcf_error *err)
@@ -128,8 +128,8 @@ static mcf_status check_ranks(const mcf_job *job, mcf_error *err)
     for (int r = 0; r < mcf_cluster_count(cluster); r++)
         if (all[r] != all[0])
             return mcf_fail(err, MCF_ERR_USAGE,
-                            "rank %d (%s) opens %d devices and rank 0 (%s) %d: give all the same number in --devices", r,
-                            mcf_cluster_host(cluster, r), all[r], mcf_cluster_host(cluster, 0), all[0]);
+                            "rank %d (%s) opens %d devices and rank 0 (%s) %d: give all the same number in --devices",
+                            r, mcf_cluster_host(cluster, r), all[r], mcf_cluster_host(cluster, 0), all[0]);
     return MCF_OK;
 }
 
@@ -157,9 +157,9 @@ static mcf_status start(mcf_job *job, mcf_error *err)
         *w = (worker){.job = job, .rank = i};
         int failed = pthread_create(&w->thread, NULL, work, w);
         if (failed) {
-            job->size = i;  // those that run are ended by mcf_job_destroy
-            return mcf_fail(err, MCF_ERR_NOMEM, "cannot start the thread of device %d: %s",
-                            job->options.devices[i], strerror(failed));
+            job->size = i; // those that run are ended by mcf_job_destroy
+            return mcf_fail(err, MCF_ERR_NOMEM, "cannot start the thread of device %d: %s", job->options.devices[i],
+                            strerror(failed));
         }
         w->started = true;
     }
@@ -174,8 +174,12 @@ static mcf_status start(mcf_job *job, mcf_error *err)
     mcf_cluster *cluster = job->options.cluster;
     const int first = cluster ? mcf_cluster_rank(cluster) * job->size : 0;
     for (int i = 0; i < job->size; i++)
-        job->workers[i].member = (mcf_member){.rank = first + i, .world = mcf_job_world(job), .group = job->group,
-                                              .cluster = cluster, .local = i, .locals = job->size};
+        job->workers[i].member = (mcf_member){.rank = first + i,
+                                              .world = mcf_job_world(job),
+                                              .group = job->group,
+                                              .cluster = cluster,
+                                              .local = i,
+                                              .locals = job->size};
     return MCF_OK;
 }
 

@@ -13,9 +13,9 @@ typedef struct {
     const char *backend;          // "auto", "cpu", ...
     int devices[MCF_MAX_DEVICES]; // indices in the backend; the same CPU may be named several times
     int device_count;
-    int threads;                  // CPU: worker threads of each device; 0: cores / devices
-    double timeout_seconds;       // of a collective; 0: MCF_JOB_TIMEOUT
-    mcf_cluster *cluster;         // the caller's; the processes of the job. NULL: this one
+    int threads;            // CPU: worker threads of each device; 0: cores / devices
+    double timeout_seconds; // of a collective; 0: MCF_JOB_TIMEOUT
+    mcf_cluster *cluster;   // the caller's; the processes of the job. NULL: this one
 } mcf_job_options;
 
 #define MCF_JOB_TIMEOUT 300.0
@@ -32,13 +32,13 @@ mcf_status mcf_job_create(mcf_job **job, const mcf_job_options *options, mcf_err
 // Ends the threads and closes the devices; runtimes on them must be gone. NULL is fine.
 void mcf_job_destroy(mcf_job *job);
 
-int mcf_job_size(const mcf_job *job);   // devices of this process
-int mcf_job_world(const mcf_job *job);  // of all
+int mcf_job_size(const mcf_job *job);  // devices of this process
+int mcf_job_world(const mcf_job *job); // of all
 mcf_cluster *mcf_job_cluster(const mcf_job *job);
 const mcf_backend *mcf_job_backend(const mcf_job *job);
 mcf_device *mcf_job_device(const mcf_job *job, int rank);
 int mcf_job_device_index(const mcf_job *job, int rank);
-int mcf_job_threads(const mcf_job *job);  // as asked for; 0: the backend's choice
+int mcf_job_threads(const mcf_job *job); // as asked for; 0: the backend's choice
 const mcf_member *mcf_job_member(const mcf_job *job, int rank);
 
 // Runs task(rank, context) on the thread of every member and waits for all. When one fails the group is aborted, so

@@ -52,14 +52,21 @@ static void show(const mcf_run *run, const mcf_step_record *r)
     if (!run->options->progress || mcf_run_rank(run) > 0)
         return;
     const double rate = mcf_run_rate(run);
-    const mcf_train_progress p = {
-        .step = run->step, .steps = run->steps,
-        .epoch = (int)run->epoch + (run->index > 0),  // at the end of one the place is the next one's start
-        .epochs = run->config->schedule.epochs,
-        .loss = r->losses.total, .feature = r->losses.feature, .contrastive = r->losses.contrastive,
-        .pixel = r->losses.pixel, .lr = r->lr, .images_per_second = mcf_run_images_per_second(run),
-        .seconds_left = rate > 0 ? (double)(run->steps - run->step) / rate : -1, .loss_scale = run->loss_scale,
-        .skipped = r->skipped, .broken = run->broken + run->broken_now};
+    const mcf_train_progress p = {.step = run->step,
+                                  .steps = run->steps,
+                                  .epoch = (int)run->epoch +
+                                           (run->index > 0), // at the end of one the place is the next one's start
+                                  .epochs = run->config->schedule.epochs,
+                                  .loss = r->losses.total,
+                                  .feature = r->losses.feature,
+                                  .contrastive = r->losses.contrastive,
+                                  .pixel = r->losses.pixel,
+                                  .lr = r->lr,
+                                  .images_per_second = mcf_run_images_per_second(run),
+                                  .seconds_left = rate > 0 ? (double)(run->steps - run->step) / rate : -1,
+                                  .loss_scale = run->loss_scale,
+                                  .skipped = r->skipped,
+                                  .broken = run->broken + run->broken_now};
     run->options->progress(run->options->context, &p);
 }
 
@@ -93,8 +100,9 @@ static mcf_status loop(mcf_run *run, mcf_error *err)
         if (end)
             break;
         const bool epoch_ends = run->epoch != epoch;
-        record.epoch = epoch_ends ? (double)epoch + 1
-                                  : (double)epoch + (double)run->index / c->batch.accumulate / (double)run->steps_per_epoch;
+        record.epoch = epoch_ends
+                           ? (double)epoch + 1
+                           : (double)epoch + (double)run->index / c->batch.accumulate / (double)run->steps_per_epoch;
         mcf_run_pace(run);
         MCF_TRY(mcf_run_log_step(run, &record, err));
         show(run, &record);
@@ -120,11 +128,11 @@ static mcf_status open_data(mcf_run *run, mcf_error *err)
     if (d->fraction < 1)
         MCF_TRY(mcf_source_subset(run->source, d->fraction, run->config->seed, err));
     if (d->validation.count > 0)
-        MCF_TRY(mcf_source_open(&run->validation, (const char *const *)d->validation.items, d->validation.count,
-                                format, err));
+        MCF_TRY(mcf_source_open(&run->validation, (const char *const *)d->validation.items, d->validation.count, format,
+                                err));
     const bool moco = run->config->objective.method == MCF_METHOD_MOCO_V3;
-    const mcf_center_crop_options crop = {.side = run->config->model.image_size, .filter = d->filter,
-                                          .fast_decode = d->fast_decode, .flip = true};
+    const mcf_center_crop_options crop = {
+        .side = run->config->model.image_size, .filter = d->filter, .fast_decode = d->fast_decode, .flip = true};
     run->crop = run->crop_still = crop;
     run->crop_still.flip = false;
     run->augment = (mcf_augment_options){.side = run->config->model.image_size, .views = moco ? 2 : 1};
@@ -158,8 +166,9 @@ static mcf_status open_data_in_turn(mcf_run *run, mcf_error *err)
         if (all[r].fingerprint != all[0].fingerprint)
             return mcf_fail(err, MCF_ERR_USAGE,
                             "data.train: rank %d (%s) sees %lld images and rank 0 (%s) %lld, or other ones: all ranks "
-                            "need the same files in the same places", r, mcf_cluster_host(cluster, r),
-                            (long long)all[r].images, mcf_cluster_host(cluster, 0), (long long)all[0].images);
+                            "need the same files in the same places",
+                            r, mcf_cluster_host(cluster, r), (long long)all[r].images, mcf_cluster_host(cluster, 0),
+                            (long long)all[0].images);
     return MCF_OK;
 }
 
@@ -178,7 +187,8 @@ static mcf_status open_loader(mcf_run *run, mcf_error *err)
                                         .end_epoch = c->schedule.epochs};
     MCF_TRY(mcf_loader_create(&run->loader, run->source, &run->transform, &options, err));
     run->steps_per_epoch = mcf_loader_batches_per_epoch(run->loader) / c->batch.accumulate;
-    run->steps = run->step + (c->schedule.epochs - run->epoch) * run->steps_per_epoch - run->index / c->batch.accumulate;
+    run->steps =
+        run->step + (c->schedule.epochs - run->epoch) * run->steps_per_epoch - run->index / c->batch.accumulate;
     mcf_run_pace(run);
     const size_t ids = (size_t)options.batch * (size_t)run->engine->model->patches;
     run->ids = malloc(ids * sizeof *run->ids);

@@ -13,9 +13,9 @@
 typedef struct {
     mcf_losses losses;
     double lr, gradient_norm, epoch;
-    bool skipped;                 // a gradient was not finite
-    int64_t nonfinite;            // how many were
-    const char *nonfinite_in;     // first tensor with one; NULL: none
+    bool skipped;             // a gradient was not finite
+    int64_t nonfinite;        // how many were
+    const char *nonfinite_in; // first tensor with one; NULL: none
 } mcf_step_record;
 
 enum { MCF_PACE_WINDOW = 32 };
@@ -30,32 +30,32 @@ typedef struct {
 typedef struct {
     const mcf_config *config;
     const mcf_pretrain_options *options;
-    int lock;                     // file descriptor that holds the run directory; -1: none
+    int lock; // file descriptor that holds the run directory; -1: none
     mcf_engine *engine;
     mcf_source *source, *validation;
-    mcf_center_crop_options crop, crop_still;  // training; validation without flips
-    mcf_augment_options augment;               // random crops; MoCo-v3's two views, in validation too
+    mcf_center_crop_options crop, crop_still; // training; validation without flips
+    mcf_augment_options augment;              // random crops; MoCo-v3's two views, in validation too
     mcf_transform transform, transform_still;
     mcf_loader *loader;
-    int64_t *ids, *ids_target;    // of the devices here [rows, L]
-    int64_t *samples;             // of the step being made [accumulate, rows]
-    mcf_losses *losses;           // [accumulate]
-    float *moment1, *moment2;     // host arrays of TRAINED; NULL until the first checkpoint
+    int64_t *ids, *ids_target; // of the devices here [rows, L]
+    int64_t *samples;          // of the step being made [accumulate, rows]
+    mcf_losses *losses;        // [accumulate]
+    float *moment1, *moment2;  // host arrays of TRAINED; NULL until the first checkpoint
 
     // position: what a checkpoint holds besides tensors
-    int64_t step;                 // optimiser steps done, skipped ones included
-    int64_t updates;              // steps that moved the weights
-    int64_t epoch, index;         // of the next global batch
+    int64_t step;         // optimiser steps done, skipped ones included
+    int64_t updates;      // steps that moved the weights
+    int64_t epoch, index; // of the next global batch
     double loss_scale;
-    int64_t good_steps;           // since the scale last changed
-    int64_t skips, nonfinite;     // steps left out, and gradients that were not finite in them
-    int64_t broken;               // replaced in the parts of the run before this start
-    int64_t broken_now;           // and since, on all ranks
-    char changes[512];            // what differs from the start before; "": nothing
+    int64_t good_steps;       // since the scale last changed
+    int64_t skips, nonfinite; // steps left out, and gradients that were not finite in them
+    int64_t broken;           // replaced in the parts of the run before this start
+    int64_t broken_now;       // and since, on all ranks
+    char changes[512];        // what differs from the start before; "": nothing
 
     int64_t steps_per_epoch, steps;
-    int64_t last_saved;           // step of the newest checkpoint; -1: none
-    int64_t broken_seen;          // of the loader's, already told
+    int64_t last_saved;  // step of the newest checkpoint; -1: none
+    int64_t broken_seen; // of the loader's, already told
     mcf_log *log;
     mcf_tensorboard *board;
     mcf_pace pace;

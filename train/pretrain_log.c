@@ -46,7 +46,7 @@ static mcf_status write_losses(mcf_run *run, json_t *object, const char *prefix,
         strcpy(tag, name);
         for (char *c = tag; *c; c++)
             if (*c == '.')
-                *c = '/';  // TensorBoard groups by it
+                *c = '/'; // TensorBoard groups by it
         json_object_set_new(object, name, mcf_log_number(terms[i].value));
         MCF_TRY(mcf_tensorboard_scalar(run->board, tag, run->step, terms[i].value, err));
     }

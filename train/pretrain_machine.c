@@ -37,9 +37,9 @@ static json_t *devices_of(const mcf_job *job)
     for (int i = 0; i < mcf_job_size(job); i++) {
         mcf_device_info info = {0};
         if (mcf_job_backend(job)->device_info(mcf_job_device_index(job, i), &info, NULL) == MCF_OK)
-            json_array_append_new(list, json_pack("{s:s, s:s, s:i, s:I}", "name", info.name, "detail", info.detail,
-                                                  "units", info.compute_units, "memory",
-                                                  (json_int_t)info.memory_total));
+            json_array_append_new(list,
+                                  json_pack("{s:s, s:s, s:i, s:I}", "name", info.name, "detail", info.detail, "units",
+                                            info.compute_units, "memory", (json_int_t)info.memory_total));
     }
     return list;
 }
@@ -57,10 +57,10 @@ static json_t *this_start(const mcf_run *run)
     processor(cpu, sizeof cpu);
     return json_pack("{s:s, s:s, s:I, s:s, s:s, s:o, s:i, s:i, s:s, s:I, s:s, s:s, s:s, s:I}", "version", MCF_VERSION,
                      "started", when, "step", (json_int_t)run->step, "backend", mcf_job_backend(job)->name, "about",
-                     mcf_job_backend(job)->about, "devices", devices_of(job), "machines", mcf_job_world(job) / mcf_job_size(job), "threads", mcf_job_threads(job), "cpu",
-                     cpu, "cores", (json_int_t)sysconf(_SC_NPROCESSORS_ONLN), "system", system.sysname, "release",
-                     system.release, "machine", system.machine, "images",
-                     (json_int_t)mcf_source_count(run->source));
+                     mcf_job_backend(job)->about, "devices", devices_of(job), "machines",
+                     mcf_job_world(job) / mcf_job_size(job), "threads", mcf_job_threads(job), "cpu", cpu, "cores",
+                     (json_int_t)sysconf(_SC_NPROCESSORS_ONLN), "system", system.sysname, "release", system.release,
+                     "machine", system.machine, "images", (json_int_t)mcf_source_count(run->source));
 }
 
 void mcf_run_note_machine(const mcf_run *run)

@@ -55,8 +55,8 @@ static mcf_status write_strip(const mcf_run *run, const struct mcf_run_pictures 
         for (size_t i = 0; i < n; i++)
             for (size_t y = 0; y < to; y++)
                 memcpy(strip + (y * n + i) * row, small + (i * to + y) * row, row);
-        const mcf_image image = {.width = (int)(n * to), .height = (int)to, .channels = 3, .stride = n * row,
-                                 .pixels = strip};
+        const mcf_image image = {
+            .width = (int)(n * to), .height = (int)to, .channels = 3, .stride = n * row, .pixels = strip};
         status = mcf_image_encode_jpeg(&image, QUALITY, &jpeg, err);
     }
     if (status == MCF_OK)
@@ -122,8 +122,8 @@ static mcf_status reconstruct(mcf_run *run, mcf_error *err)
 {
     struct mcf_run_pictures *p = run->pictures;
     const mcf_engine *e = run->engine;
-    const mcf_reconstruct_graph_options options = {.batch = p->count, .compute = e->compute,
-                                                   .image_u8 = true, .world = e->world};
+    const mcf_reconstruct_graph_options options = {
+        .batch = p->count, .compute = e->compute, .image_u8 = true, .world = e->world};
     mcf_program *program = mcf_runtime_cached(e->runtime[0], "pictures");
     if (!program) {
         mcf_graph *graph;

@@ -37,7 +37,7 @@ mcf_status mcf_run_share_start(mcf_run *run, mcf_error *err)
         int64_t step, updates, epoch, index, good_steps, skips, nonfinite, broken, last_saved;
         double loss_scale;
         int32_t moments;
-    } start = {run->step,      run->updates, run->epoch,      run->index,      run->good_steps,        run->skips,
+    } start = {run->step,      run->updates, run->epoch,      run->index,      run->good_steps,     run->skips,
                run->nonfinite, run->broken,  run->last_saved, run->loss_scale, run->moment1 != NULL};
     MCF_TRY(mcf_engine_share(e, &start, sizeof start, err));
     run->step = start.step;
@@ -99,8 +99,8 @@ mcf_status mcf_run_gather_broken(mcf_run *run, char **texts, int *count, mcf_err
     if (!every)
         return mcf_fail(err, MCF_ERR_NOMEM, "no memory for the names of broken images");
     describe_fresh(run, (int)own.fresh, every + bytes * (uint64_t)rank);
-    mcf_status status = cluster ? mcf_cluster_gather(cluster, every + bytes * (uint64_t)rank, every, bytes, false, err)
-                                : MCF_OK;
+    mcf_status status =
+        cluster ? mcf_cluster_gather(cluster, every + bytes * (uint64_t)rank, every, bytes, false, err) : MCF_OK;
     for (int r = 0; status == MCF_OK && r < ranks; r++)
         for (int64_t i = 0; i < all[r].fresh; i++)
             memmove(every + (size_t)(*count)++ * MCF_BROKEN_TEXT, every + bytes * (uint64_t)r + i * MCF_BROKEN_TEXT,

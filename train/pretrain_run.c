@@ -97,9 +97,10 @@ static mcf_status first_difference(const mcf_run *run, const char *then, const c
             char x[400] = "", y[400] = "";
             name_line(new, now, x, sizeof x);
             name_line(old, then, y, sizeof y);
-            return mcf_fail(err, MCF_ERR_USAGE,
-                            "%s: cannot resume with another config: '%s' was '%s'; give the old config or another --out",
-                            run->options->run, x, y);
+            return mcf_fail(
+                err, MCF_ERR_USAGE,
+                "%s: cannot resume with another config: '%s' was '%s'; give the old config or another --out",
+                run->options->run, x, y);
         }
         then += a + (then[a] == '\n');
         now += b + (now[b] == '\n');
@@ -114,8 +115,8 @@ static mcf_status check_config(const mcf_run *run, const char *checkpoint, mcf_e
 {
     char *path = mcf_path_join(checkpoint, "config.yaml"), *text = NULL, *then = NULL, *now = NULL;
     size_t size;
-    mcf_status status = path ? mcf_file_read(path, 1 << 20, &text, &size, err)
-                             : mcf_fail(err, MCF_ERR_NOMEM, "no memory for a path");
+    mcf_status status =
+        path ? mcf_file_read(path, 1 << 20, &text, &size, err) : mcf_fail(err, MCF_ERR_NOMEM, "no memory for a path");
     if (status == MCF_OK)
         status = dump_comparable(text, run->config, &then, err);
     if (status == MCF_OK)
@@ -146,11 +147,10 @@ static mcf_status state_of(const mcf_run *run, json_t **state, mcf_error *err)
     *state = json_pack("{s:I, s:I, s:I, s:f, s:I, s:I, s:I, s:I, s:s, s:I, s:s, s:i, s:i, s:i, s:s}", "updates",
                        (json_int_t)run->updates, "epoch", (json_int_t)run->epoch, "index", (json_int_t)run->index,
                        "loss_scale", run->loss_scale, "good_steps", (json_int_t)run->good_steps, "skips",
-                       (json_int_t)run->skips, "nonfinite", (json_int_t)run->nonfinite, "broken",
-                       (json_int_t)broken, "data", fingerprint, "images", (json_int_t)mcf_source_count(run->source),
-                       "backend", mcf_job_backend(job)->name, "devices", mcf_job_world(job), "machines",
-                       mcf_job_world(job) / mcf_job_size(job), "threads",
-                       mcf_job_threads(job), "device", info.detail);
+                       (json_int_t)run->skips, "nonfinite", (json_int_t)run->nonfinite, "broken", (json_int_t)broken,
+                       "data", fingerprint, "images", (json_int_t)mcf_source_count(run->source), "backend",
+                       mcf_job_backend(job)->name, "devices", mcf_job_world(job), "machines",
+                       mcf_job_world(job) / mcf_job_size(job), "threads", mcf_job_threads(job), "device", info.detail);
     return *state ? MCF_OK : mcf_fail(err, MCF_ERR_NOMEM, "no memory for the state");
 }
 
@@ -180,9 +180,10 @@ static mcf_status take_state(mcf_run *run, const char *path, const json_t *state
     json_int_t updates, epoch, index, good_steps, broken, images, skips = 0, nonfinite = 0;
     int devices;
     const char *data;
-    if (json_unpack((json_t *)state, "{s:I, s:I, s:I, s:F, s:I, s?I, s?I, s:I, s:s, s:I, s:i}", "updates", &updates, "epoch",
-                    &epoch, "index", &index, "loss_scale", &run->loss_scale, "good_steps", &good_steps, "skips",
-                    &skips, "nonfinite", &nonfinite, "broken", &broken, "data", &data, "images", &images, "devices", &devices) != 0 ||
+    if (json_unpack((json_t *)state, "{s:I, s:I, s:I, s:F, s:I, s?I, s?I, s:I, s:s, s:I, s:i}", "updates", &updates,
+                    "epoch", &epoch, "index", &index, "loss_scale", &run->loss_scale, "good_steps", &good_steps,
+                    "skips", &skips, "nonfinite", &nonfinite, "broken", &broken, "data", &data, "images", &images,
+                    "devices", &devices) != 0 ||
         updates < 0 || epoch < 0 || index < 0 || devices < 1 || !(run->loss_scale > 0))
         return mcf_fail(err, MCF_ERR_FORMAT, "%s/state.json: not the state of a pre-training run", path);
     if (strcmp(data, json_string_value(json_object_get(now, "data"))) != 0)
@@ -218,7 +219,7 @@ mcf_status mcf_run_moments(mcf_run *run, mcf_error *err)
 typedef struct {
     mcf_named_tensor *model, *optimizer;
     size_t model_count, optimizer_count;
-    char *names;  // of the optimiser's
+    char *names; // of the optimiser's
 } tensor_lists;
 
 static void free_lists(tensor_lists *lists)
@@ -240,15 +241,15 @@ static mcf_status list_tensors(mcf_run *run, tensor_lists *lists, mcf_error *err
         return mcf_fail(err, MCF_ERR_NOMEM, "no memory for a checkpoint");
     for (int i = 0; i < store->count; i++) {
         const mcf_entry *e = &store->entries[i];
-        lists->model[lists->model_count++] = (mcf_named_tensor){
-            e->name, MCF_F32, e->shape, mcf_params_at(&run->engine->params, store, i)};
+        lists->model[lists->model_count++] =
+            (mcf_named_tensor){e->name, MCF_F32, e->shape, mcf_params_at(&run->engine->params, store, i)};
         if (e->role != MCF_ROLE_TRAINED)
             continue;
         for (int m = 0; m < 2; m++) {
             char *name = lists->names + lists->optimizer_count * LONGEST;
             snprintf(name, LONGEST, "moment%d.%s", m + 1, e->name);
-            lists->optimizer[lists->optimizer_count++] = (mcf_named_tensor){
-                name, MCF_F32, e->shape, (m ? run->moment2 : run->moment1) + e->offset};
+            lists->optimizer[lists->optimizer_count++] =
+                (mcf_named_tensor){name, MCF_F32, e->shape, (m ? run->moment2 : run->moment1) + e->offset};
         }
     }
     return MCF_OK;
@@ -283,8 +284,8 @@ static mcf_status load(mcf_run *run, const char *path, mcf_error *err)
 mcf_status mcf_run_write_config(const mcf_run *run, mcf_error *err)
 {
     char *path = mcf_path_join(run->options->run, "config.yaml"), *text = NULL;
-    mcf_status status = path ? mcf_config_dump(run->config, &text, err)
-                             : mcf_fail(err, MCF_ERR_NOMEM, "no memory for a path");
+    mcf_status status =
+        path ? mcf_config_dump(run->config, &text, err) : mcf_fail(err, MCF_ERR_NOMEM, "no memory for a path");
     if (status == MCF_OK)
         status = mcf_file_write(path, text, strlen(text), err);
     free(path);
@@ -347,9 +348,13 @@ static mcf_status save(mcf_run *run, mcf_error *err)
     if (status == MCF_OK)
         status = mcf_config_dump(run->config, &config, err);
     if (status == MCF_OK) {
-        const mcf_checkpoint checkpoint = {.step = run->step, .model = lists.model, .model_count = lists.model_count,
-                                           .optimizer = lists.optimizer, .optimizer_count = lists.optimizer_count,
-                                           .state = state, .config_text = config};
+        const mcf_checkpoint checkpoint = {.step = run->step,
+                                           .model = lists.model,
+                                           .model_count = lists.model_count,
+                                           .optimizer = lists.optimizer,
+                                           .optimizer_count = lists.optimizer_count,
+                                           .state = state,
+                                           .config_text = config};
         status = mcf_checkpoint_save(run->options->run, &checkpoint, run->config->checkpoint.keep, NULL, err);
     }
     if (status == MCF_OK)

@@ -60,10 +60,14 @@ static mcf_status gradients(mcf_run *run, bool *end, mcf_error *err)
         memcpy(run->samples + micro * batch->count, batch->sample, (size_t)batch->count * sizeof *run->samples);
         if (micro == 0 && e->model->contrastive && !per_micro)
             MCF_TRY(mcf_engine_ema(e, c->objective.momentum, err));
-        const mcf_micro_options options = {.batch = c->batch.per_device, .image_u8 = true, .backward = true,
+        const mcf_micro_options options = {.batch = c->batch.per_device,
+                                           .image_u8 = true,
+                                           .backward = true,
                                            .average = e->model->moco || (e->model->contrastive && per_micro),
-                                           .accumulate = micro > 0, .reduce = micro == c->batch.accumulate - 1,
-                                           .loss_scale = (float)run->loss_scale, .number = micro};
+                                           .accumulate = micro > 0,
+                                           .reduce = micro == c->batch.accumulate - 1,
+                                           .loss_scale = (float)run->loss_scale,
+                                           .number = micro};
         MCF_TRY(mcf_engine_run(e, &options, parts, NULL, err));
         run->epoch = batch->next_epoch;
         run->index = batch->next_index;
@@ -140,10 +144,15 @@ mcf_status mcf_run_step(mcf_run *run, mcf_step_record *r, bool *end, mcf_error *
     MCF_TRY(gradients(run, end, err));
     if (*end)
         return MCF_OK;
-    const mcf_adamw_step update = {.lr = r->lr, .beta1 = o->betas[0], .beta2 = o->betas[1], .eps = o->eps,
-                                   .weight_decay = o->weight_decay, .step = run->updates + 1,
+    const mcf_adamw_step update = {.lr = r->lr,
+                                   .beta1 = o->betas[0],
+                                   .beta2 = o->betas[1],
+                                   .eps = o->eps,
+                                   .weight_decay = o->weight_decay,
+                                   .step = run->updates + 1,
                                    .grad_scale = 1 / (c->batch.accumulate * run->loss_scale),
-                                   .clip_norm = o->clip_norm, .rate_factor = {1, 1, 1, 1}};
+                                   .clip_norm = o->clip_norm,
+                                   .rate_factor = {1, 1, 1, 1}};
     MCF_TRY(mcf_engine_adamw(run->engine, &update, err));
     MCF_TRY(read_losses(run, &r->losses, err));
     double norm2;

@@ -45,9 +45,12 @@ mcf_status mcf_run_validate(mcf_run *run, mcf_losses *losses, mcf_error *err)
     if (share < 1)
         return mcf_fail(err, MCF_ERR_USAGE, "data.validation: %lld images are fewer than the %d devices",
                         (long long)mcf_source_count(run->validation), e->world);
-    const mcf_loader_options options = {.seed = run->config->seed, .batch = (int)(share * e->local),
-                                        .rank = mcf_run_rank(run), .world = e->world / e->local,
-                                        .workers = run->config->data.workers, .end_epoch = 1};
+    const mcf_loader_options options = {.seed = run->config->seed,
+                                        .batch = (int)(share * e->local),
+                                        .rank = mcf_run_rank(run),
+                                        .world = e->world / e->local,
+                                        .workers = run->config->data.workers,
+                                        .end_epoch = 1};
     mcf_loader *loader;
     MCF_TRY(mcf_loader_create(&loader, run->validation, &run->transform_still, &options, err));
     // Forward passes move the running statistics of training; they are put back.
@@ -58,8 +61,8 @@ mcf_status mcf_run_validate(mcf_run *run, mcf_losses *losses, mcf_error *err)
         status = mcf_engine_read_role(e, MCF_ARRAY_MASTER, MCF_ROLE_STATS, stats, err);
     if (status == MCF_OK) {
         status = batches(run, loader, share, losses, err);
-        mcf_status back = mcf_engine_write_role(e, MCF_ARRAY_MASTER, MCF_ROLE_STATS, stats,
-                                                status == MCF_OK ? err : NULL);
+        mcf_status back =
+            mcf_engine_write_role(e, MCF_ARRAY_MASTER, MCF_ROLE_STATS, stats, status == MCF_OK ? err : NULL);
         status = status == MCF_OK ? back : status;
     }
     free(stats);

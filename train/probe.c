@@ -16,7 +16,7 @@ enum { CELLS = 2 }; // the patches' grid is cut into at most CELLS x CELLS
 typedef struct {
     mcf_labels labels;
     float *cls, *mean; // [count, dim]
-    float *cells; // [count, 1 + cells * cells, dim]
+    float *cells;      // [count, 1 + cells * cells, dim]
 } known_faces;
 
 static int cells_of(const mcf_config *c)
@@ -55,20 +55,17 @@ static mcf_status embed_set(mcf_embedder *e, mcf_image_set *set, known_faces *f,
                             const mcf_probe_options *o, int64_t before, int64_t total, mcf_error *err)
 {
     const mcf_config *c = mcf_embedder_config(e);
-    const int dim = mcf_embedder_dim(e), grid = c->model.image_size / c->model.patch_size,
-              cells = cells_of(c);
+    const int dim = mcf_embedder_dim(e), grid = c->model.image_size / c->model.patch_size, cells = cells_of(c);
     int64_t done = 0;
     for (;;) {
         const mcf_batch *batch;
         int rows;
         MCF_TRY(mcf_image_set_next(set, &batch, &rows, err));
         if (set->broken)
-            return mcf_fail(err, MCF_ERR_FORMAT, "%s; a probe needs every picture of labels.jsonl",
-                            set->first_broken);
+            return mcf_fail(err, MCF_ERR_FORMAT, "%s; a probe needs every picture of labels.jsonl", set->first_broken);
         if (!batch)
             return MCF_OK;
-        MCF_TRY(mcf_embedder_tokens(e, batch->pixels, rows, f->cls + done * dim, f->mean + done * dim, tokens,
-                                    err));
+        MCF_TRY(mcf_embedder_tokens(e, batch->pixels, rows, f->cls + done * dim, f->mean + done * dim, tokens, err));
         for (int i = 0; i < rows; i++)
             pool_cells(tokens + (int64_t)i * (1 + grid * grid) * dim, grid, cells, dim,
                        f->cells + (done + i) * (1 + cells * cells) * dim);
@@ -76,32 +73,30 @@ static mcf_status embed_set(mcf_embedder *e, mcf_image_set *set, known_faces *f,
         if (o->progress)
             o->progress(o->context, before + done, total);
         if (o->stop && *o->stop)
-            return mcf_fail(err, MCF_ERR_INTERRUPTED, "stopped after %lld of %lld pictures",
-                            (long long)(before + done), (long long)total);
+            return mcf_fail(err, MCF_ERR_INTERRUPTED, "stopped after %lld of %lld pictures", (long long)(before + done),
+                            (long long)total);
     }
 }
 
-static mcf_status embed_folder(mcf_embedder *e, const mcf_config *c, known_faces *f,
-                               const mcf_probe_options *o, int64_t before, int64_t total, mcf_error *err)
+static mcf_status embed_folder(mcf_embedder *e, const mcf_config *c, known_faces *f, const mcf_probe_options *o,
+                               int64_t before, int64_t total, mcf_error *err)
 {
     const int cells = cells_of(c), grid = c->model.image_size / c->model.patch_size;
     const int batch = o->network.batch > 0 ? o->network.batch : 32;
     const size_t values = (size_t)f->labels.count * (size_t)mcf_embedder_dim(e);
-    float *tokens =
-        malloc((size_t)batch * (size_t)(1 + grid * grid) * (size_t)mcf_embedder_dim(e) * sizeof *tokens);
+    float *tokens = malloc((size_t)batch * (size_t)(1 + grid * grid) * (size_t)mcf_embedder_dim(e) * sizeof *tokens);
     f->cls = malloc(values * sizeof *f->cls);
     f->mean = malloc(values * sizeof *f->mean);
     f->cells = malloc(values * (size_t)(1 + cells * cells) * sizeof *f->cells);
     if (!f->cls || !f->mean || !f->cells || !tokens) {
         free(tokens);
-        return mcf_fail(err, MCF_ERR_NOMEM, "no memory for the features of %lld pictures",
-                        (long long)f->labels.count);
+        return mcf_fail(err, MCF_ERR_NOMEM, "no memory for the features of %lld pictures", (long long)f->labels.count);
     }
     // Every picture is a path of its own, so that rows come in the order of the labels.
     mcf_image_set set = {0};
-    mcf_status status = mcf_image_set_open(
-        &set, (const char *const *)f->labels.images, (size_t)f->labels.count, MCF_FORMAT_AUTO,
-        mcf_embedder_size(e), c->data.fast_decode, o->workers > 0 ? o->workers : c->data.workers, batch, err);
+    mcf_status status = mcf_image_set_open(&set, (const char *const *)f->labels.images, (size_t)f->labels.count,
+                                           MCF_FORMAT_AUTO, mcf_embedder_size(e), c->data.fast_decode,
+                                           o->workers > 0 ? o->workers : c->data.workers, batch, err);
     if (status == MCF_OK)
         status = embed_set(e, &set, f, tokens, o, before, total, err);
     mcf_image_set_close(&set);
@@ -111,8 +106,8 @@ static mcf_status embed_folder(mcf_embedder *e, const mcf_config *c, known_faces
 
 // Mean over faces and points of |guess - truth| / sqrt(w h), w x h the box around the true points; guess [count or 1,
 // points, 2]. Not the distance of the eyes: it shrinks to nothing in a profile, and few pictures would count for all.
-static mcf_status normalised_mean_error(const mcf_labels *l, const float *guess, bool one_for_all,
-                                        double *nme, mcf_error *err)
+static mcf_status normalised_mean_error(const mcf_labels *l, const float *guess, bool one_for_all, double *nme,
+                                        mcf_error *err)
 {
     const int n = l->points;
     double sum = 0;
@@ -135,8 +130,8 @@ static mcf_status normalised_mean_error(const mcf_labels *l, const float *guess,
     return MCF_OK;
 }
 
-static mcf_status judge_points(const known_faces *fit, const known_faces *test, int features,
-                               mcf_probe_result *r, mcf_error *err)
+static mcf_status judge_points(const known_faces *fit, const known_faces *test, int features, mcf_probe_result *r,
+                               mcf_error *err)
 {
     const int targets = fit->labels.points * 2;
     mcf_ridge ridge;

@@ -7,8 +7,8 @@
 typedef struct {
     mcf_embedder_options network;
     const char *fit, *test; // folders of `mcf synth`; the probe is fitted on one and judged on the other
-    int points; // 68 or 98
-    int workers; // decoding threads; 0: as the config says
+    int points;             // 68 or 98
+    int workers;            // decoding threads; 0: as the config says
     void (*progress)(void *context, int64_t done, int64_t total);
     void *context;
     const volatile sig_atomic_t *stop; // NULL, or: non-zero asks to give up

@@ -9,17 +9,17 @@
 #include "data/file.h"
 #include "train/inference.h"
 
-enum { BATCH = 16, GAP = 4 };  // GAP: white pixels between the pictures
+enum { BATCH = 16, GAP = 4 }; // GAP: white pixels between the pictures
 
 typedef struct {
     mcf_inference network;
     mcf_image_set set;
-    int64_t *ids;       // [BATCH, L]
-    float *pseudo;      // [BATCH, 3, S, S]
-    uint8_t *picture;   // [S, 3 S + 2 GAP, 3]
+    int64_t *ids;     // [BATCH, L]
+    float *pseudo;    // [BATCH, 3, S, S]
+    uint8_t *picture; // [S, 3 S + 2 GAP, 3]
     mcf_bytes png;
-    double error;       // sum of squares over masked pixels
-    int64_t pixels;     // and their number
+    double error;   // sum of squares over masked pixels
+    int64_t pixels; // and their number
 } reconstruction;
 
 typedef struct {
@@ -45,8 +45,8 @@ static mcf_status run(int rank, void *context, mcf_error *err)
         MCF_TRY(mcf_program_create(n->runtime, graph, &program, err));
         MCF_TRY(mcf_runtime_cache(n->runtime, key, program, err));
     }
-    const mcf_pretrain_batch batch = {.image = t->batch->pixels, .flip = t->batch->flip, .ids_shuffle = r->ids,
-                                      .loss_scale = 1};
+    const mcf_pretrain_batch batch = {
+        .image = t->batch->pixels, .flip = t->batch->flip, .ids_shuffle = r->ids, .loss_scale = 1};
     MCF_TRY(mcf_reconstruct_write(n->model, &options, program, &batch, err));
     MCF_TRY(mcf_program_run(program, false, false, err));
     const int64_t side = n->config.model.image_size;
@@ -92,8 +92,11 @@ static void draw(reconstruction *r, const mcf_batch *batch, int row, const bool 
 static mcf_status write_picture(reconstruction *r, const char *out, int64_t sample, mcf_error *err)
 {
     const int side = r->network.config.model.image_size;
-    const mcf_image image = {.width = 3 * side + 2 * GAP, .height = side, .channels = 3,
-                             .stride = (size_t)(3 * side + 2 * GAP) * 3, .pixels = r->picture};
+    const mcf_image image = {.width = 3 * side + 2 * GAP,
+                             .height = side,
+                             .channels = 3,
+                             .stride = (size_t)(3 * side + 2 * GAP) * 3,
+                             .pixels = r->picture};
     MCF_TRY(mcf_image_encode_png(&image, &r->png, err));
     char name[1024], file[1200];
     mcf_source_name(r->set.source, sample, name, sizeof name);
@@ -113,8 +116,8 @@ static mcf_status write_picture(reconstruction *r, const char *out, int64_t samp
     return status;
 }
 
-static mcf_status one_batch(reconstruction *r, const mcf_reconstruct_options *options, const mcf_batch *batch,
-                            int rows, mcf_error *err)
+static mcf_status one_batch(reconstruction *r, const mcf_reconstruct_options *options, const mcf_batch *batch, int rows,
+                            mcf_error *err)
 {
     const mcf_inference *n = &r->network;
     const int64_t patches = n->model->patches;
@@ -138,8 +141,8 @@ static mcf_status one_batch(reconstruction *r, const mcf_reconstruct_options *op
     return status;
 }
 
-static mcf_status reconstruct(reconstruction *r, const mcf_reconstruct_options *options,
-                              mcf_reconstruct_result *result, mcf_error *err)
+static mcf_status reconstruct(reconstruction *r, const mcf_reconstruct_options *options, mcf_reconstruct_result *result,
+                              mcf_error *err)
 {
     MCF_TRY(mcf_inference_open(&r->network, &options->job, options->checkpoint, NULL, MCF_PART_DECODER, err));
     const mcf_config *c = &r->network.config;

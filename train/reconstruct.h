@@ -9,21 +9,21 @@
 
 typedef struct {
     mcf_job_options job;
-    const char *checkpoint;     // RUN, checkpoint directory or safetensors with decoder
-    const char *out;            // directory, made if missing
-    const char *const *paths;   // images, folders, shards or lists
+    const char *checkpoint;   // RUN, checkpoint directory or safetensors with decoder
+    const char *out;          // directory, made if missing
+    const char *const *paths; // images, folders, shards or lists
     size_t path_count;
     mcf_data_format format;
-    int64_t limit;              // at most this many images; 0: all
+    int64_t limit; // at most this many images; 0: all
     void (*progress)(void *context, int64_t done, int64_t total);
     void *context;
-    const volatile sig_atomic_t *stop;  // NULL, or: non-zero asks to give up
+    const volatile sig_atomic_t *stop; // NULL, or: non-zero asks to give up
 } mcf_reconstruct_options;
 
 typedef struct {
     int64_t images, broken;
-    double pixel_mse;           // mean over masked patches, in normalised units: the pixel term's own measure
-    char *first_broken;         // malloc'd name and reason, or NULL; the caller frees
+    double pixel_mse;   // mean over masked patches, in normalised units: the pixel term's own measure
+    char *first_broken; // malloc'd name and reason, or NULL; the caller frees
 } mcf_reconstruct_result;
 
 // Writes OUT/000012-NAME.png per image: masked input, pseudo image, original, side by side. The mask is that of the config's

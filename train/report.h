@@ -11,17 +11,17 @@
 enum { MCF_REPORT_RUNS = 12 };
 
 typedef struct {
-    mcf_job_options job;        // the first device works
-    const char *const *runs;    // directories of runs, going on or done
-    size_t run_count;           // 1 to MCF_REPORT_RUNS
-    const char *out;            // the page; its folder is made if missing
-    const char *const *images;  // to look at and to search in; NULL: the config's validation, else training images
+    mcf_job_options job;       // the first device works
+    const char *const *runs;   // directories of runs, going on or done
+    size_t run_count;          // 1 to MCF_REPORT_RUNS
+    const char *out;           // the page; its folder is made if missing
+    const char *const *images; // to look at and to search in; NULL: the config's validation, else training images
     size_t image_count;
-    int64_t limit;              // images searched in; 0: MCF_REPORT_LIMIT
-    bool quick;                 // nothing is computed with the networks
+    int64_t limit; // images searched in; 0: MCF_REPORT_LIMIT
+    bool quick;    // nothing is computed with the networks
     void (*progress)(void *context, int64_t done, int64_t total);
     void *context;
-    const volatile sig_atomic_t *stop;  // NULL, or: non-zero asks to give up
+    const volatile sig_atomic_t *stop; // NULL, or: non-zero asks to give up
 } mcf_report_options;
 
 #define MCF_REPORT_LIMIT 600

@@ -178,8 +178,8 @@ static void draw_line(mcf_html *html, const mcf_chart *chart, const mcf_chart_se
     mcf_html_add(html, "\"/>");
     if (used == 1) // a line of one point is invisible
         mcf_html_format(html, "<circle class=\"dot run-%d\" cx=\"%.1f\" cy=\"%.1f\" r=\"3\"/>", s->run,
-                        place_x(f, s->line->x[0]), place_y(f, columns[(int)((s->line->x[0] - f->x0) /
-                                                                         (f->x1 - f->x0) * COLUMNS)].smooth));
+                        place_x(f, s->line->x[0]),
+                        place_y(f, columns[(int)((s->line->x[0] - f->x0) / (f->x1 - f->x0) * COLUMNS)].smooth));
     free(columns);
 }
 
@@ -219,8 +219,9 @@ static void draw_axes(mcf_html *html, const frame *f)
     for (int i = 0; i < count; i++) {
         const double y = place_y(f, ticks[i]);
         tick_text(text, sizeof text, ticks[i]);
-        mcf_html_format(html, "<path class=\"grid\" d=\"M%d %.1fH%d\"/><text class=\"tick\" x=\"%d\" y=\"%.1f\" "
-                              "text-anchor=\"end\">%s</text>",
+        mcf_html_format(html,
+                        "<path class=\"grid\" d=\"M%d %.1fH%d\"/><text class=\"tick\" x=\"%d\" y=\"%.1f\" "
+                        "text-anchor=\"end\">%s</text>",
                         LEFT, y, WIDTH - RIGHT, LEFT - 6, y + 4, text);
     }
     count = mcf_chart_ticks(f->x0, f->x1, 5, false, ticks);
@@ -229,12 +230,14 @@ static void draw_axes(mcf_html *html, const frame *f)
             continue; // there is no half step
         const double x = place_x(f, ticks[i]);
         tick_text(text, sizeof text, ticks[i]);
-        mcf_html_format(html, "<path class=\"grid\" d=\"M%.1f %dv4\"/><text class=\"tick\" x=\"%.1f\" y=\"%d\" "
-                              "text-anchor=\"middle\">%s</text>",
+        mcf_html_format(html,
+                        "<path class=\"grid\" d=\"M%.1f %dv4\"/><text class=\"tick\" x=\"%.1f\" y=\"%d\" "
+                        "text-anchor=\"middle\">%s</text>",
                         x, HEIGHT - BOTTOM, x, HEIGHT - BOTTOM + 18, text);
     }
-    mcf_html_format(html, "<path class=\"axis\" d=\"M%d %dV%dH%d\"/><text class=\"tick\" x=\"%d\" y=\"%d\" "
-                          "text-anchor=\"middle\">optimiser step</text>",
+    mcf_html_format(html,
+                    "<path class=\"axis\" d=\"M%d %dV%dH%d\"/><text class=\"tick\" x=\"%d\" y=\"%d\" "
+                    "text-anchor=\"middle\">optimiser step</text>",
                     LEFT, TOP, HEIGHT - BOTTOM, WIDTH - RIGHT, LEFT + COLUMNS / 2, HEIGHT - 6);
 }
 

@@ -102,8 +102,7 @@ static void cards(mcf_report_page *page, const mcf_report_run *run)
     if (validation && validation->count)
         card(h, mcf_report_number(text, sizeof text, validation->y[validation->count - 1]), "validation loss");
     if (isfinite(median_rate(run))) {
-        snprintf(what, sizeof what, "images a second; %s in all",
-                 duration(text, sizeof text, computing_seconds(run)));
+        snprintf(what, sizeof what, "images a second; %s in all", duration(text, sizeof text, computing_seconds(run)));
         card(h, mcf_report_number(text, sizeof text, median_rate(run)), what);
     }
     if (run->searched) {
@@ -236,8 +235,10 @@ static void legend(mcf_report_page *page, bool validation)
     mcf_html *h = &page->html;
     mcf_html_add(h, "<div class=\"legend\">");
     for (int i = 0; i < page->count && page->count > 1; i++) {
-        mcf_html_format(h, "<label><input type=\"checkbox\" id=\"show-%d\" checked><span class=\"swatch run-%d\">"
-                           "</span>", i, i);
+        mcf_html_format(h,
+                        "<label><input type=\"checkbox\" id=\"show-%d\" checked><span class=\"swatch run-%d\">"
+                        "</span>",
+                        i, i);
         mcf_html_text(h, page->runs[i].name);
         mcf_html_add(h, "</label>");
     }

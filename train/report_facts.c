@@ -13,9 +13,10 @@ static void paper_table(mcf_report_page *page, const mcf_paper_row *row)
     bool larger = false;
     for (int m = 0; m < MCF_PAPER_MEASURES; m++)
         larger |= row->at_448[m] > 0;
-    mcf_html_format(h, "<div class=\"scroll\"><table><thead><tr><th>set</th><th>measure</th><th class=\"n\">Scratch, 224"
-                       "</th><th class=\"n\">%s, 224</th>%s%s%s<th>this run</th></tr></thead><tbody>", row->title,
-                    larger ? "<th class=\"n\">" : "", larger ? row->title : "", larger ? ", 448</th>" : "");
+    mcf_html_format(h,
+                    "<div class=\"scroll\"><table><thead><tr><th>set</th><th>measure</th><th class=\"n\">Scratch, 224"
+                    "</th><th class=\"n\">%s, 224</th>%s%s%s<th>this run</th></tr></thead><tbody>",
+                    row->title, larger ? "<th class=\"n\">" : "", larger ? row->title : "", larger ? ", 448</th>" : "");
     for (int m = 0; m < MCF_PAPER_MEASURES; m++) {
         const mcf_paper_measure *measure = &mcf_paper_measures[m];
         if (row->at_224[m] <= 0)
@@ -27,8 +28,11 @@ static void paper_table(mcf_report_page *page, const mcf_paper_row *row)
             mcf_html_format(h, "<td class=\"n\">%g</td>", row->at_448[m]);
         mcf_html_add(h, "<td>not evaluated here</td></tr>");
     }
-    mcf_html_format(h, "</tbody></table></div><p class=\"note\">Printed in %s of the paper; all but the curves of this page "
-                       "need fine-tuning on these sets, which this version does not do.</p>", row->source);
+    mcf_html_format(
+        h,
+        "</tbody></table></div><p class=\"note\">Printed in %s of the paper; all but the curves of this page "
+        "need fine-tuning on these sets, which this version does not do.</p>",
+        row->source);
 }
 
 void mcf_report_scores(mcf_report_page *page)
@@ -45,13 +49,15 @@ void mcf_report_scores(mcf_report_page *page)
             continue;
         }
         if (run->config.objective.method == MCF_METHOD_MOCO_V3) {
-            mcf_html_add(h, "<p>MoCo-v3 makes M<sub>1</sub>, the frozen network of the feature term. The paper prints no "
-                            "score of its own for it.</p>");
+            mcf_html_add(h,
+                         "<p>MoCo-v3 makes M<sub>1</sub>, the frozen network of the feature term. The paper prints no "
+                         "score of its own for it.</p>");
             continue;
         }
         const mcf_paper_row *row = mcf_paper_row_of(&run->config);
         if (!row) {
-            mcf_html_add(h, "<p>The paper has no row with this mix of terms, so there is nothing to set beside it.</p>");
+            mcf_html_add(h,
+                         "<p>The paper has no row with this mix of terms, so there is nothing to set beside it.</p>");
             continue;
         }
         mcf_paper_differences(&run->config, row, differences, sizeof differences);
@@ -324,8 +330,9 @@ void mcf_report_next(mcf_report_page *page)
         command(h, "this page again, or beside other runs", "mcf report ", run->path, " OTHER_RUN --out report.html");
         mcf_html_add(h, "</pre>");
     }
-    mcf_html_add(h, "<p>With real data: a folder of face pictures, or tar shards of them, and M<sub>1</sub>'s weights are "
-                    "all that the paper's own runs need. <code>configs/pretrain/</code> holds one config for each of its "
-                    "rows:</p><pre>mcf pretrain configs/pretrain/mcf_light.yaml --out runs/mcf_light \\\n"
-                    "    --set &#39;data.train=[/data/faces]&#39; --set model.teacher.checkpoint=moco_v3.safetensors</pre>");
+    mcf_html_add(
+        h, "<p>With real data: a folder of face pictures, or tar shards of them, and M<sub>1</sub>'s weights are "
+           "all that the paper's own runs need. <code>configs/pretrain/</code> holds one config for each of its "
+           "rows:</p><pre>mcf pretrain configs/pretrain/mcf_light.yaml --out runs/mcf_light \\\n"
+           "    --set &#39;data.train=[/data/faces]&#39; --set model.teacher.checkpoint=moco_v3.safetensors</pre>");
 }

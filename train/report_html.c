@@ -147,7 +147,12 @@ char *mcf_report_number(char *text, size_t size, double value)
         snprintf(text, size, "%.3g", value);
     else
         snprintf(text, size, "%.*f",
-                 fabs(value) >= 1000 ? 0 : fabs(value) >= 100 ? 1 : fabs(value) >= 10 ? 2 : fabs(value) >= 1 ? 3 : 4, value);
+                 fabs(value) >= 1000  ? 0
+                 : fabs(value) >= 100 ? 1
+                 : fabs(value) >= 10  ? 2
+                 : fabs(value) >= 1   ? 3
+                                      : 4,
+                 value);
     return text;
 }
 
@@ -160,11 +165,11 @@ void mcf_html_number(mcf_html *html, double value)
 mcf_status mcf_html_picture(mcf_html *html, const uint8_t *rgb, int width, int height, int quality, const char *alt,
                             const char *attributes, mcf_error *err)
 {
-    const mcf_image image = {.width = width, .height = height, .channels = 3, .stride = (size_t)width * 3,
-                             .pixels = rgb};
+    const mcf_image image = {
+        .width = width, .height = height, .channels = 3, .stride = (size_t)width * 3, .pixels = rgb};
     mcf_bytes file = {0};
-    mcf_status status = quality ? mcf_image_encode_jpeg(&image, quality, &file, err)
-                                : mcf_image_encode_png(&image, &file, err);
+    mcf_status status =
+        quality ? mcf_image_encode_jpeg(&image, quality, &file, err) : mcf_image_encode_png(&image, &file, err);
     if (status == MCF_OK) {
         mcf_html_format(html, "<img %s width=\"%d\" height=\"%d\" alt=\"", attributes, width, height);
         mcf_html_text(html, alt);

@@ -21,39 +21,39 @@ typedef struct {
 
 typedef struct {
     const char *path;
-    char *name;                // the last part of the path
-    int index;                 // its colour
+    char *name; // the last part of the path
+    int index;  // its colour
 
     // --- on disk (train/report_run.c). Where something is not as it should be, a sentence in `*_error`, else "".
-    char *config_text;         // NULL: none
-    bool has_config;           // and it could be read
+    char *config_text; // NULL: none
+    bool has_config;   // and it could be read
     mcf_config config;
     char config_error[1200];
     mcf_run_log log;
     char log_error[1200];
-    json_t *machine;           // array of RUN/machine.json, or NULL
-    char *checkpoint;          // newest, or NULL
+    json_t *machine;  // array of RUN/machine.json, or NULL
+    char *checkpoint; // newest, or NULL
     int64_t checkpoint_step;
-    json_t *state;             // its state.json, or NULL
+    json_t *state; // its state.json, or NULL
     char checkpoint_error[1200];
-    int64_t *pictures;         // steps with pictures, ascending
+    int64_t *pictures; // steps with pictures, ascending
     size_t picture_count;
-    bool running;              // a process of this machine trains there now
+    bool running; // a process of this machine trains there now
 
     // --- computed (train/report_network.c)
-    bool from_training;        // the images looked at are the run's own training images
-    char source_names[1200];   // where the images came from
+    bool from_training;      // the images looked at are the run's own training images
+    char source_names[1200]; // where the images came from
     bool looked;
     mcf_look look;
-    uint8_t *look_images;      // [look.images, S, S, 3]
+    uint8_t *look_images; // [look.images, S, S, 3]
     char look_error[1200];
     bool searched;
     mcf_retrieval found, found_untrained;
     int64_t search_images, search_broken, search_total; // used, unreadable, there
     mcf_report_query queries[MCF_REPORT_QUERIES];
     int query_count;
-    int32_t *search_label;     // [search_images]
-    uint8_t *search_thumb;     // [search_images, THUMB, THUMB, 3]
+    int32_t *search_label; // [search_images]
+    uint8_t *search_thumb; // [search_images, THUMB, THUMB, 3]
     char search_error[1200];
 } mcf_report_run;
 

@@ -101,7 +101,8 @@ static mcf_status take_line(mcf_run_log *log, const json_t *object, mcf_error *e
     }
     log->steps = json_integer_value(step);
     log->skipped += json_is_true(json_object_get(object, "skipped"));
-    json_object_foreach((json_t *)object, key, value) {
+    json_object_foreach((json_t *)object, key, value)
+    {
         double y;
         if (strcmp(key, "step") == 0 || !value_of(value, &y))
             continue;

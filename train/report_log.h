@@ -23,13 +23,13 @@ typedef struct {
     bool present; // there is a log
     mcf_curve curves[MCF_CURVES_MOST];
     int count;
-    int64_t steps; // the last step seen
-    double epoch; // reached
-    int64_t lines, bad_lines; // bad: not a JSON object with a step; a torn last line is not counted
-    bool torn; // the last line has no end yet
-    int64_t skipped; // fp16 steps that moved nothing
-    int64_t not_finite; // values that are no numbers
-    int64_t broken; // images replaced
+    int64_t steps;                        // the last step seen
+    double epoch;                         // reached
+    int64_t lines, bad_lines;             // bad: not a JSON object with a step; a torn last line is not counted
+    bool torn;                            // the last line has no end yet
+    int64_t skipped;                      // fp16 steps that moved nothing
+    int64_t not_finite;                   // values that are no numbers
+    int64_t broken;                       // images replaced
     char *broken_images[MCF_BROKEN_KEPT]; // the first messages, malloc'd
     int broken_count;
 } mcf_run_log;

@@ -179,8 +179,8 @@ static mcf_status run(int rank, void *context, mcf_error *err)
     mcf_program *program;
     MCF_TRY(mcf_inspect_graph(n->model, t->count, n->compute, &graph, err));
     MCF_TRY(mcf_program_create(n->runtime, graph, &program, err));
-    mcf_status status = mcf_program_write(program, "image", t->images,
-                                          (size_t)(t->count * 3 * side * side) * sizeof *t->images, err);
+    mcf_status status =
+        mcf_program_write(program, "image", t->images, (size_t)(t->count * 3 * side * side) * sizeof *t->images, err);
     if (status == MCF_OK)
         status = mcf_program_run(program, false, false, err);
     if (status == MCF_OK)
@@ -226,8 +226,8 @@ mcf_status mcf_look_run(mcf_inference *network, const uint8_t *images, int count
     const mcf_pretrain_model *model = network->model;
     const size_t side = (size_t)network->config.model.image_size, pixels = side * side;
     const size_t n = (size_t)count, patches = (size_t)model->patches, dim = (size_t)model->online.stack.dim;
-    *look = (mcf_look){.images = count, .grid = (int)side / network->config.model.patch_size,
-                       .heads = model->online.stack.heads};
+    *look = (mcf_look){
+        .images = count, .grid = (int)side / network->config.model.patch_size, .heads = model->online.stack.heads};
     if (dim < COMPONENTS || patches < 2)
         return mcf_fail(err, MCF_ERR_UNSUPPORTED, "a network of %zu features on %zu patches is too small to look at",
                         dim, patches);

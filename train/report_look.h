@@ -5,16 +5,16 @@
 #include "train/inference.h"
 
 typedef struct {
-    int images, grid, heads;  // grid: patches a side
-    float *attention;         // [images, heads, grid*grid]: shares of the class token's attention in the last block
-    float *cls_share;         // [images, heads]: what it keeps for itself; with the shares above the sum is 1
-    uint8_t *features;        // [images, grid, grid, 3]: the first three principal components as red, green, blue
-    double explained[3];      // their shares of the variance
+    int images, grid, heads; // grid: patches a side
+    float *attention;        // [images, heads, grid*grid]: shares of the class token's attention in the last block
+    float *cls_share;        // [images, heads]: what it keeps for itself; with the shares above the sum is 1
+    uint8_t *features;       // [images, grid, grid, 3]: the first three principal components as red, green, blue
+    double explained[3];     // their shares of the variance
 } mcf_look;
 
 // images: [count,S,S,3] RGB bytes of the network's size. The caller frees with mcf_look_free.
 mcf_status mcf_look_run(mcf_inference *network, const uint8_t *images, int count, mcf_look *look, mcf_error *err);
-void mcf_look_free(mcf_look *look);  // zeros are fine
+void mcf_look_free(mcf_look *look); // zeros are fine
 
 // --- the parts
 

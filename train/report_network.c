@@ -63,10 +63,10 @@ static mcf_status look(mcf_report_run *run, const mcf_report_options *options, c
     if (status == MCF_OK) {
         const size_t side = (size_t)network.config.model.image_size;
         run->look_images = malloc(MCF_REPORT_LOOKS * side * side * 3);
-        status = run->look_images ? mcf_samples_read(source, MCF_REPORT_LOOKS, (int)side,
-                                                     network.config.data.fast_decode, run->look_images, samples, &got,
-                                                     err)
-                                  : mcf_fail(err, MCF_ERR_NOMEM, "no memory for images");
+        status = run->look_images
+                     ? mcf_samples_read(source, MCF_REPORT_LOOKS, (int)side, network.config.data.fast_decode,
+                                        run->look_images, samples, &got, err)
+                     : mcf_fail(err, MCF_ERR_NOMEM, "no memory for images");
     }
     if (status == MCF_OK && got == 0)
         status = mcf_fail(err, MCF_ERR_FORMAT, "%s: none of the images tried can be read", run->source_names);
@@ -210,8 +210,8 @@ static mcf_status run_search(search *s, const char *const *paths, size_t count, 
         return mcf_fail(err, MCF_ERR_NOMEM, "no memory to search among %lld images", (long long)limit);
     MCF_TRY(embed_images(s, limit, err));
     MCF_TRY(mcf_retrieve(s->features, run->search_label, run->search_images, s->dim, &run->found, err));
-    MCF_TRY(mcf_retrieve(s->features_untrained, run->search_label, run->search_images, s->dim, &run->found_untrained,
-                         err));
+    MCF_TRY(
+        mcf_retrieve(s->features_untrained, run->search_label, run->search_images, s->dim, &run->found_untrained, err));
     if (run->found.queries == 0 || run->found.people < 2)
         return mcf_fail(err, MCF_ERR_USAGE,
                         "%s: a search needs a folder for each of at least two people, with two images or more in one; "

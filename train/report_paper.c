@@ -21,18 +21,26 @@ const mcf_paper_measure mcf_paper_measures[MCF_PAPER_MEASURES] = {
     {"300W", "NME, inter-ocular, full", "Table 4", false},
 };
 
-const mcf_paper_row mcf_paper_scratch = {
-    "scratch", "Scratch", "Tables 2-6",
-    {91.43, 84.74, 1.047, 0.884, 1.481, 79.3, 4.80, 5.72, 54.54, 2.90, 5.19, 3.35}, {0}};
+const mcf_paper_row mcf_paper_scratch = {"scratch",
+                                         "Scratch",
+                                         "Tables 2-6",
+                                         {91.43, 84.74, 1.047, 0.884, 1.481, 79.3, 4.80, 5.72, 54.54, 2.90, 5.19, 3.35},
+                                         {0}};
 
 static const mcf_paper_row rows[] = {
-    {"mcf_full", "MCF on all faces (Ours)", "Tables 2-6",
+    {"mcf_full",
+     "MCF on all faces (Ours)",
+     "Tables 2-6",
      {92.93, 87.91, 0.950, 0.820, 1.344, 81.2, 3.96, 1.40, 60.90, 2.60, 4.51, 2.98},
      {93.96, 89.77, 0.932, 0.810, 1.318, 81.5, 3.90, 1.60, 61.44, 2.51, 4.47, 2.90}},
-    {"mcf_light", "MCF on a tenth of the faces (Ours<sub>0.1</sub>)", "Tables 2-6",
+    {"mcf_light",
+     "MCF on a tenth of the faces (Ours<sub>0.1</sub>)",
+     "Tables 2-6",
      {92.48, 86.69, 0.968, 0.827, 1.368, 80.8, 4.16, 2.56, 59.19, 2.65, 4.68, 3.06},
      {93.55, 88.83, 0.951, 0.825, 1.345, 81.2, 4.13, 2.44, 60.18, 2.57, 4.66, 2.98}},
-    {"mcf_in1k", "MCF from ImageNet weights (Ours<sub>+IN1K</sub>)", "Tables 9, 10, 13-15",
+    {"mcf_in1k",
+     "MCF from ImageNet weights (Ours<sub>+IN1K</sub>)",
+     "Tables 9, 10, 13-15",
      {93.09, 88.17, 0.949, 0.827, 1.342, 81.2, 3.94, 1.44, 60.94, 2.60, 4.55, 2.98},
      {93.99, 89.68, 0.933, 0.810, 1.320, 81.6, 3.88, 1.36, 61.57, 2.50, 4.46, 2.89}},
     {"l2", "L<sub>2</sub>", "Table 8", {91.65, 0, 1.031, 0.873, 1.459, 79.6}, {0}},
@@ -105,8 +113,8 @@ static bool starts(const char *text, const char *with)
 void mcf_paper_differences(const mcf_config *c, const mcf_paper_row *row, char *text, size_t size)
 {
     const mcf_model_options *m = &c->model;
-    const bool full = strcmp(row->id, "mcf_full") == 0 || strcmp(row->id, "mcf_in1k") == 0 ||
-                      starts(row->id, "epochs_");
+    const bool full =
+        strcmp(row->id, "mcf_full") == 0 || strcmp(row->id, "mcf_in1k") == 0 || starts(row->id, "epochs_");
     int epochs = 16, depth = 2;
     char line[128];
     sscanf(row->id, "epochs_%d", &epochs);

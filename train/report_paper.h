@@ -9,14 +9,14 @@ enum { MCF_PAPER_MEASURES = 12 };
 
 typedef struct {
     const char *set, *measure, *table; // "WFLW", "NME, inter-ocular", "Table 3"
-    bool higher; // is better
+    bool higher;                       // is better
 } mcf_paper_measure;
 extern const mcf_paper_measure mcf_paper_measures[MCF_PAPER_MEASURES];
 
 // Scores after fine-tuning; 0: the paper prints none.
 typedef struct {
-    const char *id;    // "mcf_full"; the config of configs/pretrain that runs it
-    const char *title; // "MCF, all faces (Ours)"; markup of our own
+    const char *id;     // "mcf_full"; the config of configs/pretrain that runs it
+    const char *title;  // "MCF, all faces (Ours)"; markup of our own
     const char *source; // "Tables 2-6"
     double at_224[MCF_PAPER_MEASURES], at_448[MCF_PAPER_MEASURES];
 } mcf_paper_row;

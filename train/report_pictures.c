@@ -107,7 +107,7 @@ void mcf_report_reconstructions(mcf_report_page *page)
 // Viridis (van der Walt and Smith 2015) by nine of its colours: even steps of lightness for every reader.
 static void viridis(double share, uint8_t rgb[3])
 {
-    static const uint8_t map[9][3] = {{68, 1, 84},   {71, 44, 122},  {59, 81, 139},  {44, 113, 142}, {33, 144, 141},
+    static const uint8_t map[9][3] = {{68, 1, 84},    {71, 44, 122}, {59, 81, 139},  {44, 113, 142}, {33, 144, 141},
                                       {39, 173, 129}, {92, 200, 99}, {170, 220, 50}, {253, 231, 37}};
     const double at = fmax(0, fmin(1, share)) * 8;
     const int i = at < 8 ? (int)at : 7;
@@ -154,8 +154,10 @@ static mcf_status overlay(mcf_html *h, const uint8_t *photo, int side, const flo
             for (int c = 0; c < 3; c++)
                 out[(y * side + x) * 3 + c] = (uint8_t)(photo[(y * side + x) * 3 + c] * light + 0.5);
         }
-    mcf_status status = mcf_html_picture(h, out, side, side, PHOTO_QUALITY, "the image, bright where the mean over "
-                                         "heads is high", "", err);
+    mcf_status status = mcf_html_picture(h, out, side, side, PHOTO_QUALITY,
+                                         "the image, bright where the mean over "
+                                         "heads is high",
+                                         "", err);
     free(out);
     return status;
 }
@@ -213,9 +215,10 @@ static mcf_status attention_row(mcf_html *h, const mcf_look *look, const uint8_t
 void mcf_report_attention(mcf_report_page *page)
 {
     mcf_html *h = &page->html;
-    mcf_html_add(h, "<h2 id=\"attention\">Where the class token looks</h2><p class=\"lead\">Attention of the class token "
-                    "to the patches in the last block, without masks: the mean over heads, and every head. Each map runs "
-                    "from its lowest share (dark) to its highest (bright).</p>");
+    mcf_html_add(h,
+                 "<h2 id=\"attention\">Where the class token looks</h2><p class=\"lead\">Attention of the class token "
+                 "to the patches in the last block, without masks: the mean over heads, and every head. Each map runs "
+                 "from its lowest share (dark) to its highest (bright).</p>");
     for (int r = 0; r < page->count; r++) {
         const mcf_report_run *run = &page->runs[r];
         mcf_error err = {0};
@@ -226,7 +229,8 @@ void mcf_report_attention(mcf_report_page *page)
         }
         const int heads = run->look.heads < HEADS_SHOWN ? run->look.heads : HEADS_SHOWN;
         images_note(page, run);
-        mcf_html_add(h, "<div class=\"scroll\"><table class=\"pics\"><thead><tr><th>image</th><th colspan=\"2\">mean</th>");
+        mcf_html_add(
+            h, "<div class=\"scroll\"><table class=\"pics\"><thead><tr><th>image</th><th colspan=\"2\">mean</th>");
         for (int k = 0; k < heads; k++)
             mcf_html_format(h, "<th>head %d</th>", k + 1);
         mcf_html_add(h, "</tr></thead>");
@@ -241,17 +245,20 @@ void mcf_report_attention(mcf_report_page *page)
         double kept = 0;
         for (int k = 0; k < run->look.images * run->look.heads; k++)
             kept += run->look.cls_share[k] / (run->look.images * run->look.heads);
-        mcf_html_format(h, "<p class=\"note\">The class token keeps %.1f %% of its attention for itself (mean over heads "
-                           "and images); the maps show the rest.</p>", 100 * kept);
+        mcf_html_format(h,
+                        "<p class=\"note\">The class token keeps %.1f %% of its attention for itself (mean over heads "
+                        "and images); the maps show the rest.</p>",
+                        100 * kept);
     }
 }
 
 void mcf_report_features(mcf_report_page *page)
 {
     mcf_html *h = &page->html;
-    mcf_html_add(h, "<h2 id=\"features\">What the patch tokens tell apart</h2><p class=\"lead\">The first three principal "
-                    "components of the patch tokens after the final norm, over all these images together, as red, green "
-                    "and blue: parts of one colour look alike to the network.</p>");
+    mcf_html_add(h,
+                 "<h2 id=\"features\">What the patch tokens tell apart</h2><p class=\"lead\">The first three principal "
+                 "components of the patch tokens after the final norm, over all these images together, as red, green "
+                 "and blue: parts of one colour look alike to the network.</p>");
     for (int r = 0; r < page->count; r++) {
         const mcf_report_run *run = &page->runs[r];
         const mcf_look *look = &run->look;
@@ -291,15 +298,18 @@ void mcf_report_features(mcf_report_page *page)
 
 static void share_cell(mcf_html *h, double share, int run)
 {
-    mcf_html_format(h, "<td class=\"n\">%.1f %%</td><td><span class=\"bar run-%d\" style=\"width:%.0fpx;"
-                       "background:currentColor\"></span></td>", 100 * share, run, 120 * share);
+    mcf_html_format(h,
+                    "<td class=\"n\">%.1f %%</td><td><span class=\"bar run-%d\" style=\"width:%.0fpx;"
+                    "background:currentColor\"></span></td>",
+                    100 * share, run, 120 * share);
 }
 
 static void scores_table(mcf_report_page *page, const mcf_report_run *run)
 {
     mcf_html *h = &page->html;
-    mcf_html_add(h, "<div class=\"scroll\"><table><thead><tr><th></th><th colspan=\"2\">rank 1</th><th colspan=\"2\">mAP"
-                    "</th></tr></thead><tr><th>this run</th>");
+    mcf_html_add(h,
+                 "<div class=\"scroll\"><table><thead><tr><th></th><th colspan=\"2\">rank 1</th><th colspan=\"2\">mAP"
+                 "</th></tr></thead><tr><th>this run</th>");
     share_cell(h, run->found.rank1, run->index);
     share_cell(h, run->found.map, run->index);
     mcf_html_add(h, "</tr><tr><th>the same network untrained</th>");
@@ -353,10 +363,11 @@ static void examples(mcf_report_page *page, const mcf_report_run *run)
 void mcf_report_retrieval(mcf_report_page *page)
 {
     mcf_html *h = &page->html;
-    mcf_html_add(h, "<h2 id=\"retrieval\">Finding the same person</h2><p class=\"lead\">Every image asks for the others of "
-                    "its person (the folder it lies in) by its class token. Rank 1: share of images whose nearest other is "
-                    "the same person; mAP: mean average precision. The examples are chosen evenly, not by how well they "
-                    "go: &#10003; the same person, &#10007; another one.</p>");
+    mcf_html_add(
+        h, "<h2 id=\"retrieval\">Finding the same person</h2><p class=\"lead\">Every image asks for the others of "
+           "its person (the folder it lies in) by its class token. Rank 1: share of images whose nearest other is "
+           "the same person; mAP: mean average precision. The examples are chosen evenly, not by how well they "
+           "go: &#10003; the same person, &#10007; another one.</p>");
     for (int r = 0; r < page->count; r++) {
         const mcf_report_run *run = &page->runs[r];
         mcf_report_run_heading(page, run);

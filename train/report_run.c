@@ -134,8 +134,8 @@ static bool is_running(const char *path)
         unsigned major, minor;
         unsigned long long inode;
         const char *at = strstr(line, "FLOCK");
-        found = at && sscanf(at, "FLOCK %*s %*s %*d %x:%x:%llu", &major, &minor, &inode) == 3 &&
-                inode == s.st_ino && major == major(s.st_dev) && minor == minor(s.st_dev);
+        found = at && sscanf(at, "FLOCK %*s %*s %*d %x:%x:%llu", &major, &minor, &inode) == 3 && inode == s.st_ino &&
+                major == major(s.st_dev) && minor == minor(s.st_dev);
     }
     if (file)
         fclose(file);
@@ -162,7 +162,8 @@ mcf_status mcf_report_run_open(mcf_report_run *run, const char *path, mcf_error 
     read_config(run);
     read_checkpoint(run);
     if (!run->config_text && !run->log.present && !run->checkpoint)
-        return mcf_fail(err, MCF_ERR_USAGE, "%s: holds no run: neither config.yaml nor log.jsonl nor checkpoints", path);
+        return mcf_fail(err, MCF_ERR_USAGE, "%s: holds no run: neither config.yaml nor log.jsonl nor checkpoints",
+                        path);
     read_machine(run);
     list_pictures(run);
     run->running = is_running(path);

@@ -23,11 +23,11 @@ static const double PENALTIES[] = {1e-4, 1e-3, 1e-2, 1e-1, 1};
 typedef struct {
     int64_t n;
     int d, t;
-    const double *x, *y; // standardised [n,d], centred [n,t]
-    const double *gram; // X^T X [d,d], upper half
+    const double *x, *y;   // standardised [n,d], centred [n,t]
+    const double *gram;    // X^T X [d,d], upper half
     const double *product; // X^T Y [d,t]
-    double *factor; // U [d,d], upper half
-    double *weights; // [d,t]
+    double *factor;        // U [d,d], upper half
+    double *weights;       // [d,t]
     double *block, *guess; // [d,BLOCK], [t]
 } problem;
 
@@ -126,8 +126,8 @@ static double fit_one(problem *p, double penalty)
     return error / ((double)p->n * t);
 }
 
-static mcf_status fit(mcf_ridge *r, const float *x, const float *y, int64_t n, double *standard,
-                      double *centred, problem *p, mcf_error *err)
+static mcf_status fit(mcf_ridge *r, const float *x, const float *y, int64_t n, double *standard, double *centred,
+                      problem *p, mcf_error *err)
 {
     const int d = r->features, t = r->targets;
     for (int64_t i = 0; i < n; i++) {
@@ -174,13 +174,11 @@ static mcf_status fit(mcf_ridge *r, const float *x, const float *y, int64_t n, d
             memcpy(r->weights, p->weights, (size_t)d * (size_t)t * sizeof *r->weights);
         }
     }
-    return isfinite(r->error)
-               ? MCF_OK
-               : mcf_fail(err, MCF_ERR_NUMERIC, "ridge regression: no penalty gave a finite error");
+    return isfinite(r->error) ? MCF_OK
+                              : mcf_fail(err, MCF_ERR_NUMERIC, "ridge regression: no penalty gave a finite error");
 }
 
-mcf_status mcf_ridge_fit(mcf_ridge *r, const float *x, const float *y, int64_t n, int d, int t,
-                         mcf_error *err)
+mcf_status mcf_ridge_fit(mcf_ridge *r, const float *x, const float *y, int64_t n, int d, int t, mcf_error *err)
 {
     *r = (mcf_ridge){.features = d, .targets = t};
     if (n < 3 || d < 1 || t < 1)
@@ -191,13 +189,12 @@ mcf_status mcf_ridge_fit(mcf_ridge *r, const float *x, const float *y, int64_t n
     r->offset = calloc((size_t)t, sizeof *r->offset);
     r->weights = calloc(across, sizeof *r->weights);
     // Standardised x, centred y, gram, product, factor, weights, a block of samples, a guess.
-    double *space = calloc((size_t)n * (size_t)(d + t) + 2 * square + 2 * across + (size_t)(d * BLOCK + t),
-                           sizeof *space);
+    double *space =
+        calloc((size_t)n * (size_t)(d + t) + 2 * square + 2 * across + (size_t)(d * BLOCK + t), sizeof *space);
     mcf_status status = MCF_OK;
     if (!r->mean || !r->scale || !r->offset || !r->weights || !space) {
-        status =
-            mcf_fail(err, MCF_ERR_NOMEM, "no memory for a ridge regression of %lld samples with %d features",
-                     (long long)n, d);
+        status = mcf_fail(err, MCF_ERR_NOMEM, "no memory for a ridge regression of %lld samples with %d features",
+                          (long long)n, d);
     } else {
         double *x64 = space, *y64 = x64 + n * d, *gram = y64 + n * t, *product = gram + square;
         double *factor = product + across, *weights = factor + square;
@@ -217,8 +214,7 @@ void mcf_ridge_predict(const mcf_ridge *r, const float *x, int64_t n, float *y)
         for (int c = 0; c < r->targets; c++) {
             double sum = r->offset[c];
             for (int k = 0; k < r->features; k++)
-                sum += (x[i * r->features + k] - r->mean[k]) * r->scale[k] *
-                       r->weights[(size_t)k * r->targets + c];
+                sum += (x[i * r->features + k] - r->mean[k]) * r->scale[k] * r->weights[(size_t)k * r->targets + c];
             y[i * r->targets + c] = (float)sum;
         }
 }

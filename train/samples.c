@@ -54,7 +54,10 @@ mcf_status mcf_samples_resize(const uint8_t *images, int count, int side, uint8_
     mcf_resizer resizer = {0};
     mcf_status status = MCF_OK;
     for (int i = 0; i < count && status == MCF_OK; i++) {
-        const mcf_image image = {.width = side, .height = side, .channels = 3, .stride = (size_t)side * 3,
+        const mcf_image image = {.width = side,
+                                 .height = side,
+                                 .channels = 3,
+                                 .stride = (size_t)side * 3,
                                  .pixels = images + (size_t)i * side * side * 3};
         const mcf_resize_plan plan = mcf_resize_whole(&image, to, to, MCF_FILTER_BILINEAR);
         status = mcf_resize(&resizer, &image, &plan, out + (size_t)i * to * to * 3, (size_t)to * 3, err);

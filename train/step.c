@@ -11,10 +11,10 @@
 typedef struct {
     mcf_engine *engine;
     mcf_safetensors *init, *inputs;
-    int64_t batch, patches, side;  // whole batch
-    float *image, *image2;         // image2: MoCo-v3's second view
+    int64_t batch, patches, side; // whole batch
+    float *image, *image2;        // image2: MoCo-v3's second view
     int64_t *ids, *ids_target;
-    float *target, *stats;         // copies, so that an attempt that does not count leaves no trace
+    float *target, *stats; // copies, so that an attempt that does not count leaves no trace
     // results
     mcf_named_tensor *tensors;
     size_t count, capacity;
@@ -34,7 +34,8 @@ static void *take(size_t count, size_t size, const char *what, mcf_error *err)
 static mcf_status check_names(const step_job *s, mcf_error *err)
 {
     const bool target = s->engine->model->contrastive, moco = s->engine->model->moco;
-    const char *const of_mcf[] = {"image", "ids_shuffle", "ids_shuffle_target"}, *const of_moco[] = {"image1", "image2"};
+    const char *const of_mcf[] = {"image", "ids_shuffle", "ids_shuffle_target"}, *const of_moco[] = {"image1",
+                                                                                                     "image2"};
     const char *const *known = moco ? of_moco : of_mcf;
     const int names = moco ? 2 : 3;
     char missing[128] = "", extra[512] = "";
@@ -54,8 +55,8 @@ static mcf_status check_names(const step_job *s, mcf_error *err)
     if (missing[0] || extra[0])
         return mcf_fail(err, MCF_ERR_FORMAT, "%s:%s%s%s%s%s; a pre-training batch holds %s%s",
                         mcf_safetensors_path(s->inputs), missing[0] ? " missing:" : "", missing,
-                        missing[0] && extra[0] ? ";" : "", extra[0] ? " extra:" : "", extra, moco ? "image1 and image2" : "image, ids_shuffle",
-                        target ? " and ids_shuffle_target" : "");
+                        missing[0] && extra[0] ? ";" : "", extra[0] ? " extra:" : "", extra,
+                        moco ? "image1 and image2" : "image, ids_shuffle", target ? " and ids_shuffle_target" : "");
     return MCF_OK;
 }
 
@@ -102,8 +103,7 @@ static mcf_status read_batch(step_job *s, mcf_error *err)
 
 static bool averages(const mcf_engine *e, const mcf_config *config)
 {
-    return e->model->moco ||
-           (e->model->contrastive && config->objective.momentum_update == MCF_EMA_MICRO_BATCH);
+    return e->model->moco || (e->model->contrastive && config->objective.momentum_update == MCF_EMA_MICRO_BATCH);
 }
 
 // The batch from this row on.
@@ -111,10 +111,10 @@ static mcf_pretrain_batch part_of(const step_job *s, const mcf_config *config, i
 {
     const int64_t pixels = row * 3 * s->side * s->side, ids = row * s->patches;
     if (s->engine->model->moco)
-        return (mcf_pretrain_batch){.image = s->image + pixels, .image2 = s->image2 + pixels,
-                                    .momentum = (float)config->objective.momentum};
-    return (mcf_pretrain_batch){.image = s->image + pixels, .ids_shuffle = s->ids + ids,
-                                .ids_shuffle_target = s->ids_target + ids};
+        return (mcf_pretrain_batch){
+            .image = s->image + pixels, .image2 = s->image2 + pixels, .momentum = (float)config->objective.momentum};
+    return (mcf_pretrain_batch){
+        .image = s->image + pixels, .ids_shuffle = s->ids + ids, .ids_shuffle_target = s->ids_target + ids};
 }
 
 static mcf_status one_step(step_job *s, const mcf_config *config, int step, float *scale, mcf_losses *losses,
@@ -123,8 +123,8 @@ static mcf_status one_step(step_job *s, const mcf_config *config, int step, floa
     mcf_engine *e = s->engine;
     const int64_t share = s->batch / e->world;
     const bool average = averages(e, config);
-    const mcf_micro_options options = {.batch = share, .outputs = true, .backward = true, .average = average,
-                                       .reduce = true, .loss_scale = *scale};
+    const mcf_micro_options options = {
+        .batch = share, .outputs = true, .backward = true, .average = average, .reduce = true, .loss_scale = *scale};
     mcf_pretrain_batch batches[MCF_MAX_DEVICES];
     for (int i = 0; i < e->local; i++)
         batches[i] = part_of(s, config, (e->first + i) * share);
@@ -155,9 +155,14 @@ static mcf_status run_steps(step_job *s, const mcf_config *config, int steps, fl
             }
             MCF_TRY(one_step(s, config, step, scale, losses, err));
             const mcf_optimizer_options *o = &config->optimizer;
-            const mcf_adamw_step update = {
-                .lr = lr, .beta1 = o->betas[0], .beta2 = o->betas[1], .eps = o->eps, .weight_decay = o->weight_decay,
-                .step = step, .grad_scale = 1 / (double)*scale, .rate_factor = {1, 1, 1, 1}};
+            const mcf_adamw_step update = {.lr = lr,
+                                           .beta1 = o->betas[0],
+                                           .beta2 = o->betas[1],
+                                           .eps = o->eps,
+                                           .weight_decay = o->weight_decay,
+                                           .step = step,
+                                           .grad_scale = 1 / (double)*scale,
+                                           .rate_factor = {1, 1, 1, 1}};
             MCF_TRY(mcf_engine_adamw(e, &update, err));
             double norm2;
             MCF_TRY(mcf_engine_gradient_norm2(e, &norm2, err));
@@ -222,8 +227,7 @@ static mcf_status add_output(step_job *s, const mcf_micro_options *options, cons
     float *to = add(s, "", name, shape, err);
     if (!to)
         return MCF_ERR_NOMEM;
-    MCF_TRY(mcf_engine_output(s->engine, options, name, mcf_shape_count(&shape) / s->engine->world, to, &present,
-                              err));
+    MCF_TRY(mcf_engine_output(s->engine, options, name, mcf_shape_count(&shape) / s->engine->world, to, &present, err));
     if (!present) {
         mcf_named_tensor *last = &s->tensors[--s->count];
         free((char *)last->name);
@@ -248,13 +252,12 @@ static mcf_status add_entries(step_job *s, const char *prefix, const float *cons
     return MCF_OK;
 }
 
-static mcf_status collect(step_job *s, const mcf_config *config, float scale, const mcf_losses *losses,
-                          mcf_error *err)
+static mcf_status collect(step_job *s, const mcf_config *config, float scale, const mcf_losses *losses, mcf_error *err)
 {
     mcf_engine *e = s->engine;
     const bool average = averages(e, config);
-    const mcf_micro_options options = {.batch = s->batch / e->world, .outputs = true, .backward = true,
-                                       .average = average};
+    const mcf_micro_options options = {
+        .batch = s->batch / e->world, .outputs = true, .backward = true, .average = average};
     MCF_TRY(add_loss(s, "loss", losses->total, err));
     MCF_TRY(add_loss(s, "loss.feature", losses->feature, err));
     MCF_TRY(add_loss(s, "loss.contrastive", losses->contrastive, err));
@@ -273,7 +276,7 @@ static mcf_status collect(step_job *s, const mcf_config *config, float scale, co
     const float *roles[MCF_ROLE_COUNT] = {[MCF_ROLE_TRAINED] = gradient};
     mcf_status status = mcf_engine_read_role(e, MCF_ARRAY_GRADIENT, MCF_ROLE_TRAINED, gradient, err);
     for (int64_t i = 0; i < trained; i++)
-        gradient[i] /= scale;  // a power of two
+        gradient[i] /= scale; // a power of two
     if (status == MCF_OK)
         status = add_entries(s, "grad.", roles, err);
     free(gradient);
@@ -300,8 +303,8 @@ static mcf_status load_params(step_job *s, const char *path, mcf_error *err)
     return teacher ? mcf_pretrain_load_teacher(model, &s->engine->params, err) : MCF_OK;
 }
 
-static mcf_status step(step_job *s, const mcf_config *config, const mcf_step_options *options,
-                       mcf_step_result *result, mcf_error *err)
+static mcf_status step(step_job *s, const mcf_config *config, const mcf_step_options *options, mcf_step_result *result,
+                       mcf_error *err)
 {
     const int steps = options->steps ? options->steps : 1;
     if (steps < 1)
@@ -323,11 +326,11 @@ static mcf_status step(step_job *s, const mcf_config *config, const mcf_step_opt
     MCF_TRY(collect(s, config, scale, &losses, err));
     if (result)
         *result = (mcf_step_result){.loss = losses.total, .loss_scale = scale, .batch = s->batch};
-    return s->engine->first > 0 ? MCF_OK : mcf_safetensors_save(options->out, s->tensors, s->count, NULL, NULL, NULL, err);
+    return s->engine->first > 0 ? MCF_OK
+                                : mcf_safetensors_save(options->out, s->tensors, s->count, NULL, NULL, NULL, err);
 }
 
-mcf_status mcf_step(const mcf_config *config, const mcf_step_options *options, mcf_step_result *result,
-                    mcf_error *err)
+mcf_status mcf_step(const mcf_config *config, const mcf_step_options *options, mcf_step_result *result, mcf_error *err)
 {
     step_job s = {0};
     mcf_status status = step(&s, config, options, result, err);

@@ -110,16 +110,15 @@ static mcf_status write_head(mcf_tensorboard *board, int64_t resume_step, mcf_er
     return write_event(board, &event, err);
 }
 
-mcf_status mcf_tensorboard_open(mcf_tensorboard **out, const char *directory, int64_t resume_step,
-                                mcf_error *err)
+mcf_status mcf_tensorboard_open(mcf_tensorboard **out, const char *directory, int64_t resume_step, mcf_error *err)
 {
     static atomic_uint counter;
     char host[65] = "localhost";
     *out = NULL;
     gethostname(host, sizeof(host) - 1);
     mcf_tensorboard *board = calloc(1, sizeof(*board));
-    if (!board || asprintf(&board->path, "%s/events.out.tfevents.%010lld.%s.%d.%u", directory,
-                           (long long)time(NULL), host, (int)getpid(), atomic_fetch_add(&counter, 1u)) < 0) {
+    if (!board || asprintf(&board->path, "%s/events.out.tfevents.%010lld.%s.%d.%u", directory, (long long)time(NULL),
+                           host, (int)getpid(), atomic_fetch_add(&counter, 1u)) < 0) {
         free(board);
         return mcf_fail(err, MCF_ERR_NOMEM, "%s: out of memory", directory);
     }
@@ -137,17 +136,15 @@ mcf_status mcf_tensorboard_open(mcf_tensorboard **out, const char *directory, in
     return MCF_OK;
 }
 
-mcf_status mcf_tensorboard_scalar(mcf_tensorboard *board, const char *tag, int64_t step, double value,
-                                  mcf_error *err)
+mcf_status mcf_tensorboard_scalar(mcf_tensorboard *board, const char *tag, int64_t step, double value, mcf_error *err)
 {
     message entry = {.size = 0}, summary = {.size = 0}, event;
     float single = (float)value;
     size_t length = strlen(tag);
     if (length > MAX_TAG)
-        return mcf_fail(err, MCF_ERR_INTERNAL, "TensorBoard tag longer than %d bytes: %.40s...", MAX_TAG,
-                        tag);
+        return mcf_fail(err, MCF_ERR_INTERNAL, "TensorBoard tag longer than %d bytes: %.40s...", MAX_TAG, tag);
     put_bytes(&entry, 1, tag, length); // Summary.Value.tag
-    put_field(&entry, 2, FIXED32); // Summary.Value.simple_value
+    put_field(&entry, 2, FIXED32);     // Summary.Value.simple_value
     memcpy(entry.bytes + entry.size, &single, 4);
     entry.size += 4;
     put_bytes(&summary, 1, entry.bytes, entry.size); // Summary.value

@@ -48,8 +48,8 @@ static mcf_status find_checkpoint(const char *path, char **found, mcf_error *err
     }
     MCF_TRY(mcf_checkpoint_latest(path, found, &step, err));
     if (!*found)
-        return mcf_fail(err, MCF_ERR_IO, "%s: no checkpoint in it; give a run that has saved one, or a safetensors file",
-                        path);
+        return mcf_fail(err, MCF_ERR_IO,
+                        "%s: no checkpoint in it; give a run that has saved one, or a safetensors file", path);
     return MCF_OK;
 }
 
@@ -73,7 +73,8 @@ mcf_status mcf_weights_find(const char *path, char *file, size_t size, mcf_error
     } else {
         length = snprintf(file, size, "%s", path);
     }
-    return length >= 0 && (size_t)length < size ? MCF_OK : mcf_fail(err, MCF_ERR_USAGE, "%s: the path is too long", path);
+    return length >= 0 && (size_t)length < size ? MCF_OK
+                                                : mcf_fail(err, MCF_ERR_USAGE, "%s: the path is too long", path);
 }
 
 static mcf_status open_file(mcf_weights *w, const char *path, mcf_error *err)
@@ -109,8 +110,8 @@ mcf_status mcf_weights_open(mcf_weights *weights, const char *path, mcf_error *e
     *weights = (mcf_weights){0};
     if (!mcf_path_exists(path))
         return mcf_fail(err, MCF_ERR_IO, "%s: there is no such file or directory", path);
-    mcf_status status = mcf_path_is_directory(path) ? open_directory(weights, path, err)
-                                                    : open_file(weights, path, err);
+    mcf_status status =
+        mcf_path_is_directory(path) ? open_directory(weights, path, err) : open_file(weights, path, err);
     if (status != MCF_OK)
         *weights = (mcf_weights){0};
     return status;

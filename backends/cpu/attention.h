@@ -7,9 +7,9 @@
 
 typedef struct {
     int64_t batch, tokens, heads, d;
-    int64_t width, length;  // d and tokens rounded up to whole vectors
-    int64_t rows;           // of a tile of scores: a multiple of 6
-    int64_t floats;         // of scratch for one thread
+    int64_t width, length; // d and tokens rounded up to whole vectors
+    int64_t rows;          // of a tile of scores: a multiple of 6
+    int64_t floats;        // of scratch for one thread
     float scale;
 } mcf_cpu_attention;
 
@@ -26,26 +26,26 @@ static inline mcf_cpu_head mcf_cpu_head_at(const mcf_cpu_attention *p, int64_t i
 }
 
 // Writes rows of a panel, `width` apart, to an operand.
-void mcf_cpu_write_panel(const mcf_cpu_kernels *k, const mcf_cpu_attention *p, const float *panel,
-                         const mcf_operand *x, int64_t first, int64_t step, int64_t rows);
+void mcf_cpu_write_panel(const mcf_cpu_kernels *k, const mcf_cpu_attention *p, const float *panel, const mcf_operand *x,
+                         int64_t first, int64_t step, int64_t rows);
 // A tile's rows of scores to exp(scale*score - shift); log-sum-exps to lse unless NULL, 1/sums to inverse.
-void mcf_cpu_softmax_rows(const mcf_cpu_kernels *k, const mcf_cpu_attention *p, float *scores, int64_t rows,
-                          float *lse, float *inverse);
+void mcf_cpu_softmax_rows(const mcf_cpu_kernels *k, const mcf_cpu_attention *p, float *scores, int64_t rows, float *lse,
+                          float *inverse);
 
 // Whether a launch's operands and this processor allow pairs of bf16.
 bool mcf_cpu_attention_has_pairs(const mcf_device *device, const mcf_launch *launch, bool backward);
 int64_t mcf_cpu_attention_pairs_floats(const mcf_cpu_attention *plan, bool backward);
 void mcf_cpu_attention_pairs(const mcf_device *device, const mcf_launch *launch, const mcf_cpu_attention *plan,
                              float *room, int64_t image, int64_t head);
-void mcf_cpu_attention_grad_pairs(const mcf_device *device, const mcf_launch *launch,
-                                  const mcf_cpu_attention *plan, float *room, int64_t image, int64_t head);
+void mcf_cpu_attention_grad_pairs(const mcf_device *device, const mcf_launch *launch, const mcf_cpu_attention *plan,
+                                  float *room, int64_t image, int64_t head);
 
 // The same for processors with a matrix unit. The unit is the calling thread's (tiles->begin).
 bool mcf_cpu_attention_has_tiles(const mcf_device *device, const mcf_launch *launch, bool backward);
 int64_t mcf_cpu_attention_tiles_floats(const mcf_cpu_attention *plan, bool backward);
 void mcf_cpu_attention_tiles(const mcf_device *device, const mcf_launch *launch, const mcf_cpu_attention *plan,
                              float *room, int64_t image, int64_t head);
-void mcf_cpu_attention_grad_tiles(const mcf_device *device, const mcf_launch *launch,
-                                  const mcf_cpu_attention *plan, float *room, int64_t image, int64_t head);
+void mcf_cpu_attention_grad_tiles(const mcf_device *device, const mcf_launch *launch, const mcf_cpu_attention *plan,
+                                  float *room, int64_t image, int64_t head);
 
 #endif

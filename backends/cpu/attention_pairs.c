@@ -14,12 +14,12 @@ bool mcf_cpu_attention_has_pairs(const mcf_device *device, const mcf_launch *l, 
 
 // Scratch, as pointers into one thread's room.
 typedef struct {
-    uint32_t *keys_across, *values_across;  // [d/2][length]: pairs of channels, tokens side by side
-    uint32_t *keys, *values, *q, *dout;     // [length/2][width]: pairs of tokens, channels side by side
-    float *scores, *slopes;                 // [rows][length]
-    uint16_t *rows;                         // [rows][length]
-    uint32_t *pairs;                        // [rows/2][length]
-    float *result, *dq, *dk, *dv;           // [rows][width], [length][width]
+    uint32_t *keys_across, *values_across; // [d/2][length]: pairs of channels, tokens side by side
+    uint32_t *keys, *values, *q, *dout;    // [length/2][width]: pairs of tokens, channels side by side
+    float *scores, *slopes;                // [rows][length]
+    uint16_t *rows;                        // [rows][length]
+    uint32_t *pairs;                       // [rows/2][length]
+    float *result, *dq, *dk, *dv;          // [rows][width], [length][width]
 } space;
 
 static int64_t take(float **room, int64_t floats)
@@ -119,7 +119,7 @@ void mcf_cpu_attention_pairs(const mcf_device *device, const mcf_launch *l, cons
         k->gemm_pairs(s.scores, p->length, (const uint32_t *)row(qkv, at.packed + i * at.packed_step),
                       at.packed_step / 2, 1, s.keys_across, p->length, rows, p->length, p->d / 2, false);
         mcf_cpu_softmax_rows(k, p, s.scores, rows, lse ? lse + i : NULL, inverse);
-        k->narrow(s.rows, s.scores, rows * p->length);  // behind the tokens there are zeros
+        k->narrow(s.rows, s.scores, rows * p->length); // behind the tokens there are zeros
         k->gemm_pairs(s.result, p->width, (const uint32_t *)s.rows, p->length / 2, 1, s.values, p->width, rows,
                       p->width, (n + 1) / 2, false);
         for (int64_t r = 0; r < rows; r++)
@@ -164,7 +164,7 @@ void mcf_cpu_attention_grad_pairs(const mcf_device *device, const mcf_launch *l,
                       s.values_across, p->length, rows, p->length, p->d / 2, false);
         for (int64_t r = 0; r < rows; r++) {
             float *prob = s.scores + r * p->length;
-            float *a = s.result, *b = a + p->width, delta;  // two rows of d
+            float *a = s.result, *b = a + p->width, delta; // two rows of d
             delta = k->dot(mcf_cpu_read(k, a, mcf_cpu_at(out, at.plain + (i + r) * third), out->dtype, 1, p->d),
                            mcf_cpu_read(k, b, mcf_cpu_at(dout, at.plain + (i + r) * third), MCF_BF16, 1, p->d), p->d);
             k->exp_sum(prob, prob, p->scale, lse[i + r], n);
@@ -176,8 +176,8 @@ void mcf_cpu_attention_grad_pairs(const mcf_device *device, const mcf_launch *l,
         k->narrow(s.rows, s.slopes, rows * p->length);
         pair_rows(k, p, s.pairs, s.rows, rows);
         k->gemm_pairs(s.dk, p->width, s.pairs, 1, p->length, s.q + before, p->width, n, p->width, pairs, i > 0);
-        k->gemm_pairs(s.dq + i * p->width, p->width, (const uint32_t *)s.rows, p->length / 2, 1, s.keys, p->width,
-                      rows, p->width, (n + 1) / 2, false);
+        k->gemm_pairs(s.dq + i * p->width, p->width, (const uint32_t *)s.rows, p->length / 2, 1, s.keys, p->width, rows,
+                      p->width, (n + 1) / 2, false);
     }
     mcf_cpu_write_panel(k, p, s.dq, dqkv, at.packed, at.packed_step, n);
     mcf_cpu_write_panel(k, p, s.dk, dqkv, at.packed + third, at.packed_step, n);

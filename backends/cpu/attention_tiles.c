@@ -11,18 +11,18 @@
 enum {
     BLOCK = MCF_CPU_BLOCK,
     PANEL = MCF_CPU_PANEL / 2, // bf16 elements of a panel, for each 32 along k
-    GROUP = 16, // blocks of keys whose slopes are kept for dQ
+    GROUP = 16,                // blocks of keys whose slopes are kept for dQ
 };
 
 typedef struct {
     uint16_t *q, *keys, *values, *dout, *q_across, *dout_across; // packed: all tokens
-    uint16_t *left, *right; // packed: 32 tokens
-    float *scores, *slopes; // [32][tokens]
-    uint16_t *probs, *grads; // the same as panels
-    uint16_t *rows; // slopes of a group [32 GROUP][tokens]
-    float *dq; // [tokens][d], rounded up to blocks
-    float *lse, *delta; // [tokens]
-    float *sums; // [32][32]
+    uint16_t *left, *right;                                      // packed: 32 tokens
+    float *scores, *slopes;                                      // [32][tokens]
+    uint16_t *probs, *grads;                                     // the same as panels
+    uint16_t *rows;                                              // slopes of a group [32 GROUP][tokens]
+    float *dq;                                                   // [tokens][d], rounded up to blocks
+    float *lse, *delta;                                          // [tokens]
+    float *sums;                                                 // [32][32]
 } space;
 
 static int64_t blocks(int64_t n)
@@ -32,8 +32,7 @@ static int64_t blocks(int64_t n)
 
 static int64_t lay_out(space *s, const mcf_cpu_attention *p, bool backward, float *room)
 {
-    int64_t t = blocks(p->tokens), d = blocks(p->d), all = t * d * PANEL / 2, one = d * PANEL / 2,
-            line = t * BLOCK;
+    int64_t t = blocks(p->tokens), d = blocks(p->d), all = t * d * PANEL / 2, one = d * PANEL / 2, line = t * BLOCK;
     int64_t group = t < GROUP ? t : GROUP,
             scores = BLOCK * line > p->d ? BLOCK * line : p->d; // also a row of d
     struct {
@@ -71,8 +70,8 @@ static int64_t lay_out(space *s, const mcf_cpu_attention *p, bool backward, floa
 bool mcf_cpu_attention_has_tiles(const mcf_device *device, const mcf_launch *l, bool backward)
 {
     mcf_dtype made = l->out[0].dtype;
-    return device->kernels->tiles && l->in[0].dtype == MCF_BF16 &&
-           (!backward || l->in[3].dtype == MCF_BF16) && (made == MCF_BF16 || made == MCF_F32);
+    return device->kernels->tiles && l->in[0].dtype == MCF_BF16 && (!backward || l->in[3].dtype == MCF_BF16) &&
+           (made == MCF_BF16 || made == MCF_F32);
 }
 
 int64_t mcf_cpu_attention_tiles_floats(const mcf_cpu_attention *plan, bool backward)
@@ -87,24 +86,23 @@ static const uint16_t *row(const mcf_operand *x, int64_t element)
 }
 
 // All tokens as columns, along the channels.
-static void pack_along(const mcf_cpu_tiles *tiles, const mcf_cpu_attention *p, uint16_t *to,
-                       const mcf_operand *x, int64_t first, int64_t step)
+static void pack_along(const mcf_cpu_tiles *tiles, const mcf_cpu_attention *p, uint16_t *to, const mcf_operand *x,
+                       int64_t first, int64_t step)
 {
     for (int64_t i = 0; i < p->tokens; i += BLOCK, to += blocks(p->d) * PANEL)
-        tiles->pack_b(to, row(x, first + i * step), step, mcf_cpu_min(BLOCK, p->tokens - i), p->d, false,
-                      true);
+        tiles->pack_b(to, row(x, first + i * step), step, mcf_cpu_min(BLOCK, p->tokens - i), p->d, false, true);
 }
 
 // All channels as columns, along the tokens.
-static void pack_across(const mcf_cpu_tiles *tiles, const mcf_cpu_attention *p, uint16_t *to,
-                        const mcf_operand *x, int64_t first, int64_t step)
+static void pack_across(const mcf_cpu_tiles *tiles, const mcf_cpu_attention *p, uint16_t *to, const mcf_operand *x,
+                        int64_t first, int64_t step)
 {
     for (int64_t c = 0; c < p->d; c += BLOCK, to += blocks(p->tokens) * PANEL)
         tiles->pack_b(to, row(x, first + c), step, mcf_cpu_min(BLOCK, p->d - c), p->tokens, false, false);
 }
 
-void mcf_cpu_attention_tiles(const mcf_device *device, const mcf_launch *l, const mcf_cpu_attention *p,
-                             float *room, int64_t image, int64_t head)
+void mcf_cpu_attention_tiles(const mcf_device *device, const mcf_launch *l, const mcf_cpu_attention *p, float *room,
+                             int64_t image, int64_t head)
 {
     const mcf_cpu_kernels *k = device->kernels;
     const mcf_cpu_tiles *tiles = k->tiles;
@@ -112,9 +110,7 @@ void mcf_cpu_attention_tiles(const mcf_device *device, const mcf_launch *l, cons
     const mcf_cpu_head at = mcf_cpu_head_at(p, image, head);
     const mcf_cpu_tile_result result = {.step = at.plain_step, .bf16 = out->dtype == MCF_BF16};
     int64_t n = p->tokens, third = at.plain_step, step = at.packed_step, t = blocks(n), d = blocks(p->d);
-    float *lse = mcf_cpu_has_output(l, 1)
-                     ? (float *)mcf_cpu_address(&l->out[1]) + (image * p->heads + head) * n
-                     : NULL;
+    float *lse = mcf_cpu_has_output(l, 1) ? (float *)mcf_cpu_address(&l->out[1]) + (image * p->heads + head) * n : NULL;
     space s;
     lay_out(&s, p, false, room);
     pack_along(tiles, p, s.keys, qkv, at.packed + third, step);
@@ -151,13 +147,11 @@ void mcf_cpu_attention_grad_tiles(const mcf_device *device, const mcf_launch *l,
     lay_out(&s, p, true, room);
     memset(s.lse, 0, (size_t)line * sizeof *s.lse);
     memset(s.delta, 0, (size_t)line * sizeof *s.delta);
-    memcpy(s.lse, (const float *)mcf_cpu_address(&l->in[2]) + (image * p->heads + head) * n,
-           (size_t)n * sizeof *s.lse);
+    memcpy(s.lse, (const float *)mcf_cpu_address(&l->in[2]) + (image * p->heads + head) * n, (size_t)n * sizeof *s.lse);
     for (int64_t i = 0; i < n; i++) {
         float *a = s.scores, *b = s.slopes;
-        s.delta[i] =
-            k->dot(mcf_cpu_read(k, a, mcf_cpu_at(out, at.plain + i * third), out->dtype, 1, p->d),
-                   mcf_cpu_read(k, b, mcf_cpu_at(dout, at.plain + i * third), MCF_BF16, 1, p->d), p->d);
+        s.delta[i] = k->dot(mcf_cpu_read(k, a, mcf_cpu_at(out, at.plain + i * third), out->dtype, 1, p->d),
+                            mcf_cpu_read(k, b, mcf_cpu_at(dout, at.plain + i * third), MCF_BF16, 1, p->d), p->d);
     }
     pack_along(tiles, p, s.q, qkv, at.packed, step);
     pack_along(tiles, p, s.dout, dout, at.plain, third);
@@ -172,8 +166,8 @@ void mcf_cpu_attention_grad_tiles(const mcf_device *device, const mcf_launch *l,
             tiles->multiply(s.scores + j * BLOCK, line, s.left, s.q + j * d * PANEL, d, false);
             tiles->multiply(s.slopes + j * BLOCK, line, s.right, s.dout + j * d * PANEL, d, false);
         }
-        tiles->softmax_slopes(s.probs, s.grads, s.rows + (i - first) * line, s.scores, s.slopes, s.lse,
-                              s.delta, p->scale, line);
+        tiles->softmax_slopes(s.probs, s.grads, s.rows + (i - first) * line, s.scores, s.slopes, s.lse, s.delta,
+                              p->scale, line);
         for (int64_t c = 0; c < d; c++) {
             int64_t columns = mcf_cpu_min(BLOCK, p->d - c * BLOCK), to = at.packed + i * step + c * BLOCK;
             tiles->multiply(s.sums, BLOCK, s.grads, s.q_across + c * t * PANEL, t, false);
@@ -189,8 +183,7 @@ void mcf_cpu_attention_grad_tiles(const mcf_device *device, const mcf_launch *l,
         for (int64_t j = 0; j < t; j++) {
             tiles->pack_a(s.left, s.rows + j * BLOCK, line, BLOCK, known, false, false);
             for (int64_t c = 0; c < d; c++) {
-                tiles->multiply(s.sums, BLOCK, s.left, s.keys + (c * t + first / BLOCK) * PANEL,
-                                blocks(known), false);
+                tiles->multiply(s.sums, BLOCK, s.left, s.keys + (c * t + first / BLOCK) * PANEL, blocks(known), false);
                 tiles->finish(&part, s.dq + j * BLOCK * part.step + c * BLOCK, s.sums, BLOCK, BLOCK, NULL);
             }
         }

@@ -152,8 +152,8 @@ static mcf_status download(mcf_stream *stream, void *to, mcf_buffer *from, uint6
     return MCF_OK;
 }
 
-static mcf_status copy(mcf_stream *stream, mcf_buffer *to, uint64_t to_offset, mcf_buffer *from,
-                       uint64_t from_offset, uint64_t bytes, mcf_error *err)
+static mcf_status copy(mcf_stream *stream, mcf_buffer *to, uint64_t to_offset, mcf_buffer *from, uint64_t from_offset,
+                       uint64_t bytes, mcf_error *err)
 {
     MCF_TRY(mcf_cpu_check_range(to, to_offset, bytes, "copy: destination", err));
     MCF_TRY(mcf_cpu_check_range(from, from_offset, bytes, "copy: source", err));
@@ -258,47 +258,45 @@ static void group_abort(mcf_group *group, const char *reason)
 }
 
 static mcf_status all_reduce(mcf_group *group, int rank, mcf_stream *stream, mcf_buffer *to, uint64_t to_offset,
-                             mcf_buffer *from, uint64_t from_offset, uint64_t count, mcf_dtype dtype,
-                             mcf_reduce reduce, mcf_error *err)
+                             mcf_buffer *from, uint64_t from_offset, uint64_t count, mcf_dtype dtype, mcf_reduce reduce,
+                             mcf_error *err)
 {
     uint64_t bytes = count * mcf_dtype_size(dtype);
     MCF_TRY(mcf_cpu_check_range(to, to_offset, bytes, "all_reduce: output", err));
     MCF_TRY(mcf_cpu_check_range(from, from_offset, bytes, "all_reduce: input", err));
-    return mcf_host_all_reduce(group->host, rank, to->data + to_offset, from->data + from_offset, count, dtype,
-                               reduce, err);
+    return mcf_host_all_reduce(group->host, rank, to->data + to_offset, from->data + from_offset, count, dtype, reduce,
+                               err);
 }
 
 static mcf_status all_gather(mcf_group *group, int rank, mcf_stream *stream, mcf_buffer *to, uint64_t to_offset,
-                             mcf_buffer *from, uint64_t from_offset, uint64_t count, mcf_dtype dtype,
-                             mcf_error *err)
+                             mcf_buffer *from, uint64_t from_offset, uint64_t count, mcf_dtype dtype, mcf_error *err)
 {
     uint64_t bytes = count * mcf_dtype_size(dtype), members = (uint64_t)mcf_host_group_size(group->host);
     MCF_TRY(mcf_cpu_check_range(to, to_offset, bytes * members, "all_gather: output", err));
     MCF_TRY(mcf_cpu_check_range(from, from_offset, bytes, "all_gather: input", err));
-    return mcf_host_all_gather(group->host, rank, to->data + to_offset, from->data + from_offset, count, dtype,
-                               err);
+    return mcf_host_all_gather(group->host, rank, to->data + to_offset, from->data + from_offset, count, dtype, err);
 }
 
-static mcf_status reduce_scatter(mcf_group *group, int rank, mcf_stream *stream, mcf_buffer *to,
-                                 uint64_t to_offset, mcf_buffer *from, uint64_t from_offset, uint64_t count,
-                                 mcf_dtype dtype, mcf_reduce reduce, mcf_error *err)
+static mcf_status reduce_scatter(mcf_group *group, int rank, mcf_stream *stream, mcf_buffer *to, uint64_t to_offset,
+                                 mcf_buffer *from, uint64_t from_offset, uint64_t count, mcf_dtype dtype,
+                                 mcf_reduce reduce, mcf_error *err)
 {
     uint64_t bytes = count * mcf_dtype_size(dtype), members = (uint64_t)mcf_host_group_size(group->host);
     MCF_TRY(mcf_cpu_check_range(to, to_offset, bytes, "reduce_scatter: output", err));
     MCF_TRY(mcf_cpu_check_range(from, from_offset, bytes * members, "reduce_scatter: input", err));
-    return mcf_host_reduce_scatter(group->host, rank, to->data + to_offset, from->data + from_offset, count,
-                                   dtype, reduce, err);
+    return mcf_host_reduce_scatter(group->host, rank, to->data + to_offset, from->data + from_offset, count, dtype,
+                                   reduce, err);
 }
 
 static mcf_status broadcast(mcf_group *group, int rank, int root, mcf_stream *stream, mcf_buffer *to,
-                            uint64_t to_offset, mcf_buffer *from, uint64_t from_offset, uint64_t count,
-                            mcf_dtype dtype, mcf_error *err)
+                            uint64_t to_offset, mcf_buffer *from, uint64_t from_offset, uint64_t count, mcf_dtype dtype,
+                            mcf_error *err)
 {
     uint64_t bytes = count * mcf_dtype_size(dtype);
     MCF_TRY(mcf_cpu_check_range(to, to_offset, bytes, "broadcast: output", err));
     MCF_TRY(mcf_cpu_check_range(from, from_offset, rank == root ? bytes : 0, "broadcast: input", err));
-    return mcf_host_broadcast(group->host, rank, root, to->data + to_offset, from->data + from_offset, count,
-                              dtype, err);
+    return mcf_host_broadcast(group->host, rank, root, to->data + to_offset, from->data + from_offset, count, dtype,
+                              err);
 }
 
 static mcf_status barrier(mcf_group *group, int rank, mcf_stream *stream, mcf_error *err)

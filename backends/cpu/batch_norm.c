@@ -10,10 +10,10 @@ enum { COLUMNS = 256 };
 typedef struct {
     const mcf_cpu_kernels *k;
     const mcf_launch *l;
-    int64_t first, rows, channels, n;  // element of x, rows below it, their distance, columns
+    int64_t first, rows, channels, n; // element of x, rows below it, their distance, columns
     const float *mean;
     float rstd[COLUMNS];
-    int64_t statistic;                 // element of a [G,1,C]
+    int64_t statistic; // element of a [G,1,C]
     int64_t channel;
 } block;
 
@@ -42,8 +42,16 @@ static mcf_status each_block(mcf_device *device, const mcf_launch *l, int varian
 #pragma omp parallel for schedule(static) num_threads(mcf_cpu_team(device, x[0] * x[1] * x[2]))
     for (int64_t job = 0; job < x[0] * blocks; job++) {
         int64_t group = job / blocks, column = job % blocks * COLUMNS;
-        block b = {device->kernels, l, group * x[1] * x[2] + column, x[1], x[2], mcf_cpu_min(x[2] - column, COLUMNS),
-                   NULL, {0}, group * x[2] + column, column};
+        block b = {device->kernels,
+                   l,
+                   group * x[1] * x[2] + column,
+                   x[1],
+                   x[2],
+                   mcf_cpu_min(x[2] - column, COLUMNS),
+                   NULL,
+                   {0},
+                   group * x[2] + column,
+                   column};
         b.mean = statistic(&b, 1);
         for (int64_t i = 0; variance >= 0 && i < b.n; i++)
             b.rstd[i] = 1.0f / sqrtf(statistic(&b, variance)[i] + eps);
@@ -92,8 +100,7 @@ static void sums_block(const block *b)
         b->k->normalize_sums(sum[0], sum[1], row(b, 0, room[0], r), b->mean, b->rstd, row(b, 3, room[1], r), b->n);
     for (int i = 0; i < 2; i++)
         if (mcf_cpu_has_output(b->l, i))
-            b->k->scale((float *)mcf_cpu_address(&b->l->out[i]) + b->statistic, sum[i], 1.0f / (float)b->rows, 0,
-                        b->n);
+            b->k->scale((float *)mcf_cpu_address(&b->l->out[i]) + b->statistic, sum[i], 1.0f / (float)b->rows, 0, b->n);
 }
 
 mcf_status mcf_cpu_op_batch_norm_sums(mcf_device *device, const mcf_launch *l, mcf_error *err)
@@ -105,8 +112,8 @@ static void grad_block(const block *b)
 {
     float room[2][COLUMNS], result[COLUMNS];
     for (int64_t r = 0; r < b->rows; r++) {
-        b->k->normalize_grad(result, row(b, 0, room[0], r), b->mean, b->rstd, row(b, 3, room[1], r),
-                             statistic(b, 4), statistic(b, 5), parameter(b, 6), b->n);
+        b->k->normalize_grad(result, row(b, 0, room[0], r), b->mean, b->rstd, row(b, 3, room[1], r), statistic(b, 4),
+                             statistic(b, 5), parameter(b, 6), b->n);
         put_row(b, r, room[0], result);
     }
 }

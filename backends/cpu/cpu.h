@@ -14,7 +14,7 @@
 
 enum { MCF_CPU_LINE = 512 };
 
-struct mcf_cpu_onednn;  // onednn.h: products
+struct mcf_cpu_onednn; // onednn.h: products
 
 struct mcf_device {
     int index, threads;
@@ -105,13 +105,12 @@ static inline unsigned char *mcf_cpu_at(const mcf_operand *operand, int64_t elem
 
 // Copies the elements of `shape` between two strided places with the team; types as for mcf_cpu_copy_line.
 void mcf_cpu_copy_strided(const mcf_device *device, const mcf_shape *shape, void *to, mcf_dtype to_dtype,
-                          const int64_t *to_stride, const void *from, mcf_dtype from_dtype,
-                          const int64_t *from_stride, bool accumulate);
+                          const int64_t *to_stride, const void *from, mcf_dtype from_dtype, const int64_t *from_stride,
+                          bool accumulate);
 
 // --- operations: one function per row of ops.def, in the file of its subject
 typedef mcf_status (*mcf_cpu_operation)(mcf_device *device, const mcf_launch *launch, mcf_error *err);
-#define MCF_OP(name, ...) \
-    mcf_status mcf_cpu_op_##name(mcf_device *device, const mcf_launch *launch, mcf_error *err);
+#define MCF_OP(name, ...) mcf_status mcf_cpu_op_##name(mcf_device *device, const mcf_launch *launch, mcf_error *err);
 #include "ops/ops.def"
 #undef MCF_OP
 

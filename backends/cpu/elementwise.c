@@ -4,8 +4,8 @@
 enum { MAX_OPERANDS = 2 };
 
 // What a line of one or two inputs becomes.
-typedef void (*line_function)(const mcf_cpu_kernels *k, const mcf_launch *l, float *out, const float *a,
-                              const float *b, int64_t n);
+typedef void (*line_function)(const mcf_cpu_kernels *k, const mcf_launch *l, float *out, const float *a, const float *b,
+                              int64_t n);
 
 // Axes of size 1 go, and neighbours that are one run in all operands are joined; the result is contiguous.
 typedef struct {
@@ -94,8 +94,8 @@ static void relu_line(const mcf_cpu_kernels *k, const mcf_launch *l, float *out,
     k->relu(out, a, n);
 }
 
-static void relu_grad_line(const mcf_cpu_kernels *k, const mcf_launch *l, float *out, const float *a,
-                           const float *b, int64_t n)
+static void relu_grad_line(const mcf_cpu_kernels *k, const mcf_launch *l, float *out, const float *a, const float *b,
+                           int64_t n)
 {
     k->relu_grad(out, a, b, n);
 }
@@ -106,8 +106,8 @@ static void gelu_line(const mcf_cpu_kernels *k, const mcf_launch *l, float *out,
     k->gelu(out, a, n);
 }
 
-static void gelu_grad_line(const mcf_cpu_kernels *k, const mcf_launch *l, float *out, const float *a,
-                           const float *b, int64_t n)
+static void gelu_grad_line(const mcf_cpu_kernels *k, const mcf_launch *l, float *out, const float *a, const float *b,
+                           int64_t n)
 {
     k->gelu_grad(out, a, b, n);
 }
@@ -118,16 +118,16 @@ static void sigmoid_line(const mcf_cpu_kernels *k, const mcf_launch *l, float *o
     k->sigmoid(out, a, n);
 }
 
-static void sigmoid_grad_line(const mcf_cpu_kernels *k, const mcf_launch *l, float *out, const float *a,
-                              const float *b, int64_t n)
+static void sigmoid_grad_line(const mcf_cpu_kernels *k, const mcf_launch *l, float *out, const float *a, const float *b,
+                              int64_t n)
 {
     k->sigmoid_grad(out, a, b, n);
 }
 
-#define ELEMENTWISE(name)                                                                       \
-    mcf_status mcf_cpu_op_##name(mcf_device *device, const mcf_launch *launch, mcf_error *err)     \
-    {                                                                                           \
-        return each_line(device, launch, name##_line);                                          \
+#define ELEMENTWISE(name)                                                                                              \
+    mcf_status mcf_cpu_op_##name(mcf_device *device, const mcf_launch *launch, mcf_error *err)                         \
+    {                                                                                                                  \
+        return each_line(device, launch, name##_line);                                                                 \
     }
 ELEMENTWISE(add)
 ELEMENTWISE(mul)

@@ -9,7 +9,7 @@ mcf_status mcf_cpu_op_normalize_image(mcf_device *device, const mcf_launch *l, m
     const uint8_t *flip = mcf_cpu_address(&l->in[1]), *pixels = mcf_cpu_address(image);
     const mcf_cpu_kernels *k = device->kernels;
     int64_t batch = image->shape.dim[0], height = image->shape.dim[1], width = image->shape.dim[2];
-    float table[3][256];  // of every byte
+    float table[3][256]; // of every byte
     for (int c = 0; c < 3; c++)
         for (int i = 0; i < 256; i++)
             table[c][i] = ((float)i / 255.0f - l->attr.normalize_image.mean[c]) / l->attr.normalize_image.std[c];
@@ -40,8 +40,8 @@ mcf_status mcf_cpu_op_resize_nearest(mcf_device *device, const mcf_launch *l, mc
     for (int64_t job = 0; job < planes * to[2]; job++) {
         int64_t plane = job / to[2], y = job % to[2] * from[2] / to[2];
         for (int64_t x = 0; x < to[3]; x++) {
-            float value = mcf_cpu_read_one(mcf_cpu_at(in, (plane * from[2] + y) * from[3] + x * from[3] / to[3]),
-                                           in->dtype);
+            float value =
+                mcf_cpu_read_one(mcf_cpu_at(in, (plane * from[2] + y) * from[3] + x * from[3] / to[3]), in->dtype);
             mcf_cpu_write(device->kernels, mcf_cpu_at(out, job * to[3] + x), out->dtype, &value, 1);
         }
     }

@@ -43,7 +43,7 @@ static bool runs_avx512_bf16(void)
 static bool runs_amx(void)
 {
 #if defined(__x86_64__) && defined(__linux__)
-    enum { REQUEST_PERMISSION = 0x1023, TILE_DATA = 18 };  // arch_prctl's ARCH_REQ_XCOMP_PERM and its feature
+    enum { REQUEST_PERMISSION = 0x1023, TILE_DATA = 18 }; // arch_prctl's ARCH_REQ_XCOMP_PERM and its feature
     unsigned a, b, c, d;
     if (!runs_avx512_bf16() || !__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(d >> 22 & 1) || !(d >> 24 & 1))
         return false;

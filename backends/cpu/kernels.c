@@ -86,7 +86,7 @@ static void scale(float *out, const float *x, float alpha, float beta, int64_t n
 static void relu(float *out, const float *x, int64_t n)
 {
     for (int64_t i = 0; i < n; i++)
-        out[i] = x[i] <= 0 ? 0 : x[i];  // NaN stays
+        out[i] = x[i] <= 0 ? 0 : x[i]; // NaN stays
 }
 
 static void relu_grad(float *out, const float *x, const float *dy, int64_t n)
@@ -311,8 +311,7 @@ static void hat_difference(float *total, const float *a, const float *b, const f
     }
 }
 
-static void hat_product(float *total, const float *a, const float *b, const float *inv_a, const float *inv_b,
-                        int64_t n)
+static void hat_product(float *total, const float *a, const float *b, const float *inv_a, const float *inv_b, int64_t n)
 {
     for (int64_t i = 0; i < n; i++) {
         float hat = a[i] * inv_a[i];

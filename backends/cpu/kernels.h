@@ -10,16 +10,16 @@
 // Coefficients of one AdamW step over a segment.
 typedef struct {
     float grad_scale, beta1, beta2, eps;
-    float step;         // lr * rate / correction1
-    float correction2;  // 1/sqrt(1 - beta2^t)
-    float keep;         // 1 - lr * rate * decay
+    float step;        // lr * rate / correction1
+    float correction2; // 1/sqrt(1 - beta2^t)
+    float keep;        // 1 - lr * rate * decay
 } mcf_cpu_adamw_step;
 
 // Where a block of a product goes, and what becomes of it on the way: act(c + bias), or += that.
 typedef struct {
-    int64_t step;  // from row to row, in elements
+    int64_t step; // from row to row, in elements
     bool bf16, accumulate;
-    int activation;  // MCF_ACT_*
+    int activation; // MCF_ACT_*
 } mcf_cpu_tile_result;
 
 // Products of 32 x 32 blocks on a matrix unit (kernels_tiles.h). Panels are MCF_CPU_PANEL bytes for each 32 along k
@@ -49,12 +49,12 @@ typedef struct {
 } mcf_cpu_tiles;
 
 typedef struct {
-    const char *name;   // "amx", "avx512_bf16", "avx512", "avx2", "portable"
-    int lanes;          // floats in a vector; widths given to gemm are multiples of it
+    const char *name; // "amx", "avx512_bf16", "avx512", "avx2", "portable"
+    int lanes;        // floats in a vector; widths given to gemm are multiples of it
 
     // -- element types
-    void (*widen)(float *to, const uint16_t *from, int64_t n);   // bf16 -> float
-    void (*narrow)(uint16_t *to, const float *from, int64_t n);  // float -> bf16
+    void (*widen)(float *to, const uint16_t *from, int64_t n);  // bf16 -> float
+    void (*narrow)(uint16_t *to, const float *from, int64_t n); // float -> bf16
     // Pairs of bf16, one from each line: the first in the low half.
     void (*zip)(uint32_t *to, const uint16_t *even, const uint16_t *odd, int64_t n);
 
@@ -68,13 +68,13 @@ typedef struct {
     void (*gelu_grad)(float *out, const float *x, const float *dy, int64_t n);
     void (*sigmoid)(float *out, const float *x, int64_t n);
     void (*sigmoid_grad)(float *out, const float *y, const float *dy, int64_t n);
-    void (*axpy)(float *y, const float *x, float a, int64_t n);                        // y += a x
-    void (*multiply_add)(float *y, const float *a, const float *b, int64_t n);         // y += a b
+    void (*axpy)(float *y, const float *x, float a, int64_t n);                // y += a x
+    void (*multiply_add)(float *y, const float *a, const float *b, int64_t n); // y += a b
 
     // -- sums over a line, in one fixed order
     float (*sum)(const float *x, int64_t n);
     float (*dot)(const float *a, const float *b, int64_t n);
-    float (*largest)(const float *x, int64_t n);                                       // NaN if there is one
+    float (*largest)(const float *x, int64_t n); // NaN if there is one
     // out = exp(scale*x - shift); returns their sum
     float (*exp_sum)(float *out, const float *x, float scale, float shift, int64_t n);
 
@@ -87,9 +87,9 @@ typedef struct {
                             const float *dsum, float *dgamma, float *dbeta, int64_t n);
 
     // -- rows of a batch norm: every operand has one value per channel
-    void (*square_difference)(float *sum, const float *x, const float *mean, int64_t n);  // sum += (x - mean)^2
+    void (*square_difference)(float *sum, const float *x, const float *mean, int64_t n); // sum += (x - mean)^2
     void (*normalize)(float *y, const float *x, const float *mean, const float *rstd, const float *gamma,
-                      const float *beta, int64_t n);                                       // gamma, beta may be NULL
+                      const float *beta, int64_t n); // gamma, beta may be NULL
     void (*normalize_sums)(float *sum_dy, float *sum_dy_xhat, const float *x, const float *mean, const float *rstd,
                            const float *dy, int64_t n);
     void (*normalize_grad)(float *dx, const float *x, const float *mean, const float *rstd, const float *dy,
@@ -100,8 +100,8 @@ typedef struct {
     void (*softmax_slope)(float *dp, const float *p, float delta, float scale, int64_t n);
     // c [m, n] (=, or += where accumulate) a [m, k] b [k, n]; element (i, j) of a at a[i*a_row + j*a_column],
     // rows of b and c ldb and ldc apart, n a multiple of lanes.
-    void (*gemm)(float *c, int64_t ldc, const float *a, int64_t a_row, int64_t a_column, const float *b,
-                 int64_t ldb, int64_t m, int64_t n, int64_t k, bool accumulate);
+    void (*gemm)(float *c, int64_t ldc, const float *a, int64_t a_row, int64_t a_column, const float *b, int64_t ldb,
+                 int64_t m, int64_t n, int64_t k, bool accumulate);
     // The same over pairs of bf16 along k: element (i, l) of a is the pair of columns 2l and 2l+1, element (l, j) of b
     // that of rows 2l and 2l+1; k counts pairs. NULL where the processor has no such instruction.
     void (*gemm_pairs)(float *c, int64_t ldc, const uint32_t *a, int64_t a_row, int64_t a_column, const uint32_t *b,
@@ -115,8 +115,7 @@ typedef struct {
     void (*hat_difference)(float *sum, const float *a, const float *b, const float *inv_a, const float *inv_b,
                            int64_t n);
     // sum += a inv_a (a inv_a - b inv_b)
-    void (*hat_product)(float *sum, const float *a, const float *b, const float *inv_a, const float *inv_b,
-                        int64_t n);
+    void (*hat_product)(float *sum, const float *a, const float *b, const float *inv_a, const float *inv_b, int64_t n);
     // da = (a inv_a - b inv_b - a inv_a along) inv_a factor
     void (*hat_grad)(float *da, const float *a, const float *b, const float *inv_a, const float *inv_b,
                      const float *along, float factor, int64_t n);

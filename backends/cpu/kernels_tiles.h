@@ -111,8 +111,7 @@ VF_INLINE void tile_across_bf16(uint16_t *to, const uint16_t *from, int64_t step
         bool even = 2 * i < k, odd = 2 * i + 1 < k;
         __m256i low = _mm256_maskz_loadu_epi16(even ? mask : 0, from + (even ? 2 * i * step : 0));
         __m256i high = _mm256_maskz_loadu_epi16(odd ? mask : 0, from + (odd ? (2 * i + 1) * step : 0));
-        z[i] =
-            _mm512_or_si512(_mm512_cvtepu16_epi32(low), _mm512_slli_epi32(_mm512_cvtepu16_epi32(high), 16));
+        z[i] = _mm512_or_si512(_mm512_cvtepu16_epi32(low), _mm512_slli_epi32(_mm512_cvtepu16_epi32(high), 16));
     }
     put_tile(to, z, transposed);
 }
@@ -128,12 +127,12 @@ VF_INLINE __m512i cut(__m512 *low, __m512 *high, __m512i order)
 }
 
 // The same from floats, three levels, `apart` elements from one to the next.
-VF_INLINE void tile_along_f32(uint16_t *to, int64_t apart, const float *from, int64_t step, int64_t lines,
-                              int64_t k, const bool transposed)
+VF_INLINE void tile_along_f32(uint16_t *to, int64_t apart, const float *from, int64_t step, int64_t lines, int64_t k,
+                              const bool transposed)
 {
     // Upper words of 16 floats, then of 16 more.
-    const __m512i order = _mm512_set_epi16(63, 61, 59, 57, 55, 53, 51, 49, 47, 45, 43, 41, 39, 37, 35, 33, 31,
-                                           29, 27, 25, 23, 21, 19, 17, 15, 13, 11, 9, 7, 5, 3, 1);
+    const __m512i order = _mm512_set_epi16(63, 61, 59, 57, 55, 53, 51, 49, 47, 45, 43, 41, 39, 37, 35, 33, 31, 29, 27,
+                                           25, 23, 21, 19, 17, 15, 13, 11, 9, 7, 5, 3, 1);
     __m512i z[3][16];
     __mmask16 first = mask_16(k), second = mask_16(k - 16);
 #pragma GCC unroll 16
@@ -148,12 +147,12 @@ VF_INLINE void tile_along_f32(uint16_t *to, int64_t apart, const float *from, in
         put_tile(to + level * apart, z[level], transposed);
 }
 
-VF_INLINE void tile_across_f32(uint16_t *to, int64_t apart, const float *from, int64_t step, int64_t k,
-                               int64_t n, const bool transposed)
+VF_INLINE void tile_across_f32(uint16_t *to, int64_t apart, const float *from, int64_t step, int64_t k, int64_t n,
+                               const bool transposed)
 {
     // Upper words of two vectors in turn.
-    const __m512i order = _mm512_set_epi16(63, 31, 61, 29, 59, 27, 57, 25, 55, 23, 53, 21, 51, 19, 49, 17, 47,
-                                           15, 45, 13, 43, 11, 41, 9, 39, 7, 37, 5, 35, 3, 33, 1);
+    const __m512i order = _mm512_set_epi16(63, 31, 61, 29, 59, 27, 57, 25, 55, 23, 53, 21, 51, 19, 49, 17, 47, 15, 45,
+                                           13, 43, 11, 41, 9, 39, 7, 37, 5, 35, 3, 33, 1);
     __m512i z[3][16];
     __mmask16 mask = mask_16(n);
 #pragma GCC unroll 16
@@ -193,8 +192,7 @@ VF_INLINE void pack(uint16_t *to, const void *from, int64_t step, int64_t width,
         }
 }
 
-static void tiles_pack_a(uint16_t *to, const void *from, int64_t step, int64_t rows, int64_t k, bool floats,
-                         bool along)
+static void tiles_pack_a(uint16_t *to, const void *from, int64_t step, int64_t rows, int64_t k, bool floats, bool along)
 {
     if (along)
         pack(to, from, step, rows, k, floats, true, false);
@@ -202,8 +200,8 @@ static void tiles_pack_a(uint16_t *to, const void *from, int64_t step, int64_t r
         pack(to, from, step, rows, k, floats, false, true);
 }
 
-static void tiles_pack_b(uint16_t *to, const void *from, int64_t step, int64_t columns, int64_t k,
-                         bool floats, bool along)
+static void tiles_pack_b(uint16_t *to, const void *from, int64_t step, int64_t columns, int64_t k, bool floats,
+                         bool along)
 {
     if (along)
         pack(to, from, step, columns, k, floats, true, true);
@@ -211,20 +209,19 @@ static void tiles_pack_b(uint16_t *to, const void *from, int64_t step, int64_t c
         pack(to, from, step, columns, k, floats, false, false);
 }
 
-#define LOAD_A(level)                                                                                        \
-    _tile_loadd(4, a + (level)*2 * TILE, 64);                                                                \
+#define LOAD_A(level)                                                                                                  \
+    _tile_loadd(4, a + (level)*2 * TILE, 64);                                                                          \
     _tile_loadd(5, a + (level)*2 * TILE + TILE, 64)
-#define LOAD_B(level)                                                                                        \
-    _tile_loadd(6, b + (level)*2 * TILE, 64);                                                                \
+#define LOAD_B(level)                                                                                                  \
+    _tile_loadd(6, b + (level)*2 * TILE, 64);                                                                          \
     _tile_loadd(7, b + (level)*2 * TILE + TILE, 64)
-#define MULTIPLY()                                                                                           \
-    _tile_dpbf16ps(0, 4, 6);                                                                                 \
-    _tile_dpbf16ps(1, 4, 7);                                                                                 \
-    _tile_dpbf16ps(2, 5, 6);                                                                                 \
+#define MULTIPLY()                                                                                                     \
+    _tile_dpbf16ps(0, 4, 6);                                                                                           \
+    _tile_dpbf16ps(1, 4, 7);                                                                                           \
+    _tile_dpbf16ps(2, 5, 6);                                                                                           \
     _tile_dpbf16ps(3, 5, 7)
 
-static void tiles_multiply(float *c, int64_t ldc, const uint16_t *a, const uint16_t *b, int64_t steps,
-                           bool floats)
+static void tiles_multiply(float *c, int64_t ldc, const uint16_t *a, const uint16_t *b, int64_t steps, bool floats)
 {
     _tile_zero(0);
     _tile_zero(1);
@@ -282,9 +279,8 @@ VF_INLINE void finish_vector(vf x, vf bias, void *to, __mmask16 mask, const bool
         _mm512_mask_storeu_ps(to, mask, (__m512)x);
 }
 
-VF_INLINE void finish_rows(const mcf_cpu_tile_result *r, void *to, const float *from, int64_t rows,
-                           int64_t columns, const float *bias, const bool bf16, const bool accumulate,
-                           const int activation)
+VF_INLINE void finish_rows(const mcf_cpu_tile_result *r, void *to, const float *from, int64_t rows, int64_t columns,
+                           const float *bias, const bool bf16, const bool accumulate, const int activation)
 {
     const int64_t size = bf16 ? 2 : 4;
     __mmask16 mask_0 = mask_16(columns), mask_1 = mask_16(columns - 16);
@@ -300,8 +296,8 @@ VF_INLINE void finish_rows(const mcf_cpu_tile_result *r, void *to, const float *
     }
 }
 
-static void tiles_finish(const mcf_cpu_tile_result *r, void *to, const float *from, int64_t rows,
-                         int64_t columns, const float *bias)
+static void tiles_finish(const mcf_cpu_tile_result *r, void *to, const float *from, int64_t rows, int64_t columns,
+                         const float *bias)
 {
     // A loop for each combination that large products have.
     bool plain = r->activation == MCF_ACT_NONE;
@@ -333,9 +329,8 @@ static void tiles_round_a(uint16_t *to, const float *from, int64_t step, int64_t
         }
 }
 
-static void tiles_softmax_slopes(uint16_t *p, uint16_t *ds, uint16_t *ds_rows, const float *s,
-                                 const float *dp, const float *lse, const float *delta, float scale,
-                                 int64_t n)
+static void tiles_softmax_slopes(uint16_t *p, uint16_t *ds, uint16_t *ds_rows, const float *s, const float *dp,
+                                 const float *lse, const float *delta, float scale, int64_t n)
 {
     vf factor = vf_set(scale);
     for (int64_t i = 0; i < MCF_CPU_BLOCK; i++, p += 32, ds += 32)

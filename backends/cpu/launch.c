@@ -7,17 +7,46 @@
 
 #define ROW(name) [MCF_OP_##name] = mcf_cpu_op_##name
 static const mcf_cpu_operation operations[MCF_OP_COUNT] = {
-    ROW(fill), ROW(copy), ROW(pad), ROW(concat), ROW(gather_rows), ROW(scatter_rows),
-    ROW(add), ROW(mul), ROW(scale), ROW(relu), ROW(relu_grad), ROW(gelu), ROW(gelu_grad),
-    ROW(sigmoid), ROW(sigmoid_grad),
-    ROW(reduce_sum), ROW(matmul), ROW(sum_squares),
-    ROW(layer_norm), ROW(layer_norm_grad), ROW(add_layer_norm),
-    ROW(batch_variance), ROW(batch_norm), ROW(batch_norm_sums), ROW(batch_norm_grad),
-    ROW(l2_normalize), ROW(l2_normalize_grad),
-    ROW(softmax), ROW(softmax_grad), ROW(attention), ROW(attention_grad),
-    ROW(token_mse), ROW(token_mse_grad), ROW(cross_entropy), ROW(cross_entropy_grad),
-    ROW(normalize_image), ROW(resize_nearest), ROW(resize_nearest_grad),
-    ROW(ema), ROW(adamw),
+    ROW(fill),
+    ROW(copy),
+    ROW(pad),
+    ROW(concat),
+    ROW(gather_rows),
+    ROW(scatter_rows),
+    ROW(add),
+    ROW(mul),
+    ROW(scale),
+    ROW(relu),
+    ROW(relu_grad),
+    ROW(gelu),
+    ROW(gelu_grad),
+    ROW(sigmoid),
+    ROW(sigmoid_grad),
+    ROW(reduce_sum),
+    ROW(matmul),
+    ROW(sum_squares),
+    ROW(layer_norm),
+    ROW(layer_norm_grad),
+    ROW(add_layer_norm),
+    ROW(batch_variance),
+    ROW(batch_norm),
+    ROW(batch_norm_sums),
+    ROW(batch_norm_grad),
+    ROW(l2_normalize),
+    ROW(l2_normalize_grad),
+    ROW(softmax),
+    ROW(softmax_grad),
+    ROW(attention),
+    ROW(attention_grad),
+    ROW(token_mse),
+    ROW(token_mse_grad),
+    ROW(cross_entropy),
+    ROW(cross_entropy_grad),
+    ROW(normalize_image),
+    ROW(resize_nearest),
+    ROW(resize_nearest_grad),
+    ROW(ema),
+    ROW(adamw),
 };
 
 // f64 can be filled, copied and moved as bytes, but not computed in.
@@ -89,6 +118,5 @@ mcf_status mcf_cpu_launch(mcf_stream *stream, const mcf_launch *launch, mcf_erro
     mcf_status status = run(stream->device, launch, err);
     if (before != threads)
         omp_set_num_threads(before);
-    return status == MCF_OK ? status
-                            : mcf_add_context(err, status, "cpu: %s", mcf_op_describe(launch->op)->name);
+    return status == MCF_OK ? status : mcf_add_context(err, status, "cpu: %s", mcf_op_describe(launch->op)->name);
 }

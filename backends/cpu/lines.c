@@ -63,9 +63,9 @@ void mcf_cpu_write(const mcf_cpu_kernels *k, void *to, mcf_dtype dtype, const fl
 }
 
 // Elements of one type at any strides.
-#define COPY_ELEMENTS(type)                                                    \
-    for (int64_t i = 0; i < n; i++)                                            \
-        ((type *)to)[i * to_stride] = ((const type *)from)[i * from_stride]
+#define COPY_ELEMENTS(type)                                                                                            \
+    for (int64_t i = 0; i < n; i++)                                                                                    \
+    ((type *)to)[i * to_stride] = ((const type *)from)[i * from_stride]
 
 void mcf_cpu_copy_line(const mcf_cpu_kernels *k, void *to, mcf_dtype to_dtype, int64_t to_stride, const void *from,
                        mcf_dtype from_dtype, int64_t from_stride, int64_t n)
@@ -106,18 +106,17 @@ static void add_line(const mcf_cpu_kernels *k, void *to, mcf_dtype to_dtype, int
     for (int64_t done = 0; done < n; done += MCF_CPU_LINE) {
         int64_t count = mcf_cpu_min(n - done, MCF_CPU_LINE);
         unsigned char *target = (unsigned char *)to + done * to_stride * (int64_t)mcf_dtype_size(to_dtype);
-        const float *line = mcf_cpu_read(k, room,
-                                         (const unsigned char *)from +
-                                             done * from_stride * (int64_t)mcf_dtype_size(from_dtype),
-                                         from_dtype, from_stride, count);
+        const float *line = mcf_cpu_read(
+            k, room, (const unsigned char *)from + done * from_stride * (int64_t)mcf_dtype_size(from_dtype), from_dtype,
+            from_stride, count);
         k->add(old, mcf_cpu_read(k, old, target, to_dtype, to_stride, count), line, 1, 1, count);
         mcf_cpu_copy_line(k, target, to_dtype, to_stride, old, MCF_F32, 1, count);
     }
 }
 
 void mcf_cpu_copy_strided(const mcf_device *device, const mcf_shape *shape, void *to, mcf_dtype to_dtype,
-                          const int64_t *to_stride, const void *from, mcf_dtype from_dtype,
-                          const int64_t *from_stride, bool accumulate)
+                          const int64_t *to_stride, const void *from, mcf_dtype from_dtype, const int64_t *from_stride,
+                          bool accumulate)
 {
     // Axes of size 1 go, neighbours that are one run in both places are joined.
     int64_t dim[MCF_MAX_RANK], ts[MCF_MAX_RANK], fs[MCF_MAX_RANK], total = 1;
@@ -170,7 +169,7 @@ void mcf_cpu_copy_strided(const mcf_device *device, const mcf_shape *shape, void
             rest /= dim[i];
         }
         (accumulate ? add_line : mcf_cpu_copy_line)(device->kernels, (unsigned char *)to + t * to_size, to_dtype,
-                                                    to_step, (const unsigned char *)from + f * from_size,
-                                                    from_dtype, from_step, count);
+                                                    to_step, (const unsigned char *)from + f * from_size, from_dtype,
+                                                    from_step, count);
     }
 }

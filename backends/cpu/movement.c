@@ -11,13 +11,27 @@ mcf_status mcf_cpu_op_fill(mcf_device *device, const mcf_launch *l, mcf_error *e
     unsigned char element[8] = {0};
     double value = l->attr.fill.value;
     switch (out->dtype) {
-    case MCF_F32: memcpy(element, &(float){(float)value}, 4); break;
-    case MCF_F64: memcpy(element, &value, 8); break;
-    case MCF_BF16: memcpy(element, &(uint16_t){mcf_f32_to_bf16((float)value)}, 2); break;
-    case MCF_F16: memcpy(element, &(uint16_t){mcf_f32_to_f16((float)value)}, 2); break;
-    case MCF_I64: memcpy(element, &(int64_t){(int64_t)value}, 8); break;
-    case MCF_I32: memcpy(element, &(int32_t){(int32_t)value}, 4); break;
-    default: element[0] = (uint8_t)value; break;
+    case MCF_F32:
+        memcpy(element, &(float){(float)value}, 4);
+        break;
+    case MCF_F64:
+        memcpy(element, &value, 8);
+        break;
+    case MCF_BF16:
+        memcpy(element, &(uint16_t){mcf_f32_to_bf16((float)value)}, 2);
+        break;
+    case MCF_F16:
+        memcpy(element, &(uint16_t){mcf_f32_to_f16((float)value)}, 2);
+        break;
+    case MCF_I64:
+        memcpy(element, &(int64_t){(int64_t)value}, 8);
+        break;
+    case MCF_I32:
+        memcpy(element, &(int32_t){(int32_t)value}, 4);
+        break;
+    default:
+        element[0] = (uint8_t)value;
+        break;
     }
     unsigned char *to = mcf_cpu_address(out);
     if (value == 0) {
@@ -121,8 +135,8 @@ mcf_status mcf_cpu_op_scatter_rows(mcf_device *device, const mcf_launch *l, mcf_
             for (int64_t c = 0; c < d; c += MCF_CPU_LINE) {
                 int64_t count = mcf_cpu_min(d - c, MCF_CPU_LINE);
                 float *row = target + id[b * n + i] * d + c;
-                k->add(row, row,
-                       mcf_cpu_read(k, room, mcf_cpu_at(x, (b * n + i) * d + c), x->dtype, 1, count), 1, 1, count);
+                k->add(row, row, mcf_cpu_read(k, room, mcf_cpu_at(x, (b * n + i) * d + c), x->dtype, 1, count), 1, 1,
+                       count);
             }
         if (!direct)
             mcf_cpu_write(k, mcf_cpu_at(out, b * rows * d), out->dtype, target, rows * d);

@@ -28,11 +28,11 @@ typedef const dnnl_memory_desc_t *layout;
 // A product of one shape, ready to run.
 typedef struct {
     mcf_cpu_product product;
-    dnnl_primitive_desc_t description;  // owns the layouts
+    dnnl_primitive_desc_t description; // owns the layouts
     dnnl_primitive_t primitive;
     dnnl_memory_t a, b, bias, c, scratch;
     size_t scratch_bytes;
-    dnnl_primitive_t reorder;  // of b from plain to b's layout, where it is packed
+    dnnl_primitive_t reorder; // of b from plain to b's layout, where it is packed
     dnnl_memory_t plain;
     void *packed_at;
 } primitive;
@@ -40,9 +40,9 @@ typedef struct {
 struct mcf_cpu_onednn {
     dnnl_engine_t engine;
     dnnl_stream_t stream;
-    primitive **primitives;  // hash table by product, linear probing
+    primitive **primitives; // hash table by product, linear probing
     size_t capacity, count;
-    void *scratch, *packed;  // of the product that runs
+    void *scratch, *packed; // of the product that runs
     size_t scratch_bytes, packed_bytes;
 };
 
@@ -52,11 +52,11 @@ static mcf_status failed(dnnl_status_t status, const char *what, mcf_error *err)
     return mcf_fail(err, kind, "oneDNN: %s failed with status %d", what, (int)status);
 }
 
-#define DNNL_TRY(call, what)                        \
-    do {                                            \
-        dnnl_status_t dnnl_try_status = (call);     \
-        if (dnnl_try_status != dnnl_success)        \
-            return failed(dnnl_try_status, what, err); \
+#define DNNL_TRY(call, what)                                                                                           \
+    do {                                                                                                               \
+        dnnl_status_t dnnl_try_status = (call);                                                                        \
+        if (dnnl_try_status != dnnl_success)                                                                           \
+            return failed(dnnl_try_status, what, err);                                                                 \
     } while (0)
 
 const char *mcf_cpu_onednn_version(void)
@@ -169,8 +169,7 @@ static void destroy_parts(parts *d)
 }
 
 // strides NULL: whatever the product likes best.
-static dnnl_status_t describe(dnnl_memory_desc_t *desc, int rank, const int64_t *dim, int dtype,
-                              const int64_t *stride)
+static dnnl_status_t describe(dnnl_memory_desc_t *desc, int rank, const int64_t *dim, int dtype, const int64_t *stride)
 {
     dnnl_dims_t dims = {0}, strides = {0};
     for (int i = 0; i < rank; i++) {
@@ -236,12 +235,11 @@ static mcf_status describe_product(mcf_cpu_onednn *o, parts *d, primitive *p, mc
     DNNL_TRY(dnnl_primitive_attr_set_scratchpad_mode(d->attributes, dnnl_scratchpad_mode_user),
              "setting the scratchpad");
 #if DNNL_VERSION_MAJOR >= 3
-    DNNL_TRY(dnnl_matmul_primitive_desc_create(&p->description, o->engine, d->a, d->b, w->bias ? d->bias : NULL,
-                                               d->c, d->attributes),
+    DNNL_TRY(dnnl_matmul_primitive_desc_create(&p->description, o->engine, d->a, d->b, w->bias ? d->bias : NULL, d->c,
+                                               d->attributes),
              "describing a product");
 #else
-    DNNL_TRY(dnnl_matmul_desc_init(&d->matmul, &d->a, &d->b, w->bias ? &d->bias : NULL, &d->c),
-             "describing a product");
+    DNNL_TRY(dnnl_matmul_desc_init(&d->matmul, &d->a, &d->b, w->bias ? &d->bias : NULL, &d->c), "describing a product");
     DNNL_TRY(dnnl_primitive_desc_create(&p->description, &d->matmul, d->attributes, o->engine, NULL),
              "describing a product");
 #endif
@@ -318,8 +316,7 @@ static mcf_status fill_primitive(mcf_cpu_onednn *o, primitive *p, mcf_error *err
     else
         MCF_TRY(make_memory(o, &p->b, layout_of(p, dnnl_query_weights_md), err));
     if (p->product.bias)
-        MCF_TRY(make_memory(o, &p->bias, dnnl_primitive_desc_query_md(p->description, dnnl_query_weights_md, 1),
-                            err));
+        MCF_TRY(make_memory(o, &p->bias, dnnl_primitive_desc_query_md(p->description, dnnl_query_weights_md, 1), err));
     if (p->scratch_bytes) {
         MCF_TRY(make_memory(o, &p->scratch, scratch, err));
         MCF_TRY(reserve(&o->scratch, &o->scratch_bytes, p->scratch_bytes, err));
@@ -331,7 +328,7 @@ static mcf_status fill_primitive(mcf_cpu_onednn *o, primitive *p, mcf_error *err
 
 static size_t hash(const mcf_cpu_product *product)
 {
-    uint64_t h = 1469598103934665603u;  // FNV-1a
+    uint64_t h = 1469598103934665603u; // FNV-1a
     const unsigned char *bytes = (const unsigned char *)product;
     for (size_t i = 0; i < sizeof *product; i++)
         h = (h ^ bytes[i]) * 1099511628211u;
@@ -362,8 +359,7 @@ static mcf_status grow(mcf_cpu_onednn *o, mcf_error *err)
     return MCF_OK;
 }
 
-static mcf_status find_primitive(mcf_cpu_onednn *o, const mcf_cpu_product *product, primitive **found,
-                                 mcf_error *err)
+static mcf_status find_primitive(mcf_cpu_onednn *o, const mcf_cpu_product *product, primitive **found, mcf_error *err)
 {
     if (2 * o->count >= o->capacity)
         MCF_TRY(grow(o, err));
@@ -403,8 +399,7 @@ mcf_status mcf_cpu_onednn_run(mcf_cpu_onednn *o, const mcf_cpu_product *product,
     }
     DNNL_TRY(dnnl_memory_set_data_handle(p->a, (void *)a), "setting an address");
     DNNL_TRY(dnnl_memory_set_data_handle(p->c, c), "setting an address");
-    dnnl_exec_arg_t arguments[MAX_ARGUMENTS] = {
-        {DNNL_ARG_SRC, p->a}, {DNNL_ARG_WEIGHTS, p->b}, {DNNL_ARG_DST, p->c}};
+    dnnl_exec_arg_t arguments[MAX_ARGUMENTS] = {{DNNL_ARG_SRC, p->a}, {DNNL_ARG_WEIGHTS, p->b}, {DNNL_ARG_DST, p->c}};
     int count = 3;
     if (bias) {
         DNNL_TRY(dnnl_memory_set_data_handle(p->bias, (void *)bias), "setting an address");

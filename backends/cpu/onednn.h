@@ -13,7 +13,7 @@ typedef struct {
     int rank;
     int a_dtype, b_dtype, c_dtype;
     int bias, activation, accumulate;
-    int packed;  // b is brought to the layout the product likes best first
+    int packed; // b is brought to the layout the product likes best first
     int64_t a_dim[MCF_MAX_RANK], a_stride[MCF_MAX_RANK];
     int64_t b_dim[MCF_MAX_RANK], b_stride[MCF_MAX_RANK];
 } mcf_cpu_product;

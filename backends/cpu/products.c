@@ -128,8 +128,8 @@ static void empty_product(mcf_device *device, const mcf_launch *l, const float *
                 k->relu(&x, &x, 1);
             else if (l->attr.matmul.activation == MCF_ACT_GELU)
                 k->gelu(&x, &x, 1);
-            mcf_cpu_copy_strided(device, &one, mcf_cpu_at(out, i * n + j), out->dtype, zero, &x, MCF_F32,
-                                 zero, l->accumulate & 1);
+            mcf_cpu_copy_strided(device, &one, mcf_cpu_at(out, i * n + j), out->dtype, zero, &x, MCF_F32, zero,
+                                 l->accumulate & 1);
         }
 }
 
@@ -209,8 +209,13 @@ mcf_status mcf_cpu_op_matmul(mcf_device *device, const mcf_launch *l, mcf_error 
     // Activated sums cannot be added to, and only products of bf16 are written as bf16.
     bool direct = (out->dtype == MCF_F32 || (out->dtype == MCF_BF16 && low)) && !(accumulate && activation);
     bool on_tiles = rank == 2 && mcf_cpu_tiles_suit(device, a.dim[0], b.dim[1], a.dim[1]);
-    mcf_cpu_tile_product tile = {.rows = a.dim[0], .columns = n, .k = a.dim[1], .floats = !low, .bias = bias,
-                                 .c_bf16 = direct && out->dtype == MCF_BF16, .accumulate = direct && accumulate,
+    mcf_cpu_tile_product tile = {.rows = a.dim[0],
+                                 .columns = n,
+                                 .k = a.dim[1],
+                                 .floats = !low,
+                                 .bias = bias,
+                                 .c_bf16 = direct && out->dtype == MCF_BF16,
+                                 .accumulate = direct && accumulate,
                                  .activation = activation};
     int64_t size = (int64_t)mcf_dtype_size(compute), a_bytes = copy_a ? aligned(a_whole * size) : 0;
     int64_t b_bytes = copy_b ? aligned(count(&b, rank) * size) : 0, c_bytes = direct ? 0 : aligned(total * 4);

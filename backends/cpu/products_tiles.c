@@ -12,15 +12,15 @@
 
 enum {
     BLOCK_BYTES = 1 << 20, // of b: half of a second-level cache
-    BF16_STEPS = 128, // of 32 along k at a time, where sums can wait in c
+    BF16_STEPS = 128,      // of 32 along k at a time, where sums can wait in c
     FLOAT_STEPS = 24,
     GROUP = 16, // steps packed by one thread at a time
 };
 
 typedef struct {
-    int64_t steps; // along k, of one chunk
+    int64_t steps;      // along k, of one chunk
     int64_t step_bytes; // of a panel
-    int64_t panels; // of b in a block
+    int64_t panels;     // of b in a block
 } blocking;
 
 static int64_t ceiling(int64_t n, int64_t d)
@@ -35,8 +35,7 @@ static blocking choose(const mcf_cpu_tile_product *p)
     if (b.steps > most && !p->c_bf16)
         b.steps = ceiling(b.steps, ceiling(b.steps, most)); // chunks of about one size
     b.step_bytes = MCF_CPU_PANEL * (p->floats ? MCF_CPU_FLOAT_LEVELS : 1);
-    int64_t all = ceiling(p->columns, MCF_CPU_BLOCK),
-            fit = mcf_cpu_max(1, BLOCK_BYTES / (b.steps * b.step_bytes));
+    int64_t all = ceiling(p->columns, MCF_CPU_BLOCK), fit = mcf_cpu_max(1, BLOCK_BYTES / (b.steps * b.step_bytes));
     b.panels = ceiling(all, ceiling(all, fit)); // blocks of about one size
     return b;
 }
@@ -53,16 +52,16 @@ int64_t mcf_cpu_tiles_scratch(const mcf_device *device, const mcf_cpu_tile_produ
     return (b.panels + device->threads) * b.steps * b.step_bytes;
 }
 
-static const void *element(const mcf_cpu_tile_product *p, const void *matrix, int64_t step, bool along,
-                           int64_t line, int64_t k)
+static const void *element(const mcf_cpu_tile_product *p, const void *matrix, int64_t step, bool along, int64_t line,
+                           int64_t k)
 {
     int64_t at = along ? line * step + k : k * step + line;
     return (const unsigned char *)matrix + at * (p->floats ? 4 : 2);
 }
 
 // One thread's part.
-static void run_share(const mcf_device *device, const mcf_cpu_tile_product *p, const blocking *b,
-                      unsigned char *block, int thread, int threads)
+static void run_share(const mcf_device *device, const mcf_cpu_tile_product *p, const blocking *b, unsigned char *block,
+                      int thread, int threads)
 {
     const mcf_cpu_tiles *tiles = device->kernels->tiles;
     int64_t panel_bytes = b->steps * b->step_bytes, row_panels = ceiling(p->rows, MCF_CPU_BLOCK);
@@ -72,8 +71,7 @@ static void run_share(const mcf_device *device, const mcf_cpu_tile_product *p, c
     float sums[MCF_CPU_BLOCK * MCF_CPU_BLOCK] __attribute__((aligned(64)));
     tiles->begin();
     for (int64_t k = 0; k < p->k; k += b->steps * MCF_CPU_BLOCK) {
-        int64_t depth = mcf_cpu_min(p->k - k, b->steps * MCF_CPU_BLOCK),
-                steps = ceiling(depth, MCF_CPU_BLOCK);
+        int64_t depth = mcf_cpu_min(p->k - k, b->steps * MCF_CPU_BLOCK), steps = ceiling(depth, MCF_CPU_BLOCK);
         bool last = k + depth == p->k;
         result.accumulate = p->accumulate || k > 0;
         result.activation = last ? p->activation : MCF_ACT_NONE;
@@ -85,24 +83,21 @@ static void run_share(const mcf_device *device, const mcf_cpu_tile_product *p, c
                 int64_t left = mcf_cpu_min(depth - step * MCF_CPU_BLOCK, GROUP * MCF_CPU_BLOCK);
                 if (left > 0)
                     tiles->pack_b((uint16_t *)(block + panel * panel_bytes + step * b->step_bytes),
-                                  element(p, p->b, p->b_step, p->b_along, column, k + step * MCF_CPU_BLOCK),
-                                  p->b_step, mcf_cpu_min(p->columns - column, MCF_CPU_BLOCK), left, p->floats,
-                                  p->b_along);
+                                  element(p, p->b, p->b_step, p->b_along, column, k + step * MCF_CPU_BLOCK), p->b_step,
+                                  mcf_cpu_min(p->columns - column, MCF_CPU_BLOCK), left, p->floats, p->b_along);
             }
 #pragma omp barrier
             mcf_cpu_share(row_panels * panels, threads, thread, &begin, &end);
             for (int64_t i = begin; i < end; i++) {
-                int64_t row = i / panels * MCF_CPU_BLOCK, panel = i % panels,
-                        column = (j + panel) * MCF_CPU_BLOCK;
+                int64_t row = i / panels * MCF_CPU_BLOCK, panel = i % panels, column = (j + panel) * MCF_CPU_BLOCK;
                 int64_t height = mcf_cpu_min(p->rows - row, MCF_CPU_BLOCK);
                 if (packed != row)
-                    tiles->pack_a((uint16_t *)rows, element(p, p->a, p->a_step, p->a_along, row, k),
-                                  p->a_step, height, depth, p->floats, p->a_along);
+                    tiles->pack_a((uint16_t *)rows, element(p, p->a, p->a_step, p->a_along, row, k), p->a_step, height,
+                                  depth, p->floats, p->a_along);
                 packed = row;
-                tiles->multiply(sums, MCF_CPU_BLOCK, (uint16_t *)rows,
-                                (uint16_t *)(block + panel * panel_bytes), steps, p->floats);
-                tiles->finish(&result,
-                              (unsigned char *)p->c + (row * p->columns + column) * (p->c_bf16 ? 2 : 4), sums,
+                tiles->multiply(sums, MCF_CPU_BLOCK, (uint16_t *)rows, (uint16_t *)(block + panel * panel_bytes), steps,
+                                p->floats);
+                tiles->finish(&result, (unsigned char *)p->c + (row * p->columns + column) * (p->c_bf16 ? 2 : 4), sums,
                               height, mcf_cpu_min(p->columns - column, MCF_CPU_BLOCK),
                               last && p->bias ? p->bias + column : NULL);
             }

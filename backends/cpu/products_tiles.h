@@ -16,7 +16,7 @@ typedef struct {
     bool c_bf16, accumulate;
     int activation;
     const float *bias; // [columns] or NULL
-    void *c; // contiguous
+    void *c;           // contiguous
 } mcf_cpu_tile_product;
 
 // Whether the unit is there and worth it. Depends on sizes alone.

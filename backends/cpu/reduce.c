@@ -76,8 +76,8 @@ static mcf_status sum_lines(mcf_device *device, const mcf_launch *l, axes kept, 
         memset(sums, 0, COLUMNS * sizeof(float));
         mcf_cpu_share(gone->count, shares, job % shares, &begin, &end);
         for (int64_t i = begin; i < end; i++)
-            k->add(sums, sums, mcf_cpu_read(k, room, mcf_cpu_at(x, first + at(gone, i)), x->dtype, stride, count), 1,
-                   1, count);
+            k->add(sums, sums, mcf_cpu_read(k, room, mcf_cpu_at(x, first + at(gone, i)), x->dtype, stride, count), 1, 1,
+                   count);
     }
     for (int64_t job = 0; job < jobs; job++) {
         float *sums = partial + job * shares * COLUMNS;
@@ -90,8 +90,7 @@ static mcf_status sum_lines(mcf_device *device, const mcf_launch *l, axes kept, 
 }
 
 // Lines lie along an axis that goes: each line is summed. Pieces of a line and lines are added in doubles.
-static mcf_status sum_within_lines(mcf_device *device, const mcf_launch *l, const axes *kept, axes gone,
-                                   mcf_error *err)
+static mcf_status sum_within_lines(mcf_device *device, const mcf_launch *l, const axes *kept, axes gone, mcf_error *err)
 {
     const mcf_operand *x = &l->in[0];
     const mcf_cpu_kernels *k = device->kernels;
@@ -128,7 +127,7 @@ mcf_status mcf_cpu_op_reduce_sum(mcf_device *device, const mcf_launch *l, mcf_er
 {
     const mcf_operand *x = &l->in[0];
     axes kept = {.count = 1}, gone = {.count = 1};
-    int last = -1;  // the last axis with more than one element
+    int last = -1; // the last axis with more than one element
     for (int i = 0; i < x->shape.rank; i++) {
         bool goes = l->attr.reduce_sum.axes >> i & 1;
         push(goes ? &gone : &kept, x->shape.dim[i], x->stride[i]);

@@ -174,7 +174,7 @@ VF_INLINE vf vf_exp(vf x)
 {
     vi tiny = (vi)(x < vf_set(-87.33f));
     vf clipped = vf_min(vf_set(88.0f), vf_max(vf_set(-87.33f), x));
-    const vf magic = vf_set(12582912.0f);  // 1.5 * 2^23: adding it leaves the nearest integer in the low bits
+    const vf magic = vf_set(12582912.0f); // 1.5 * 2^23: adding it leaves the nearest integer in the low bits
     vf shifted = vf_fma(clipped, vf_set(1.44269504088896341f), magic);
     vf n = shifted - magic;
     vf r = vf_fma(n, vf_set(-0.693359375f), clipped);
@@ -198,7 +198,7 @@ VF_INLINE vf vf_gaussian(vf x)
     vf rest = vf_fma(x, x, -square);
     vf e = vf_exp(-0.5f * square);
     vf tail = e * (-0.5f * rest);
-    return e + (vf)((vi)tail & (vi)(square < vf_set(180.0f)));  // past it e is 0 and rest may be infinite
+    return e + (vf)((vi)tail & (vi)(square < vf_set(180.0f))); // past it e is 0 and rest may be infinite
 #else
     return vf_exp(-0.5f * square);
 #endif
@@ -236,7 +236,7 @@ VF_INLINE vf vf_gelu_slope(vf x)
     vf gaussian = vf_gaussian(x);
     vf tail = vf_normal_tail(vf_abs(x), gaussian);
     vf phi = vf_select((vi)(x < vf_set(0.0f)), tail, 1.0f - tail);
-    vf bounded = vf_min(vf_set(14.0f), vf_max(vf_set(-14.0f), x));  // infinity * 0 is no number
+    vf bounded = vf_min(vf_set(14.0f), vf_max(vf_set(-14.0f), x)); // infinity * 0 is no number
     return vf_fma(bounded * 0.398942280401432678f, gaussian, phi);
 }
 

@@ -174,8 +174,7 @@ static mcf_status l2(mcf_device *device, const mcf_launch *l, const mcf_operand 
                 k->multiply_add(inverse, a, a, count);
                 if (dy)
                     k->multiply_add(along, a,
-                                    mcf_cpu_read(k, lines[1], mcf_cpu_at(dy, first + i * s.inner), dy->dtype, 1,
-                                                 count),
+                                    mcf_cpu_read(k, lines[1], mcf_cpu_at(dy, first + i * s.inner), dy->dtype, 1, count),
                                     count);
             }
             for (int64_t c = 0; c < count; c++) {
@@ -190,8 +189,7 @@ static mcf_status l2(mcf_device *device, const mcf_launch *l, const mcf_operand 
                 if (!dy) {
                     k->mul(result, a, inverse, count);
                 } else {
-                    k->mul(result, mcf_cpu_read(k, lines[1], mcf_cpu_at(dy, at), dy->dtype, 1, count), inverse,
-                           count);
+                    k->mul(result, mcf_cpu_read(k, lines[1], mcf_cpu_at(dy, at), dy->dtype, 1, count), inverse, count);
                     k->multiply_add(result, a, along, count);
                 }
                 mcf_cpu_write(k, mcf_cpu_at(out, at), out->dtype, result, count);

@@ -42,8 +42,7 @@ mcf_status mcf_cpu_op_adamw(mcf_device *device, const mcf_launch *l, mcf_error *
     for (int64_t i = 0; i < count; i++)
         if (segments[2 * i] < 0 || segments[2 * i] > segments[2 * i + 1] || segments[2 * i + 1] > total)
             return mcf_fail(err, MCF_ERR_SHAPE, "adamw: segment %lld [%lld, %lld) does not lie in %lld elements",
-                            (long long)i, (long long)segments[2 * i], (long long)segments[2 * i + 1],
-                            (long long)total);
+                            (long long)i, (long long)segments[2 * i], (long long)segments[2 * i + 1], (long long)total);
     // The whole table is dealt to the threads at once: many segments are small.
     int shares = mcf_cpu_team(device, total);
 #pragma omp parallel for schedule(static) num_threads(shares)

@@ -55,7 +55,7 @@ mcf_status mcf_cpu_op_token_mse(mcf_device *device, const mcf_launch *l, mcf_err
                             : NULL;
             for (int64_t c = 0; c < at.n; c++) {
                 float length = sqrtf(norm[i][c]);
-                length = length < eps ? eps : length;  // NaN stays
+                length = length < eps ? eps : length; // NaN stays
                 norm[i][c] = 1.0f / length;
                 if (to)
                     to[c] = length;

@@ -5,7 +5,7 @@
 #include <limits.h>
 #include <stdio.h>
 
-enum { ROWS = 64, THREADS = 128 };  // of a block, as in attention.cu
+enum { ROWS = 64, THREADS = 128 }; // of a block, as in attention.cu
 
 static bool same_type(const mcf_launch *l)
 {
@@ -26,8 +26,8 @@ bool cuda_attention_fits(const mcf_device *device, const mcf_launch *l)
 {
     const int64_t *dim = l->in[0].shape.dim;
     const mcf_dtype type = l->in[0].dtype;
-    const bool cores = (type == MCF_F16 && device->properties.major >= 7) ||
-                       (type == MCF_BF16 && device->properties.major >= 8);
+    const bool cores =
+        (type == MCF_F16 && device->properties.major >= 7) || (type == MCF_BF16 && device->properties.major >= 8);
     return cores && same_type(l) && (dim[4] == 32 || dim[4] == 64) && dim[1] <= INT_MAX / ROWS &&
            3 * dim[3] * dim[4] <= INT_MAX / ROWS && dim[0] <= INT_MAX / (dim[3] > 0 ? dim[3] : 1) && in_vectors(l);
 }

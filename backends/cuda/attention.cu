@@ -13,19 +13,20 @@
 
 #include <mma.h>
 
-namespace {
+namespace
+{
 
 using namespace nvcuda;
 
 enum {
     WARPS = 4,
-    ROWS = 16 * WARPS,          // of a block
-    KEYS = 32,                  // of a tile
-    HALF = KEYS / 2,            // columns of a lane
-    TILE_LINE = KEYS + 4,       // floats of a line of scores; 4 more, so that lines begin in different banks
-    WEIGHT_LINE = KEYS + 8,     // 16-bit elements of a line of probabilities
+    ROWS = 16 * WARPS,      // of a block
+    KEYS = 32,              // of a tile
+    HALF = KEYS / 2,        // columns of a lane
+    TILE_LINE = KEYS + 4,   // floats of a line of scores; 4 more, so that lines begin in different banks
+    WEIGHT_LINE = KEYS + 8, // 16-bit elements of a line of probabilities
     SCALE_LINE = 16,
-    SUM_LINE = 20,              // floats of a line of 16 sums
+    SUM_LINE = 20, // floats of a line of 16 sums
 };
 #define LOG2E 1.44269504f
 #define LN2 0.693147181f
@@ -82,8 +83,7 @@ __device__ __forceinline__ void load_own(left<T> (&x)[D / 16], T *low, T *high, 
 }
 
 // The scores of 16 rows with a tile, x y' with y in lines of D + 8, to lines of TILE_LINE.
-template <typename T, int D>
-__device__ __forceinline__ void score(float *to, const left<T> (&x)[D / 16], const T *y)
+template <typename T, int D> __device__ __forceinline__ void score(float *to, const left<T> (&x)[D / 16], const T *y)
 {
 #pragma unroll
     for (int n = 0; n < KEYS / 16; n++) {
@@ -100,8 +100,7 @@ __device__ __forceinline__ void score(float *to, const left<T> (&x)[D / 16], con
 }
 
 // out += w y, w [16, KEYS] in lines of WEIGHT_LINE, y [KEYS, D] in lines of D + 8.
-template <typename T, int D>
-__device__ __forceinline__ void weigh(sums (&out)[D / 16], const T *w, const T *y)
+template <typename T, int D> __device__ __forceinline__ void weigh(sums (&out)[D / 16], const T *w, const T *y)
 {
 #pragma unroll
     for (int k = 0; k < KEYS / 16; k++) {
@@ -162,8 +161,14 @@ template <typename T> __device__ __forceinline__ void write_half(T *to, const fl
 }
 
 // Of the two lanes of a row.
-__device__ __forceinline__ float both_sum(float x) { return x + __shfl_xor_sync(0xffffffffu, x, 1); }
-__device__ __forceinline__ float both_max(float x) { return fmaxf(x, __shfl_xor_sync(0xffffffffu, x, 1)); }
+__device__ __forceinline__ float both_sum(float x)
+{
+    return x + __shfl_xor_sync(0xffffffffu, x, 1);
+}
+__device__ __forceinline__ float both_max(float x)
+{
+    return fmaxf(x, __shfl_xor_sync(0xffffffffu, x, 1));
+}
 
 #define ROOM(type, name, count) SHARED_ALIGNED(type, name, count)
 
@@ -235,8 +240,7 @@ __device__ __forceinline__ void forward_rows(const grid_shape &grid_, const T *q
     }
     if (wanted && half == 0 && own + row < tokens)
         lse[GROUP_ID(1) * tokens + own + row] = (largest + log2f(sum)) * LN2;
-    store_rows<T, D>(out + ((I64)b * tokens + own) * heads * D + h * D, o, 1 / sum, room, tokens - own,
-                     (I64)heads * D);
+    store_rows<T, D>(out + ((I64)b * tokens + own) * heads * D + h * D, o, 1 / sum, room, tokens - own, (I64)heads * D);
 }
 
 // --- backward
@@ -315,9 +319,8 @@ __device__ __forceinline__ void backward_q_rows(const grid_shape &grid_, const T
 
 // dk and dv of 64 rows; scores lie turned, a line for each row of k. Group (tile of rows, b * heads + h).
 template <typename T, int D>
-__device__ __forceinline__ void backward_kv_rows(const grid_shape &grid_, const T *qkv, const T *dout,
-                                                 const float *lse, const float *along, T *dqkv, int tokens, int heads,
-                                                 float scale)
+__device__ __forceinline__ void backward_kv_rows(const grid_shape &grid_, const T *qkv, const T *dout, const float *lse,
+                                                 const float *along, T *dqkv, int tokens, int heads, float scale)
 {
     ROOM(T, q, KEYS * (D + 8));
     ROOM(T, d, KEYS * (D + 8));
@@ -382,8 +385,8 @@ __device__ __forceinline__ void backward_kv_rows(const grid_shape &grid_, const 
 
 template <typename T, int D>
 __global__ void __launch_bounds__(32 * WARPS)
-attention_forward(const grid_shape grid_, const T *qkv, I64 qkv_at, T *out, I64 out_at, float *lse, I64 lse_at,
-                  int tokens, int heads, float scale, int wanted)
+    attention_forward(const grid_shape grid_, const T *qkv, I64 qkv_at, T *out, I64 out_at, float *lse, I64 lse_at,
+                      int tokens, int heads, float scale, int wanted)
 {
     if constexpr (exists<T>::value)
         forward_rows<T, D>(grid_, qkv + qkv_at, out + out_at, lse + lse_at, tokens, heads, scale, wanted);
@@ -391,9 +394,9 @@ attention_forward(const grid_shape grid_, const T *qkv, I64 qkv_at, T *out, I64 
 
 template <typename T, int D>
 __global__ void __launch_bounds__(32 * WARPS)
-attention_backward_q(const grid_shape grid_, const T *qkv, I64 qkv_at, const T *out, I64 out_at, const T *dout,
-                     I64 dout_at, const float *lse, I64 lse_at, float *along, I64 along_at, T *dqkv, I64 dqkv_at,
-                     int tokens, int heads, float scale)
+    attention_backward_q(const grid_shape grid_, const T *qkv, I64 qkv_at, const T *out, I64 out_at, const T *dout,
+                         I64 dout_at, const float *lse, I64 lse_at, float *along, I64 along_at, T *dqkv, I64 dqkv_at,
+                         int tokens, int heads, float scale)
 {
     if constexpr (exists<T>::value)
         backward_q_rows<T, D>(grid_, qkv + qkv_at, out + out_at, dout + dout_at, lse + lse_at, along + along_at,
@@ -402,21 +405,23 @@ attention_backward_q(const grid_shape grid_, const T *qkv, I64 qkv_at, const T *
 
 template <typename T, int D>
 __global__ void __launch_bounds__(32 * WARPS)
-attention_backward_kv(const grid_shape grid_, const T *qkv, I64 qkv_at, const T *dout, I64 dout_at, const float *lse,
-                      I64 lse_at, const float *along, I64 along_at, T *dqkv, I64 dqkv_at, int tokens, int heads,
-                      float scale)
+    attention_backward_kv(const grid_shape grid_, const T *qkv, I64 qkv_at, const T *dout, I64 dout_at,
+                          const float *lse, I64 lse_at, const float *along, I64 along_at, T *dqkv, I64 dqkv_at,
+                          int tokens, int heads, float scale)
 {
     if constexpr (exists<T>::value)
         backward_kv_rows<T, D>(grid_, qkv + qkv_at, dout + dout_at, lse + lse_at, along + along_at, dqkv + dqkv_at,
                                tokens, heads, scale);
 }
 
-}
+} // namespace
 
-#define KERNELS(type, number, width)                                                                                 \
-    {"attention_forward_" #width, {number, -1, -1, -1}, MCF_CUDA_KERNEL((attention_forward<type, width>))},          \
-    {"attention_backward_q_" #width, {number, -1, -1, -1}, MCF_CUDA_KERNEL((attention_backward_q<type, width>))},    \
-    {"attention_backward_kv_" #width, {number, -1, -1, -1}, MCF_CUDA_KERNEL((attention_backward_kv<type, width>))}
+#define KERNELS(type, number, width)                                                                                   \
+    {"attention_forward_" #width, {number, -1, -1, -1}, MCF_CUDA_KERNEL((attention_forward<type, width>))},            \
+        {"attention_backward_q_" #width, {number, -1, -1, -1}, MCF_CUDA_KERNEL((attention_backward_q<type, width>))},  \
+    {                                                                                                                  \
+        "attention_backward_kv_" #width, {number, -1, -1, -1}, MCF_CUDA_KERNEL((attention_backward_kv<type, width>))   \
+    }
 
 extern "C" cuda_kernel_table cuda_kernels_attention_tensor(void)
 {

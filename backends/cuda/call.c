@@ -13,8 +13,11 @@ enum { GROUP = 128, ATTENTION_GROUP = 64, LOCAL = 256 };
 
 dev_sizes dev_sizes_of(const mcf_stream *stream)
 {
-    return (dev_sizes){.group = GROUP, .strip = 1, .local = LOCAL,
-                       .units = stream->device->properties.multiProcessorCount, .group_max = 1024};
+    return (dev_sizes){.group = GROUP,
+                       .strip = 1,
+                       .local = LOCAL,
+                       .units = stream->device->properties.multiProcessorCount,
+                       .group_max = 1024};
 }
 
 // --- finding kernels: rows by a hash of the name, open addressing

@@ -14,18 +14,18 @@
 // --- errors
 
 mcf_status cuda_fail(mcf_error *err, cudaError_t code, const char *what);
-#define CUDA_TRY(call, what, err)                     \
-    do {                                              \
-        cudaError_t cuda_code = (call);               \
-        if (cuda_code != cudaSuccess)                 \
-            return cuda_fail(err, cuda_code, what);   \
+#define CUDA_TRY(call, what, err)                                                                                      \
+    do {                                                                                                               \
+        cudaError_t cuda_code = (call);                                                                                \
+        if (cuda_code != cudaSuccess)                                                                                  \
+            return cuda_fail(err, cuda_code, what);                                                                    \
     } while (0)
 
 // --- devices (devices.c)
 
 // How long work may take before the device counts as hanging; without a group nobody would be told.
 typedef struct {
-    mcf_group *group;    // NULL: not watched
+    mcf_group *group; // NULL: not watched
     double seconds;
 } cuda_watch;
 
@@ -33,7 +33,7 @@ struct mcf_device {
     int index;
     struct cudaDeviceProp properties;
     cuda_watch watch;
-    _Atomic bool lost;   // see cuda_lost
+    _Atomic bool lost; // see cuda_lost
 };
 // Whether its work may never end: it hangs, or may wait for one that does. Nothing waits for it any more, and nothing of
 // it is freed, for that would wait.
@@ -49,8 +49,8 @@ enum { CUDA_SCRATCH = 4, CUDA_PIECES = 32 };
 
 // What is on its way from the host (upload.c).
 typedef struct {
-    uint64_t at, bytes;                 // in the ring
-    cudaEvent_t arrived, left;          // copied into the ring on the device; copied out of it
+    uint64_t at, bytes;        // in the ring
+    cudaEvent_t arrived, left; // copied into the ring on the device; copied out of it
 } cuda_piece;
 typedef struct {
     cudaStream_t stream;
@@ -70,12 +70,12 @@ struct mcf_stream {
     cudaStream_t stream;
     cublasHandle_t cublas;
     cublasLtHandle_t lt;
-    mcf_buffer *workspace;              // of products
-    cuda_lt_plan *plans;                // of products by cublasLt (product_lt.c)
+    mcf_buffer *workspace; // of products
+    cuda_lt_plan *plans;   // of products by cublasLt (product_lt.c)
     int plan_count, plan_next;
-    mcf_buffer *scratch[CUDA_SCRATCH];  // of the operation that runs; in order, so one is enough
-    uint64_t scratch_generation;        // grows when a scratch moves
-    bool capturing;                     // a segment (segment.c)
+    mcf_buffer *scratch[CUDA_SCRATCH]; // of the operation that runs; in order, so one is enough
+    uint64_t scratch_generation;       // grows when a scratch moves
+    bool capturing;                    // a segment (segment.c)
     cuda_uploads uploads;
 };
 
@@ -150,11 +150,11 @@ bool cuda_attention_fits(const mcf_device *device, const mcf_launch *launch);
 mcf_status cuda_attention(mcf_stream *stream, const mcf_launch *launch, mcf_error *err);
 mcf_status cuda_attention_grad(mcf_stream *stream, const mcf_launch *launch, mcf_error *err);
 bool cuda_layer_norm_fits(const mcf_launch *launch);
-mcf_status cuda_layer_norm(mcf_stream *stream, const mcf_launch *launch, mcf_error *err);  // and add_layer_norm
+mcf_status cuda_layer_norm(mcf_stream *stream, const mcf_launch *launch, mcf_error *err); // and add_layer_norm
 bool cuda_layer_norm_grad_fits(const mcf_launch *launch);
 mcf_status cuda_layer_norm_grad(mcf_stream *stream, const mcf_launch *launch, mcf_error *err);
 bool cuda_gelu_fits(const mcf_launch *launch);
-mcf_status cuda_gelu(mcf_stream *stream, const mcf_launch *launch, mcf_error *err);  // and gelu_grad
+mcf_status cuda_gelu(mcf_stream *stream, const mcf_launch *launch, mcf_error *err); // and gelu_grad
 bool cuda_column_sums_fit(const mcf_launch *launch);
 mcf_status cuda_column_sums(mcf_stream *stream, const mcf_launch *launch, mcf_error *err);
 
@@ -173,16 +173,15 @@ void cuda_group_lose(mcf_group *group);
 mcf_status cuda_group_describe(const int *devices, int count, char *text, size_t size, mcf_error *err);
 cuda_link cuda_link_between(int device, int other);
 mcf_status cuda_all_reduce(mcf_group *group, int rank, mcf_stream *stream, mcf_buffer *to, uint64_t to_offset,
-                           mcf_buffer *from, uint64_t from_offset, uint64_t count, mcf_dtype dtype,
-                           mcf_reduce reduce, mcf_error *err);
+                           mcf_buffer *from, uint64_t from_offset, uint64_t count, mcf_dtype dtype, mcf_reduce reduce,
+                           mcf_error *err);
 mcf_status cuda_all_gather(mcf_group *group, int rank, mcf_stream *stream, mcf_buffer *to, uint64_t to_offset,
                            mcf_buffer *from, uint64_t from_offset, uint64_t count, mcf_dtype dtype, mcf_error *err);
 mcf_status cuda_reduce_scatter(mcf_group *group, int rank, mcf_stream *stream, mcf_buffer *to, uint64_t to_offset,
                                mcf_buffer *from, uint64_t from_offset, uint64_t count, mcf_dtype dtype,
                                mcf_reduce reduce, mcf_error *err);
-mcf_status cuda_broadcast(mcf_group *group, int rank, int root, mcf_stream *stream, mcf_buffer *to,
-                          uint64_t to_offset, mcf_buffer *from, uint64_t from_offset, uint64_t count,
-                          mcf_dtype dtype, mcf_error *err);
+mcf_status cuda_broadcast(mcf_group *group, int rank, int root, mcf_stream *stream, mcf_buffer *to, uint64_t to_offset,
+                          mcf_buffer *from, uint64_t from_offset, uint64_t count, mcf_dtype dtype, mcf_error *err);
 mcf_status cuda_barrier(mcf_group *group, int rank, mcf_stream *stream, mcf_error *err);
 
 #endif

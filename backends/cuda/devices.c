@@ -18,9 +18,8 @@ mcf_status cuda_probe(mcf_error *err)
     cudaError_t code = cudaGetDeviceCount(&count);
     cudaGetLastError();
     if (code == cudaErrorInsufficientDriver)
-        return mcf_fail(err, MCF_ERR_UNSUPPORTED,
-                        "no driver for CUDA %d.%d: install NVIDIA's, or a newer one", CUDART_VERSION / 1000,
-                        CUDART_VERSION % 1000 / 10);
+        return mcf_fail(err, MCF_ERR_UNSUPPORTED, "no driver for CUDA %d.%d: install NVIDIA's, or a newer one",
+                        CUDART_VERSION / 1000, CUDART_VERSION % 1000 / 10);
     if (code != cudaSuccess || !count)
         return mcf_fail(err, MCF_ERR_UNSUPPORTED, "no CUDA device: %s", cudaGetErrorString(code));
     return MCF_OK;

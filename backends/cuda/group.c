@@ -204,7 +204,8 @@ static mcf_status reduce_scatter(cuda_work *w, mcf_error *err)
         of.from[i] = w->all[i].from;
     }
     for (int r = 0; r < members; r++)
-        MCF_TRY(cuda_sum(w, r, &of, w->all[r].to, (cuda_range){count * (uint64_t)r, count * (uint64_t)(r + 1)}, divide, err));
+        MCF_TRY(cuda_sum(w, r, &of, w->all[r].to, (cuda_range){count * (uint64_t)r, count * (uint64_t)(r + 1)}, divide,
+                         err));
     return MCF_OK;
 }
 
@@ -219,7 +220,8 @@ static mcf_status broadcast(cuda_work *w, mcf_error *err)
 
 static mcf_status enqueue(cuda_work *w, mcf_error *err)
 {
-    static mcf_status (*const kinds[])(cuda_work *, mcf_error *) = {cuda_reduce_all, all_gather, reduce_scatter, broadcast};
+    static mcf_status (*const kinds[])(cuda_work *, mcf_error *) = {cuda_reduce_all, all_gather, reduce_scatter,
+                                                                    broadcast};
     MCF_TRY(cuda_pass(w, READY, err));
     MCF_TRY(kinds[w->all[0].kind](w, err));
     MCF_TRY(cuda_pass(w, DONE, err));
@@ -233,11 +235,13 @@ static mcf_status compare(const cuda_work *w, mcf_error *err)
     for (int i = 1; i < w->group->count; i++) {
         const cuda_notice *b = &w->all[i];
         if (a->kind != b->kind || a->count != b->count || a->dtype != b->dtype || a->detail != b->detail)
-            return mcf_fail(err, MCF_ERR_DEVICE, "devices disagree: device %d is at %s (%llu %s, %d), device %d at %s "
-                            "(%llu %s, %d)", w->group->devices[0]->index, kind_names[a->kind],
-                            (unsigned long long)a->count, mcf_dtype_name((mcf_dtype)a->dtype), a->detail,
-                            w->group->devices[i]->index, kind_names[b->kind], (unsigned long long)b->count,
-                            mcf_dtype_name((mcf_dtype)b->dtype), b->detail);
+            return mcf_fail(err, MCF_ERR_DEVICE,
+                            "devices disagree: device %d is at %s (%llu %s, %d), device %d at %s "
+                            "(%llu %s, %d)",
+                            w->group->devices[0]->index, kind_names[a->kind], (unsigned long long)a->count,
+                            mcf_dtype_name((mcf_dtype)a->dtype), a->detail, w->group->devices[i]->index,
+                            kind_names[b->kind], (unsigned long long)b->count, mcf_dtype_name((mcf_dtype)b->dtype),
+                            b->detail);
     }
     return MCF_OK;
 }
@@ -307,8 +311,10 @@ mcf_status cuda_all_reduce(mcf_group *g, int rank, mcf_stream *stream, mcf_buffe
     MCF_TRY(check_reducible(dtype, ALL_REDUCE, err));
     MCF_TRY(dev_check_range(from, from_offset, bytes, "all_reduce: input", err));
     MCF_TRY(dev_check_range(to, to_offset, bytes, "all_reduce: output", err));
-    return run(g, rank, (cuda_notice){stream, at(from, from_offset), at(to, to_offset), count, ALL_REDUCE, (int)dtype,
-                                 (int)reduce}, err);
+    return run(
+        g, rank,
+        (cuda_notice){stream, at(from, from_offset), at(to, to_offset), count, ALL_REDUCE, (int)dtype, (int)reduce},
+        err);
 }
 
 mcf_status cuda_all_gather(mcf_group *g, int rank, mcf_stream *stream, mcf_buffer *to, uint64_t to_offset,

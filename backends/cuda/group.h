@@ -13,14 +13,14 @@ struct mcf_group {
     int count;
     mcf_device *devices[CUDA_MEMBERS];
     cuda_topology topology;
-    cuda_plan plan, direct;            // direct: each reads from each, peer or not
+    cuda_plan plan, direct; // direct: each reads from each, peer or not
     // Of the last collectives, so that a card that hangs is found though others were enqueued behind.
     cudaEvent_t events[RING][CUDA_MEMBERS][PHASES];
-    _Atomic uint64_t number;           // of collectives so far
-    cudaStream_t back[CUDA_MEMBERS];   // of a chain: sums come back beside those that go on
+    _Atomic uint64_t number;         // of collectives so far
+    cudaStream_t back[CUDA_MEMBERS]; // of a chain: sums come back beside those that go on
     cudaEvent_t sums[CUDA_MEMBERS][CUDA_CHAIN_PIECES], results[CUDA_MEMBERS][CUDA_CHAIN_PIECES];
     // Set by the member that enqueues, read by all after they have met.
-    int failed;                        // member at which it failed; -1: none
+    int failed; // member at which it failed; -1: none
     mcf_error failure;
 };
 

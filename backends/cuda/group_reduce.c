@@ -11,7 +11,8 @@ static mcf_status record(cuda_work *w, int member, int phase, mcf_error *err)
 {
     w->at = member;
     MCF_TRY(cuda_use(w->group->devices[member], err));
-    CUDA_TRY(cudaEventRecord(w->group->events[w->group->number % RING][member][phase], w->all[member].stream->stream), "event of a group", err);
+    CUDA_TRY(cudaEventRecord(w->group->events[w->group->number % RING][member][phase], w->all[member].stream->stream),
+             "event of a group", err);
     return MCF_OK;
 }
 
@@ -26,7 +27,8 @@ mcf_status cuda_pass(cuda_work *w, int phase, mcf_error *err)
         MCF_TRY(cuda_use(g->devices[i], err));
         for (int k = 0; k < g->count; k++)
             if (i != k)
-                CUDA_TRY(cudaStreamWaitEvent(w->all[i].stream->stream, g->events[g->number % RING][k][phase], 0), "event of a group", err);
+                CUDA_TRY(cudaStreamWaitEvent(w->all[i].stream->stream, g->events[g->number % RING][k][phase], 0),
+                         "event of a group", err);
     }
     return MCF_OK;
 }
@@ -53,8 +55,8 @@ mcf_status cuda_fetch(cuda_work *w, int member, void *to, const void *from, int 
     return fetch_on(w, w->all[member].stream->stream, member, to, from, owner, bytes, err);
 }
 
-static mcf_status launch_sum(cuda_work *w, int member, cuda_members members, int count, void *out, uint64_t n, int divide,
-                             mcf_error *err)
+static mcf_status launch_sum(cuda_work *w, int member, cuda_members members, int count, void *out, uint64_t n,
+                             int divide, mcf_error *err)
 {
     int64_t count64 = (int64_t)n;
     void *arguments[] = {&members, &out, &count64, &count, &divide};
@@ -62,7 +64,8 @@ static mcf_status launch_sum(cuda_work *w, int member, cuda_members members, int
     if (!n)
         return MCF_OK;
     CUDA_TRY(cudaLaunchKernel(cuda_group_sum((mcf_dtype)w->all[0].dtype), grid, block, arguments, 0,
-                              w->all[member].stream->stream), "sum over devices", err);
+                              w->all[member].stream->stream),
+             "sum over devices", err);
     return MCF_OK;
 }
 
@@ -77,7 +80,8 @@ typedef struct {
 } operands;
 
 // Elements of all operands, summed by `member` into out[0, end - begin) and divided.
-mcf_status cuda_sum(cuda_work *w, int member, const cuda_operands *of, char *out, cuda_range r, int divide, mcf_error *err)
+mcf_status cuda_sum(cuda_work *w, int member, const cuda_operands *of, char *out, cuda_range r, int divide,
+                    mcf_error *err)
 {
     const mcf_group *g = w->group;
     mcf_operand copies = {0};
@@ -89,7 +93,8 @@ mcf_status cuda_sum(cuda_work *w, int member, const cuda_operands *of, char *out
     if (unseen && r.end > r.begin)
         MCF_TRY(dev_scratch(w->all[member].stream, 0,
                             (uint64_t)unseen * (r.end - r.begin < piece ? r.end - r.begin : piece) * w->size / 4 +
-                                (uint64_t)unseen * 64, &copies, err));
+                                (uint64_t)unseen * 64,
+                            &copies, err));
     MCF_TRY(cuda_use(g->devices[member], err));
     for (uint64_t at = r.begin, n; at < r.end; at += n) {
         cuda_members members = {{0}};
@@ -122,7 +127,7 @@ static cuda_range part_of(cuda_range whole, int i, int parts)
 static mcf_status fetch_range(cuda_work *w, int member, int owner, cuda_range r, mcf_error *err)
 {
     return cuda_fetch(w, member, (char *)w->all[member].to + r.begin * w->size,
-                 (const char *)w->all[owner].to + r.begin * w->size, owner, (r.end - r.begin) * w->size, err);
+                      (const char *)w->all[owner].to + r.begin * w->size, owner, (r.end - r.begin) * w->size, err);
 }
 
 static mcf_status reduce_islands(cuda_work *w, const cuda_plan *p, int divide, mcf_error *err)
@@ -139,7 +144,7 @@ static mcf_status reduce_islands(cuda_work *w, const cuda_plan *p, int divide, m
             of.from[j] = w->all[of.owner[j]].from;
         }
         MCF_TRY(cuda_sum(w, member, &of, (char *)w->all[member].to + slice.begin * w->size, slice,
-                    p->islands == 1 ? divide : 1, err));
+                         p->islands == 1 ? divide : 1, err));
     }
     MCF_TRY(cuda_pass(w, ISLAND, err));
     for (int place = 0; p->islands > 1 && place < p->count; place++) {
@@ -170,7 +175,8 @@ static mcf_status reduce_islands(cuda_work *w, const cuda_plan *p, int divide, m
 }
 
 // Adds a piece of the sum so far, which lies with the member before, to the own.
-static mcf_status chain_forth(cuda_work *w, const cuda_plan *p, int place, int piece, cuda_range r, int divide, mcf_error *err)
+static mcf_status chain_forth(cuda_work *w, const cuda_plan *p, int place, int piece, cuda_range r, int divide,
+                              mcf_error *err)
 {
     mcf_group *g = w->group;
     const int member = p->order[place], before = place ? p->order[place - 1] : -1;
@@ -237,4 +243,3 @@ mcf_status cuda_reduce_all(cuda_work *w, mcf_error *err)
     const cuda_plan *p = dtype == MCF_F32 || dtype == MCF_F64 ? &g->plan : &g->direct;
     return p->chain ? reduce_chain(w, p, divide, err) : reduce_islands(w, p, divide, err);
 }
-

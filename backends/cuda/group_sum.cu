@@ -2,19 +2,18 @@
 // double: a card does that as fast as the elements come. Unrolled, so that the addresses stay where arguments are.
 #include "backends/cuda/kernel_file.h"
 
-#define GROUP_SUM_KERNEL(T, type, real, load, store)                                                     \
-    static __global__ void group_sum_##T(cuda_members m, type *out, I64 n, int count, int divide)        \
-    {                                                                                                    \
-        const I64 i = (I64)blockIdx.x * CUDA_SUM_BLOCK + threadIdx.x;                                    \
-        if (i < n) {                                                                                     \
-            real sum = 0;                                                                                \
-            _Pragma("unroll") for (int r = 0; r < CUDA_MEMBERS; r++)                                     \
-                if (r < count)                                                                           \
-                    sum += load((const type *)m.from[r], i);                                             \
-            if (divide > 1)                                                                              \
-                sum /= divide;                                                                           \
-            store(out, i, sum);                                                                          \
-        }                                                                                                \
+#define GROUP_SUM_KERNEL(T, type, real, load, store)                                                                   \
+    static __global__ void group_sum_##T(cuda_members m, type *out, I64 n, int count, int divide)                      \
+    {                                                                                                                  \
+        const I64 i = (I64)blockIdx.x * CUDA_SUM_BLOCK + threadIdx.x;                                                  \
+        if (i < n) {                                                                                                   \
+            real sum = 0;                                                                                              \
+            _Pragma("unroll") for (int r = 0; r < CUDA_MEMBERS; r++) if (r < count) sum +=                             \
+                load((const type *)m.from[r], i);                                                                      \
+            if (divide > 1)                                                                                            \
+                sum /= divide;                                                                                         \
+            store(out, i, sum);                                                                                        \
+        }                                                                                                              \
     }
 #define LOAD_PLAIN(p, i) ((p)[i])
 #define STORE_PLAIN(p, i, v) ((p)[i] = (v))

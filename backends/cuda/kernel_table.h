@@ -12,7 +12,7 @@ extern "C" {
 
 typedef struct {
     const char *name;
-    int types[4];            // of T0, T1, T2, TO; -1: any
+    int types[4]; // of T0, T1, T2, TO; -1: any
     const void *function;
 } cuda_kernel;
 typedef struct {
@@ -20,7 +20,7 @@ typedef struct {
     int count;
 } cuda_kernel_table;
 typedef cuda_kernel_table (*cuda_kernel_table_fn)(void);
-extern const cuda_kernel_table_fn cuda_kernel_tables[];  // NULL at the end
+extern const cuda_kernel_table_fn cuda_kernel_tables[]; // NULL at the end
 
 // Sums over members of a group (group_sum.cu), in the order of ranks: an element of `out` for each thread, in blocks
 // of CUDA_SUM_BLOCK. Arguments: cuda_members, TYPE *out, int64_t n, int count, int divide.

@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-enum { WARPS = 8, THREADS = 32 * WARPS, WIDTH_MAX = 1024 };  // as in layer_norm.cu
+enum { WARPS = 8, THREADS = 32 * WARPS, WIDTH_MAX = 1024 }; // as in layer_norm.cu
 
 static bool begins_at_vector(const mcf_operand *operand)
 {
@@ -39,7 +39,7 @@ bool cuda_layer_norm_grad_fits(const mcf_launch *l)
 static mcf_status begin(dev_call *call, mcf_stream *stream, const mcf_launch *l, const char *kernel, int t1, int t2,
                         mcf_error *err)
 {
-    const int64_t vectors = (l->in[0].shape.dim[1] + 127) / 128;  // of a lane
+    const int64_t vectors = (l->in[0].shape.dim[1] + 127) / 128; // of a lane
     char name[64];
     snprintf(name, sizeof name, "%s_%d", kernel, (int)(vectors + 1) / 2 * 2);
     dev_kernel_key key = {"layer_norm.cu", name, MCF_F32, t1, t2, DEV_NONE, "", 0};
@@ -52,7 +52,7 @@ mcf_status cuda_layer_norm(mcf_stream *stream, const mcf_launch *l, mcf_error *e
 {
     const int adds = l->op == MCF_OP_add_layer_norm;
     const int64_t rows = l->in[0].shape.dim[0];
-    const mcf_operand *outputs = l->out + adds;  // y, mean, rstd
+    const mcf_operand *outputs = l->out + adds; // y, mean, rstd
     const mcf_dtype y = dev_wanted(l, adds) ? outputs[0].dtype : MCF_F32;
     dev_call call;
     MCF_TRY(begin(&call, stream, l, adds ? "add_norm_rows" : "norm_rows", adds ? (int)l->in[1].dtype : DEV_NONE, (int)y,

@@ -6,19 +6,20 @@
 // dbeta of its columns; the warps of a block are added in order through shared memory, the blocks by dev_sum.
 #include "backends/cuda/vector.h"
 
-namespace {
+namespace
+{
 
 enum { WARPS = 8, THREADS = 32 * WARPS };
 
 // The column at which a lane's vector number v begins.
-#define COLUMN(v) (((v) * 32 + lane) * 4)
+#define COLUMN(v) (((v)*32 + lane) * 4)
 
 // y = norm(x + other), or of x alone. wanted: bit 0 y, bit 1 mean, bit 2 rstd.
 template <bool ADD, typename R, typename Y, int N>
 __global__ void __launch_bounds__(THREADS)
-norm_rows(const grid_shape grid_, const float *x, I64 x_at, const R *other, I64 other_at, const float *gamma,
-          I64 gamma_at, const float *beta, I64 beta_at, float *total, I64 total_at, Y *y, I64 y_at, float *mean,
-          I64 mean_at, float *rstd, I64 rstd_at, I64 rows, int width, float eps, int wanted)
+    norm_rows(const grid_shape grid_, const float *x, I64 x_at, const R *other, I64 other_at, const float *gamma,
+              I64 gamma_at, const float *beta, I64 beta_at, float *total, I64 total_at, Y *y, I64 y_at, float *mean,
+              I64 mean_at, float *rstd, I64 rstd_at, I64 rows, int width, float eps, int wanted)
 {
     const int lane = (int)threadIdx.x % 32;
     const I64 row = GROUP_ID(0) * WARPS + threadIdx.x / 32;
@@ -78,9 +79,10 @@ norm_rows(const grid_shape grid_, const float *x, I64 x_at, const R *other, I64 
 // dx, and sums of this block's rows into part [2, blocks, width]. has: dsum is there; sums: part is wanted.
 template <typename D, int N>
 __global__ void __launch_bounds__(THREADS)
-norm_rows_grad(const grid_shape grid_, const float *x, I64 x_at, const float *gamma, I64 gamma_at, const float *mean,
-               I64 mean_at, const float *rstd, I64 rstd_at, const D *dy, I64 dy_at, const float *dsum, I64 dsum_at,
-               float *dx, I64 dx_at, float *part, I64 part_at, I64 rows, int width, int has, int sums)
+    norm_rows_grad(const grid_shape grid_, const float *x, I64 x_at, const float *gamma, I64 gamma_at,
+                   const float *mean, I64 mean_at, const float *rstd, I64 rstd_at, const D *dy, I64 dy_at,
+                   const float *dsum, I64 dsum_at, float *dx, I64 dx_at, float *part, I64 part_at, I64 rows, int width,
+                   int has, int sums)
 {
     SHARED_ALIGNED(float, room, WARPS * 128);
     const int lane = (int)threadIdx.x % 32, warp = (int)threadIdx.x / 32;
@@ -148,29 +150,31 @@ norm_rows_grad(const grid_shape grid_, const float *x, I64 x_at, const float *ga
         }
 }
 
-}
+} // namespace
 
 // A row of the table for each number of vectors a lane may have.
-#define EACH_SIZE(name, r, y, ...)                                        \
-    {name "_2", {MCF_F32, r, y, -1}, MCF_CUDA_KERNEL((__VA_ARGS__, 2>))}, \
-    {name "_4", {MCF_F32, r, y, -1}, MCF_CUDA_KERNEL((__VA_ARGS__, 4>))}, \
-    {name "_6", {MCF_F32, r, y, -1}, MCF_CUDA_KERNEL((__VA_ARGS__, 6>))}, \
-    {name "_8", {MCF_F32, r, y, -1}, MCF_CUDA_KERNEL((__VA_ARGS__, 8>))}
+#define EACH_SIZE(name, r, y, ...)                                                                                     \
+    {name "_2", {MCF_F32, r, y, -1}, MCF_CUDA_KERNEL((__VA_ARGS__, 2 >))},                                             \
+        {name "_4", {MCF_F32, r, y, -1}, MCF_CUDA_KERNEL((__VA_ARGS__, 4 >))},                                         \
+        {name "_6", {MCF_F32, r, y, -1}, MCF_CUDA_KERNEL((__VA_ARGS__, 6 >))},                                         \
+    {                                                                                                                  \
+        name "_8", {MCF_F32, r, y, -1}, MCF_CUDA_KERNEL((__VA_ARGS__, 8 >))                                            \
+    }
 
 extern "C" cuda_kernel_table cuda_kernels_layer_norm_rows(void)
 {
     static const cuda_kernel rows[] = {
-        EACH_SIZE("norm_rows", -1, MCF_F32, norm_rows<false, float, float),
-        EACH_SIZE("norm_rows", -1, MCF_F16, norm_rows<false, float, __half),
-        EACH_SIZE("norm_rows", -1, MCF_BF16, norm_rows<false, float, __nv_bfloat16),
-        EACH_SIZE("add_norm_rows", MCF_F32, MCF_F32, norm_rows<true, float, float),
-        EACH_SIZE("add_norm_rows", MCF_F16, MCF_F16, norm_rows<true, __half, __half),
-        EACH_SIZE("add_norm_rows", MCF_F16, MCF_F32, norm_rows<true, __half, float),
-        EACH_SIZE("add_norm_rows", MCF_BF16, MCF_BF16, norm_rows<true, __nv_bfloat16, __nv_bfloat16),
-        EACH_SIZE("add_norm_rows", MCF_BF16, MCF_F32, norm_rows<true, __nv_bfloat16, float),
-        EACH_SIZE("norm_rows_grad", MCF_F32, -1, norm_rows_grad<float),
-        EACH_SIZE("norm_rows_grad", MCF_F16, -1, norm_rows_grad<__half),
-        EACH_SIZE("norm_rows_grad", MCF_BF16, -1, norm_rows_grad<__nv_bfloat16),
+        EACH_SIZE("norm_rows", -1, MCF_F32, norm_rows < false, float, float),
+        EACH_SIZE("norm_rows", -1, MCF_F16, norm_rows < false, float, __half),
+        EACH_SIZE("norm_rows", -1, MCF_BF16, norm_rows < false, float, __nv_bfloat16),
+        EACH_SIZE("add_norm_rows", MCF_F32, MCF_F32, norm_rows < true, float, float),
+        EACH_SIZE("add_norm_rows", MCF_F16, MCF_F16, norm_rows < true, __half, __half),
+        EACH_SIZE("add_norm_rows", MCF_F16, MCF_F32, norm_rows < true, __half, float),
+        EACH_SIZE("add_norm_rows", MCF_BF16, MCF_BF16, norm_rows < true, __nv_bfloat16, __nv_bfloat16),
+        EACH_SIZE("add_norm_rows", MCF_BF16, MCF_F32, norm_rows < true, __nv_bfloat16, float),
+        EACH_SIZE("norm_rows_grad", MCF_F32, -1, norm_rows_grad < float),
+        EACH_SIZE("norm_rows_grad", MCF_F16, -1, norm_rows_grad < __half),
+        EACH_SIZE("norm_rows_grad", MCF_BF16, -1, norm_rows_grad < __nv_bfloat16),
     };
     return {rows, (int)(sizeof rows / sizeof *rows)};
 }

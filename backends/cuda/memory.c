@@ -41,9 +41,9 @@ static mcf_status create(mcf_device *device, uint64_t bytes, bool zeros, mcf_buf
     b->bytes = bytes;
     cudaError_t code = cudaMalloc(&b->memory, bytes ? bytes : 1);
     mcf_status status = code == cudaErrorMemoryAllocation ? no_memory(device, bytes, code, err)
-                        : code != cudaSuccess              ? cuda_fail(err, code, "memory")
-                        : zeros && bytes                   ? fill_zero(b->memory, bytes, err)
-                                                           : MCF_OK;
+                        : code != cudaSuccess             ? cuda_fail(err, code, "memory")
+                        : zeros && bytes                  ? fill_zero(b->memory, bytes, err)
+                                                          : MCF_OK;
     if (status != MCF_OK) {
         if (code == cudaSuccess)
             cudaFree(b->memory);

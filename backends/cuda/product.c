@@ -34,8 +34,8 @@ static mcf_status multiply_tile(mcf_stream *stream, const dev_product *p, mcf_er
     dev_int(&call, p->bias != NULL);
     dev_int(&call, p->activation);
     dev_int(&call, p->add);
-    return dev_run(&call, (const size_t[]){16, 16, 1}, ceil_div(p->n, 64), ceil_div(p->m, 64),
-                   p->batch0 * p->batch1, err);
+    return dev_run(&call, (const size_t[]){16, 16, 1}, ceil_div(p->n, 64), ceil_div(p->m, 64), p->batch0 * p->batch1,
+                   err);
 }
 
 // A matrix for cuBLAS.
@@ -69,8 +69,7 @@ cudaDataType cuda_type(mcf_dtype dtype)
 
 void *cuda_address(const mcf_operand *operand, int64_t elements)
 {
-    return (char *)operand->buffer->memory + operand->offset +
-           elements * (int64_t)mcf_dtype_size(operand->dtype);
+    return (char *)operand->buffer->memory + operand->offset + elements * (int64_t)mcf_dtype_size(operand->dtype);
 }
 
 // All batches that one stride reaches, in as few calls as that takes.
@@ -88,12 +87,12 @@ static mcf_status gemm(mcf_stream *s, const dev_product *p, shape a, shape b, sh
     MCF_TRY(cuda_use(s->device, err));
     for (int64_t i = 0; i < calls; i++) {
         cublasStatus_t status = cublasGemmStridedBatchedEx(
-            s->cublas, b.op, a.op, (int)p->n, (int)p->m, (int)p->k, &alpha, cuda_address(b.operand, i * steps[1]->batch0),
-            cuda_type(b.operand->dtype), b.ld, second ? steps[1]->batch1 : steps[1]->batch0,
-            cuda_address(a.operand, i * steps[0]->batch0), cuda_type(a.operand->dtype), a.ld,
-            second ? steps[0]->batch1 : steps[0]->batch0, &beta, cuda_address(c.operand, i * steps[2]->batch0),
-            cuda_type(c.operand->dtype), c.ld, second ? steps[2]->batch1 : steps[2]->batch0, (int)batch,
-            CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT);
+            s->cublas, b.op, a.op, (int)p->n, (int)p->m, (int)p->k, &alpha,
+            cuda_address(b.operand, i * steps[1]->batch0), cuda_type(b.operand->dtype), b.ld,
+            second ? steps[1]->batch1 : steps[1]->batch0, cuda_address(a.operand, i * steps[0]->batch0),
+            cuda_type(a.operand->dtype), a.ld, second ? steps[0]->batch1 : steps[0]->batch0, &beta,
+            cuda_address(c.operand, i * steps[2]->batch0), cuda_type(c.operand->dtype), c.ld,
+            second ? steps[2]->batch1 : steps[2]->batch0, (int)batch, CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT);
         if (status != CUBLAS_STATUS_SUCCESS)
             return mcf_fail(err, MCF_ERR_DEVICE, "cuBLAS refuses a product of %lld x %lld x %lld (status %d)",
                             (long long)p->m, (long long)p->n, (long long)p->k, (int)status);
@@ -135,9 +134,18 @@ static mcf_status gelu_in_place(mcf_stream *s, const dev_product *p, mcf_error *
 static mcf_status gemm_with_bias(mcf_stream *s, const dev_product *p, shape a, shape b, shape c, mcf_error *err)
 {
     const cuda_lt_product product = {
-        .m = (int)p->m, .n = (int)p->n, .k = (int)p->k, .turn_a = a.op == CUBLAS_OP_T, .turn_b = b.op == CUBLAS_OP_T,
-        .ld_a = a.ld, .ld_b = b.ld, .ld_c = c.ld, .type = p->a.operand->dtype, .type_c = p->c.operand->dtype,
-        .bias = p->bias != NULL, .relu = p->activation == MCF_ACT_RELU,
+        .m = (int)p->m,
+        .n = (int)p->n,
+        .k = (int)p->k,
+        .turn_a = a.op == CUBLAS_OP_T,
+        .turn_b = b.op == CUBLAS_OP_T,
+        .ld_a = a.ld,
+        .ld_b = b.ld,
+        .ld_c = c.ld,
+        .type = p->a.operand->dtype,
+        .type_c = p->c.operand->dtype,
+        .bias = p->bias != NULL,
+        .relu = p->activation == MCF_ACT_RELU,
     };
     bool done = false;
     MCF_TRY(cuda_lt_multiply(s, &product, p->a.operand, p->b.operand, p->c.operand, p->bias, p->alpha, &done, err));

@@ -4,11 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PLANS_MAX = 256 };  // past that the oldest goes
+enum { PLANS_MAX = 256 }; // past that the oldest goes
 
 struct cuda_lt_plan {
     cuda_lt_product product;
-    uint32_t alignment[3];   // of a, b, c that it counts on
+    uint32_t alignment[3]; // of a, b, c that it counts on
     bool usable;
     cublasLtMatmulDesc_t desc;
     cublasLtMatrixLayout_t a, b, c;
@@ -52,7 +52,7 @@ static bool describe(cuda_lt_plan *plan)
 {
     const cuda_lt_product *p = &plan->product;
     const cublasOperation_t op_a = p->turn_b ? CUBLAS_OP_T : CUBLAS_OP_N, op_b = p->turn_a ? CUBLAS_OP_T : CUBLAS_OP_N;
-    const cublasLtEpilogue_t epilogue = p->bias ? p->relu ? CUBLASLT_EPILOGUE_RELU_BIAS : CUBLASLT_EPILOGUE_BIAS
+    const cublasLtEpilogue_t epilogue = p->bias   ? p->relu ? CUBLASLT_EPILOGUE_RELU_BIAS : CUBLASLT_EPILOGUE_BIAS
                                         : p->relu ? CUBLASLT_EPILOGUE_RELU
                                                   : CUBLASLT_EPILOGUE_DEFAULT;
     const uint64_t n = (uint64_t)p->n, m = (uint64_t)p->m, k = (uint64_t)p->k;
@@ -60,8 +60,10 @@ static bool describe(cuda_lt_plan *plan)
            ok(cublasLtMatmulDescSetAttribute(plan->desc, CUBLASLT_MATMUL_DESC_TRANSA, &op_a, sizeof op_a)) &&
            ok(cublasLtMatmulDescSetAttribute(plan->desc, CUBLASLT_MATMUL_DESC_TRANSB, &op_b, sizeof op_b)) &&
            ok(cublasLtMatmulDescSetAttribute(plan->desc, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue, sizeof epilogue)) &&
-           ok(cublasLtMatrixLayoutCreate(&plan->a, cuda_type(p->type), p->turn_b ? k : n, p->turn_b ? n : k, p->ld_b)) &&
-           ok(cublasLtMatrixLayoutCreate(&plan->b, cuda_type(p->type), p->turn_a ? m : k, p->turn_a ? k : m, p->ld_a)) &&
+           ok(cublasLtMatrixLayoutCreate(&plan->a, cuda_type(p->type), p->turn_b ? k : n, p->turn_b ? n : k,
+                                         p->ld_b)) &&
+           ok(cublasLtMatrixLayoutCreate(&plan->b, cuda_type(p->type), p->turn_a ? m : k, p->turn_a ? k : m,
+                                         p->ld_a)) &&
            ok(cublasLtMatrixLayoutCreate(&plan->c, cuda_type(p->type_c), n, m, p->ld_c));
 }
 
@@ -75,21 +77,20 @@ static bool choose(mcf_stream *s, cuda_lt_plan *plan)
     int count = 0;
     if (!ok(cublasLtMatmulPreferenceCreate(&preference)))
         return false;
-    const bool asked =
-        ok(cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &workspace,
-                                                sizeof workspace)) &&
-        ok(cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &schemes,
-                                                sizeof schemes)) &&
-        ok(cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, &align[1],
-                                                sizeof *align)) &&
-        ok(cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, &align[0],
-                                                sizeof *align)) &&
-        ok(cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, &align[2],
-                                                sizeof *align)) &&
-        ok(cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, &align[2],
-                                                sizeof *align)) &&
-        ok(cublasLtMatmulAlgoGetHeuristic(s->lt, plan->desc, plan->a, plan->b, plan->c, plan->c, preference, 1, &found,
-                                          &count));
+    const bool asked = ok(cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES,
+                                                               &workspace, sizeof workspace)) &&
+                       ok(cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
+                                                               &schemes, sizeof schemes)) &&
+                       ok(cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES,
+                                                               &align[1], sizeof *align)) &&
+                       ok(cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES,
+                                                               &align[0], sizeof *align)) &&
+                       ok(cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES,
+                                                               &align[2], sizeof *align)) &&
+                       ok(cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES,
+                                                               &align[2], sizeof *align)) &&
+                       ok(cublasLtMatmulAlgoGetHeuristic(s->lt, plan->desc, plan->a, plan->b, plan->c, plan->c,
+                                                         preference, 1, &found, &count));
     cublasLtMatmulPreferenceDestroy(preference);
     if (!asked || count < 1 || found.state != CUBLAS_STATUS_SUCCESS || found.workspaceSize > workspace)
         return false;
@@ -156,12 +157,13 @@ mcf_status cuda_lt_multiply(mcf_stream *s, const cuda_lt_product *product, const
         mcf_operand typed;
         MCF_TRY(convert_bias(s, bias, product->n, product->type_c, &typed, err));
         const void *address = cuda_address(&typed, 0);
-        if (!ok(cublasLtMatmulDescSetAttribute(plan->desc, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &address, sizeof address)))
+        if (!ok(cublasLtMatmulDescSetAttribute(plan->desc, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &address,
+                                               sizeof address)))
             return mcf_fail(err, MCF_ERR_DEVICE, "cublasLt refuses a bias");
     }
-    cublasStatus_t status = cublasLtMatmul(s->lt, plan->desc, &alpha, at_b, plan->a, at_a, plan->b, &beta, at_c, plan->c,
-                                           at_c, plan->c, &plan->algorithm, s->workspace->memory, CUDA_WORKSPACE_BYTES,
-                                           s->stream);
+    cublasStatus_t status =
+        cublasLtMatmul(s->lt, plan->desc, &alpha, at_b, plan->a, at_a, plan->b, &beta, at_c, plan->c, at_c, plan->c,
+                       &plan->algorithm, s->workspace->memory, CUDA_WORKSPACE_BYTES, s->stream);
     if (status != CUBLAS_STATUS_SUCCESS)
         return mcf_fail(err, MCF_ERR_DEVICE, "cublasLt refuses a product of %d x %d x %d (status %d)", product->m,
                         product->n, product->k, (int)status);

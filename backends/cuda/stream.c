@@ -93,7 +93,7 @@ mcf_status cuda_wait(mcf_device *d, cudaStream_t stream, cudaEvent_t event, cons
     MCF_TRY(cuda_use(d, err));
     for (int asked = 0;; asked++) {
         const cudaError_t code = !d->watch.group ? event ? cudaEventSynchronize(event) : cudaStreamSynchronize(stream)
-                                 : event         ? cudaEventQuery(event)
+                                 : event ? cudaEventQuery(event)
                                                  : cudaStreamQuery(stream);
         if (code == cudaSuccess)
             return MCF_OK;

@@ -6,12 +6,12 @@
 // Orders of members are tried in lexicographic order, so that the first that fits is also the tidiest.
 typedef struct {
     const cuda_topology *topology;
-    cuda_link least;   // links below this do not count
+    cuda_link least;     // links below this do not count
     bool chain, matched; // matched: members of the same number in all islands see each other too
     int size;
     int order[CUDA_MEMBERS];
     bool used[CUDA_MEMBERS];
-    int budget;        // members still to be tried: sixteen have too many orders to look at all
+    int budget; // members still to be tried: sixteen have too many orders to look at all
 } search;
 
 static bool linked(const search *s, int a, int b)
@@ -123,7 +123,11 @@ void cuda_plan_describe(const cuda_plan *p, const int *devices, char *text, size
     else
         used = (size_t)snprintf(text, size, "%d islands of %d ", p->islands, p->size);
     for (int i = 0; i < p->count && used < size; i++)
-        used += (size_t)snprintf(text + used, size - used, "%s%d", i == 0 ? "" : p->chain ? "-" : i % p->size ? "," : " | ",
+        used += (size_t)snprintf(text + used, size - used, "%s%d",
+                                 i == 0        ? ""
+                                 : p->chain    ? "-"
+                                 : i % p->size ? ","
+                                               : " | ",
                                  devices[p->order[i]]);
     if (used < size)
         used += (size_t)snprintf(text + used, size - used, " %s%s", links[p->slowest],

@@ -12,7 +12,7 @@ typedef enum { CUDA_LINK_HOST, CUDA_LINK_PCIE, CUDA_LINK_NVLINK, CUDA_LINK_SELF 
 
 typedef struct {
     int count;
-    unsigned char link[CUDA_MEMBERS][CUDA_MEMBERS];  // cuda_link, both ways the same
+    unsigned char link[CUDA_MEMBERS][CUDA_MEMBERS]; // cuda_link, both ways the same
 } cuda_topology;
 
 // Islands: members that see each other; each of an island of m sums a slice of 1/m over it. Numbers j of all islands
@@ -23,9 +23,9 @@ typedef struct {
 // alone, so that every run gives the same bits.
 typedef struct {
     bool chain;
-    int count, islands, size;        // count = islands * size; a chain has one island
-    int order[CUDA_MEMBERS];         // number j of island i is order[i * size + j]; a chain's from end to end
-    cuda_link slowest;               // of the links in use
+    int count, islands, size; // count = islands * size; a chain has one island
+    int order[CUDA_MEMBERS];  // number j of island i is order[i * size + j]; a chain's from end to end
+    cuda_link slowest;        // of the links in use
 } cuda_plan;
 
 void cuda_plan_make(const cuda_topology *topology, cuda_plan *plan);

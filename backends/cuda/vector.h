@@ -6,12 +6,30 @@
 
 #include <cuda_bf16.h>
 
-__device__ __forceinline__ float to_float(float x) { return x; }
-__device__ __forceinline__ float to_float(__half x) { return __half2float(x); }
-__device__ __forceinline__ float to_float(__nv_bfloat16 x) { return __bfloat162float(x); }
-__device__ __forceinline__ void round_to(float &to, float x) { to = x; }
-__device__ __forceinline__ void round_to(__half &to, float x) { to = __float2half_rn(x); }
-__device__ __forceinline__ void round_to(__nv_bfloat16 &to, float x) { to = __float2bfloat16_rn(x); }
+__device__ __forceinline__ float to_float(float x)
+{
+    return x;
+}
+__device__ __forceinline__ float to_float(__half x)
+{
+    return __half2float(x);
+}
+__device__ __forceinline__ float to_float(__nv_bfloat16 x)
+{
+    return __bfloat162float(x);
+}
+__device__ __forceinline__ void round_to(float &to, float x)
+{
+    to = x;
+}
+__device__ __forceinline__ void round_to(__half &to, float x)
+{
+    to = __float2half_rn(x);
+}
+__device__ __forceinline__ void round_to(__nv_bfloat16 &to, float x)
+{
+    to = __float2bfloat16_rn(x);
+}
 
 // What a load of 16 (or 8) bytes brings.
 template <int bytes> struct raw;

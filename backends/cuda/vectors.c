@@ -1,7 +1,7 @@
 // Which passes over memory go to vectors.cu: those over whole vectors of 16 bytes in one type.
 #include "backends/cuda/cuda.h"
 
-enum { VECTOR = 16, THREADS = 256 };  // as in vectors.cu
+enum { VECTOR = 16, THREADS = 256 }; // as in vectors.cu
 
 static bool in_vectors(const mcf_operand *operand, int64_t count)
 {
@@ -28,8 +28,10 @@ static mcf_status run(dev_call *call, const mcf_operand *out, int64_t count, mcf
 mcf_status cuda_gelu(mcf_stream *stream, const mcf_launch *l, mcf_error *err)
 {
     const mcf_operand *out = &l->out[0];
-    dev_kernel_key key = {"vectors.cu", l->n_in == 2 ? "gelu_grad_vectors" : "gelu_vectors", out->dtype, DEV_NONE,
-                          DEV_NONE, DEV_NONE, "", 0};
+    dev_kernel_key key = {"vectors.cu", l->n_in == 2 ? "gelu_grad_vectors" : "gelu_vectors",
+                          out->dtype,   DEV_NONE,
+                          DEV_NONE,     DEV_NONE,
+                          "",           0};
     dev_call call;
     MCF_TRY(dev_begin(&call, stream, &key, err));
     for (int i = 0; i < l->n_in; i++)

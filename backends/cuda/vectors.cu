@@ -2,13 +2,14 @@
 // and sums over the rows of [R, C], which gradients of biases are.
 #include "backends/cuda/vector.h"
 
-namespace {
+namespace
+{
 
 enum { THREADS = 256, WARPS = THREADS / 32 };
 
 template <typename T>
 __global__ void __launch_bounds__(THREADS)
-gelu_vectors(const grid_shape grid_, const T *x, I64 x_at, T *y, I64 y_at, I64 vectors)
+    gelu_vectors(const grid_shape grid_, const T *x, I64 x_at, T *y, I64 y_at, I64 vectors)
 {
     enum { N = 16 / sizeof(T) };
     const I64 i = GLOBAL_ID(0);
@@ -23,8 +24,8 @@ gelu_vectors(const grid_shape grid_, const T *x, I64 x_at, T *y, I64 y_at, I64 v
 }
 
 template <typename T>
-__global__ void __launch_bounds__(THREADS)
-gelu_grad_vectors(const grid_shape grid_, const T *x, I64 x_at, const T *dy, I64 dy_at, T *dx, I64 dx_at, I64 vectors)
+__global__ void __launch_bounds__(THREADS) gelu_grad_vectors(const grid_shape grid_, const T *x, I64 x_at, const T *dy,
+                                                             I64 dy_at, T *dx, I64 dx_at, I64 vectors)
 {
     enum { N = 16 / sizeof(T) };
     const I64 i = GLOBAL_ID(0);
@@ -43,11 +44,11 @@ gelu_grad_vectors(const grid_shape grid_, const T *x, I64 x_at, const T *dy, I64
 // warps of a block take turns with the rows of the chunk and are added in order.
 template <typename T>
 __global__ void __launch_bounds__(THREADS)
-column_sums(const grid_shape grid_, const T *x, I64 x_at, float *out, I64 out_at, I64 rows, I64 columns, I64 length,
-            float scale, int add)
+    column_sums(const grid_shape grid_, const T *x, I64 x_at, float *out, I64 out_at, I64 rows, I64 columns, I64 length,
+                float scale, int add)
 {
     enum { N = 16 / sizeof(T), ROOM = 32 * N };
-    SHARED_ALIGNED(float, room, WARPS * ROOM);
+    SHARED_ALIGNED(float, room, WARPS *ROOM);
     const int lane = (int)threadIdx.x % 32, warp = (int)threadIdx.x / 32;
     const I64 first = GROUP_ID(0) * ROOM, c = first + lane * N, begin = GROUP_ID(1) * length;
     const I64 end = begin + length < rows ? begin + length : rows;
@@ -83,19 +84,21 @@ column_sums(const grid_shape grid_, const T *x, I64 x_at, float *out, I64 out_at
     }
 }
 
-}
+} // namespace
 
-#define EACH_TYPE(type, number)                                                              \
-    {"gelu_vectors", {number, -1, -1, -1}, MCF_CUDA_KERNEL(gelu_vectors<type>)},             \
-    {"gelu_grad_vectors", {number, -1, -1, -1}, MCF_CUDA_KERNEL(gelu_grad_vectors<type>)},   \
-    {"column_sums", {number, -1, -1, -1}, MCF_CUDA_KERNEL(column_sums<type>)}
+#define EACH_TYPE(type, number)                                                                                        \
+    {"gelu_vectors", {number, -1, -1, -1}, MCF_CUDA_KERNEL(gelu_vectors<type>)},                                       \
+        {"gelu_grad_vectors", {number, -1, -1, -1}, MCF_CUDA_KERNEL(gelu_grad_vectors<type>)},                         \
+    {                                                                                                                  \
+        "column_sums", {number, -1, -1, -1}, MCF_CUDA_KERNEL(column_sums<type>)                                        \
+    }
 
 extern "C" cuda_kernel_table cuda_kernels_vectors(void)
 {
     static const cuda_kernel rows[] = {
-        EACH_TYPE(float, MCF_F32),
-        EACH_TYPE(__half, MCF_F16),
-        EACH_TYPE(__nv_bfloat16, MCF_BF16),
+        EACH_TYPE (float, MCF_F32),
+        EACH_TYPE (__half, MCF_F16),
+        EACH_TYPE (__nv_bfloat16, MCF_BF16),
     };
     return {rows, (int)(sizeof rows / sizeof *rows)};
 }

@@ -8,13 +8,12 @@
 #include "device.h"
 #include "functions.h"
 
-#define QKV(b, token, which, h) (((((b) * tokens + (token)) * 3 + (which)) * heads + (h)) * width)
-#define OUT(b, token, h) ((((b) * tokens + (token)) * heads + (h)) * width)
+#define QKV(b, token, which, h) (((((b)*tokens + (token)) * 3 + (which)) * heads + (h)) * width)
+#define OUT(b, token, h) ((((b)*tokens + (token)) * heads + (h)) * width)
 
 // a_i for item (i, b * heads + h).
 #if defined(MCF_ATTENTION_ALONG)
-KERNEL void attention_along(GRID INPUT(T0, out), INPUT(T1, dout), TENSOR(f32, along), I64 tokens, I64 heads,
-                            I64 width)
+KERNEL void attention_along(GRID INPUT(T0, out), INPUT(T1, dout), TENSOR(f32, along), I64 tokens, I64 heads, I64 width)
 {
     VECTOR_SUMS
     const I64 i = GLOBAL_ID(0), b = GLOBAL_ID(1) / heads, h = GLOBAL_ID(1) % heads;
@@ -33,7 +32,7 @@ KERNEL void attention_along(GRID INPUT(T0, out), INPUT(T1, dout), TENSOR(f32, al
 #endif
 
 #if defined(MCF_ATTENTION)
-FUNCTION float dot(GLOBAL const TYPE(T0) *x, GLOBAL const TYPE(T0) *y, I64 n)
+FUNCTION float dot(GLOBAL const TYPE(T0) * x, GLOBAL const TYPE(T0) * y, I64 n)
 {
     float sum = 0;
     for (I64 c = 0; c < n; c++)
@@ -42,8 +41,8 @@ FUNCTION float dot(GLOBAL const TYPE(T0) *x, GLOBAL const TYPE(T0) *y, I64 n)
 }
 
 // Group (i, b * heads + h).
-KERNEL void attention(GRID INPUT(T0, qkv), TENSOR(TO, out), TENSOR(f32, lse), I64 tokens, I64 heads,
-                      I64 width, float scale, int wanted)
+KERNEL void attention(GRID INPUT(T0, qkv), TENSOR(TO, out), TENSOR(f32, lse), I64 tokens, I64 heads, I64 width,
+                      float scale, int wanted)
 {
     GROUP_ROOM(room);
     LOCAL_ARRAY(float, p, GROUP);
@@ -54,10 +53,10 @@ KERNEL void attention(GRID INPUT(T0, qkv), TENSOR(TO, out), TENSOR(f32, lse), I6
     GLOBAL const TYPE(T0) *q = qkv + QKV(b, i, 0, h);
     float largest = -3.402823466e38f, sum = 0;
     EACH(j, tokens)
-        largest = FMAX(largest, scale * dot(q, qkv + QKV(b, j, 1, h), width));
+    largest = FMAX(largest, scale * dot(q, qkv + QKV(b, j, 1, h), width));
     largest = GROUP_MAX(largest, room);
     EACH(j, tokens)
-        sum += exp_value(scale * dot(q, qkv + QKV(b, j, 1, h), width) - largest);
+    sum += exp_value(scale * dot(q, qkv + QKV(b, j, 1, h), width) - largest);
     sum = GROUP_SUM(sum, room);
     const float l = largest + LOG(sum);
     if (wanted && FIRST_ITEM)
@@ -81,7 +80,7 @@ KERNEL void attention(GRID INPUT(T0, qkv), TENSOR(TO, out), TENSOR(f32, lse), I6
 #endif
 
 #if defined(MCF_ATTENTION_GRAD)
-FUNCTION float dot(GLOBAL const TYPE(T0) *x, GLOBAL const TYPE(T0) *y, I64 n)
+FUNCTION float dot(GLOBAL const TYPE(T0) * x, GLOBAL const TYPE(T0) * y, I64 n)
 {
     float sum = 0;
     for (I64 c = 0; c < n; c++)
@@ -89,7 +88,7 @@ FUNCTION float dot(GLOBAL const TYPE(T0) *x, GLOBAL const TYPE(T0) *y, I64 n)
     return sum;
 }
 
-FUNCTION float dot_out(GLOBAL const TYPE(T1) *x, GLOBAL const TYPE(T0) *y, I64 n)
+FUNCTION float dot_out(GLOBAL const TYPE(T1) * x, GLOBAL const TYPE(T0) * y, I64 n)
 {
     float sum = 0;
     for (I64 c = 0; c < n; c++)
@@ -98,8 +97,8 @@ FUNCTION float dot_out(GLOBAL const TYPE(T1) *x, GLOBAL const TYPE(T0) *y, I64 n
 }
 
 // dq_i.
-KERNEL void attention_grad_q(GRID INPUT(T0, qkv), INPUT(T1, dout), INPUT(f32, lse), INPUT(f32, along),
-                             TENSOR(TO, dqkv), I64 tokens, I64 heads, I64 width, float scale)
+KERNEL void attention_grad_q(GRID INPUT(T0, qkv), INPUT(T1, dout), INPUT(f32, lse), INPUT(f32, along), TENSOR(TO, dqkv),
+                             I64 tokens, I64 heads, I64 width, float scale)
 {
     LOCAL_ARRAY(float, ds, GROUP);
     const I64 i = GROUP_ID(0), b = GROUP_ID(1) / heads, h = GROUP_ID(1) % heads, me = LOCAL_ID(0);

@@ -34,8 +34,8 @@ KERNEL void batch_variance(GRID INPUT(T0, x), INPUT(f32, mean), TENSOR(f32, out)
 
 #if defined(MCF_BATCH_NORM)
 // Item (column, row of G * R). affine: gamma and beta are there.
-KERNEL void batch_norm(GRID INPUT(T0, x), INPUT(f32, mean), INPUT(f32, variance), INPUT(f32, gamma),
-                       INPUT(f32, beta), TENSOR(TO, y), I64 rows, I64 columns, float eps, int affine)
+KERNEL void batch_norm(GRID INPUT(T0, x), INPUT(f32, mean), INPUT(f32, variance), INPUT(f32, gamma), INPUT(f32, beta),
+                       TENSOR(TO, y), I64 rows, I64 columns, float eps, int affine)
 {
     const I64 c = GLOBAL_ID(0), row = GLOBAL_ID(1), s = row / rows * columns + c;
     AT(x);
@@ -55,8 +55,7 @@ KERNEL void batch_norm(GRID INPUT(T0, x), INPUT(f32, mean), INPUT(f32, variance)
 
 #if defined(MCF_BATCH_NORM_SUMS)
 // wanted: whether the second sum is.
-KERNEL void batch_norm_sums(GRID INPUT(T0, x), INPUT(f32, mean), INPUT(f32, variance), INPUT(T1, dy),
-                            TENSOR(f32, out),
+KERNEL void batch_norm_sums(GRID INPUT(T0, x), INPUT(f32, mean), INPUT(f32, variance), INPUT(T1, dy), TENSOR(f32, out),
                             TENSOR(f32, out_xhat), I64 rows, I64 columns, float eps, int wanted)
 {
     const I64 first = GLOBAL_ID(0) * STRIP, g = GLOBAL_ID(1);
@@ -93,9 +92,8 @@ KERNEL void batch_norm_sums(GRID INPUT(T0, x), INPUT(f32, mean), INPUT(f32, vari
 
 #if defined(MCF_BATCH_NORM_GRAD)
 KERNEL void batch_norm_grad(GRID INPUT(T0, x), INPUT(f32, mean), INPUT(f32, variance), INPUT(T1, dy),
-                            INPUT(f32, mean_dy),
-                            INPUT(f32, mean_dy_xhat), INPUT(f32, gamma), TENSOR(TO, dx), I64 rows, I64 columns,
-                            float eps, int affine)
+                            INPUT(f32, mean_dy), INPUT(f32, mean_dy_xhat), INPUT(f32, gamma), TENSOR(TO, dx), I64 rows,
+                            I64 columns, float eps, int affine)
 {
     const I64 c = GLOBAL_ID(0), row = GLOBAL_ID(1), s = row / rows * columns + c;
     AT(x);

@@ -73,9 +73,9 @@ typedef struct {
 #endif
 #define BARRIER __syncthreads()
 #define LOCAL_ID(d) ((I64)((d) == 0 ? threadIdx.x : (d) == 1 ? threadIdx.y : threadIdx.z))
-#define GROUP_ID(d)                                           \
-    ((I64)((d) == 0   ? blockIdx.x % grid_.count[0]           \
-           : (d) == 1 ? blockIdx.x / grid_.count[0] % grid_.count[1] \
+#define GROUP_ID(d)                                                                                                    \
+    ((I64)((d) == 0   ? blockIdx.x % grid_.count[0]                                                                    \
+           : (d) == 1 ? blockIdx.x / grid_.count[0] % grid_.count[1]                                                   \
                       : blockIdx.x / grid_.count[0] / grid_.count[1]))
 #define GROUP_COUNT(d) ((I64)grid_.count[d])
 #define GLOBAL_ID(d) (GROUP_ID(d) * (I64)((d) == 0 ? blockDim.x : (d) == 1 ? blockDim.y : blockDim.z) + LOCAL_ID(d))
@@ -115,7 +115,7 @@ typedef struct {
 #define TYPE_i64 I64
 #define TYPE_i32 int
 #define TYPE_u8 U8
-#define TYPE_f64 U64  // moved, not computed in
+#define TYPE_f64 U64 // moved, not computed in
 #define VALUE_f32 float
 #define VALUE_bf16 float
 #define VALUE_f16 float
@@ -149,8 +149,8 @@ FUNCTION U16 float_to_bf16(float x)
 #define NOT_A_NUMBER BITS_FLOAT(0x7fc00000u)
 
 // A tensor argument: its memory and the element at which it begins. AT(x) moves the pointer there.
-#define TENSOR(T, name) GLOBAL TYPE(T) *name, I64 name##_at
-#define INPUT(T, name) GLOBAL const TYPE(T) *name, I64 name##_at
+#define TENSOR(T, name) GLOBAL TYPE(T) * name, I64 name##_at
+#define INPUT(T, name) GLOBAL const TYPE(T) * name, I64 name##_at
 #define AT(name) name += name##_at
 
 // --- sums and maxima over the items of a group. Every item gets the result. A tree in local memory; where the device has
@@ -237,15 +237,15 @@ typedef struct {
 } layout;
 
 // Elements to skip for row `row` of a layout: an index over all dimensions but the last, under steps `step`.
-#define ROW_PLACE(place, shape, step, row)                             \
-    do {                                                               \
-        I64 rest_ = (row);                                             \
-        place = 0;                                                     \
-        for (int axis_ = (int)(shape).rank - 2; axis_ >= 0; axis_--) { \
-            const I64 n_ = (shape).dim[axis_];                         \
-            place += rest_ % n_ * (shape).step[axis_];                 \
-            rest_ /= n_;                                               \
-        }                                                              \
+#define ROW_PLACE(place, shape, step, row)                                                                             \
+    do {                                                                                                               \
+        I64 rest_ = (row);                                                                                             \
+        place = 0;                                                                                                     \
+        for (int axis_ = (int)(shape).rank - 2; axis_ >= 0; axis_--) {                                                 \
+            const I64 n_ = (shape).dim[axis_];                                                                         \
+            place += rest_ % n_ * (shape).step[axis_];                                                                 \
+            rest_ /= n_;                                                                                               \
+        }                                                                                                              \
     } while (0)
 
 #endif

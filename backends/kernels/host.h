@@ -13,16 +13,16 @@ enum { DEV_NONE = -1 };
 typedef struct {
     const char *file, *kernel;
     int t0, t1, t2, to;
-    const char *defines;     // more of them, "" for none
-    int group;               // 0: the device's
+    const char *defines; // more of them, "" for none
+    int group;           // 0: the device's
 } dev_kernel_key;
 
 enum { DEV_ARGUMENTS = 40, DEV_ARGUMENT_BYTES = 768 };
 typedef struct {
     mcf_stream *stream;
-    void *kernel;            // as the backend knows it
+    void *kernel; // as the backend knows it
     const char *name;
-    int next, code;          // arguments so far, first failure
+    int next, code; // arguments so far, first failure
     size_t used;
     _Alignas(16) unsigned char bytes[DEV_ARGUMENT_BYTES];
     void *arguments[DEV_ARGUMENTS];
@@ -67,7 +67,7 @@ typedef struct {
     dev_matrix a, b, c;
     int64_t batch0, batch1, m, n, k;
     double alpha;
-    const mcf_operand *bias;  // NULL: none
+    const mcf_operand *bias; // NULL: none
     int activation;
     bool add;
 } dev_product;
@@ -86,7 +86,7 @@ dev_sizes dev_sizes_of(const mcf_stream *stream);
 extern const char *const dev_backend_name;
 
 mcf_status dev_begin(dev_call *call, mcf_stream *stream, const dev_kernel_key *key, mcf_error *err);
-void dev_operand(dev_call *call, const mcf_operand *operand);  // absent: stands for nothing
+void dev_operand(dev_call *call, const mcf_operand *operand); // absent: stands for nothing
 void dev_bytes(dev_call *call, const void *value, size_t bytes);
 // Groups of `local` items in each dimension; nothing is run where a number of groups is 0.
 mcf_status dev_run(dev_call *call, const size_t local[3], int64_t groups0, int64_t groups1, int64_t groups2,
@@ -111,13 +111,12 @@ dev_operation dev_own(const mcf_stream *stream, const mcf_launch *launch);
 #undef MCF_OP
 bool dev_supports(const mcf_device *device, const mcf_launch *launch);
 mcf_status dev_launch(mcf_stream *stream, const mcf_launch *launch, mcf_error *err);
-mcf_status dev_check_range(const mcf_buffer *buffer, uint64_t offset, uint64_t bytes, const char *what,
-                           mcf_error *err);
+mcf_status dev_check_range(const mcf_buffer *buffer, uint64_t offset, uint64_t bytes, const char *what, mcf_error *err);
 bool dev_present(const mcf_launch *launch, int input);
 bool dev_wanted(const mcf_launch *launch, int output);
 
 // scale * sum over R of x [O,R,C], contiguous.
-mcf_status dev_sum(mcf_stream *stream, const mcf_operand *x, int64_t outer, int64_t rows, int64_t columns,
-                   double scale, const mcf_operand *out, bool add, mcf_error *err);
+mcf_status dev_sum(mcf_stream *stream, const mcf_operand *x, int64_t outer, int64_t rows, int64_t columns, double scale,
+                   const mcf_operand *out, bool add, mcf_error *err);
 
 #endif

@@ -9,8 +9,7 @@ typedef struct {
 
 #if defined(MCF_NORMALIZE_IMAGE)
 // Item (x, y, b * 3 + c).
-KERNEL void normalize_image(GRID INPUT(u8, image), INPUT(u8, flip), TENSOR(TO, out), channels k, I64 height,
-                            I64 width)
+KERNEL void normalize_image(GRID INPUT(u8, image), INPUT(u8, flip), TENSOR(TO, out), channels k, I64 height, I64 width)
 {
     const I64 x = GLOBAL_ID(0), y = GLOBAL_ID(1), plane = GLOBAL_ID(2), b = plane / 3, c = plane % 3;
     AT(image);

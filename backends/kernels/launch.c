@@ -4,17 +4,46 @@
 
 #define ROW(name) [MCF_OP_##name] = dev_op_##name
 static const dev_operation operations[MCF_OP_COUNT] = {
-    ROW(fill), ROW(copy), ROW(pad), ROW(concat), ROW(gather_rows), ROW(scatter_rows),
-    ROW(add), ROW(mul), ROW(scale), ROW(relu), ROW(relu_grad), ROW(gelu), ROW(gelu_grad),
-    ROW(sigmoid), ROW(sigmoid_grad),
-    ROW(reduce_sum), ROW(matmul), ROW(sum_squares),
-    ROW(layer_norm), ROW(layer_norm_grad), ROW(add_layer_norm),
-    ROW(batch_variance), ROW(batch_norm), ROW(batch_norm_sums), ROW(batch_norm_grad),
-    ROW(l2_normalize), ROW(l2_normalize_grad),
-    ROW(softmax), ROW(softmax_grad), ROW(attention), ROW(attention_grad),
-    ROW(token_mse), ROW(token_mse_grad), ROW(cross_entropy), ROW(cross_entropy_grad),
-    ROW(normalize_image), ROW(resize_nearest), ROW(resize_nearest_grad),
-    ROW(ema), ROW(adamw),
+    ROW(fill),
+    ROW(copy),
+    ROW(pad),
+    ROW(concat),
+    ROW(gather_rows),
+    ROW(scatter_rows),
+    ROW(add),
+    ROW(mul),
+    ROW(scale),
+    ROW(relu),
+    ROW(relu_grad),
+    ROW(gelu),
+    ROW(gelu_grad),
+    ROW(sigmoid),
+    ROW(sigmoid_grad),
+    ROW(reduce_sum),
+    ROW(matmul),
+    ROW(sum_squares),
+    ROW(layer_norm),
+    ROW(layer_norm_grad),
+    ROW(add_layer_norm),
+    ROW(batch_variance),
+    ROW(batch_norm),
+    ROW(batch_norm_sums),
+    ROW(batch_norm_grad),
+    ROW(l2_normalize),
+    ROW(l2_normalize_grad),
+    ROW(softmax),
+    ROW(softmax_grad),
+    ROW(attention),
+    ROW(attention_grad),
+    ROW(token_mse),
+    ROW(token_mse_grad),
+    ROW(cross_entropy),
+    ROW(cross_entropy_grad),
+    ROW(normalize_image),
+    ROW(resize_nearest),
+    ROW(resize_nearest_grad),
+    ROW(ema),
+    ROW(adamw),
 };
 
 bool dev_present(const mcf_launch *l, int i)
@@ -90,7 +119,10 @@ static mcf_status run(mcf_stream *stream, const mcf_launch *launch, mcf_error *e
 mcf_status dev_launch(mcf_stream *stream, const mcf_launch *launch, mcf_error *err)
 {
     if ((unsigned)launch->op >= MCF_OP_COUNT || !operations[launch->op])
-        return mcf_fail(err, MCF_ERR_UNSUPPORTED, "%s: operation %d is not one to launch", dev_backend_name, (int)launch->op);
+        return mcf_fail(err, MCF_ERR_UNSUPPORTED, "%s: operation %d is not one to launch", dev_backend_name,
+                        (int)launch->op);
     mcf_status status = run(stream, launch, err);
-    return status == MCF_OK ? status : mcf_add_context(err, status, "%s: %s", dev_backend_name, mcf_op_describe(launch->op)->name);
+    return status == MCF_OK
+               ? status
+               : mcf_add_context(err, status, "%s: %s", dev_backend_name, mcf_op_describe(launch->op)->name);
 }

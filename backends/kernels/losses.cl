@@ -9,8 +9,8 @@
 
 #if defined(MCF_TOKEN_MSE)
 // Item (strip of channels, b). part [B, strips]; wanted: bit 0 norm_a, bit 1 norm_b.
-KERNEL void token_mse(GRID INPUT(T0, a), INPUT(T1, b), TENSOR(f32, part), TENSOR(f32, norm_a),
-                      TENSOR(f32, norm_b), I64 tokens, I64 width, I64 strips, float eps, int wanted)
+KERNEL void token_mse(GRID INPUT(T0, a), INPUT(T1, b), TENSOR(f32, part), TENSOR(f32, norm_a), TENSOR(f32, norm_b),
+                      I64 tokens, I64 width, I64 strips, float eps, int wanted)
 {
     const I64 first = GLOBAL_ID(0) * STRIP, image = GLOBAL_ID(1);
     const int live = (int)(width - first < STRIP ? width - first : STRIP);
@@ -54,8 +54,7 @@ KERNEL void token_mse(GRID INPUT(T0, a), INPUT(T1, b), TENSOR(f32, part), TENSOR
 #endif
 
 #if defined(MCF_TOKEN_MSE_GRAD)
-KERNEL void token_mse_grad(GRID INPUT(T0, a), INPUT(T1, b), INPUT(f32, norm_a), INPUT(f32, norm_b),
-                           INPUT(f32, dloss),
+KERNEL void token_mse_grad(GRID INPUT(T0, a), INPUT(T1, b), INPUT(f32, norm_a), INPUT(f32, norm_b), INPUT(f32, dloss),
                            TENSOR(TO, da), I64 tokens, I64 width, float factor, float bound)
 {
     const I64 first = GLOBAL_ID(0) * STRIP, image = GLOBAL_ID(1);
@@ -96,8 +95,8 @@ KERNEL void token_mse_grad(GRID INPUT(T0, a), INPUT(T1, b), INPUT(f32, norm_a), 
 
 #if defined(MCF_CROSS_ENTROPY)
 // A group for a row; part [R]. wanted: lse is.
-KERNEL void cross_entropy(GRID INPUT(T0, logits), INPUT(i64, labels), TENSOR(f32, part), TENSOR(f32, lse),
-                          I64 classes, int wanted)
+KERNEL void cross_entropy(GRID INPUT(T0, logits), INPUT(i64, labels), TENSOR(f32, part), TENSOR(f32, lse), I64 classes,
+                          int wanted)
 {
     VECTOR_SUMS
     GROUP_ROOM(room);
@@ -109,10 +108,10 @@ KERNEL void cross_entropy(GRID INPUT(T0, logits), INPUT(i64, labels), TENSOR(f32
     AT(lse);
     logits += r * classes;
     EACH(c, classes)
-        largest = FMAX(largest, LOAD(T0, logits, c));
+    largest = FMAX(largest, LOAD(T0, logits, c));
     largest = GROUP_MAX(largest, room);
     EACH(c, classes)
-        sum += exp_value(LOAD(T0, logits, c) - largest);
+    sum += exp_value(LOAD(T0, logits, c) - largest);
     sum = GROUP_SUM(sum, room);
     if (FIRST_ITEM) {
         const I64 label = labels[r];

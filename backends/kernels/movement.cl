@@ -70,8 +70,8 @@ KERNEL void copy_rows(GRID INPUT(T0, x), TENSOR(TO, out), layout s, int add, I64
 }
 
 // x [B,L,D] with steps; an id outside of [0,L) gives NaN. rows counts b * n + i.
-KERNEL void gather_rows(GRID INPUT(T0, x), INPUT(i64, ids), TENSOR(TO, out), I64 n, I64 length, I64 width,
-                        I64 step_b, I64 step_l, I64 step_d)
+KERNEL void gather_rows(GRID INPUT(T0, x), INPUT(i64, ids), TENSOR(TO, out), I64 n, I64 length, I64 width, I64 step_b,
+                        I64 step_l, I64 step_d)
 {
     const I64 d = GLOBAL_ID(0), row = GLOBAL_ID(1);
     AT(x);
@@ -104,10 +104,11 @@ KERNEL void scatter_rows(GRID INPUT(T0, x), INPUT(i64, ids), TENSOR(TO, out), I6
         }
     if (found <= 1) {
         EACH(d, width)
-            STORE(TO, out, d, found ? LOAD(T0, x, first * width + d) : 0.0f);
+        STORE(TO, out, d, found ? LOAD(T0, x, first * width + d) : 0.0f);
         return;
     }
-    EACH(d, width) {
+    EACH(d, width)
+    {
         float sum = 0;
         for (I64 i = first; i < n; i++)
             if (ids[i] == l)

@@ -24,15 +24,16 @@ KERNEL void layer_norm(GRID INPUT(T0, x), INPUT(f32, gamma), INPUT(f32, beta), T
     x += r * width;
     y += r * width;
     EACH(c, width)
-        sum += LOAD(T0, x, c);
+    sum += LOAD(T0, x, c);
     const float m = GROUP_SUM(sum, room) / (float)width;
-    EACH(c, width) {
+    EACH(c, width)
+    {
         const float centred = LOAD(T0, x, c) - m;
         squares += centred * centred;
     }
     const float s = 1.0f / SQRT(GROUP_SUM(squares, room) / (float)width + eps);
     EACH(c, width)
-        STORE(TO, y, c, (LOAD(T0, x, c) - m) * s * gamma[c] + beta[c]);
+    STORE(TO, y, c, (LOAD(T0, x, c) - m) * s * gamma[c] + beta[c]);
     if (FIRST_ITEM) {
         if (wanted & 1)
             mean[r] = m;
@@ -42,8 +43,8 @@ KERNEL void layer_norm(GRID INPUT(T0, x), INPUT(f32, gamma), INPUT(f32, beta), T
 }
 
 // dx of a line. has: bit 0, dsum is there.
-KERNEL void layer_norm_grad(GRID INPUT(T0, x), INPUT(f32, gamma), INPUT(f32, mean), INPUT(f32, rstd),
-                            INPUT(T1, dy), INPUT(T2, dsum), TENSOR(TO, dx), I64 width, int has)
+KERNEL void layer_norm_grad(GRID INPUT(T0, x), INPUT(f32, gamma), INPUT(f32, mean), INPUT(f32, rstd), INPUT(T1, dy),
+                            INPUT(T2, dsum), TENSOR(TO, dx), I64 width, int has)
 {
     VECTOR_SUMS
     GROUP_ROOM(room);
@@ -60,7 +61,8 @@ KERNEL void layer_norm_grad(GRID INPUT(T0, x), INPUT(f32, gamma), INPUT(f32, mea
     dy += r * width;
     dx += r * width;
     const float m = mean[r], s = rstd[r];
-    EACH(c, width) {
+    EACH(c, width)
+    {
         const float g = LOAD(T1, dy, c) * gamma[c];
         sum += g;
         along += g * (LOAD(T0, x, c) - m) * s;
@@ -69,13 +71,15 @@ KERNEL void layer_norm_grad(GRID INPUT(T0, x), INPUT(f32, gamma), INPUT(f32, mea
     const float mean_gx = GROUP_SUM(along, room) / (float)width;
     if (has) {
         dsum += r * width;
-        EACH(c, width) {
+        EACH(c, width)
+        {
             const float xhat = (LOAD(T0, x, c) - m) * s;
             const float d = s * (LOAD(T1, dy, c) * gamma[c] - mean_g - xhat * mean_gx);
             STORE(TO, dx, c, d + LOAD(T2, dsum, c));
         }
     } else {
-        EACH(c, width) {
+        EACH(c, width)
+        {
             const float xhat = (LOAD(T0, x, c) - m) * s;
             STORE(TO, dx, c, s * (LOAD(T1, dy, c) * gamma[c] - mean_g - xhat * mean_gx));
         }
@@ -127,9 +131,8 @@ KERNEL void layer_norm_columns(GRID INPUT(T0, x), INPUT(f32, mean), INPUT(f32, r
 
 #if defined(MCF_ADD_LAYER_NORM)
 // s = x + r, rounded to its type, is what is normalised. wanted: bit 0 y, bit 1 mean, bit 2 rstd.
-KERNEL void add_layer_norm(GRID INPUT(T0, x), INPUT(T1, other), INPUT(f32, gamma), INPUT(f32, beta),
-                           TENSOR(TO, total), TENSOR(T2, y), TENSOR(f32, mean), TENSOR(f32, rstd),
-                           I64 width, float eps, int wanted)
+KERNEL void add_layer_norm(GRID INPUT(T0, x), INPUT(T1, other), INPUT(f32, gamma), INPUT(f32, beta), TENSOR(TO, total),
+                           TENSOR(T2, y), TENSOR(f32, mean), TENSOR(f32, rstd), I64 width, float eps, int wanted)
 {
     VECTOR_SUMS
     GROUP_ROOM(room);
@@ -146,13 +149,15 @@ KERNEL void add_layer_norm(GRID INPUT(T0, x), INPUT(T1, other), INPUT(f32, gamma
     x += r * width;
     other += r * width;
     total += r * width;
-    EACH(c, width) {
+    EACH(c, width)
+    {
         const float value = LOAD(T0, x, c) + LOAD(T1, other, c);
         STORE(TO, total, c, value);
         sum += value;
     }
     const float m = GROUP_SUM(sum, room) / (float)width;
-    EACH(c, width) {
+    EACH(c, width)
+    {
         const float centred = LOAD(T0, x, c) + LOAD(T1, other, c) - m;
         squares += centred * centred;
     }
@@ -160,7 +165,7 @@ KERNEL void add_layer_norm(GRID INPUT(T0, x), INPUT(T1, other), INPUT(f32, gamma
     if (wanted & 1) {
         y += r * width;
         EACH(c, width)
-            STORE(T2, y, c, (LOAD(T0, x, c) + LOAD(T1, other, c) - m) * s * gamma[c] + beta[c]);
+        STORE(T2, y, c, (LOAD(T0, x, c) + LOAD(T1, other, c) - m) * s * gamma[c] + beta[c]);
     }
     if (FIRST_ITEM) {
         if (wanted & 2)
@@ -182,13 +187,14 @@ KERNEL void l2_normalize_lines(GRID INPUT(T0, x), TENSOR(TO, y), I64 n, float ep
     AT(y);
     x += GROUP_ID(0) * n;
     y += GROUP_ID(0) * n;
-    EACH(i, n) {
+    EACH(i, n)
+    {
         const float v = LOAD(T0, x, i);
         squares += v * v;
     }
     const float norm = FMAX(SQRT(GROUP_SUM(squares, room)), eps);
     EACH(i, n)
-        STORE(TO, y, i, LOAD(T0, x, i) / norm);
+    STORE(TO, y, i, LOAD(T0, x, i) / norm);
 }
 
 // Lines whose elements are `step` apart: an item for a strip of neighbouring lines.
@@ -230,7 +236,8 @@ KERNEL void l2_normalize_grad_lines(GRID INPUT(T0, x), INPUT(T1, dy), TENSOR(TO,
     x += GROUP_ID(0) * n;
     dy += GROUP_ID(0) * n;
     dx += GROUP_ID(0) * n;
-    EACH(i, n) {
+    EACH(i, n)
+    {
         const float v = LOAD(T0, x, i);
         squares += v * v;
         product += v * LOAD(T1, dy, i);
@@ -238,16 +245,15 @@ KERNEL void l2_normalize_grad_lines(GRID INPUT(T0, x), INPUT(T1, dy), TENSOR(TO,
     const float norm = SQRT(GROUP_SUM(squares, room)), dot = GROUP_SUM(product, room);
     if (norm <= eps) {
         EACH(i, n)
-            STORE(TO, dx, i, LOAD(T1, dy, i) / eps);
+        STORE(TO, dx, i, LOAD(T1, dy, i) / eps);
         return;
     }
     const float along = dot / norm;
     EACH(i, n)
-        STORE(TO, dx, i, (LOAD(T1, dy, i) - LOAD(T0, x, i) / norm * along) / norm);
+    STORE(TO, dx, i, (LOAD(T1, dy, i) - LOAD(T0, x, i) / norm * along) / norm);
 }
 
-KERNEL void l2_normalize_grad_columns(GRID INPUT(T0, x), INPUT(T1, dy), TENSOR(TO, dx), I64 n, I64 step,
-                                      float eps)
+KERNEL void l2_normalize_grad_columns(GRID INPUT(T0, x), INPUT(T1, dy), TENSOR(TO, dx), I64 n, I64 step, float eps)
 {
     const I64 first = GLOBAL_ID(0) * STRIP, o = GLOBAL_ID(1);
     const int live = (int)(step - first < STRIP ? step - first : STRIP);

@@ -24,8 +24,8 @@ static int attention_group(const mcf_stream *stream)
 static mcf_status along(mcf_stream *stream, const sizes *s, const mcf_operand *out, const mcf_operand *dout,
                         const mcf_operand *to, mcf_error *err)
 {
-    dev_kernel_key key = {"attention.cl", "attention_along", out->dtype, dout->dtype, NONE, NONE,
-                          "-DMCF_ATTENTION_ALONG", 0};
+    dev_kernel_key key = {"attention.cl", "attention_along",       out->dtype, dout->dtype, NONE,
+                          NONE,           "-DMCF_ATTENTION_ALONG", 0};
     dev_call call;
     MCF_TRY(dev_begin(&call, stream, &key, err));
     dev_operand(&call, out);
@@ -42,8 +42,8 @@ static mcf_status along(mcf_stream *stream, const sizes *s, const mcf_operand *o
 static mcf_status forward_kernel(mcf_stream *stream, const mcf_launch *l, const sizes *s, mcf_error *err)
 {
     const int group = attention_group(stream);
-    dev_kernel_key key = {"attention.cl", "attention", l->in[0].dtype, NONE, NONE, l->out[0].dtype, "-DMCF_ATTENTION",
-                          group};
+    dev_kernel_key key = {"attention.cl", "attention",     l->in[0].dtype,    NONE,
+                          NONE,           l->out[0].dtype, "-DMCF_ATTENTION", group};
     dev_call call;
     MCF_TRY(dev_begin(&call, stream, &key, err));
     dev_operand(&call, &l->in[0]);
@@ -61,8 +61,8 @@ static mcf_status backward_kernel(mcf_stream *stream, const mcf_launch *l, const
                                   const char *kernel, mcf_error *err)
 {
     const int group = attention_group(stream);
-    dev_kernel_key key = {"attention.cl", kernel, l->in[0].dtype, l->in[3].dtype, NONE, l->out[0].dtype,
-                          "-DMCF_ATTENTION_GRAD", group};
+    dev_kernel_key key = {"attention.cl", kernel,          l->in[0].dtype,         l->in[3].dtype,
+                          NONE,           l->out[0].dtype, "-DMCF_ATTENTION_GRAD", group};
     dev_call call;
     MCF_TRY(dev_begin(&call, stream, &key, err));
     dev_operand(&call, &l->in[0]);
@@ -126,8 +126,8 @@ static dev_matrix transposed(dev_matrix m)
 static mcf_status multiply(mcf_stream *stream, const sizes *s, int64_t images, dev_matrix a, dev_matrix b, dev_matrix c,
                            int64_t n, int64_t k, mcf_error *err)
 {
-    dev_product p = {.a = a, .b = b, .c = c, .batch0 = images, .batch1 = s->heads, .m = s->tokens, .n = n, .k = k,
-                     .alpha = 1};
+    dev_product p = {
+        .a = a, .b = b, .c = c, .batch0 = images, .batch1 = s->heads, .m = s->tokens, .n = n, .k = k, .alpha = 1};
     return dev_multiply(stream, &p, err);
 }
 
@@ -183,8 +183,8 @@ static mcf_status backward_piece(mcf_stream *stream, const mcf_launch *l, const 
     dev_int64(&call, s->tokens);
     dev_float(&call, s->scale);
     MCF_TRY(dev_run_lines(&call, images * s->heads * s->tokens, err));
-    MCF_TRY(multiply(stream, s, images, transposed(mp), mo, qkv_matrix(&dv, dqkv, s, first, 2), s->width, s->tokens,
-                     err));
+    MCF_TRY(
+        multiply(stream, s, images, transposed(mp), mo, qkv_matrix(&dv, dqkv, s, first, 2), s->width, s->tokens, err));
     MCF_TRY(multiply(stream, s, images, mdp, mk, qkv_matrix(&dq, dqkv, s, first, 0), s->width, s->tokens, err));
     return multiply(stream, s, images, transposed(mdp), mq, qkv_matrix(&dk, dqkv, s, first, 1), s->width, s->tokens,
                     err);

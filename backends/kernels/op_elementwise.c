@@ -4,8 +4,8 @@
 #include <string.h>
 
 // `flat` and `strided` are the kernels for contiguous operands and others; strided NULL: all are contiguous.
-static mcf_status pointwise(mcf_stream *stream, const mcf_launch *l, const char *flat, const char *strided, double alpha,
-                            double beta, mcf_error *err)
+static mcf_status pointwise(mcf_stream *stream, const mcf_launch *l, const char *flat, const char *strided,
+                            double alpha, double beta, mcf_error *err)
 {
     const mcf_operand *out = &l->out[0];
     const bool two = mcf_op_describe(l->op)->inputs == 2;
@@ -20,8 +20,14 @@ static mcf_status pointwise(mcf_stream *stream, const mcf_launch *l, const char 
     memcpy(s.out, out->stride, bytes);
     dev_layout_join(&s);
     const bool plain = !strided || (s.rank == 1 && s.a[0] == 1 && s.b[0] == 1);
-    dev_kernel_key key = {"elementwise.cl", plain ? flat : strided, l->in[0].dtype,
-                          two ? (int)l->in[1].dtype : DEV_NONE, DEV_NONE, out->dtype, "", 0};
+    dev_kernel_key key = {"elementwise.cl",
+                          plain ? flat : strided,
+                          l->in[0].dtype,
+                          two ? (int)l->in[1].dtype : DEV_NONE,
+                          DEV_NONE,
+                          out->dtype,
+                          "",
+                          0};
     dev_call call;
     MCF_TRY(dev_begin(&call, stream, &key, err));
     dev_operand(&call, &l->in[0]);

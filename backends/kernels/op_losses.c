@@ -31,8 +31,8 @@ mcf_status dev_op_token_mse(mcf_stream *stream, const mcf_launch *l, mcf_error *
 mcf_status dev_op_token_mse_grad(mcf_stream *stream, const mcf_launch *l, mcf_error *err)
 {
     const mcf_operand *a = &l->in[0];
-    dev_kernel_key key = {"losses.cl", "token_mse_grad", a->dtype, l->in[1].dtype, NONE, l->out[0].dtype,
-                          "-DMCF_TOKEN_MSE_GRAD", 0};
+    dev_kernel_key key = {"losses.cl",     "token_mse_grad",       a->dtype, l->in[1].dtype, NONE,
+                          l->out[0].dtype, "-DMCF_TOKEN_MSE_GRAD", 0};
     dev_call call;
     MCF_TRY(dev_begin(&call, stream, &key, err));
     for (int i = 0; i < 5; i++)
@@ -67,8 +67,8 @@ mcf_status dev_op_cross_entropy(mcf_stream *stream, const mcf_launch *l, mcf_err
 mcf_status dev_op_cross_entropy_grad(mcf_stream *stream, const mcf_launch *l, mcf_error *err)
 {
     const mcf_operand *x = &l->in[0];
-    dev_kernel_key key = {"losses.cl", "cross_entropy_grad", x->dtype, NONE, NONE, l->out[0].dtype,
-                          "-DMCF_CROSS_ENTROPY_GRAD", 0};
+    dev_kernel_key key = {"losses.cl",     "cross_entropy_grad",       x->dtype, NONE, NONE,
+                          l->out[0].dtype, "-DMCF_CROSS_ENTROPY_GRAD", 0};
     dev_call call;
     MCF_TRY(dev_begin(&call, stream, &key, err));
     for (int i = 0; i < 4; i++)
@@ -84,8 +84,8 @@ mcf_status dev_op_cross_entropy_grad(mcf_stream *stream, const mcf_launch *l, mc
 mcf_status dev_op_normalize_image(mcf_stream *stream, const mcf_launch *l, mcf_error *err)
 {
     const int64_t *dim = l->in[0].shape.dim;
-    dev_kernel_key key = {"images.cl", "normalize_image", NONE, NONE, NONE, l->out[0].dtype, "-DMCF_NORMALIZE_IMAGE",
-                          0};
+    dev_kernel_key key = {"images.cl",     "normalize_image",       NONE, NONE, NONE,
+                          l->out[0].dtype, "-DMCF_NORMALIZE_IMAGE", 0};
     dev_call call;
     MCF_TRY(dev_begin(&call, stream, &key, err));
     dev_operand(&call, &l->in[0]);

@@ -53,8 +53,16 @@ static mcf_status copy_into(mcf_stream *stream, const mcf_operand *x, const mcf_
                         (uint64_t)count * mcf_dtype_size(x->dtype), err);
     // Threads walk along rows; where rows are long there are too few of them.
     const bool rows = !flat && dev_sizes_of(stream).group == 1 && s.dim[s.rank - 1] < 128;
-    dev_kernel_key key = {"movement.cl", flat ? "copy_flat" : rows ? "copy_rows" : "copy_strided", x->dtype, DEV_NONE,
-                          DEV_NONE, out->dtype, "", 0};
+    dev_kernel_key key = {"movement.cl",
+                          flat   ? "copy_flat"
+                          : rows ? "copy_rows"
+                                 : "copy_strided",
+                          x->dtype,
+                          DEV_NONE,
+                          DEV_NONE,
+                          out->dtype,
+                          "",
+                          0};
     dev_call call;
     MCF_TRY(dev_begin(&call, stream, &key, err));
     dev_operand(&call, x);

@@ -6,8 +6,8 @@
 mcf_status dev_op_layer_norm(mcf_stream *stream, const mcf_launch *l, mcf_error *err)
 {
     const mcf_operand *x = &l->in[0];
-    dev_kernel_key key = {"norm.cl", "layer_norm", x->dtype, x->dtype, x->dtype, l->out[0].dtype,
-                          "-DMCF_LAYER_NORM", 0};
+    dev_kernel_key key = {"norm.cl", "layer_norm",    x->dtype,           x->dtype,
+                          x->dtype,  l->out[0].dtype, "-DMCF_LAYER_NORM", 0};
     dev_call call;
     MCF_TRY(dev_begin(&call, stream, &key, err));
     for (int i = 0; i < 3; i++)
@@ -23,8 +23,9 @@ mcf_status dev_op_layer_norm(mcf_stream *stream, const mcf_launch *l, mcf_error 
 mcf_status dev_op_add_layer_norm(mcf_stream *stream, const mcf_launch *l, mcf_error *err)
 {
     const mcf_operand *x = &l->in[0];
-    dev_kernel_key key = {"norm.cl", "add_layer_norm", x->dtype, l->in[1].dtype,
-                          dev_wanted(l, 1) ? l->out[1].dtype : MCF_F32, l->out[0].dtype, "-DMCF_ADD_LAYER_NORM", 0};
+    dev_kernel_key key = {
+        "norm.cl",       "add_layer_norm",       x->dtype, l->in[1].dtype, dev_wanted(l, 1) ? l->out[1].dtype : MCF_F32,
+        l->out[0].dtype, "-DMCF_ADD_LAYER_NORM", 0};
     dev_call call;
     MCF_TRY(dev_begin(&call, stream, &key, err));
     for (int i = 0; i < 4; i++)
@@ -47,8 +48,8 @@ static mcf_status layer_norm_columns(mcf_stream *stream, const mcf_launch *l, mc
     MCF_TRY(dev_scratch(stream, 0, (uint64_t)(2 * chunks * width), &gamma, err));
     beta = gamma;
     beta.offset += (size_t)(chunks * width) * sizeof(float);
-    dev_kernel_key key = {"norm.cl", "layer_norm_columns", x->dtype, dy->dtype, x->dtype, MCF_F32, "-DMCF_LAYER_NORM",
-                          0};
+    dev_kernel_key key = {"norm.cl", "layer_norm_columns", x->dtype, dy->dtype, x->dtype,
+                          MCF_F32,   "-DMCF_LAYER_NORM",   0};
     dev_call call;
     MCF_TRY(dev_begin(&call, stream, &key, err));
     dev_operand(&call, x);
@@ -72,8 +73,9 @@ mcf_status dev_op_layer_norm_grad(mcf_stream *stream, const mcf_launch *l, mcf_e
 {
     const mcf_operand *x = &l->in[0];
     const bool has = dev_present(l, 5);
-    dev_kernel_key key = {"norm.cl", "layer_norm_grad", x->dtype, l->in[4].dtype, has ? l->in[5].dtype : x->dtype,
-                          l->out[0].dtype, "-DMCF_LAYER_NORM", 0};
+    dev_kernel_key key = {
+        "norm.cl",       "layer_norm_grad",  x->dtype, l->in[4].dtype, has ? l->in[5].dtype : x->dtype,
+        l->out[0].dtype, "-DMCF_LAYER_NORM", 0};
     dev_call call;
     MCF_TRY(dev_begin(&call, stream, &key, err));
     for (int i = 0; i < 6; i++)
@@ -120,8 +122,8 @@ mcf_status dev_op_batch_norm(mcf_stream *stream, const mcf_launch *l, mcf_error 
 mcf_status dev_op_batch_norm_sums(mcf_stream *stream, const mcf_launch *l, mcf_error *err)
 {
     const mcf_operand *x = &l->in[0];
-    dev_kernel_key key = {"batch_norm.cl", "batch_norm_sums", x->dtype, l->in[3].dtype, NONE, MCF_F32,
-                          "-DMCF_BATCH_NORM_SUMS", 0};
+    dev_kernel_key key = {"batch_norm.cl", "batch_norm_sums",       x->dtype, l->in[3].dtype, NONE,
+                          MCF_F32,         "-DMCF_BATCH_NORM_SUMS", 0};
     dev_call call;
     MCF_TRY(dev_begin(&call, stream, &key, err));
     for (int i = 0; i < 4; i++)
@@ -138,8 +140,8 @@ mcf_status dev_op_batch_norm_sums(mcf_stream *stream, const mcf_launch *l, mcf_e
 mcf_status dev_op_batch_norm_grad(mcf_stream *stream, const mcf_launch *l, mcf_error *err)
 {
     const mcf_operand *x = &l->in[0];
-    dev_kernel_key key = {"batch_norm.cl", "batch_norm_grad", x->dtype, l->in[3].dtype, NONE, l->out[0].dtype,
-                          "-DMCF_BATCH_NORM_GRAD", 0};
+    dev_kernel_key key = {"batch_norm.cl", "batch_norm_grad",       x->dtype, l->in[3].dtype, NONE,
+                          l->out[0].dtype, "-DMCF_BATCH_NORM_GRAD", 0};
     dev_call call;
     MCF_TRY(dev_begin(&call, stream, &key, err));
     for (int i = 0; i < 7; i++)
@@ -162,8 +164,10 @@ static mcf_status l2(mcf_stream *stream, const mcf_launch *l, const char *of_lin
     int64_t outer = 1, step = 1;
     for (int i = 0; i < x->shape.rank; i++)
         *(i < axis ? &outer : &step) *= i == axis ? 1 : x->shape.dim[i];
-    dev_kernel_key key = {"norm.cl", step == 1 ? of_lines : of_columns, x->dtype,
-                          inputs > 1 ? (int)l->in[1].dtype : NONE, NONE, l->out[0].dtype, define, 0};
+    dev_kernel_key key = {"norm.cl", step == 1 ? of_lines : of_columns,
+                          x->dtype,  inputs > 1 ? (int)l->in[1].dtype : NONE,
+                          NONE,      l->out[0].dtype,
+                          define,    0};
     dev_call call;
     MCF_TRY(dev_begin(&call, stream, &key, err));
     for (int i = 0; i < inputs; i++)
@@ -196,8 +200,8 @@ static mcf_status softmax(mcf_stream *stream, const mcf_launch *l, const char *k
     const mcf_operand *x = &l->in[0];
     const int64_t n = x->shape.dim[x->shape.rank - 1];
     const int inputs = mcf_op_describe(l->op)->inputs;
-    dev_kernel_key key = {"softmax.cl", kernel, x->dtype, inputs > 1 ? (int)l->in[1].dtype : NONE, NONE,
-                          l->out[0].dtype, define, 0};
+    dev_kernel_key key = {"softmax.cl", kernel,          x->dtype, inputs > 1 ? (int)l->in[1].dtype : NONE,
+                          NONE,         l->out[0].dtype, define,   0};
     dev_call call;
     MCF_TRY(dev_begin(&call, stream, &key, err));
     for (int i = 0; i < inputs; i++)

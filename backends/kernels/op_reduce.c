@@ -22,8 +22,8 @@ static mcf_status lines(mcf_stream *stream, const char *kernel, const mcf_operan
 }
 
 // Each group of the device takes a chunk, where lines are few.
-static mcf_status sum_lines(mcf_stream *stream, const char *kernel, const mcf_operand *x, int64_t count,
-                            int64_t width, double scale, const mcf_operand *out, bool add, mcf_error *err)
+static mcf_status sum_lines(mcf_stream *stream, const char *kernel, const mcf_operand *x, int64_t count, int64_t width,
+                            double scale, const mcf_operand *out, bool add, mcf_error *err)
 {
     int64_t chunks = dev_chunks(stream, count * dev_sizes_of(stream).group, width);
     if (chunks > 1)

@@ -40,16 +40,15 @@ KERNEL void epilogue(GRID INPUT(T0, from), INPUT(f32, bias), TENSOR(TO, to), I64
 
 #if defined(MCF_PRODUCT_TILE)
 #ifndef SIDE
-#define SIDE 16  // a group is SIDE x SIDE items
+#define SIDE 16 // a group is SIDE x SIDE items
 #endif
 #define TILE (4 * SIDE)
 #define DEPTH 16
-KERNEL void product_tile(GRID INPUT(T0, a), INPUT(T1, b), INPUT(f32, bias), TENSOR(TO, c), steps sa,
-                         steps sb, steps sc,
+KERNEL void product_tile(GRID INPUT(T0, a), INPUT(T1, b), INPUT(f32, bias), TENSOR(TO, c), steps sa, steps sb, steps sc,
                          I64 m, I64 n, I64 depth, I64 inner, float alpha, int has_bias, int activation, int add)
 {
-    LOCAL_ARRAY(float, ta, DEPTH * (TILE + 1));
-    LOCAL_ARRAY(float, tb, DEPTH * (TILE + 1));
+    LOCAL_ARRAY(float, ta, DEPTH *(TILE + 1));
+    LOCAL_ARRAY(float, tb, DEPTH *(TILE + 1));
     const int x = (int)LOCAL_ID(0), y = (int)LOCAL_ID(1), me = y * SIDE + x;
     const I64 i0 = GROUP_ID(1) * TILE, j0 = GROUP_ID(0) * TILE, batch = GROUP_ID(2);
     float sum[4][4];
@@ -172,8 +171,7 @@ typedef float vector_type __attribute__((vector_size(4 * VECTOR), aligned(4)));
 #define WIDE (PANEL_N / VECTOR)
 
 // Item (panels of a, panel of b, batch): `few` panels of a one after the other.
-KERNEL void product_panels(GRID INPUT(f32, a), INPUT(f32, b), INPUT(f32, bias), TENSOR(TO, c), steps sc,
-                           I64 m, I64 n,
+KERNEL void product_panels(GRID INPUT(f32, a), INPUT(f32, b), INPUT(f32, bias), TENSOR(TO, c), steps sc, I64 m, I64 n,
                            I64 depth, I64 inner, I64 panels_m, I64 panels_n, I64 few, float alpha, int has_bias,
                            int activation, int add)
 {

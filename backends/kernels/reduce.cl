@@ -6,34 +6,34 @@
 #include "device.h"
 
 // Group (chunk, r): elements [chunk * length, (chunk + 1) * length) of line r.
-#define LINES(name, term)                                                                                       \
-    KERNEL void name(GRID INPUT(T0, x), TENSOR(TO, out), I64 width, I64 length, I64 chunks, float scale, int add)    \
-    {                                                                                                           \
-        VECTOR_SUMS                                                                                             \
-        GROUP_ROOM(room);                                                                                       \
-        const I64 r = GROUP_ID(0) / chunks, chunk = GROUP_ID(0) % chunks;                                       \
-        const I64 begin = chunk * length, left = width - begin, count = left < length ? left : length;          \
-        float sum = 0;                                                                                          \
-        AT(x);                                                                                                  \
-        AT(out);                                                                                                \
-        x += r * width + begin;                                                                                 \
-        EACH(i, count) {                                                                                        \
-            const float v = LOAD(T0, x, i);                                                                     \
-            sum += term;                                                                                        \
-        }                                                                                                       \
-        sum = GROUP_SUM(sum, room) * scale;                                                                     \
-        if (FIRST_ITEM) {                                                                                       \
-            if (add)                                                                                            \
-                sum += LOAD(TO, out, GROUP_ID(0));                                                              \
-            STORE(TO, out, GROUP_ID(0), sum);                                                                   \
-        }                                                                                                       \
+#define LINES(name, term)                                                                                              \
+    KERNEL void name(GRID INPUT(T0, x), TENSOR(TO, out), I64 width, I64 length, I64 chunks, float scale, int add)      \
+    {                                                                                                                  \
+        VECTOR_SUMS                                                                                                    \
+        GROUP_ROOM(room);                                                                                              \
+        const I64 r = GROUP_ID(0) / chunks, chunk = GROUP_ID(0) % chunks;                                              \
+        const I64 begin = chunk * length, left = width - begin, count = left < length ? left : length;                 \
+        float sum = 0;                                                                                                 \
+        AT(x);                                                                                                         \
+        AT(out);                                                                                                       \
+        x += r * width + begin;                                                                                        \
+        EACH(i, count)                                                                                                 \
+        {                                                                                                              \
+            const float v = LOAD(T0, x, i);                                                                            \
+            sum += term;                                                                                               \
+        }                                                                                                              \
+        sum = GROUP_SUM(sum, room) * scale;                                                                            \
+        if (FIRST_ITEM) {                                                                                              \
+            if (add)                                                                                                   \
+                sum += LOAD(TO, out, GROUP_ID(0));                                                                     \
+            STORE(TO, out, GROUP_ID(0), sum);                                                                          \
+        }                                                                                                              \
     }
 LINES(reduce_lines, v)
-LINES(reduce_squares, v * v)
+LINES(reduce_squares, v *v)
 
 // Item (strip of columns, chunk of rows, o); out is [O, chunks, C].
-KERNEL void reduce_columns(GRID INPUT(T0, x), TENSOR(TO, out), I64 rows, I64 columns, I64 length,
-                           float scale, int add)
+KERNEL void reduce_columns(GRID INPUT(T0, x), TENSOR(TO, out), I64 rows, I64 columns, I64 length, float scale, int add)
 {
     const I64 first = GLOBAL_ID(0) * STRIP, chunk = GLOBAL_ID(1), o = GLOBAL_ID(2), chunks = GROUP_COUNT(1);
     const I64 begin = chunk * length, end = begin + length < rows ? begin + length : rows;

@@ -15,13 +15,13 @@ KERNEL void softmax(GRID INPUT(T0, x), TENSOR(TO, y), I64 n)
     x += GROUP_ID(0) * n;
     y += GROUP_ID(0) * n;
     EACH(i, n)
-        largest = FMAX(largest, LOAD(T0, x, i));
+    largest = FMAX(largest, LOAD(T0, x, i));
     largest = GROUP_MAX(largest, room);
     EACH(i, n)
-        sum += exp_value(LOAD(T0, x, i) - largest);
+    sum += exp_value(LOAD(T0, x, i) - largest);
     sum = GROUP_SUM(sum, room);
     EACH(i, n)
-        STORE(TO, y, i, exp_value(LOAD(T0, x, i) - largest) / sum);
+    STORE(TO, y, i, exp_value(LOAD(T0, x, i) - largest) / sum);
 }
 #endif
 
@@ -38,10 +38,10 @@ KERNEL void softmax_grad(GRID INPUT(T0, y), INPUT(T1, dy), TENSOR(TO, dx), I64 n
     dy += GROUP_ID(0) * n;
     dx += GROUP_ID(0) * n;
     EACH(i, n)
-        along += LOAD(T0, y, i) * LOAD(T1, dy, i);
+    along += LOAD(T0, y, i) * LOAD(T1, dy, i);
     along = GROUP_SUM(along, room);
     EACH(i, n)
-        STORE(TO, dx, i, LOAD(T0, y, i) * (LOAD(T1, dy, i) - along));
+    STORE(TO, dx, i, LOAD(T0, y, i) * (LOAD(T1, dy, i) - along));
 }
 #endif
 
@@ -55,16 +55,17 @@ KERNEL void softmax_scores(GRID TENSOR(f32, scores), TENSOR(f32, lse), I64 n, fl
     AT(lse);
     scores += GROUP_ID(0) * n;
     EACH(i, n)
-        largest = FMAX(largest, scores[i] * scale);
+    largest = FMAX(largest, scores[i] * scale);
     largest = GROUP_MAX(largest, room);
-    EACH(i, n) {
+    EACH(i, n)
+    {
         const float e = exp_value(scores[i] * scale - largest);
         scores[i] = e;
         sum += e;
     }
     sum = GROUP_SUM(sum, room);
     EACH(i, n)
-        scores[i] /= sum;
+    scores[i] /= sum;
     if (wanted && FIRST_ITEM)
         lse[GROUP_ID(0)] = largest + LOG(sum);
 }
@@ -81,7 +82,8 @@ KERNEL void scores_grad(GRID TENSOR(f32, scores), TENSOR(f32, dp), INPUT(f32, ls
     scores += row * n;
     dp += row * n;
     const float l = lse[row], a = along[row];
-    EACH(i, n) {
+    EACH(i, n)
+    {
         const float p = exp_value(scores[i] * scale - l);
         scores[i] = p;
         dp[i] = scale * p * (dp[i] - a);

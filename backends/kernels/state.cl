@@ -7,8 +7,7 @@
 #include "device.h"
 
 #if defined(MCF_EMA)
-KERNEL void ema(GRID TENSOR(T0, target), INPUT(T1, source), INPUT(f32, momentum), I64 n, float m,
-                float scale, int has)
+KERNEL void ema(GRID TENSOR(T0, target), INPUT(T1, source), INPUT(f32, momentum), I64 n, float m, float scale, int has)
 {
     const I64 i = GLOBAL_ID(0);
     AT(target);
@@ -23,8 +22,8 @@ KERNEL void ema(GRID TENSOR(T0, target), INPUT(T1, source), INPUT(f32, momentum)
 
 #if defined(MCF_ADAMW)
 // A group takes CHUNK elements and, one after the other, the segments that reach into them.
-KERNEL void adamw(GRID TENSOR(f32, param), INPUT(f32, grad), TENSOR(f32, m), TENSOR(f32, v), INPUT(i64,
-                  segments), INPUT(f32, rates), INPUT(f32, scalars), I64 n, I64 chunk, I64 count)
+KERNEL void adamw(GRID TENSOR(f32, param), INPUT(f32, grad), TENSOR(f32, m), TENSOR(f32, v), INPUT(i64, segments),
+                  INPUT(f32, rates), INPUT(f32, scalars), I64 n, I64 chunk, I64 count)
 {
     const I64 low = GROUP_ID(0) * chunk, high = low + chunk < n ? low + chunk : n;
     AT(param);
@@ -49,7 +48,8 @@ KERNEL void adamw(GRID TENSOR(f32, param), INPUT(f32, grad), TENSOR(f32, m), TEN
         const float rate = lr * rates[2 * s], keep = 1.0f - rate * rates[2 * s + 1];
         GLOBAL float *p_ = param + begin, *m_ = m + begin, *v_ = v + begin;
         GLOBAL const float *g_ = grad + begin;
-        EACH(i, end - begin) {
+        EACH(i, end - begin)
+        {
             const float g = g_[i] * grad_scale;
             const float first = beta1 * m_[i] + (1.0f - beta1) * g;
             const float second = beta2 * v_[i] + (1.0f - beta2) * g * g;

@@ -38,7 +38,7 @@ static bool make_folders(char *path)
 bool ocl_cache_folder(char *path, size_t size)
 {
     const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-    int written = cache && *cache == '/'  ? snprintf(path, size, "%s/mcf", cache)
+    int written = cache && *cache == '/' ? snprintf(path, size, "%s/mcf", cache)
                   : home && *home == '/' ? snprintf(path, size, "%s/.cache/mcf", home)
                                          : -1;
     return written > 0 && (size_t)written < size && make_folders(path);

@@ -9,8 +9,12 @@ dev_sizes dev_sizes_of(const mcf_stream *stream)
 {
     const ocl_tuning *t = &stream->device->tuning;
     const ocl_physical *p = stream->device->physical;
-    return (dev_sizes){.group = t->group, .strip = t->strip, .local = t->local, .units = (int)p->units,
-                       .group_max = (int)p->group_max, .attention_products = t->attention == OCL_ATTENTION_PRODUCTS};
+    return (dev_sizes){.group = t->group,
+                       .strip = t->strip,
+                       .local = t->local,
+                       .units = (int)p->units,
+                       .group_max = (int)p->group_max,
+                       .attention_products = t->attention == OCL_ATTENTION_PRODUCTS};
 }
 
 dev_operation dev_own(const mcf_stream *stream, const mcf_launch *launch)

@@ -49,7 +49,8 @@ bool ocl_clblast_takes(const dev_product *p)
     return direct(p) || p->batch0 * p->batch1 == 1;
 }
 
-static mcf_status run(mcf_stream *stream, const dev_product *p, const mcf_operand *c, size_t ld, bool add, mcf_error *err)
+static mcf_status run(mcf_stream *stream, const dev_product *p, const mcf_operand *c, size_t ld, bool add,
+                      mcf_error *err)
 {
     const mcf_operand *a = p->a.operand, *b = p->b.operand;
     CLBlastTranspose ta = CLBlastTransposeNo, tb = CLBlastTransposeNo;
@@ -64,11 +65,11 @@ static mcf_status run(mcf_stream *stream, const dev_product *p, const mcf_operan
     CLBlastStatusCode code = CLBlastSuccess;
     if (batch == 1) {
         code = CLBlastSgemm(CLBlastLayoutRowMajor, ta, tb, (size_t)p->m, (size_t)p->n, (size_t)p->k, alpha,
-                            a->buffer->memory, at_a, lda, b->buffer->memory, at_b, ldb, beta, c->buffer->memory, at_c, ld,
-                            &stream->queue, NULL);
+                            a->buffer->memory, at_a, lda, b->buffer->memory, at_b, ldb, beta, c->buffer->memory, at_c,
+                            ld, &stream->queue, NULL);
     } else if (one_call) {
-        code = CLBlastSgemmStridedBatched(CLBlastLayoutRowMajor, ta, tb, (size_t)p->m, (size_t)p->n, (size_t)p->k, alpha,
-                                          a->buffer->memory, at_a, lda, (size_t)sa, b->buffer->memory, at_b, ldb,
+        code = CLBlastSgemmStridedBatched(CLBlastLayoutRowMajor, ta, tb, (size_t)p->m, (size_t)p->n, (size_t)p->k,
+                                          alpha, a->buffer->memory, at_a, lda, (size_t)sa, b->buffer->memory, at_b, ldb,
                                           (size_t)sb, beta, c->buffer->memory, at_c, ld, (size_t)sc, batch,
                                           &stream->queue, NULL);
     } else {
@@ -86,8 +87,8 @@ static mcf_status run(mcf_stream *stream, const dev_product *p, const mcf_operan
         if (room)
             code = CLBlastSgemmBatched(CLBlastLayoutRowMajor, ta, tb, (size_t)p->m, (size_t)p->n, (size_t)p->k, factors,
                                        a->buffer->memory, places, lda, b->buffer->memory, places + batch, ldb,
-                                       factors + batch, c->buffer->memory, places + 2 * batch, ld, batch, &stream->queue,
-                                       NULL);
+                                       factors + batch, c->buffer->memory, places + 2 * batch, ld, batch,
+                                       &stream->queue, NULL);
         free(factors);
         free(places);
         if (!room)
@@ -112,8 +113,8 @@ mcf_status ocl_clblast_multiply(mcf_stream *stream, const dev_product *p, mcf_er
     mcf_operand product;
     MCF_TRY(dev_scratch(stream, 1, (uint64_t)(p->m * p->n), &product, err));
     MCF_TRY(run(stream, p, &product, (size_t)p->n, false, err));
-    dev_kernel_key key = {"product.cl", "epilogue", MCF_F32, DEV_NONE, DEV_NONE, p->c.operand->dtype,
-                          "-DMCF_PRODUCT_EPILOGUE", 0};
+    dev_kernel_key key = {
+        "product.cl", "epilogue", MCF_F32, DEV_NONE, DEV_NONE, p->c.operand->dtype, "-DMCF_PRODUCT_EPILOGUE", 0};
     dev_call call;
     MCF_TRY(dev_begin(&call, stream, &key, err));
     dev_operand(&call, &product);
@@ -145,7 +146,8 @@ mcf_status ocl_clblast_override(const ocl_physical *physical, const char *parame
         names[count] = word;
         values[count++] = (size_t)strtoull(equals + 1, NULL, 10);
     }
-    if (CLBlastOverrideParameters(physical->id, "Xgemm", CLBlastPrecisionSingle, count, names, values) != CLBlastSuccess)
+    if (CLBlastOverrideParameters(physical->id, "Xgemm", CLBlastPrecisionSingle, count, names, values) !=
+        CLBlastSuccess)
         return mcf_fail(err, MCF_ERR_DEVICE, "CLBlast does not take the parameters '%s'; tune anew", parameters);
     return MCF_OK;
 }

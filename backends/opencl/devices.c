@@ -101,9 +101,10 @@ static mcf_status look(mcf_error *err)
     int seen = 0;
     cl_int code = clGetPlatformIDs(MAX_PLATFORMS, platforms, &count);
     if (code != CL_SUCCESS || !count)
-        return mcf_fail(err, MCF_ERR_UNSUPPORTED,
-                        "no OpenCL platform: no driver is registered with the ICD loader (OCL_ICD_VENDORS or "
-                        "/etc/OpenCL/vendors); for the processor install pocl-opencl-icd, for a GPU its vendor's driver");
+        return mcf_fail(
+            err, MCF_ERR_UNSUPPORTED,
+            "no OpenCL platform: no driver is registered with the ICD loader (OCL_ICD_VENDORS or "
+            "/etc/OpenCL/vendors); for the processor install pocl-opencl-icd, for a GPU its vendor's driver");
     for (cl_uint i = 0; i < count && i < MAX_PLATFORMS; i++) {
         cl_device_id ids[MAX_DEVICES];
         cl_uint n = 0;
@@ -122,9 +123,10 @@ static mcf_status look(mcf_error *err)
         return mcf_fail(err, MCF_ERR_UNSUPPORTED, "%u OpenCL platform%s, but no device on any", count,
                         count == 1 ? "" : "s");
     if (!device_count)
-        return mcf_fail(err, MCF_ERR_UNSUPPORTED,
-                        "none of %d OpenCL devices is '%s' (MCF_OPENCL_DEVICE: gpu, cpu, accelerator or part of a name)",
-                        seen, wanted);
+        return mcf_fail(
+            err, MCF_ERR_UNSUPPORTED,
+            "none of %d OpenCL devices is '%s' (MCF_OPENCL_DEVICE: gpu, cpu, accelerator or part of a name)", seen,
+            wanted);
     return MCF_OK;
 }
 
@@ -171,9 +173,7 @@ mcf_status ocl_device_info(int index, mcf_device_info *info, mcf_error *err)
 {
     MCF_TRY(check_index(index, err));
     const ocl_physical *p = ocl_physical_at(index);
-    const char *type = p->type & CL_DEVICE_TYPE_GPU   ? "GPU"
-                       : p->type & CL_DEVICE_TYPE_CPU ? "CPU"
-                                                      : "accelerator";
+    const char *type = p->type & CL_DEVICE_TYPE_GPU ? "GPU" : p->type & CL_DEVICE_TYPE_CPU ? "CPU" : "accelerator";
     *info = (mcf_device_info){
         .memory_total = p->memory,
         .memory_free = ocl_memory_free(p),
@@ -205,7 +205,10 @@ static mcf_status open_device(mcf_device *d, mcf_error *err)
     ocl_tuning_load(p, &d->tuning);
     // $MCF_OPENCL_SUBGROUPS: 0 does without them, 1 tries them on any device.
     const char *wanted = getenv("MCF_OPENCL_SUBGROUPS");
-    d->subgroups = !wanted ? p->subgroups : strcmp(wanted, "1") ? NULL : p->subgroups ? p->subgroups : " -DMCF_SUBGROUPS";
+    d->subgroups = !wanted               ? p->subgroups
+                   : strcmp(wanted, "1") ? NULL
+                   : p->subgroups        ? p->subgroups
+                                         : " -DMCF_SUBGROUPS";
     return MCF_OK;
 }
 

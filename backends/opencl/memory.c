@@ -13,8 +13,7 @@ static double mib(uint64_t bytes)
 static mcf_status no_memory(const mcf_device *device, uint64_t bytes, cl_int code, mcf_error *err)
 {
     const ocl_physical *p = device->physical;
-    return mcf_fail(err, MCF_ERR_NOMEM,
-                    "opencl device %d (%s): asked for %.1f MiB, %.1f of %.1f MiB are free (%s)",
+    return mcf_fail(err, MCF_ERR_NOMEM, "opencl device %d (%s): asked for %.1f MiB, %.1f of %.1f MiB are free (%s)",
                     device->index, p->name, mib(bytes), mib(ocl_memory_free(p)), mib(p->memory), ocl_error_name(code));
 }
 
@@ -48,8 +47,8 @@ static mcf_status create(mcf_device *device, uint64_t bytes, bool zeros, mcf_buf
     b->bytes = bytes;
     b->memory = clCreateBuffer(device->context, CL_MEM_READ_WRITE, rounded, NULL, &code);
     mcf_status status = code != CL_SUCCESS ? no_memory(device, bytes, code, err)
-                        : zeros             ? fill_zero(b, rounded, err)
-                                            : MCF_OK;
+                        : zeros            ? fill_zero(b, rounded, err)
+                                           : MCF_OK;
     if (status != MCF_OK) {
         if (code == CL_SUCCESS)
             clReleaseMemObject(b->memory);
@@ -118,8 +117,7 @@ mcf_status ocl_upload(mcf_stream *stream, mcf_buffer *to, uint64_t offset, const
     return MCF_OK;
 }
 
-mcf_status ocl_download(mcf_stream *stream, void *to, mcf_buffer *from, uint64_t offset, uint64_t bytes,
-                        mcf_error *err)
+mcf_status ocl_download(mcf_stream *stream, void *to, mcf_buffer *from, uint64_t offset, uint64_t bytes, mcf_error *err)
 {
     MCF_TRY(dev_check_range(from, offset, bytes, "download", err));
     if (!bytes)

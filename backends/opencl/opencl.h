@@ -16,11 +16,11 @@
 
 const char *ocl_error_name(cl_int code);
 mcf_status ocl_fail(mcf_error *err, cl_int code, const char *what);
-#define OCL_TRY(call, what, err)                     \
-    do {                                             \
-        cl_int ocl_code = (call);                    \
-        if (ocl_code != CL_SUCCESS)                  \
-            return ocl_fail(err, ocl_code, what);    \
+#define OCL_TRY(call, what, err)                                                                                       \
+    do {                                                                                                               \
+        cl_int ocl_code = (call);                                                                                      \
+        if (ocl_code != CL_SUCCESS)                                                                                    \
+            return ocl_fail(err, ocl_code, what);                                                                      \
     } while (0)
 
 // --- devices of all platforms, in the order of the loader (devices.c)
@@ -30,13 +30,13 @@ typedef struct {
     cl_device_id id;
     char name[128], vendor[128], driver[128], version[128], platform_name[128], platform_version[256];
     cl_device_type type;
-    bool processor;          // a CPU and nothing else: items are threads, kernels use vectors
+    bool processor; // a CPU and nothing else: items are threads, kernels use vectors
     uint64_t memory, allocation_max, local_memory;
     cl_uint units, alignment_bits, vector;
     size_t group_max;
     bool half, builds;
-    const char *subgroups;   // compiler options that bring sub-groups; NULL where the device has none
-    uint64_t allocated;      // by this process, over all handles; changed atomically
+    const char *subgroups; // compiler options that bring sub-groups; NULL where the device has none
+    uint64_t allocated;    // by this process, over all handles; changed atomically
 } ocl_physical;
 
 // Finds devices once; fails with the reason where there are none.
@@ -52,14 +52,14 @@ enum { OCL_SHAPE_CLASSES = 4 };
 enum { OCL_ATTENTION_KERNELS = 1, OCL_ATTENTION_PRODUCTS = 2 };
 
 typedef struct {
-    int group;               // items that share a line
-    int strip;               // columns an item sums
-    int local;               // work-group of elementwise kernels
-    int panel_m, panel_n;    // product_panels
-    int panel_few;           // panels of a for one item
-    int attention;           // by its own kernels or as products
+    int group;            // items that share a line
+    int strip;            // columns an item sums
+    int local;            // work-group of elementwise kernels
+    int panel_m, panel_n; // product_panels
+    int panel_few;        // panels of a for one item
+    int attention;        // by its own kernels or as products
     ocl_product_way way[OCL_SHAPE_CLASSES];
-    char clblast[256];       // overrides of Xgemm, "NAME=VALUE ..."
+    char clblast[256]; // overrides of Xgemm, "NAME=VALUE ..."
 } ocl_tuning;
 
 // Sizes from what the device says, then from the file of its last tuning, then from $MCF_OPENCL_*.
@@ -77,12 +77,12 @@ struct mcf_device {
     int index;
     ocl_physical *physical;
     cl_context context;
-    cl_command_queue queue;  // for zeros in new buffers
+    cl_command_queue queue; // for zeros in new buffers
     ocl_tuning tuning;
     ocl_program *programs;
-    cl_mem nothing;          // stands for absent operands
+    cl_mem nothing; // stands for absent operands
     bool clblast_set;
-    const char *subgroups;   // as physical->subgroups, until a compiler turns them down
+    const char *subgroups; // as physical->subgroups, until a compiler turns them down
 };
 
 struct mcf_buffer {
@@ -98,12 +98,12 @@ struct mcf_stream {
     cl_command_queue queue;
     struct {
         mcf_buffer *buffer;
-    } scratch[OCL_SCRATCH];  // work memory of the operation that runs; in order, so one is enough
+    } scratch[OCL_SCRATCH]; // work memory of the operation that runs; in order, so one is enough
 };
 
 struct mcf_event {
     mcf_device *device;
-    cl_event event;          // NULL: not recorded yet
+    cl_event event; // NULL: not recorded yet
 };
 
 mcf_status ocl_device_info(int index, mcf_device_info *info, mcf_error *err);
@@ -162,16 +162,15 @@ mcf_status ocl_group_create(mcf_device *const *devices, int count, double timeou
 void ocl_group_destroy(mcf_group *group);
 void ocl_group_abort(mcf_group *group, const char *reason);
 mcf_status ocl_all_reduce(mcf_group *group, int rank, mcf_stream *stream, mcf_buffer *to, uint64_t to_offset,
-                          mcf_buffer *from, uint64_t from_offset, uint64_t count, mcf_dtype dtype,
-                          mcf_reduce reduce, mcf_error *err);
+                          mcf_buffer *from, uint64_t from_offset, uint64_t count, mcf_dtype dtype, mcf_reduce reduce,
+                          mcf_error *err);
 mcf_status ocl_all_gather(mcf_group *group, int rank, mcf_stream *stream, mcf_buffer *to, uint64_t to_offset,
                           mcf_buffer *from, uint64_t from_offset, uint64_t count, mcf_dtype dtype, mcf_error *err);
 mcf_status ocl_reduce_scatter(mcf_group *group, int rank, mcf_stream *stream, mcf_buffer *to, uint64_t to_offset,
                               mcf_buffer *from, uint64_t from_offset, uint64_t count, mcf_dtype dtype,
                               mcf_reduce reduce, mcf_error *err);
-mcf_status ocl_broadcast(mcf_group *group, int rank, int root, mcf_stream *stream, mcf_buffer *to,
-                         uint64_t to_offset, mcf_buffer *from, uint64_t from_offset, uint64_t count,
-                         mcf_dtype dtype, mcf_error *err);
+mcf_status ocl_broadcast(mcf_group *group, int rank, int root, mcf_stream *stream, mcf_buffer *to, uint64_t to_offset,
+                         mcf_buffer *from, uint64_t from_offset, uint64_t count, mcf_dtype dtype, mcf_error *err);
 mcf_status ocl_barrier(mcf_group *group, int rank, mcf_stream *stream, mcf_error *err);
 
 #endif

@@ -30,7 +30,10 @@ int ocl_shape_class(int64_t batch, int64_t m, int64_t n, int64_t k)
 static mcf_status multiply_tile(mcf_stream *stream, const dev_product *p, mcf_error *err)
 {
     const mcf_operand *a = p->a.operand, *b = p->b.operand, *c = p->c.operand;
-    const size_t most = stream->device->physical->group_max, side = most >= 256 ? 16 : most >= 64 ? 8 : most >= 16 ? 4 : 1;
+    const size_t most = stream->device->physical->group_max, side = most >= 256  ? 16
+                                                                    : most >= 64 ? 8
+                                                                    : most >= 16 ? 4
+                                                                                 : 1;
     char defines[64];
     snprintf(defines, sizeof defines, "-DMCF_PRODUCT_TILE -DSIDE=%d", (int)side);
     dev_kernel_key key = {"product.cl", "product_tile", a->dtype, b->dtype, DEV_NONE, c->dtype, defines, 0};
@@ -91,8 +94,12 @@ static mcf_status multiply_panels_once(mcf_stream *stream, const dev_product *p,
     if (pack_b)
         MCF_TRY(pack(stream, p->b.operand, bt, p->n, p->k, p->batch0, p->batch1, t->panel_n, &b, err));
     snprintf(defines, sizeof defines, "-DMCF_PRODUCT_PANELS -DPANEL_M=%d -DPANEL_N=%d -DVECTOR=%d", t->panel_m,
-             t->panel_n, t->panel_n % 32 == 0 ? 16 : t->panel_n % 16 == 0 ? 8 : 4);
-    dev_kernel_key key = {"product.cl", "product_panels", DEV_NONE, DEV_NONE, DEV_NONE, p->c.operand->dtype, defines, 0};
+             t->panel_n,
+             t->panel_n % 32 == 0   ? 16
+             : t->panel_n % 16 == 0 ? 8
+                                    : 4);
+    dev_kernel_key key = {"product.cl", "product_panels",    DEV_NONE, DEV_NONE,
+                          DEV_NONE,     p->c.operand->dtype, defines,  0};
     // Enough pieces for every unit several times over.
     int64_t few = t->panel_few;
     while (few > 1 && ceil_div(panels_m, few) * panels_n * batch < 8 * units)

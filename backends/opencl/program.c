@@ -105,8 +105,8 @@ static void write_options(const mcf_device *device, const dev_kernel_key *key, c
 
 static void entry_name(const ocl_physical *p, const char *source, const char *options, char name[64])
 {
-    const char *const parts[] = {p->name, p->vendor, p->driver, p->version, p->platform_name, p->platform_version,
-                                 source, options};
+    const char *const parts[] = {p->name,          p->vendor,           p->driver, p->version,
+                                 p->platform_name, p->platform_version, source,    options};
     XXH64_state_t *state = XXH64_createState();
     XXH64_reset(state, 0);
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)

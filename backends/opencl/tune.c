@@ -128,9 +128,15 @@ static mcf_status run_product(tuner *t, const void *what, mcf_error *err)
     mcf_operand a = tensor(t->a, MCF_SHAPE(s->batch, s->m, s->k)), b = tensor(t->b, MCF_SHAPE(s->batch, s->n, s->k)),
                 c = tensor(t->c, MCF_SHAPE(s->batch, s->m, s->n));
     // As a layer does it: the weight lies transposed.
-    dev_product p = {.a = {&a, {s->k, 1, 0, s->m * s->k}}, .b = {&b, {1, s->k, 0, s->n * s->k}},
-                     .c = {&c, {s->n, 1, 0, s->m * s->n}}, .batch0 = 1, .batch1 = s->batch, .m = s->m, .n = s->n,
-                     .k = s->k, .alpha = 1};
+    dev_product p = {.a = {&a, {s->k, 1, 0, s->m * s->k}},
+                     .b = {&b, {1, s->k, 0, s->n * s->k}},
+                     .c = {&c, {s->n, 1, 0, s->m * s->n}},
+                     .batch0 = 1,
+                     .batch1 = s->batch,
+                     .m = s->m,
+                     .n = s->n,
+                     .k = s->k,
+                     .alpha = 1};
     if (s->way == OCL_PRODUCT_CLBLAST && !ocl_clblast_takes(&p))
         return MCF_ERR_UNSUPPORTED;
     return ocl_multiply_by(t->stream, &p, s->way, err);
@@ -270,7 +276,8 @@ static mcf_status tune(tuner *t, mcf_error *err)
     MCF_TRY(ocl_buffer_create(t->stream->device, FLOATS * sizeof(float), &t->b, err));
     MCF_TRY(ocl_buffer_create(t->stream->device, FLOATS * sizeof(float), &t->c, err));
     say(t, "device %d: %s, %s", t->stream->device->index, p->name, p->platform_name);
-    choose(t, "items of an elementwise group", &t->tuning->local, VALUES(64, 128, 256, 512, 1024), most, run_gelu, NULL);
+    choose(t, "items of an elementwise group", &t->tuning->local, VALUES(64, 128, 256, 512, 1024), most, run_gelu,
+           NULL);
     if (!p->processor)
         choose(t, "items that share a line", &t->tuning->group, VALUES(32, 64, 128, 256, 512), most, run_lines, NULL);
     else

@@ -48,8 +48,7 @@ static void from_device(const ocl_physical *p, ocl_tuning *t)
 static void parse(const char *text, ocl_tuning *t)
 {
     static const char *const keys[] = {"group", "strip", "local", "panel_m", "panel_n", "panel_few", "attention"};
-    int *const numbers[] = {&t->group, &t->strip, &t->local, &t->panel_m, &t->panel_n, &t->panel_few,
-                             &t->attention};
+    int *const numbers[] = {&t->group, &t->strip, &t->local, &t->panel_m, &t->panel_n, &t->panel_few, &t->attention};
     static const int most[] = {1024, 256, 4096, 32, 64, 64, OCL_ATTENTION_PRODUCTS};
     char line[320];
     for (const char *at = text; *at;) {
@@ -122,9 +121,10 @@ mcf_status ocl_tuning_save(const ocl_physical *p, const ocl_tuning *t, mcf_error
     char name[64], folder[4096], text[1024];
     if (!ocl_cache_folder(folder, sizeof folder))
         return mcf_fail(err, MCF_ERR_IO, "the tuning cannot be kept: no cache folder (XDG_CACHE_HOME or HOME)");
-    int used = snprintf(text, sizeof text,
-                        "group=%d\nstrip=%d\nlocal=%d\npanel_m=%d\npanel_n=%d\npanel_few=%d\nattention=%d\nclblast=%s\n",
-                        t->group, t->strip, t->local, t->panel_m, t->panel_n, t->panel_few, t->attention, t->clblast);
+    int used =
+        snprintf(text, sizeof text,
+                 "group=%d\nstrip=%d\nlocal=%d\npanel_m=%d\npanel_n=%d\npanel_few=%d\nattention=%d\nclblast=%s\n",
+                 t->group, t->strip, t->local, t->panel_m, t->panel_n, t->panel_few, t->attention, t->clblast);
     for (int i = 0; i < OCL_SHAPE_CLASSES; i++)
         used += snprintf(text + used, sizeof text - (size_t)used, "way%d=%s\n", i, ways[t->way[i]]);
     file_name(p, name);

@@ -88,8 +88,7 @@ mcf_status ref_attention(ref_call *call, mcf_error *err)
         for (int64_t h = 0; h < s.heads; h++)
             for (int64_t i = 0; i < s.tokens; i++) {
                 for (int64_t j = 0; j < s.tokens; j++)
-                    scores[j] =
-                        s.scale * dot(qkv + qkv_at(s, b, i, 0, h), qkv + qkv_at(s, b, j, 1, h), s.width);
+                    scores[j] = s.scale * dot(qkv + qkv_at(s, b, i, 0, h), qkv + qkv_at(s, b, j, 1, h), s.width);
                 call->out[1][(b * s.heads + h) * s.tokens + i] = softmax_row(scores, s.tokens, scores);
                 double *out = call->out[0] + out_at(s, b, i, h);
                 for (int64_t j = 0; j < s.tokens; j++)

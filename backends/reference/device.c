@@ -42,8 +42,7 @@ static mcf_status device_info(int index, mcf_device_info *info, mcf_error *err)
     return MCF_OK;
 }
 
-static mcf_status device_open(int index, const mcf_device_options *options, mcf_device **device,
-                              mcf_error *err)
+static mcf_status device_open(int index, const mcf_device_options *options, mcf_device **device, mcf_error *err)
 {
     MCF_TRY(check_index(index, err));
     *device = malloc(sizeof **device);
@@ -69,8 +68,7 @@ static mcf_status buffer_create(mcf_device *device, uint64_t bytes, mcf_buffer *
                      : NULL;
     if (!data) {
         free(b);
-        return mcf_fail(err, MCF_ERR_NOMEM, "no memory for a buffer of %llu bytes",
-                        (unsigned long long)bytes);
+        return mcf_fail(err, MCF_ERR_NOMEM, "no memory for a buffer of %llu bytes", (unsigned long long)bytes);
     }
     memset(data, 0, rounded);
     *b = (mcf_buffer){data, bytes};
@@ -90,8 +88,7 @@ static void *buffer_host(mcf_buffer *buffer)
     return buffer->data;
 }
 
-mcf_status ref_check_range(const mcf_buffer *buffer, uint64_t offset, uint64_t bytes, const char *what,
-                           mcf_error *err)
+mcf_status ref_check_range(const mcf_buffer *buffer, uint64_t offset, uint64_t bytes, const char *what, mcf_error *err)
 {
     if (offset > buffer->bytes || bytes > buffer->bytes - offset)
         return mcf_fail(err, MCF_ERR_INTERNAL, "%s: bytes %llu to %llu of a buffer of %llu", what,
@@ -100,8 +97,8 @@ mcf_status ref_check_range(const mcf_buffer *buffer, uint64_t offset, uint64_t b
     return MCF_OK;
 }
 
-static mcf_status upload(mcf_stream *stream, mcf_buffer *to, uint64_t offset, const void *from,
-                         uint64_t bytes, mcf_error *err)
+static mcf_status upload(mcf_stream *stream, mcf_buffer *to, uint64_t offset, const void *from, uint64_t bytes,
+                         mcf_error *err)
 {
     MCF_TRY(ref_check_range(to, offset, bytes, "upload", err));
     if (bytes)
@@ -118,8 +115,8 @@ static mcf_status download(mcf_stream *stream, void *to, mcf_buffer *from, uint6
     return MCF_OK;
 }
 
-static mcf_status copy(mcf_stream *stream, mcf_buffer *to, uint64_t to_offset, mcf_buffer *from,
-                       uint64_t from_offset, uint64_t bytes, mcf_error *err)
+static mcf_status copy(mcf_stream *stream, mcf_buffer *to, uint64_t to_offset, mcf_buffer *from, uint64_t from_offset,
+                       uint64_t bytes, mcf_error *err)
 {
     MCF_TRY(ref_check_range(to, to_offset, bytes, "copy: destination", err));
     MCF_TRY(ref_check_range(from, from_offset, bytes, "copy: source", err));
@@ -127,8 +124,7 @@ static mcf_status copy(mcf_stream *stream, mcf_buffer *to, uint64_t to_offset, m
     return MCF_OK;
 }
 
-static mcf_status zero(mcf_stream *stream, mcf_buffer *buffer, uint64_t offset, uint64_t bytes,
-                       mcf_error *err)
+static mcf_status zero(mcf_stream *stream, mcf_buffer *buffer, uint64_t offset, uint64_t bytes, mcf_error *err)
 {
     MCF_TRY(ref_check_range(buffer, offset, bytes, "zero", err));
     memset((char *)buffer->data + offset, 0, bytes);

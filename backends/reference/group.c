@@ -42,39 +42,36 @@ static char *at(mcf_buffer *buffer, uint64_t offset)
     return (char *)buffer->data + offset;
 }
 
-mcf_status ref_group_all_reduce(mcf_group *group, int rank, mcf_stream *stream, mcf_buffer *to,
-                                uint64_t to_offset, mcf_buffer *from, uint64_t from_offset, uint64_t count,
-                                mcf_dtype dtype, mcf_reduce reduce, mcf_error *err)
+mcf_status ref_group_all_reduce(mcf_group *group, int rank, mcf_stream *stream, mcf_buffer *to, uint64_t to_offset,
+                                mcf_buffer *from, uint64_t from_offset, uint64_t count, mcf_dtype dtype,
+                                mcf_reduce reduce, mcf_error *err)
 {
     uint64_t bytes = count * mcf_dtype_size(dtype);
     MCF_TRY(ref_check_range(from, from_offset, bytes, "all_reduce: input", err));
     MCF_TRY(ref_check_range(to, to_offset, bytes, "all_reduce: output", err));
-    return mcf_host_all_reduce(group->host, rank, at(to, to_offset), at(from, from_offset), count, dtype,
-                               reduce, err);
+    return mcf_host_all_reduce(group->host, rank, at(to, to_offset), at(from, from_offset), count, dtype, reduce, err);
 }
 
-mcf_status ref_group_all_gather(mcf_group *group, int rank, mcf_stream *stream, mcf_buffer *to,
-                                uint64_t to_offset, mcf_buffer *from, uint64_t from_offset, uint64_t count,
-                                mcf_dtype dtype, mcf_error *err)
+mcf_status ref_group_all_gather(mcf_group *group, int rank, mcf_stream *stream, mcf_buffer *to, uint64_t to_offset,
+                                mcf_buffer *from, uint64_t from_offset, uint64_t count, mcf_dtype dtype, mcf_error *err)
 {
     uint64_t bytes = count * mcf_dtype_size(dtype);
     MCF_TRY(ref_check_range(from, from_offset, bytes, "all_gather: input", err));
-    MCF_TRY(ref_check_range(to, to_offset, bytes * (uint64_t)mcf_host_group_size(group->host),
-                            "all_gather: output", err));
-    return mcf_host_all_gather(group->host, rank, at(to, to_offset), at(from, from_offset), count, dtype,
-                               err);
+    MCF_TRY(
+        ref_check_range(to, to_offset, bytes * (uint64_t)mcf_host_group_size(group->host), "all_gather: output", err));
+    return mcf_host_all_gather(group->host, rank, at(to, to_offset), at(from, from_offset), count, dtype, err);
 }
 
-mcf_status ref_group_reduce_scatter(mcf_group *group, int rank, mcf_stream *stream, mcf_buffer *to,
-                                    uint64_t to_offset, mcf_buffer *from, uint64_t from_offset,
-                                    uint64_t count, mcf_dtype dtype, mcf_reduce reduce, mcf_error *err)
+mcf_status ref_group_reduce_scatter(mcf_group *group, int rank, mcf_stream *stream, mcf_buffer *to, uint64_t to_offset,
+                                    mcf_buffer *from, uint64_t from_offset, uint64_t count, mcf_dtype dtype,
+                                    mcf_reduce reduce, mcf_error *err)
 {
     uint64_t bytes = count * mcf_dtype_size(dtype);
     MCF_TRY(ref_check_range(from, from_offset, bytes * (uint64_t)mcf_host_group_size(group->host),
                             "reduce_scatter: input", err));
     MCF_TRY(ref_check_range(to, to_offset, bytes, "reduce_scatter: output", err));
-    return mcf_host_reduce_scatter(group->host, rank, at(to, to_offset), at(from, from_offset), count, dtype,
-                                   reduce, err);
+    return mcf_host_reduce_scatter(group->host, rank, at(to, to_offset), at(from, from_offset), count, dtype, reduce,
+                                   err);
 }
 
 mcf_status ref_group_broadcast(mcf_group *group, int rank, int root, mcf_stream *stream, mcf_buffer *to,
@@ -85,8 +82,8 @@ mcf_status ref_group_broadcast(mcf_group *group, int rank, int root, mcf_stream 
     if (rank == root)
         MCF_TRY(ref_check_range(from, from_offset, bytes, "broadcast: input", err));
     MCF_TRY(ref_check_range(to, to_offset, bytes, "broadcast: output", err));
-    return mcf_host_broadcast(group->host, rank, root, at(to, to_offset),
-                              rank == root ? at(from, from_offset) : NULL, count, dtype, err);
+    return mcf_host_broadcast(group->host, rank, root, at(to, to_offset), rank == root ? at(from, from_offset) : NULL,
+                              count, dtype, err);
 }
 
 mcf_status ref_group_barrier(mcf_group *group, int rank, mcf_stream *stream, mcf_error *err)

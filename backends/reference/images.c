@@ -5,8 +5,7 @@ mcf_status ref_normalize_image(ref_call *call, mcf_error *err)
 {
     const int64_t *dim = ref_in_dim(call, 0);
     int64_t batch = dim[0], height = dim[1], width = dim[2];
-    const float *mean = call->launch->attr.normalize_image.mean,
-                *std = call->launch->attr.normalize_image.std;
+    const float *mean = call->launch->attr.normalize_image.mean, *std = call->launch->attr.normalize_image.std;
     for (int64_t b = 0; b < batch; b++)
         for (int c = 0; c < 3; c++)
             for (int64_t y = 0; y < height; y++)
@@ -31,8 +30,7 @@ mcf_status ref_resize_nearest(ref_call *call, mcf_error *err)
         for (int64_t y = 0; y < out[2]; y++)
             for (int64_t x = 0; x < out[3]; x++)
                 call->out[0][(plane * out[2] + y) * out[3] + x] =
-                    call->in[0]
-                            [(plane * in[2] + source(y, in[2], out[2])) * in[3] + source(x, in[3], out[3])];
+                    call->in[0][(plane * in[2] + source(y, in[2], out[2])) * in[3] + source(x, in[3], out[3])];
     return MCF_OK;
 }
 

@@ -75,8 +75,8 @@ static mcf_status check_operand(const mcf_operand *operand, const char *what, in
 {
     size_t size = mcf_dtype_size(operand->dtype);
     if (operand->offset % size)
-        return mcf_fail(err, MCF_ERR_INTERNAL, "%s %d: offset %zu is no multiple of %zu", what, i,
-                        operand->offset, size);
+        return mcf_fail(err, MCF_ERR_INTERNAL, "%s %d: offset %zu is no multiple of %zu", what, i, operand->offset,
+                        size);
     mcf_status status = ref_check_range(operand->buffer, operand->offset, extent(operand) * size, what, err);
     return status == MCF_OK ? status : mcf_add_context(err, status, "%d", i);
 }
@@ -100,8 +100,7 @@ static mcf_status check(const mcf_launch *launch, mcf_error *err)
             continue;
         if (out->dtype != expected.out[i].dtype || !mcf_shape_equal(&out->shape, &expected.out[i].shape) ||
             !mcf_operand_is_contiguous(out))
-            return mcf_fail(err, MCF_ERR_INTERNAL, "output %d has another type, shape or layout than it must",
-                            i);
+            return mcf_fail(err, MCF_ERR_INTERNAL, "output %d has another type, shape or layout than it must", i);
         MCF_TRY(check_operand(out, "output", i, err));
     }
     return MCF_OK;

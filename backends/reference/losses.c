@@ -72,8 +72,8 @@ static double log_sum_exp(const double *x, int64_t n)
 static mcf_status check_label(double label, int64_t classes, int64_t row, mcf_error *err)
 {
     if (label < 0 || label >= (double)classes)
-        return mcf_fail(err, MCF_ERR_SHAPE, "labels[%lld] is %.0f, there are %lld classes", (long long)row,
-                        label, (long long)classes);
+        return mcf_fail(err, MCF_ERR_SHAPE, "labels[%lld] is %.0f, there are %lld classes", (long long)row, label,
+                        (long long)classes);
     return MCF_OK;
 }
 

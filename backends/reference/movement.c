@@ -50,8 +50,8 @@ mcf_status ref_concat(ref_call *call, mcf_error *err)
 static mcf_status check_id(double id, int64_t rows, int64_t b, int64_t i, mcf_error *err)
 {
     if (id < 0 || id >= (double)rows)
-        return mcf_fail(err, MCF_ERR_SHAPE, "ids[%lld, %lld] is %.0f, there are %lld rows", (long long)b,
-                        (long long)i, id, (long long)rows);
+        return mcf_fail(err, MCF_ERR_SHAPE, "ids[%lld, %lld] is %.0f, there are %lld rows", (long long)b, (long long)i,
+                        id, (long long)rows);
     return MCF_OK;
 }
 

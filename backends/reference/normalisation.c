@@ -134,8 +134,7 @@ mcf_status ref_batch_norm_grad(ref_call *call, mcf_error *err)
                 double rstd = 1 / sqrt(call->in[2][s] + call->launch->attr.norm.eps);
                 double gamma = call->in[6] ? call->in[6][c] : 1;
                 call->out[0][i] =
-                    gamma * rstd *
-                    (call->in[3][i] - call->in[4][s] - batch_normalized(call, i, s) * call->in[5][s]);
+                    gamma * rstd * (call->in[3][i] - call->in[4][s] - batch_normalized(call, i, s) * call->in[5][s]);
             }
     return MCF_OK;
 }

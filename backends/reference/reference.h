@@ -58,8 +58,7 @@ static inline int64_t ref_in_count(const ref_call *call, int i)
 double ref_gelu_value(double x);
 
 // Where buffer[offset, offset + bytes) does not lie in the buffer, fails with the numbers.
-mcf_status ref_check_range(const mcf_buffer *buffer, uint64_t offset, uint64_t bytes, const char *what,
-                           mcf_error *err);
+mcf_status ref_check_range(const mcf_buffer *buffer, uint64_t offset, uint64_t bytes, const char *what, mcf_error *err);
 
 // A fresh array of doubles from an operand; NULL when out of memory.
 double *ref_read(const mcf_operand *operand);
@@ -72,15 +71,15 @@ mcf_status ref_group_create(mcf_device *const *devices, int count, double timeou
                             mcf_error *err);
 void ref_group_destroy(mcf_group *group);
 void ref_group_abort(mcf_group *group, const char *reason);
-mcf_status ref_group_all_reduce(mcf_group *group, int rank, mcf_stream *stream, mcf_buffer *to,
-                                uint64_t to_offset, mcf_buffer *from, uint64_t from_offset, uint64_t count,
-                                mcf_dtype dtype, mcf_reduce reduce, mcf_error *err);
-mcf_status ref_group_all_gather(mcf_group *group, int rank, mcf_stream *stream, mcf_buffer *to,
-                                uint64_t to_offset, mcf_buffer *from, uint64_t from_offset, uint64_t count,
-                                mcf_dtype dtype, mcf_error *err);
-mcf_status ref_group_reduce_scatter(mcf_group *group, int rank, mcf_stream *stream, mcf_buffer *to,
-                                    uint64_t to_offset, mcf_buffer *from, uint64_t from_offset,
-                                    uint64_t count, mcf_dtype dtype, mcf_reduce reduce, mcf_error *err);
+mcf_status ref_group_all_reduce(mcf_group *group, int rank, mcf_stream *stream, mcf_buffer *to, uint64_t to_offset,
+                                mcf_buffer *from, uint64_t from_offset, uint64_t count, mcf_dtype dtype,
+                                mcf_reduce reduce, mcf_error *err);
+mcf_status ref_group_all_gather(mcf_group *group, int rank, mcf_stream *stream, mcf_buffer *to, uint64_t to_offset,
+                                mcf_buffer *from, uint64_t from_offset, uint64_t count, mcf_dtype dtype,
+                                mcf_error *err);
+mcf_status ref_group_reduce_scatter(mcf_group *group, int rank, mcf_stream *stream, mcf_buffer *to, uint64_t to_offset,
+                                    mcf_buffer *from, uint64_t from_offset, uint64_t count, mcf_dtype dtype,
+                                    mcf_reduce reduce, mcf_error *err);
 mcf_status ref_group_broadcast(mcf_group *group, int rank, int root, mcf_stream *stream, mcf_buffer *to,
                                uint64_t to_offset, mcf_buffer *from, uint64_t from_offset, uint64_t count,
                                mcf_dtype dtype, mcf_error *err);

@@ -31,8 +31,8 @@ mcf_status ref_adamw(ref_call *call, mcf_error *err)
         double first = call->in[4][2 * s], last = call->in[4][2 * s + 1];
         double lr = scalar[MCF_ADAMW_LR] * call->in[5][2 * s], decay = call->in[5][2 * s + 1];
         if (first < 0 || last < first || last > (double)count)
-            return mcf_fail(err, MCF_ERR_SHAPE, "segment %lld is [%.0f, %.0f) of %lld elements", (long long)s,
-                            first, last, (long long)count);
+            return mcf_fail(err, MCF_ERR_SHAPE, "segment %lld is [%.0f, %.0f) of %lld elements", (long long)s, first,
+                            last, (long long)count);
         for (int64_t i = (int64_t)first; i < (int64_t)last; i++) {
             double grad = call->in[1][i] * scale;
             param[i] *= 1 - lr * decay;

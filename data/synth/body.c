@@ -8,12 +8,10 @@ typedef struct {
 enum { SECTIONS = 12 };
 
 static const section mean[SECTIONS] = {
-    {-3, 5.2f, 1.0f, -7.6f, 2.0f},       {-7, 5.35f, 2.6f, -7.9f, 2.0f},
-    {-10, 5.3f, 3.3f, -7.9f, 2.0f},      {-12.5f, 5.5f, 3.4f, -8.3f, 2.0f},
-    {-14.3f, 6.5f, 3.6f, -9.0f, 2.05f},  {-15.6f, 8.9f, 4.2f, -9.9f, 2.15f},
-    {-16.9f, 12.6f, 5.0f, -10.5f, 2.2f}, {-18.5f, 16.4f, 6.0f, -11, 2.25f},
-    {-21, 19.2f, 7.2f, -11.5f, 2.3f},    {-26, 20.6f, 8.8f, -12, 2.3f},
-    {-36, 20.6f, 10, -12, 2.3f},         {-62, 20, 10, -12, 2.3f},
+    {-3, 5.2f, 1.0f, -7.6f, 2.0f},       {-7, 5.35f, 2.6f, -7.9f, 2.0f},     {-10, 5.3f, 3.3f, -7.9f, 2.0f},
+    {-12.5f, 5.5f, 3.4f, -8.3f, 2.0f},   {-14.3f, 6.5f, 3.6f, -9.0f, 2.05f}, {-15.6f, 8.9f, 4.2f, -9.9f, 2.15f},
+    {-16.9f, 12.6f, 5.0f, -10.5f, 2.2f}, {-18.5f, 16.4f, 6.0f, -11, 2.25f},  {-21, 19.2f, 7.2f, -11.5f, 2.3f},
+    {-26, 20.6f, 8.8f, -12, 2.3f},       {-36, 20.6f, 10, -12, 2.3f},        {-62, 20, 10, -12, 2.3f},
 };
 
 static section section_at(const person *p, float u)
@@ -82,8 +80,7 @@ static void add_collar(const builder *b, int kind, float top, float low, float d
             float t = (float)i / (ROWS - 1), angle = mixf(-SYNTH_PI, SYNTH_PI, (float)j / (COLUMNS - 1));
             // an opening in front pulls the ends apart
             if (gap > 0)
-                angle = angle < 0 ? minf(angle * (1 - gap / SYNTH_PI) - gap, 0)
-                                  : angle * (1 - gap / SYNTH_PI) + gap;
+                angle = angle < 0 ? minf(angle * (1 - gap / SYNTH_PI) - gap, 0) : angle * (1 - gap / SYNTH_PI) + gap;
             float y = mixf(top, low, t) - dip * cos_fast(angle) * (1 - 0.3f * t);
             float u = 0, end = SECTIONS - 1;
             for (int k = 0; k < 9; k++) {
@@ -95,8 +92,7 @@ static void add_collar(const builder *b, int kind, float top, float low, float d
             }
             section s = section_at(b->who, u);
             vertex *v = &b->m->vertices[first + (size_t)(i * COLUMNS + j)];
-            v3 p =
-                on_section(&s, angle, 0.3f + flare * (t * (1 - 0.2f * t)) + 0.25f * sin_fast(SYNTH_PI * t));
+            v3 p = on_section(&s, angle, 0.3f + flare * (t * (1 - 0.2f * t)) + 0.25f * sin_fast(SYNTH_PI * t));
             v->at = v3_of(angle, y, t);
             v->p = stand_blend(b->s, p, head_weight(y) * 0.7f);
         }
@@ -126,8 +122,8 @@ void mcf_body_add(const builder *b)
                 float rise = 0.45f * bump1((absf(angle) - lean) / 0.42f) * smooth(-4, -8, s.y);
                 p.x += rise * sin_fast(angle), p.z += rise * front;
             }
-            p.z += 0.45f * bump1((s.y + 16.4f + 0.6f * absf(angle)) / 0.9f) *
-                   smooth(0.1f, 0.4f, absf(angle)) * smooth(1.4f, 1, absf(angle));
+            p.z += 0.45f * bump1((s.y + 16.4f + 0.6f * absf(angle)) / 0.9f) * smooth(0.1f, 0.4f, absf(angle)) *
+                   smooth(1.4f, 1, absf(angle));
             v->at = v3_of(angle, s.y, p.x);
             v->p = stand_blend(b->s, p, head_weight(s.y));
             // the head keeps light from the neck

@@ -65,8 +65,8 @@ static void coarsen(mcf_synth *r, float factor)
     int small = (int)((float)r->size / factor);
     for (int y = 0; y < small; y++)
         for (int x = 0; x < small; x++)
-            r->spare[y * small + x] = sample(r->linear, r->size, ((float)x + 0.5f) * factor - 0.5f,
-                                             ((float)y + 0.5f) * factor - 0.5f);
+            r->spare[y * small + x] =
+                sample(r->linear, r->size, ((float)x + 0.5f) * factor - 0.5f, ((float)y + 0.5f) * factor - 0.5f);
     for (int y = 0; y < r->size; y++)
         for (int x = 0; x < r->size; x++)
             r->linear[y * r->size + x] =
@@ -98,8 +98,7 @@ void mcf_camera_develop(mcf_synth *r)
         float root = (float)i / (CURVE - 1) * 1.5f; // the square root of light up to 2.25
         table[i] = 255 * curve(root * root, v->contrast);
     }
-    float middle = 0.5f * (float)r->size, vignette = 0.35f * v->vignette / (middle * middle),
-          own = 1 - v->saturation;
+    float middle = 0.5f * (float)r->size, vignette = 0.35f * v->vignette / (middle * middle), own = 1 - v->saturation;
     v3 white = scale3(v->white, v->exposure);
     for (int y = 0; y < r->size; y++) {
         const v3 *from = r->linear + (size_t)y * (size_t)r->size;

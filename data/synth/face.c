@@ -73,8 +73,8 @@ v3 mcf_face_skull(const ring *r, float angle)
 {
     float s = sin_fast(angle), c = cos_fast(angle);
     float a = absf(s) / r->width, b = absf(c) / maxf(c >= 0 ? r->front - r->z : r->z - r->back, 0.005f);
-    float p = r->p, k = absf(p - 2) < 0.002f ? 1 / sqrtf(a * a + b * b)
-                                             : pow_fast(pow_fast(a, p) + pow_fast(b, p), -1 / p);
+    float p = r->p,
+          k = absf(p - 2) < 0.002f ? 1 / sqrtf(a * a + b * b) : pow_fast(pow_fast(a, p) + pow_fast(b, p), -1 / p);
     return v3_of(s * k, r->y, r->z + c * k);
 }
 
@@ -128,12 +128,10 @@ static lids lids_with(const face *f, int side, float x, float blink, float squin
     float sign = side ? 1 : -1, ax = x * sign;
     float inner = f->eye_x - f->eye_half, t = (ax - inner) / (2 * f->eye_half);
     lids l = {.along = t, .inside = t > 0 && t < 1};
-    float c = clampf(t, 0, 1),
-          line = f->eye_y + p->eye_tilt * (c - 0.5f) - 0.06f + 0.03f * p->asymmetry * sign;
+    float c = clampf(t, 0, 1), line = f->eye_y + p->eye_tilt * (c - 0.5f) - 0.06f + 0.03f * p->asymmetry * sign;
     float tu = c + 0.30f * c * (1 - c), tl = c - 0.33f * c * (1 - c);
     float qu = maxf(4 * tu * (1 - tu), 0), ql = maxf(4 * tl * (1 - tl), 0);
-    float up = p->eye_up * sqrtf(qu) * (0.55f + 0.45f * qu),
-          low = p->eye_low * sqrtf(ql) * (0.45f + 0.55f * ql);
+    float up = p->eye_up * sqrtf(qu) * (0.55f + 0.45f * qu), low = p->eye_low * sqrtf(ql) * (0.45f + 0.55f * ql);
     up *= 1 - 0.13f * squint;
     low *= 1 - 0.55f * clampf(squint, -0.3f, 1.2f);
     l.low = line - low;
@@ -209,8 +207,7 @@ static float nose_height(const face *f, float x, float y)
     float h = 0;
     if (s > -0.5f && y > f->nose_under - 0.2f) {
         float top = smooth(-0.5f, 0.1f, s), c = clampf(s, 0, 1);
-        float ridge =
-            mixf(p->bridge, p->tip_out, c * (0.55f + 0.45f * c)) + p->hump * bump1((s - 0.42f) / 0.4f);
+        float ridge = mixf(p->bridge, p->tip_out, c * (0.55f + 0.45f * c)) + p->hump * bump1((s - 0.42f) / 0.4f);
         float under = 1;
         if (y < f->nose_tip) {
             float t = clampf((f->nose_tip - y) / (f->nose_tip - f->nose_under), 0, 1);
@@ -270,8 +267,7 @@ v3 mcf_face_shape(const face *f, v3 rest)
     h -= 0.36f * bump2(x / 2.9f, (y - f->mouth_y + 2.05f * low) / 1.1f);
     h += (0.5f + p->chin_out) * bump2(x / (2.7f * p->chin_width), (y + 10.6f * low) / 2.2f);
     h -= 0.12f * bump2(x / 0.5f, (y - f->mouth_y - 1.45f) / 0.95f);
-    h -= (0.05f + 0.14f * p->age) *
-         bump1(segment(ax, y, 2.05f, f->nose_tip - 0.2f, 3.35f, f->mouth_y) / 0.75f);
+    h -= (0.05f + 0.14f * p->age) * bump1(segment(ax, y, 2.05f, f->nose_tip - 0.2f, 3.35f, f->mouth_y) / 0.75f);
     h += nose_height(f, x, y);
     h += lip_height(f, x, y);
 
@@ -279,8 +275,7 @@ v3 mcf_face_shape(const face *f, v3 rest)
     // The lids wrap the balls: over them, and right at the opening whatever lies beside.
     float dx = ax - f->eye_x, dy = y - f->eye_y, R = f->eye_radius + 0.08f, d = R * R - dx * dx - dy * dy;
     if (absf(dx) < R + 1 && absf(dy) < R + 1) {
-        float ball = f->eye_z + sqrtf(maxf(d, 0.04f)), k = 0.22f,
-              t = clampf(0.5f + 0.5f * (z - ball) / k, 0, 1);
+        float ball = f->eye_z + sqrtf(maxf(d, 0.04f)), k = 0.22f, t = clampf(0.5f + 0.5f * (z - ball) / k, 0, 1);
         if (d > 0)
             z = mixf(ball, z, t) + k * t * (1 - t);
         lids l = mcf_face_lids_open(f, x > 0, x);

@@ -19,10 +19,10 @@ typedef struct {
     const picture *how;
     ring rings[FACE_RINGS];
     // derived places, cm
-    float bottom, top; // of the head
+    float bottom, top;                               // of the head
     float eye_y, eye_x, eye_half, eye_z, eye_radius; // of the balls' centres
-    float nose_root, nose_tip, nose_under; // y
-    float mouth_y, mouth_half, gap; // gap: half the opening of the rest plane at its middle
+    float nose_root, nose_tip, nose_under;           // y
+    float mouth_y, mouth_half, gap;                  // gap: half the opening of the rest plane at its middle
     float brow_y;
 } face;
 
@@ -57,8 +57,8 @@ lids mcf_face_lids_open(const face *f, int side, float x);
 
 typedef struct {
     float upper_top, upper_low, lower_top, lower_low; // y of the four edges of the lips
-    float across; // x / half width
-    bool inside; // between the corners
+    float across;                                     // x / half width
+    bool inside;                                      // between the corners
 } lips;
 lips mcf_face_lips(const face *f, float x);
 

@@ -5,7 +5,7 @@ typedef struct {
     const picture *how;
     const noise *grain;
     const float *chance; // numbers of this background, 0..1
-    float blur; // width of edges, pictures
+    float blur;          // width of edges, pictures
 } backdrop;
 
 static float hashed(uint32_t seed, uint32_t i)
@@ -38,8 +38,7 @@ static v3 room(const backdrop *g, float x, float y)
         float left = g->chance[8], t = y * 5;
         float shelf = slab(x, left, left + 0.5f, e);
         int row = floor_int(t);
-        float along = x * (14 + 6 * g->chance[20 + (uint32_t)(row & 7)]),
-              book = along - (float)floor_int(along);
+        float along = x * (14 + 6 * g->chance[20 + (uint32_t)(row & 7)]), book = along - (float)floor_int(along);
         v3 k = v->ground_colour[noise_hash(s + (uint32_t)row, (uint32_t)floor_int(along) & 255) % 5];
         k = scale3(k, 0.4f + 0.6f * hashed(s + (uint32_t)row, (uint32_t)floor_int(along) & 255));
         k = scale3(k, 1 - 0.5f * (1 - slab(book, 0.04f, 0.96f, 0.05f + e * 4)));
@@ -60,10 +59,10 @@ static v3 outdoor(const backdrop *g, float x, float y)
     v3 sky = mix3(v3_of(0.28f, 0.48f, 0.86f), v3_of(0.82f, 0.85f, 0.88f), g->chance[2]);
     v3 low = mix3(sky, v3_of(0.95f, 0.93f, 0.9f), 0.6f);
     float cloud = noise_at(g->grain->cloud, x * 60 + 100 * g->chance[3], y * 110);
-    v3 c = mix3(mix3(sky, low, clampf(y / horizon, 0, 1)), v3_of(0.95f, 0.95f, 0.96f),
-                0.45f * smooth(0.05f, 0.5f, cloud));
-    float hill = horizon - 0.12f * (0.5f + noise_at(g->grain->cloud, x * 30 + 190 * g->chance[4], 7)) -
-                 0.3f * g->chance[5];
+    v3 c =
+        mix3(mix3(sky, low, clampf(y / horizon, 0, 1)), v3_of(0.95f, 0.95f, 0.96f), 0.45f * smooth(0.05f, 0.5f, cloud));
+    float hill =
+        horizon - 0.12f * (0.5f + noise_at(g->grain->cloud, x * 30 + 190 * g->chance[4], 7)) - 0.3f * g->chance[5];
     bool town = g->chance[6] < 0.25f;
     float e = g->blur;
     if (town) {
@@ -74,8 +73,7 @@ static v3 outdoor(const backdrop *g, float x, float y)
         float wx = at * 5 - (float)floor_int(at * 5), wy = y * 24 - (float)floor_int(y * 24);
         float pane = slab(wx, 0.25f, 0.8f, 0.08f + e * 6) * slab(wy, 0.2f, 0.75f, 0.08f + e * 8);
         k = mix3(k, scale3(k, 0.4f), 0.8f * pane);
-        c = mix3(c, scale3(k, 0.75f + 0.25f * g->chance[80 + (uint32_t)(block & 31)]),
-                 smooth(top - e, top + e, y));
+        c = mix3(c, scale3(k, 0.75f + 0.25f * g->chance[80 + (uint32_t)(block & 31)]), smooth(top - e, top + e, y));
     } else {
         float leaves = noise_at(g->grain->cloud, x * 110 + 60, y * 110),
               deep = noise_at(g->grain->cloud, x * 40, y * 40 + 90);
@@ -94,8 +92,7 @@ static v3 backdrop_at(const backdrop *g, float x, float y)
     const picture *v = g->how;
     const v3 *c = v->ground_colour;
     uint32_t s = v->ground_seed;
-    float e = g->blur,
-          cloud = noise_at(g->grain->cloud, x * 40 + (float)(s & 255), y * 40 + (float)(s >> 8 & 255));
+    float e = g->blur, cloud = noise_at(g->grain->cloud, x * 40 + (float)(s & 255), y * 40 + (float)(s >> 8 & 255));
     switch (v->ground) {
     case GROUND_STUDIO: {
         float cx = 0.3f + 0.4f * g->chance[1], cy = 0.25f + 0.4f * g->chance[2];
@@ -162,8 +159,7 @@ static v3 place(mcf_synth *r, int x, int y)
         const backdrop g = {&r->how, r->grain, r->ground_chance, 0.006f + 0.035f * r->how.ground_blur};
         // walls are lit by the same lamps, roughly
         v3 light = add3(scale3(r->how.sky, 0.9f), scale3(r->how.key, 0.35f));
-        r->spare[at] =
-            mul3(backdrop_at(&g, 2 * (float)x / (float)r->size, 2 * (float)y / (float)r->size), light);
+        r->spare[at] = mul3(backdrop_at(&g, 2 * (float)x / (float)r->size, 2 * (float)y / (float)r->size), light);
         r->ground_known[at] = 1;
     }
     return r->spare[at];
@@ -173,6 +169,5 @@ v3 mcf_ground_at(mcf_synth *r, int x, int y)
 {
     float fx = 0.25f + 0.5f * (float)(x & 1), fy = 0.25f + 0.5f * (float)(y & 1);
     x /= 2, y /= 2;
-    return mix3(mix3(place(r, x, y), place(r, x + 1, y), fx),
-                mix3(place(r, x, y + 1), place(r, x + 1, y + 1), fx), fy);
+    return mix3(mix3(place(r, x, y), place(r, x + 1, y), fx), mix3(place(r, x, y + 1), place(r, x + 1, y + 1), fx), fy);
 }

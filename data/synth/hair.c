@@ -139,8 +139,7 @@ static void sort_out(const builder *b, size_t from, int layer)
             const vertex *w = &b->m->vertices[t.v[k]];
             v3 at = w->at;
             float over = at.y - hair_line(b, at.x), side = absf(at.x);
-            bool tips = hang && at.y < b->hair_bottom + 2.6f,
-                 behind = hang && at.y < 4 && side > b->hair_front + 0.35f;
+            bool tips = hang && at.y < b->hair_bottom + 2.6f, behind = hang && at.y < 4 && side > b->hair_front + 0.35f;
             bool rim = hang && at.y < 6 && absf(side - b->hair_front) < 0.4f;
             all += (over > margin || behind) && !tips && !rim;
             some += over > -margin || behind || rim;
@@ -185,14 +184,12 @@ static void place_row(const builder *b, int row, vertex *inner, vertex *outer)
     float rough = b->curls ? 0.55f : 0.16f, weight = smooth(-19, -9, r.y);
     for (int j = 0; j < SHELL_COLUMNS; j++) {
         float angle = mixf(-SYNTH_PI, SYNTH_PI, (float)j / (SHELL_COLUMNS - 1));
-        v3 q = mcf_face_skull(&r, angle),
-           out = normal3(v3_of(q.x, maxf(r.y - 2.5f, 0) * 1.1f, q.z - r.z + 0.3f));
+        v3 q = mcf_face_skull(&r, angle), out = normal3(v3_of(q.x, maxf(r.y - 2.5f, 0) * 1.1f, q.z - r.z + 0.3f));
         float thick = thickness(p, angle, r.y, hair_line(b, angle));
         if (b->how->hat != HAT_NONE)
             thick = minf(thick, mixf(thick, 0.5f, smooth(0, 3, r.y)));
         float wave =
-            hang ? p->hair_wave * 0.35f * sin_fast(r.y * 1.3f + 2 * sin_fast(angle * 3)) * smooth(2, -4, r.y)
-                 : 0;
+            hang ? p->hair_wave * 0.35f * sin_fast(r.y * 1.3f + 2 * sin_fast(angle * 3)) * smooth(2, -4, r.y) : 0;
         float lump = noise_at(b->grain->cloud, angle * 26 + (float)(p->number % 61) * 4, r.y * 9);
         thick += thick * rough * lump + wave;
         v3 at = {angle, r.y, across_strands(p, angle, q)};
@@ -228,8 +225,7 @@ static void add_shells(const builder *b)
     }
     for (int layer = 1; layer >= 0; layer--) {
         size_t from = b->m->triangle_count;
-        mcf_mesh_grid(b->m, part[layer], first + (size_t)(layer * ALL), SHELL_ROWS, SHELL_COLUMNS,
-                      layer == 0);
+        mcf_mesh_grid(b->m, part[layer], first + (size_t)(layer * ALL), SHELL_ROWS, SHELL_COLUMNS, layer == 0);
         if (b->m->failed)
             return;
         sort_out(b, from, layer);
@@ -261,8 +257,8 @@ bool mcf_hair_keep(const builder *b, const part *part, v3 at)
     bool there = over > 0;
     if (!there && at.y < 4.5f) {
         float sway = b->hair_front + 0.06f * strand +
-                     0.09f * p->hair_wave * sin_fast(at.y * 0.9f + (at.x > 0 ? 1 : 0)) -
-                     0.22f * smooth(-9, -16, at.y) + 0.05f * p->part * (at.x > 0 ? 1 : -1);
+                     0.09f * p->hair_wave * sin_fast(at.y * 0.9f + (at.x > 0 ? 1 : 0)) - 0.22f * smooth(-9, -16, at.y) +
+                     0.05f * p->part * (at.x > 0 ? 1 : -1);
         there = absf(at.x) > sway;
     }
     if (!there || (part->side && over <= 0.2f))
@@ -283,13 +279,11 @@ void mcf_hair_add(const builder *b)
     if (p->style == HAIR_BUN && b->how->hat == HAT_NONE) {
         m3 h = b->s->head;
         float size = 1.9f + 1.3f * p->hair_length;
-        v3 axes[3] = {scale3(v3_of(h.x.x, h.y.x, h.z.x), size * 1.1f),
-                      scale3(v3_of(h.x.y, h.y.y, h.z.y), size * 0.9f),
+        v3 axes[3] = {scale3(v3_of(h.x.x, h.y.x, h.z.x), size * 1.1f), scale3(v3_of(h.x.y, h.y.y, h.z.y), size * 0.9f),
                       scale3(v3_of(h.x.z, h.y.z, h.z.z), size)};
         v3 at = p->part < 0 ? v3_of(0, b->f->top + 0.6f, -2.5f) : v3_of(0, b->f->top - 3.5f, -9.5f);
         size_t from = b->m->vertex_count;
-        mcf_mesh_ellipsoid(b->m, mcf_mesh_part(b->m, PART_HAIR, 8, false), stand_head(b->s, at), axes, 14,
-                           24);
+        mcf_mesh_ellipsoid(b->m, mcf_mesh_part(b->m, PART_HAIR, 8, false), stand_head(b->s, at), axes, 14, 24);
         if (b->m->failed)
             return;
         for (size_t i = from; i < b->m->vertex_count; i++) {
@@ -332,8 +326,7 @@ static void add_brim(const builder *b)
             v3 q = mcf_face_skull(&r, angle);
             v3 out = normal3(v3_of(q.x, 0, q.z - r.z));
             float edge = angle / half, reach = cap ? 6.3f * sqrtf(maxf(1 - edge * edge, 0)) : 5.2f;
-            float droop =
-                cap ? -0.1f * reach * t - 0.9f * edge * edge * t : 0.5f * sin_fast(2 * angle) * t - 0.5f * t;
+            float droop = cap ? -0.1f * reach * t - 0.9f * edge * edge * t : 0.5f * sin_fast(2 * angle) * t - 0.5f * t;
             v3 pos = mad3(q, out, 0.95f + reach * t);
             if (cap)
                 pos = add3(mad3(q, out, 0.95f), v3_of(0, 0, reach * t));
@@ -362,12 +355,11 @@ static void add_dome(const builder *b)
                 r = mcf_face_ring(b->f, 5 * t / 0.45f * (0.5f + 0.5f * t / 0.45f));
             else
                 r = mcf_face_ring_at(b->f, mixf(mcf_face_ring(b->f, 5).y, line, (t - 0.45f) / 0.55f));
-            v3 q = mcf_face_skull(&r, angle),
-               out = normal3(v3_of(q.x, maxf(r.y - 2.5f, 0) * 1.1f, q.z - r.z + 0.3f));
+            v3 q = mcf_face_skull(&r, angle), out = normal3(v3_of(q.x, maxf(r.y - 2.5f, 0) * 1.1f, q.z - r.z + 0.3f));
             float over = r.y - line, thick = 0.95f;
             if (b->how->hat == HAT_BEANIE)
-                thick = 0.75f + 0.45f * smooth(2.9f, 2.6f, over) * smooth(-0.4f, 0.3f, over) +
-                        0.5f * smooth(5, 9, over);
+                thick =
+                    0.75f + 0.45f * smooth(2.9f, 2.6f, over) * smooth(-0.4f, 0.3f, over) + 0.5f * smooth(5, 9, over);
             else if (b->how->hat == HAT_BRIM)
                 thick = 0.9f + 1.4f * smooth(3, 6.5f, over) - 0.6f * bump2(angle / 0.7f, (over - 6.2f) / 2);
             vertex *v = &b->m->vertices[first + (size_t)(i * COLUMNS + j)];
@@ -404,12 +396,10 @@ static void add_scarf(const builder *b)
                 r.front = mixf(r.front, 5.4f, smooth(-8.5f, -13, y)) + 3.2f * chest;
                 r.p = 2;
             }
-            v3 q = mcf_face_skull(&r, angle),
-               out = normal3(v3_of(q.x, maxf(r.y - 2.5f, 0) * 1.1f, q.z - r.z + 0.3f));
-            float fold =
-                0.16f *
-                sin_fast(r.y * 1.7f + angle * 2.2f + 2 * noise_at(b->grain->cloud, angle * 20, r.y * 5)) *
-                smooth(0, -8, r.y);
+            v3 q = mcf_face_skull(&r, angle), out = normal3(v3_of(q.x, maxf(r.y - 2.5f, 0) * 1.1f, q.z - r.z + 0.3f));
+            float fold = 0.16f *
+                         sin_fast(r.y * 1.7f + angle * 2.2f + 2 * noise_at(b->grain->cloud, angle * 20, r.y * 5)) *
+                         smooth(0, -8, r.y);
             float dx = q.x / 6.35f, dy = (r.y + 2.6f * b->who->lower) / (9.5f * b->who->lower);
             float edge = q.z > 0 ? sqrtf(dx * dx + dy * dy) - 1 : 1;
             vertex *v = &b->m->vertices[first + (size_t)(i * COLUMNS + j)];
@@ -428,8 +418,7 @@ static void add_scarf(const builder *b)
 
 bool mcf_hair_casts(const builder *b, const part *part, v3 at)
 {
-    return part->side >= 8 || at.y > hair_line(b, at.x) ||
-           (b->hangs && at.y < 4.5f && absf(at.x) > b->hair_front);
+    return part->side >= 8 || at.y > hair_line(b, at.x) || (b->hangs && at.y < 4.5f && absf(at.x) > b->hair_front);
 }
 
 bool mcf_hat_keep(const builder *b, v3 at)

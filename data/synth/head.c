@@ -76,8 +76,7 @@ void mcf_head_add(const builder *b, head_cache *c)
     int part = mcf_mesh_part(m, PART_HEAD, 0, false);
     int rows = c->rows, columns = c->columns,
         cell = HEAD_ROWS * 2 / rows; // twice the size of a cell, in those of the finest
-    size_t count = (size_t)(rows * columns), first = mcf_mesh_vertices(m, count),
-           triangles = m->triangle_count;
+    size_t count = (size_t)(rows * columns), first = mcf_mesh_vertices(m, count), triangles = m->triangle_count;
     if (m->failed)
         return;
     for (size_t i = 0; i < count; i++) {
@@ -147,8 +146,7 @@ static void add_patch(const builder *b, int part, int rows, int columns,
         for (int j = 0; j < columns; j++) {
             vertex *v = &b->m->vertices[first + (size_t)(i * columns + j)];
             v3 p;
-            float extra =
-                place(b->f, 2 * (float)j / (float)(columns - 1) - 1, (float)i / (float)(rows - 1), &p);
+            float extra = place(b->f, 2 * (float)j / (float)(columns - 1) - 1, (float)i / (float)(rows - 1), &p);
             v->at = v3_of(p.x, (float)i / (float)(rows - 1), extra);
             v->p = stand_head(b->s, p);
         }
@@ -199,10 +197,10 @@ void mcf_mouth_add(const builder *b)
 static float ear_height(float r, float u, float v)
 {
     float h = 0.55f * bump1((r - 0.88f) / 0.26f) * smooth(-1.0f, -0.35f, v + 0.25f * u); // helix
-    h += 0.34f * bump1((r - 0.52f) / 0.26f) * smooth(-0.55f, 0, u); // antihelix
-    h -= 0.75f * bump2((u + 0.2f) / 0.5f, (v + 0.15f) / 0.5f); // concha
-    h += 0.5f * bump2((u + 0.72f) / 0.28f, (v + 0.12f) / 0.3f); // tragus
-    h += 0.28f * bump2(u / 0.75f, (v + 0.85f) / 0.4f); // lobe
+    h += 0.34f * bump1((r - 0.52f) / 0.26f) * smooth(-0.55f, 0, u);                      // antihelix
+    h -= 0.75f * bump2((u + 0.2f) / 0.5f, (v + 0.15f) / 0.5f);                           // concha
+    h += 0.5f * bump2((u + 0.72f) / 0.28f, (v + 0.12f) / 0.3f);                          // tragus
+    h += 0.28f * bump2(u / 0.75f, (v + 0.85f) / 0.4f);                                   // lobe
     return h;
 }
 
@@ -231,8 +229,7 @@ void mcf_ears_add(const builder *b)
             for (int j = 0; j < SPOKES; j++) {
                 float r = (float)i / (RINGS - 1), a = 2 * SYNTH_PI * (float)j / (SPOKES - 1);
                 float u = r * sin_fast(a), w = r * cos_fast(a);
-                float wide = 1.62f * (1 - 0.28f * smooth(0, -1, w) + 0.1f * w),
-                      h = ear_height(r, u, w) + 0.25f;
+                float wide = 1.62f * (1 - 0.28f * smooth(0, -1, w) + 0.1f * w), h = ear_height(r, u, w) + 0.25f;
                 vertex *v = &b->m->vertices[first + (size_t)(i * SPOKES + j)];
                 v3 q = mad3(mad3(mad3(centre, back, u * wide * size), up, w * 3.15f * size), off,
                             (h - 0.5f * r * r * r * r) * size);

@@ -13,13 +13,13 @@
 
 enum { PATH = 4096 };
 
-#define LANDMARK_HEAD(name, count)                                                                           \
-    static void name(text *t)                                                                                \
-    {                                                                                                        \
-        mcf_lines_put(t, "image_name,scale,center_w,center_h");                                               \
-        for (int i = 0; i < count; i++)                                                                      \
-            mcf_lines_format(t, ",original_%d_x,original_%d_y", i, i);                                        \
-        mcf_lines_put(t, "\n");                                                                               \
+#define LANDMARK_HEAD(name, count)                                                                                     \
+    static void name(text *t)                                                                                          \
+    {                                                                                                                  \
+        mcf_lines_put(t, "image_name,scale,center_w,center_h");                                                        \
+        for (int i = 0; i < count; i++)                                                                                \
+            mcf_lines_format(t, ",original_%d_x,original_%d_y", i, i);                                                 \
+        mcf_lines_put(t, "\n");                                                                                        \
     }
 LANDMARK_HEAD(head_68, 68)
 LANDMARK_HEAD(head_98, 98)
@@ -77,9 +77,8 @@ mcf_status mcf_layout_folders(const char *out, unsigned layouts, int64_t picture
         MCF_TRY(make_link(out, "AFLW/images", err));
     }
     if (layouts & MCF_SYNTH_LAPA) {
-        static const char *const folders[6] = {"LaPa/train/images",    "LaPa/train/labels",
-                                               "LaPa/train/landmarks", "LaPa/test/images",
-                                               "LaPa/test/labels",     "LaPa/test/landmarks"};
+        static const char *const folders[6] = {"LaPa/train/images", "LaPa/train/labels", "LaPa/train/landmarks",
+                                               "LaPa/test/images",  "LaPa/test/labels",  "LaPa/test/landmarks"};
         for (int i = 0; i < 6; i++)
             MCF_TRY(make_folder(out, folders[i], err));
     }
@@ -87,8 +86,7 @@ mcf_status mcf_layout_folders(const char *out, unsigned layouts, int64_t picture
         MCF_TRY(make_folder(out, "CelebAMask-HQ/CelebA-HQ-img", err));
         for (int64_t i = 0; i < pictures; i += 2000) {
             char below[64];
-            snprintf(below, sizeof below, "CelebAMask-HQ/CelebAMask-HQ-mask-anno/%lld",
-                     (long long)(i / 2000));
+            snprintf(below, sizeof below, "CelebAMask-HQ/CelebAMask-HQ-mask-anno/%lld", (long long)(i / 2000));
             MCF_TRY(make_folder(out, below, err));
         }
     }
@@ -135,8 +133,8 @@ static mcf_status put_again(const char *from, const char *to, const mcf_bytes *b
 
 static void image_path(char *path, size_t size, const picture_name *n)
 {
-    snprintf(path, size, "%06llu/%06llu_%03u.jpg", (unsigned long long)n->identity,
-             (unsigned long long)n->identity, n->number);
+    snprintf(path, size, "%06llu/%06llu_%03u.jpg", (unsigned long long)n->identity, (unsigned long long)n->identity,
+             n->number);
 }
 
 static mcf_status put_lapa(const char *out, const picture_name *n, const mcf_synth_face *f, const char *image,
@@ -165,8 +163,8 @@ static mcf_status put_lapa(const char *out, const picture_name *n, const mcf_syn
     return status;
 }
 
-static mcf_status put_celeba(const char *out, const picture_name *n, const mcf_synth_face *f,
-                             const char *image, const mcf_bytes *jpeg, mcf_bytes *scratch, mcf_error *err)
+static mcf_status put_celeba(const char *out, const picture_name *n, const mcf_synth_face *f, const char *image,
+                             const mcf_bytes *jpeg, mcf_bytes *scratch, mcf_error *err)
 {
     char path[PATH];
     long long i = n->index;
@@ -179,8 +177,8 @@ static mcf_status put_celeba(const char *out, const picture_name *n, const mcf_s
         if (!there[c])
             continue;
         MCF_TRY(mcf_synth_png(f->celeba, f->size, c, scratch, err));
-        snprintf(path, sizeof path, "%s/CelebAMask-HQ/CelebAMask-HQ-mask-anno/%lld/%05lld_%s.png", out,
-                 i / 2000, i, mcf_synth_part_names[c]);
+        snprintf(path, sizeof path, "%s/CelebAMask-HQ/CelebAMask-HQ-mask-anno/%lld/%05lld_%s.png", out, i / 2000, i,
+                 mcf_synth_part_names[c]);
         MCF_TRY(put_part(path, scratch->data, scratch->size, err));
     }
     return MCF_OK;
@@ -219,8 +217,7 @@ static void coordinates(text *t, const mcf_synth_point *p, int count, const char
 
 // HRNet's: a square of 200 * scale round the centre, about what a detector gives; 300W's numbers are 2 pixels
 // on.
-static void landmark_line(text *t, const char *image, const mcf_synth_face *f, mcf_point_set set,
-                          double shift)
+static void landmark_line(text *t, const char *image, const mcf_synth_face *f, mcf_point_set set, double shift)
 {
     double w = f->box[2] - f->box[0], h = f->box[3] - f->box[1], side = 1.2 * (w > h ? w : h);
     mcf_lines_put(t, image);
@@ -270,16 +267,14 @@ static void aflw_line(text *t, const char *image, const mcf_synth_face *f)
     mcf_lines_put(t, "\n");
 }
 
-static void label_line(text *t, unsigned layouts, const picture_name *n, const char *image,
-                       const mcf_synth_face *f)
+static void label_line(text *t, unsigned layouts, const picture_name *n, const char *image, const mcf_synth_face *f)
 {
     const mcf_synth_attributes *a = &f->attributes;
     const char *split = n->test ? "test" : "train";
-    mcf_lines_format(
-        t,
-        "{\"image\": \"images/%s\", \"identity\": %llu, \"number\": %u, \"split\": \"%s\", \"size\": "
-        "%d, \"box\": [",
-        image, (unsigned long long)n->identity, n->number, split, f->size);
+    mcf_lines_format(t,
+                     "{\"image\": \"images/%s\", \"identity\": %llu, \"number\": %u, \"split\": \"%s\", \"size\": "
+                     "%d, \"box\": [",
+                     image, (unsigned long long)n->identity, n->number, split, f->size);
     for (int i = 0; i < 4; i++) {
         mcf_lines_put(t, i ? ", " : "");
         mcf_lines_number(t, f->box[i], 2);
@@ -290,11 +285,10 @@ static void label_line(text *t, unsigned layouts, const picture_name *n, const c
         mcf_lines_put(t, i ? ", " : "");
         mcf_lines_number(t, pose[i], 2);
     }
-    mcf_lines_format(
-        t,
-        "], \"attributes\": {\"pose\": %d, \"expression\": %d, \"illumination\": %d, \"make-up\": "
-        "%d, \"occlusion\": %d, \"blur\": %d}, \"points\": {",
-        a->pose, a->expression, a->illumination, a->makeup, a->occlusion, a->blur);
+    mcf_lines_format(t,
+                     "], \"attributes\": {\"pose\": %d, \"expression\": %d, \"illumination\": %d, \"make-up\": "
+                     "%d, \"occlusion\": %d, \"blur\": %d}, \"points\": {",
+                     a->pose, a->expression, a->illumination, a->makeup, a->occlusion, a->blur);
     for (int s = 0; s < MCF_POINT_SETS; s++) {
         mcf_lines_format(t, "%s\"%d\": [", s ? ", " : "", mcf_point_counts[s]);
         for (int i = 0; i < mcf_point_counts[s]; i++) {
@@ -319,11 +313,11 @@ static void label_line(text *t, unsigned layouts, const picture_name *n, const c
         }
     mcf_lines_put(t, "}");
     if (layouts & MCF_SYNTH_LAPA)
-        mcf_lines_format(t, ", \"lapa\": \"LaPa/%s/labels/%06llu_%03u.png\"", split,
-                        (unsigned long long)n->identity, n->number);
+        mcf_lines_format(t, ", \"lapa\": \"LaPa/%s/labels/%06llu_%03u.png\"", split, (unsigned long long)n->identity,
+                         n->number);
     if (layouts & MCF_SYNTH_CELEBA)
         mcf_lines_format(t, ", \"celeba\": \"CelebAMask-HQ/CelebAMask-HQ-mask-anno/%lld/%05lld_*.png\"",
-                        (long long)(n->index / 2000), (long long)n->index);
+                         (long long)(n->index / 2000), (long long)n->index);
     mcf_lines_put(t, "}\n");
 }
 
@@ -342,8 +336,7 @@ void mcf_layout_lines(text lines[LISTS], unsigned layouts, const picture_name *n
     if (layouts & MCF_SYNTH_CELEBA) {
         // CelebA's own numbers tell the splits apart: train up to 162,770, test from 182,638.
         long long original = n->test ? 182637 + n->place : n->place;
-        mcf_lines_format(&lines[LIST_MAPPING], "%lld\t%lld\t%06lld.jpg\n", (long long)n->index, original,
-                        original + 1);
+        mcf_lines_format(&lines[LIST_MAPPING], "%lld\t%lld\t%06lld.jpg\n", (long long)n->index, original, original + 1);
         mcf_lines_format(&lines[LIST_PARTITION], "%06lld.jpg %d\n", original + 1, n->test ? 2 : 0);
     }
     label_line(&lines[LIST_LABELS], layouts, n, image, f);

@@ -22,8 +22,8 @@ typedef enum {
 } list_kind;
 
 typedef struct {
-    const char *path; // below DIR
-    unsigned layout; // that has it; 0: all
+    const char *path;      // below DIR
+    unsigned layout;       // that has it; 0: all
     void (*head)(text *t); // its first line; NULL: none
 } list_entry;
 
@@ -40,10 +40,9 @@ typedef struct {
 // Directories below DIR, and the links to images/. pictures: how many there will be.
 mcf_status mcf_layout_folders(const char *out, unsigned layouts, int64_t pictures, mcf_error *err);
 // The picture's own files.
-mcf_status mcf_layout_files(const char *out, unsigned layouts, const picture_name *name,
-                            const mcf_synth_face *face, mcf_bytes scratch[2], mcf_error *err);
+mcf_status mcf_layout_files(const char *out, unsigned layouts, const picture_name *name, const mcf_synth_face *face,
+                            mcf_bytes scratch[2], mcf_error *err);
 // Its lines.
-void mcf_layout_lines(text lines[LISTS], unsigned layouts, const picture_name *name,
-                      const mcf_synth_face *face);
+void mcf_layout_lines(text lines[LISTS], unsigned layouts, const picture_name *name, const mcf_synth_face *face);
 
 #endif

@@ -7,8 +7,8 @@
 typedef struct {
     v3 colour;
     float gloss, sharp; // strength and exponent of the highlight
-    float scatter; // light that bleeds under skin
-    float dim; // of all light: creases
+    float scatter;      // light that bleeds under skin
+    float dim;          // of all light: creases
     uint8_t label;
 } material;
 

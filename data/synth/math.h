@@ -149,9 +149,7 @@ static inline float exp2_fast(float x)
     x = clampf(x, -120, 120);
     int i = floor_int(x);
     float f = (x - (float)i) * 0.693147181f;
-    float p =
-        1 +
-        f * (1 + f * (0.5f + f * (0.166666667f + f * (0.0416666667f + f * (0.00833333f + f * 0.0013889f)))));
+    float p = 1 + f * (1 + f * (0.5f + f * (0.166666667f + f * (0.0416666667f + f * (0.00833333f + f * 0.0013889f)))));
     uint32_t bits = (uint32_t)(i + 127) << 23;
     float scale;
     memcpy(&scale, &bits, 4);
@@ -205,9 +203,8 @@ static inline float atan2_fast(float y, float x)
     if (big == 0)
         return 0;
     float t = small / big, q = t * t;
-    float a =
-        t * (0.99997726f + q * (-0.33262347f +
-                                q * (0.19354346f + q * (-0.11643287f + q * (0.05265332f - q * 0.0117212f)))));
+    float a = t * (0.99997726f +
+                   q * (-0.33262347f + q * (0.19354346f + q * (-0.11643287f + q * (0.05265332f - q * 0.0117212f)))));
     if (ay > ax)
         a = SYNTH_PI / 2 - a;
     if (x < 0)

@@ -71,8 +71,7 @@ void mcf_mesh_grid(mesh *m, int part, size_t first, int rows, int columns, bool 
         return;
     for (int i = 0; i + 1 < rows; i++)
         for (int j = 0; j + 1 < columns; j++) {
-            uint32_t a = (uint32_t)first + (uint32_t)(i * columns + j), b = a + 1, c = a + (uint32_t)columns,
-                     d = c + 1;
+            uint32_t a = (uint32_t)first + (uint32_t)(i * columns + j), b = a + 1, c = a + (uint32_t)columns, d = c + 1;
             *t++ = (triangle){{a, c, b}, (uint8_t)part, false, casts};
             *t++ = (triangle){{b, c, d}, (uint8_t)part, false, casts};
         }
@@ -132,8 +131,8 @@ void mcf_mesh_grid_light(mesh *m, size_t first, int rows, int columns, int reach
         }
 }
 
-void mcf_mesh_tube(mesh *m, int part, const v3 *points, int count, float radius, const float *radii,
-                   int sides, bool closed)
+void mcf_mesh_tube(mesh *m, int part, const v3 *points, int count, float radius, const float *radii, int sides,
+                   bool closed)
 {
     if (part < 0 || count < 2)
         return;
@@ -172,8 +171,7 @@ void mcf_mesh_ellipsoid(mesh *m, int part, v3 centre, const v3 axes[3], int rows
     float l0 = dot3(axes[0], axes[0]), l1 = dot3(axes[1], axes[1]), l2 = dot3(axes[2], axes[2]);
     for (int i = 0; i <= rows; i++)
         for (int j = 0; j <= columns; j++) {
-            float b = SYNTH_PI * (float)i / (float)rows,
-                  a = 2 * SYNTH_PI * (float)(j % columns) / (float)columns;
+            float b = SYNTH_PI * (float)i / (float)rows, a = 2 * SYNTH_PI * (float)(j % columns) / (float)columns;
             v3 u = {sin_fast(b) * sin_fast(a), cos_fast(b), sin_fast(b) * cos_fast(a)};
             vertex *v = &m->vertices[first + (size_t)(i * (columns + 1) + j)];
             v->p = mad3(mad3(mad3(centre, axes[0], u.x), axes[1], u.y), axes[2], u.z);
@@ -214,7 +212,6 @@ void mcf_mesh_project_light(mesh *m, v3 x, v3 y, v3 z, v3 centre, float scale, f
         return;
     for (size_t i = 0; i < m->vertex_count; i++) {
         v3 d = sub3(m->vertices[i].p, centre);
-        m->screen[i] =
-            v3_of(0.5f * side + scale * dot3(d, x), 0.5f * side - scale * dot3(d, y), 1000 + dot3(d, z));
+        m->screen[i] = v3_of(0.5f * side + scale * dot3(d, x), 0.5f * side - scale * dot3(d, y), 1000 + dot3(d, z));
     }
 }

@@ -7,37 +7,37 @@
 #include "data/synth/face.h"
 
 typedef enum {
-    PART_HEAD, // at: rest position
-    PART_EYE, // at: direction from the ball's centre, of length 1
+    PART_HEAD,  // at: rest position
+    PART_EYE,   // at: direction from the ball's centre, of length 1
     PART_MOUTH, // the dark inside; at.z: depth
     PART_TEETH, // at: x, y from the edge of the gums, 0 upper or 1 lower
     PART_TONGUE,
-    PART_EAR, // at: place in the ear, radius 1; z: height
+    PART_EAR,  // at: place in the ear, radius 1; z: height
     PART_BODY, // neck, shoulders and what they wear; at: rest position
     PART_HAIR, // at: angle, y, strand coordinate; side: layer
-    PART_HAT, // at: angle, y, distance from the edge
+    PART_HAT,  // at: angle, y, distance from the edge
     PART_VISOR,
     PART_FRAME, // of glasses
-    PART_LENS, // drawn over the rest; at: place in the lens, -1..1
+    PART_LENS,  // drawn over the rest; at: place in the lens, -1..1
     PART_EARRING,
     PART_NECKLACE,
-    PART_HAND, // a hand before the face; at: along, across
+    PART_HAND,  // a hand before the face; at: along, across
     PART_OBJECT // what else is in the way; side: which
 } part_kind;
 
 typedef struct {
-    v3 p; // camera space, cm; the camera looks along -z
-    v3 n; // unit
-    v3 at; // the part's own coordinates
-    v3 along; // direction of hair; zero elsewhere
+    v3 p;        // camera space, cm; the camera looks along -z
+    v3 n;        // unit
+    v3 at;       // the part's own coordinates
+    v3 along;    // direction of hair; zero elsewhere
     float light; // share of the surroundings' light that gets here, 0..1
 } vertex;
 
 typedef struct {
     uint32_t v[3];
     uint8_t part; // index of mesh.parts
-    bool holes; // some of it may be cut out: ask for every sample
-    bool shadow; // goes into the shadow map
+    bool holes;   // some of it may be cut out: ask for every sample
+    bool shadow;  // goes into the shadow map
 } triangle;
 
 typedef struct {
@@ -61,7 +61,7 @@ typedef struct {
 // Where head and shoulders stand before the camera.
 typedef struct {
     m3 head, body;
-    v3 pivot, move; // p -> R (p - pivot) + move
+    v3 pivot, move;      // p -> R (p - pivot) + move
     float focal, cx, cy; // in samples
 } stand;
 
@@ -93,8 +93,8 @@ void mcf_mesh_grid_normals(mesh *m, size_t first, int rows, int columns, bool wr
 void mcf_mesh_grid_light(mesh *m, size_t first, int rows, int columns, int reach, float strength);
 
 // A tube of `sides` round a line of points in camera space; radius may vary (radii NULL: radius everywhere).
-void mcf_mesh_tube(mesh *m, int part, const v3 *points, int count, float radius, const float *radii,
-                   int sides, bool closed);
+void mcf_mesh_tube(mesh *m, int part, const v3 *points, int count, float radius, const float *radii, int sides,
+                   bool closed);
 // axes: three half axes in camera space.
 void mcf_mesh_ellipsoid(mesh *m, int part, v3 centre, const v3 axes[3], int rows, int columns);
 

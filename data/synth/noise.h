@@ -7,8 +7,8 @@
 enum { NOISE_SIDE = 256 };
 
 typedef struct {
-    int8_t cloud[NOISE_SIDE * NOISE_SIDE]; // fractal, smooth
-    int8_t fine[NOISE_SIDE * NOISE_SIDE]; // grains of one texel
+    int8_t cloud[NOISE_SIDE * NOISE_SIDE];  // fractal, smooth
+    int8_t fine[NOISE_SIDE * NOISE_SIDE];   // grains of one texel
     int8_t strand[NOISE_SIDE * NOISE_SIDE]; // fine along x, long along y
 } noise;
 

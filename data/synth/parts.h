@@ -22,8 +22,8 @@ typedef struct {
     const picture *how;
     const noise *grain;
     float hair_line[HAIR_LINE + 1]; // height where hair begins, by angle from -pi to pi
-    bool hangs, curls; // long hair; curly hair
-    float hair_bottom, hair_front; // y of the tips, angle from which hair hangs
+    bool hangs, curls;              // long hair; curly hair
+    float hair_bottom, hair_front;  // y of the tips, angle from which hair hangs
 } builder;
 
 void mcf_head_add(const builder *b, head_cache *cache);

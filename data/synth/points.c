@@ -214,10 +214,9 @@ static void find_all(finder *f, v3 set[MCF_POINT_SETS][MCF_SYNTH_MAX_POINTS])
     memcpy(p + 51, bridge, sizeof bridge);
     for (int side = 0; side < 2; side++) {
         float sign = side ? 1 : -1;
-        const v3 wing[5] = {
-            on_head(f, sign * 0.68f, g->eye_y - 0.35f), on_head(f, sign * 1.1f, 0.45f * g->nose_tip),
-            on_head(f, sign * 1.95f * n, g->nose_tip), on_head(f, sign * 1.7f * n, g->nose_tip - 0.8f),
-            on_head(f, sign * 0.8f * n, g->nose_under + 0.08f)};
+        const v3 wing[5] = {on_head(f, sign * 0.68f, g->eye_y - 0.35f), on_head(f, sign * 1.1f, 0.45f * g->nose_tip),
+                            on_head(f, sign * 1.95f * n, g->nose_tip), on_head(f, sign * 1.7f * n, g->nose_tip - 0.8f),
+                            on_head(f, sign * 0.8f * n, g->nose_under + 0.08f)};
         for (int i = 0; i < 5; i++)
             p[side ? 65 - i : 55 + i] = wing[i];
         memcpy(p + 66 + 9 * side, eyes[side], sizeof eyes[side]);

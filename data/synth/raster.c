@@ -37,7 +37,7 @@ typedef struct {
     const mesh *m;
     const triangle *t;
     uint32_t index, corner[3];
-    v3 a, b, c; // places of the corners
+    v3 a, b, c;         // places of the corners
     keep_function keep; // NULL: without holes
     const void *context;
 } drawing;
@@ -45,8 +45,7 @@ typedef struct {
 // Which of four samples a part with holes covers. wa, wb, wc: weights of the corners.
 static i4 ask(const drawing *d, i4 in, f4 wa, f4 wb, f4 wc)
 {
-    v3 a = d->m->vertices[d->corner[0]].at, b = d->m->vertices[d->corner[1]].at,
-       c = d->m->vertices[d->corner[2]].at;
+    v3 a = d->m->vertices[d->corner[0]].at, b = d->m->vertices[d->corner[1]].at, c = d->m->vertices[d->corner[2]].at;
     const part *p = &d->m->parts[d->t->part];
     f4 ia = wa * d->a.z, ib = wb * d->b.z, ic = wc * d->c.z, n = 1 / (ia + ib + ic);
     f4 x = (ia * a.x + ib * b.x + ic * c.x) * n, y = (ia * a.y + ib * b.y + ic * c.y) * n,
@@ -139,8 +138,7 @@ static void draw(samples *s, const samples *behind, const mesh *m, uint32_t inde
     // neighbours leave no gap. The third weight and the nearness follow from the first two.
     float k = 1 / area, px = (float)x0 + 0.5f, py = (float)y0 + 0.5f;
     float ax = -(c.y - b.y) * k, ay = (c.x - b.x) * k, bx = -(a.y - c.y) * k, by = (a.x - c.x) * k;
-    float wa_row = (px - b.x) * ax + (py - b.y) * ay + 1e-6f,
-          wb_row = (px - c.x) * bx + (py - c.y) * by + 1e-6f;
+    float wa_row = (px - b.x) * ax + (py - b.y) * ay + 1e-6f, wb_row = (px - c.x) * bx + (py - c.y) * by + 1e-6f;
     float iz_a = a.z - c.z, iz_b = b.z - c.z;
     const f4 lanes = {0, 1, 2, 3};
     if (x1 - x0 <= 8) { // columns of four

@@ -7,9 +7,9 @@
 enum { SHADOW_SIDE = 192 };
 
 typedef struct {
-    int side; // samples a side
-    int stride; // from a row to the next: four more, so that four can be looked at together
-    float *iz; // nearness; 0: nothing
+    int side;     // samples a side
+    int stride;   // from a row to the next: four more, so that four can be looked at together
+    float *iz;    // nearness; 0: nothing
     uint32_t *id; // triangle + 1; 0: nothing
 } samples;
 

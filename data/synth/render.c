@@ -67,12 +67,10 @@ mcf_status mcf_synth_create(mcf_synth **synth, int size, mcf_error *err)
     r->pixels = malloc(3 * count);
     r->celeba = malloc(count);
     r->lapa = malloc(count);
-    if (!r->front.iz || !r->front.id || !r->glass.iz || !r->glass.id || !r->shadow.map.iz ||
-        !r->shadow.map.id || !r->grain || !r->head || !r->linear || !r->spare || !r->ground_known ||
-        !r->pixels || !r->celeba || !r->lapa) {
+    if (!r->front.iz || !r->front.id || !r->glass.iz || !r->glass.id || !r->shadow.map.iz || !r->shadow.map.id ||
+        !r->grain || !r->head || !r->linear || !r->spare || !r->ground_known || !r->pixels || !r->celeba || !r->lapa) {
         mcf_synth_free(r);
-        return mcf_fail(err, MCF_ERR_NOMEM, "synthetic faces: no memory for a renderer of %d pixels a side",
-                        size);
+        return mcf_fail(err, MCF_ERR_NOMEM, "synthetic faces: no memory for a renderer of %d pixels a side", size);
     }
     mcf_noise_make(r->grain);
     // cells of two to three pixels
@@ -218,8 +216,7 @@ static void paint(mcf_synth *r, const builder *b)
     bool glass = r->how.glasses != GLASSES_NONE;
     for (int y = 0; y < r->size; y++)
         for (int x = 0; x < r->size; x++) {
-            const uint32_t *row = r->front.id + (size_t)(SAMPLES * y) * (size_t)side + SAMPLES * x,
-                           *next = row + side;
+            const uint32_t *row = r->front.id + (size_t)(SAMPLES * y) * (size_t)side + SAMPLES * x, *next = row + side;
             const uint32_t id[ALL] = {row[0], row[1], next[0], next[1]};
             int kind[ALL], at = y * r->size + x;
             bool same = !(id[0] | id[1] | id[2] | id[3]);
@@ -232,8 +229,7 @@ static void paint(mcf_synth *r, const builder *b)
             if (!same)
                 c = paint_edge(r, b, id, kind, x, y);
             else if (id[0])
-                c = shade_sample(r, b, id[0], SAMPLES * (float)x + 0.5f * SAMPLES,
-                                 SAMPLES * (float)y + 0.5f * SAMPLES);
+                c = shade_sample(r, b, id[0], SAMPLES * (float)x + 0.5f * SAMPLES, SAMPLES * (float)y + 0.5f * SAMPLES);
             else
                 c.colour = mcf_ground_at(r, x, y);
             if (glass)
@@ -256,8 +252,7 @@ static void describe(const mcf_synth *r, mcf_synth_face *out)
     float turn = absf(out->yaw), key = v->key.y, around = v->sky.y;
     out->attributes = (mcf_synth_attributes){
         .pose = turn > 40 || absf(out->pitch) > 20 || absf(out->roll) > 25,
-        .expression =
-            v->smile > 0.75f || v->open > 1 || v->brow_raise > 0.6f || v->frown > 0.6f || v->pucker > 0.5f,
+        .expression = v->smile > 0.75f || v->open > 1 || v->brow_raise > 0.6f || v->frown > 0.6f || v->pucker > 0.5f,
         .illumination = key > 2.6f * around || key + around < 0.75f || v->exposure > 1.35f,
         .makeup = r->who.makeup > 0.5f,
         .occlusion = v->occluder != OCCLUDER_NONE || v->glasses == GLASSES_SUN || r->who.fringe,
@@ -265,13 +260,12 @@ static void describe(const mcf_synth *r, mcf_synth_face *out)
     };
 }
 
-mcf_status mcf_synth_render(mcf_synth *r, uint64_t seed, uint64_t identity, uint32_t number,
-                            mcf_synth_face *out, mcf_error *err)
+mcf_status mcf_synth_render(mcf_synth *r, uint64_t seed, uint64_t identity, uint32_t number, mcf_synth_face *out,
+                            mcf_error *err)
 {
     if (number >= MCF_SYNTH_MAX_NUMBER || identity >> 56)
-        return mcf_fail(err, MCF_ERR_USAGE,
-                        "synthetic faces: picture %u of identity %llu is beyond what can be named", number,
-                        (unsigned long long)identity);
+        return mcf_fail(err, MCF_ERR_USAGE, "synthetic faces: picture %u of identity %llu is beyond what can be named",
+                        number, (unsigned long long)identity);
     if (!r->head->valid || r->seed != seed || r->who.number != identity) {
         r->head->valid = false;
         r->seed = seed;

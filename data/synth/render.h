@@ -20,10 +20,10 @@ struct mcf_synth {
     shadow_map shadow;
     noise *grain;
     head_cache *head;
-    uint64_t seed; // whose head is kept
-    v3 *linear, *spare; // [size, size]
+    uint64_t seed;                       // whose head is kept
+    v3 *linear, *spare;                  // [size, size]
     float ground_chance[GROUND_CHANCES]; // numbers of the background
-    uint8_t *ground_known; // of the background's places, drawn at half size into spare
+    uint8_t *ground_known;               // of the background's places, drawn at half size into spare
     uint8_t *pixels, *celeba, *lapa;
 };
 

@@ -94,9 +94,8 @@ static v3 skin_tone(mcf_rng *r)
 
 static v3 hair_colour(mcf_rng *r, float skin_lightness)
 {
-    static const int tones[10][3] = {{22, 18, 17},  {34, 25, 21},   {54, 36, 26},    {78, 52, 34},
-                                     {106, 72, 44}, {136, 102, 66}, {172, 142, 100}, {206, 184, 146},
-                                     {122, 52, 26}, {168, 84, 40}};
+    static const int tones[10][3] = {{22, 18, 17},   {34, 25, 21},    {54, 36, 26},    {78, 52, 34},  {106, 72, 44},
+                                     {136, 102, 66}, {172, 142, 100}, {206, 184, 146}, {122, 52, 26}, {168, 84, 40}};
     float dark = 1.2f - skin_lightness;
     float w[10] = {1.6f + 5 * dark, 1.6f + 2 * dark, 1.5f, 1.3f, 1, 0.8f, 0.7f, 0.5f, 0.4f, 0.35f};
     if (skin_lightness < 0.3f)
@@ -373,8 +372,7 @@ static void draw_light(picture *v, mcf_rng *r)
         key = uniform(r, 0.65f, 1), ambient = uniform(r, 0.3f, 0.5f);
         break;
     case 1: // sun
-        key = uniform(r, 1.1f, 1.6f), ambient = uniform(r, 0.25f, 0.4f),
-        v->shadow_soft = uniform(r, 0.05f, 0.3f);
+        key = uniform(r, 1.1f, 1.6f), ambient = uniform(r, 0.25f, 0.4f), v->shadow_soft = uniform(r, 0.05f, 0.3f);
         v->key_direction = any_direction(r, -95, 95, 22, 68, false);
         tint = mix3(white, warm, uniform(r, 0, 0.5f)), sky = v3_of(0.78f, 0.9f, 1.1f);
         break;
@@ -440,10 +438,8 @@ static void draw_surroundings(picture *v, const person *p, mcf_rng *r)
     v->cloth_colour = any_colour(r);
     v->cloth_colour2 = any_colour(r);
     if (v->cloth == CLOTH_SUIT)
-        v->cloth_colour =
-            scale3(mix3(v->cloth_colour, v3_of(0.2f, 0.2f, 0.24f), 0.8f), uniform(r, 0.15f, 0.8f));
-    v->shirt_colour =
-        chance(r, 0.6f) ? v3_of(0.78f, 0.79f, 0.82f) : mix3(any_colour(r), v3_of(0.7f, 0.7f, 0.7f), 0.5f);
+        v->cloth_colour = scale3(mix3(v->cloth_colour, v3_of(0.2f, 0.2f, 0.24f), 0.8f), uniform(r, 0.15f, 0.8f));
+    v->shirt_colour = chance(r, 0.6f) ? v3_of(0.78f, 0.79f, 0.82f) : mix3(any_colour(r), v3_of(0.7f, 0.7f, 0.7f), 0.5f);
     v->cloth_pattern = (int)mcf_rng_below(r, 6);
     v->tie = chance(r, 0.25f + 0.5f * p->masculine);
     v->earrings = p->earrings && chance(r, 0.85f);

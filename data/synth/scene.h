@@ -24,15 +24,7 @@ typedef enum {
 typedef enum { BEARD_NONE, BEARD_STUBBLE, BEARD_MOUSTACHE, BEARD_GOATEE, BEARD_FULL } beard_style;
 typedef enum { HAT_NONE, HAT_BEANIE, HAT_CAP, HAT_BRIM, HAT_SCARF } hat_kind;
 typedef enum { GLASSES_NONE, GLASSES_CLEAR, GLASSES_SUN } glasses_kind;
-typedef enum {
-    CLOTH_ROUND,
-    CLOTH_V,
-    CLOTH_SHIRT,
-    CLOTH_SUIT,
-    CLOTH_TURTLE,
-    CLOTH_HOOD,
-    CLOTH_KINDS
-} cloth_kind;
+typedef enum { CLOTH_ROUND, CLOTH_V, CLOTH_SHIRT, CLOTH_SUIT, CLOTH_TURTLE, CLOTH_HOOD, CLOTH_KINDS } cloth_kind;
 typedef enum {
     OCCLUDER_NONE,
     OCCLUDER_HAND,

@@ -6,19 +6,15 @@
 static material eye_material(const builder *b, int side, v3 at, float pixel)
 {
     const person *p = b->who;
-    material m = {.gloss = 0.5f,
-                  .sharp = 180,
-                  .scatter = 0.25f,
-                  .dim = 1,
-                  .label = side ? MCF_SYNTH_R_EYE : MCF_SYNTH_L_EYE};
+    material m = {
+        .gloss = 0.5f, .sharp = 180, .scatter = 0.25f, .dim = 1, .label = side ? MCF_SYNTH_R_EYE : MCF_SYNTH_L_EYE};
     v3 g = mcf_eye_direction(b->f, side);
     float R = b->f->eye_radius, edge = pixel / R;
     float d = length3(sub3(at, g)); // chord from the pupil
     float iris = 0.62f / R, pupil = iris * mixf(0.36f, 0.5f, clampf(1 - b->how->exposure * 0.6f, 0, 1));
     v3 c = v3_of(0.54f, 0.51f, 0.49f);
     float inner = side ? -at.x : at.x;
-    c = mix3(c, v3_of(0.5f, 0.3f, 0.27f),
-             0.8f * smooth(0.55f, 0.85f, inner) + 0.25f * smooth(0.5f, 0.9f, -inner));
+    c = mix3(c, v3_of(0.5f, 0.3f, 0.27f), 0.8f * smooth(0.55f, 0.85f, inner) + 0.25f * smooth(0.5f, 0.9f, -inner));
     if (d < iris + edge) {
         float a = atan2_fast(at.y - g.y, at.x - g.x), r = d / iris;
         float rays = noise_at(b->grain->strand, a * 40, r * 6);
@@ -32,8 +28,7 @@ static material eye_material(const builder *b, int side, v3 at, float pixel)
     // shade of the lids
     v3 q = mad3(mcf_eye_centre(b->f, side), at, R);
     lids l = mcf_face_lids(b->f, side, q.x);
-    m.dim *= mixf(0.28f, 1, smooth(-0.02f, 0.42f, l.high - q.y)) *
-             mixf(0.7f, 1, smooth(-0.05f, 0.15f, q.y - l.low));
+    m.dim *= mixf(0.28f, 1, smooth(-0.02f, 0.42f, l.high - q.y)) * mixf(0.7f, 1, smooth(-0.05f, 0.15f, q.y - l.low));
     m.dim *= mixf(0.55f, 1, smooth(0, 0.16f, l.along) * smooth(1, 0.84f, l.along));
     m.colour = c;
     return m;
@@ -67,11 +62,8 @@ static material mouth_material(const builder *b, const part *part, v3 at)
 
 static material ear_material(const builder *b, int side, v3 at)
 {
-    material m = {.gloss = 0.03f,
-                  .sharp = 18,
-                  .scatter = 1.2f,
-                  .dim = 1,
-                  .label = side ? MCF_SYNTH_R_EAR : MCF_SYNTH_L_EAR};
+    material m = {
+        .gloss = 0.03f, .sharp = 18, .scatter = 1.2f, .dim = 1, .label = side ? MCF_SYNTH_R_EAR : MCF_SYNTH_L_EAR};
     float cloud = noise_at(b->grain->cloud, at.x * 30, at.y * 30);
     m.colour = mul3(scale3(b->who->skin, 0.96f + 0.05f * cloud), v3_of(1.02f, 0.86f, 0.84f));
     m.dim = mixf(0.45f, 1, smooth(-0.45f, 0.25f, at.z));
@@ -82,8 +74,7 @@ static material ear_material(const builder *b, int side, v3 at)
 
 static v3 woven(const builder *b, v3 at, v3 one, v3 two, int pattern)
 {
-    float grain = noise_at(b->grain->fine, at.z * 11, at.y * 11),
-          cloud = noise_at(b->grain->cloud, at.z * 4, at.y * 4);
+    float grain = noise_at(b->grain->fine, at.z * 11, at.y * 11), cloud = noise_at(b->grain->cloud, at.z * 4, at.y * 4);
     float k = 0;
     switch (pattern) {
     case 1:
@@ -91,8 +82,7 @@ static v3 woven(const builder *b, v3 at, v3 one, v3 two, int pattern)
         break;
     case 2: {
         float s = at.z * 0.35f, t = at.y * 0.35f;
-        k = 0.5f * (absf(s - (float)floor_int(s) - 0.5f) < 0.2f) +
-            0.5f * (absf(t - (float)floor_int(t) - 0.5f) < 0.2f);
+        k = 0.5f * (absf(s - (float)floor_int(s) - 0.5f) < 0.2f) + 0.5f * (absf(t - (float)floor_int(t) - 0.5f) < 0.2f);
         break;
     }
     case 3:
@@ -111,8 +101,8 @@ static material body_material(const builder *b, int which, v3 at, float pixel)
     material m = {.gloss = 0.012f, .sharp = 9, .scatter = 0, .dim = 1, .label = MCF_SYNTH_CLOTH};
     float cloud = noise_at(b->grain->cloud, at.x * 30, at.y * 5);
     if (which) {
-        v3 one = which == 1 ? (v->cloth == CLOTH_SUIT ? v->shirt_colour : scale3(v->cloth_colour, 0.96f))
-                            : v->cloth_colour;
+        v3 one =
+            which == 1 ? (v->cloth == CLOTH_SUIT ? v->shirt_colour : scale3(v->cloth_colour, 0.96f)) : v->cloth_colour;
         m.colour = woven(b, at, one, one, 0);
         if (v->cloth == CLOTH_TURTLE)
             m.dim *= 0.85f + 0.15f * sin_fast(at.x * 60);
@@ -129,16 +119,15 @@ static material body_material(const builder *b, int which, v3 at, float pixel)
                        .label = MCF_SYNTH_NECK};
         m.dim *= mixf(0.72f, 1, smooth(0, -0.9f, edge));
         if (p->beard == BEARD_FULL || p->beard == BEARD_STUBBLE) {
-            float a = smooth(-10.5f, -8, at.y) * smooth(1.5f, 0.9f, absf(at.x)) *
-                      (p->beard == BEARD_FULL ? 0.5f : 0.25f);
+            float a =
+                smooth(-10.5f, -8, at.y) * smooth(1.5f, 0.9f, absf(at.x)) * (p->beard == BEARD_FULL ? 0.5f : 0.25f);
             m.colour = mix3(m.colour, p->hair, a);
         }
         return m;
     }
     v3 at2 = v3_of(at.x, at.y, at.z);
     float ax = absf(at.z);
-    m.colour =
-        woven(b, at2, v->cloth_colour, v->cloth_colour2, v->cloth == CLOTH_SUIT ? 0 : v->cloth_pattern);
+    m.colour = woven(b, at2, v->cloth_colour, v->cloth_colour2, v->cloth == CLOTH_SUIT ? 0 : v->cloth_pattern);
     if (v->cloth == CLOTH_SUIT && cos_fast(at.x) > 0) {
         float opening = 5.4f - (-14.5f - at.y) * 0.42f; // V of the jacket
         if (ax < opening) {
@@ -165,8 +154,7 @@ static material body_material(const builder *b, int which, v3 at, float pixel)
     if (v->cloth == CLOTH_SHIRT && cos_fast(at.x) > 0) {
         m.dim *= 1 - 0.25f * bump1((at.z - 1.1f) / maxf(0.18f, pixel));
         float button = at.y * 0.2f;
-        m.dim *=
-            1 - 0.4f * (bump2((at.z) / 0.45f, (button - (float)floor_int(button) - 0.5f) * 5 / 0.45f) > 0.2f);
+        m.dim *= 1 - 0.4f * (bump2((at.z) / 0.45f, (button - (float)floor_int(button) - 0.5f) * 5 / 0.45f) > 0.2f);
     }
     float rib = v->cloth == CLOTH_ROUND || v->cloth == CLOTH_V ? smooth(0.9f, 0.8f, edge) : 0;
     m.dim *= 1 - 0.14f * rib - 0.2f * bump1((edge - 0.9f) / maxf(0.2f, pixel));
@@ -186,8 +174,7 @@ static material hair_material(const builder *b, const part *part, v3 at, const s
           broad = noise_at(b->grain->strand, (at.z + wave) * 3.2f + 70, at.y * 2.2f);
     float curl = curls ? noise_at(b->grain->cloud, at.x * 85, at.y * 13) : 0;
     float tone = 0.36f * strand + 0.38f * broad + 0.8f * curl;
-    m.colour = mix3(scale3(p->hair, 0.55f + 0.12f * (float)(part->side == 1)), p->hair2,
-                    smooth(-0.55f, 0.85f, tone));
+    m.colour = mix3(scale3(p->hair, 0.55f + 0.12f * (float)(part->side == 1)), p->hair2, smooth(-0.55f, 0.85f, tone));
     if (p->grey > 0.2f)
         m.colour = mix3(m.colour, v3_of(0.42f, 0.41f, 0.4f), 0.35f * p->grey * smooth(0.1f, 0.6f, strand));
     m.dim *= clampf(1 + 0.42f * tone, 0.35f, 1.5f);
@@ -211,8 +198,8 @@ static material hat_material(const builder *b, const part *part, v3 at)
           cloud = noise_at(b->grain->cloud, at.x * 30, at.y * 5);
     m.colour = scale3(v->hat_colour, 1 + 0.1f * grain + 0.08f * cloud);
     if (part->kind == PART_VISOR) {
-        m.colour = scale3(v->hat == HAT_CAP && v->hat_pattern == 1 ? v->hat_colour2 : v->hat_colour,
-                          0.95f + 0.08f * grain);
+        m.colour =
+            scale3(v->hat == HAT_CAP && v->hat_pattern == 1 ? v->hat_colour2 : v->hat_colour, 0.95f + 0.08f * grain);
         if (v->hat == HAT_CAP)
             m.dim *= 1 - 0.2f * bump1((at.y - 0.85f) / 0.07f);
         return m;
@@ -238,8 +225,8 @@ static material hat_material(const builder *b, const part *part, v3 at)
     default:
         m.dim *= mixf(0.6f, 1, smooth(0, 0.9f, at.z));
         if (v->hat_pattern == 1)
-            m.colour = mix3(m.colour, v->hat_colour2,
-                            smooth(0.1f, 0.2f, noise_at(b->grain->cloud, at.x * 60, at.y * 9)));
+            m.colour =
+                mix3(m.colour, v->hat_colour2, smooth(0.1f, 0.2f, noise_at(b->grain->cloud, at.x * 60, at.y * 9)));
         break;
     }
     return m;
@@ -337,8 +324,7 @@ static v3 hair_light(const surface *s, v3 t, float te, v3 to_eye, v3 light, v3 c
 }
 
 // ne: normal . e
-static v3 lamp(const material *m, const surface *s, float ne, v3 to_eye, v3 light, v3 from, float lit,
-               float gloss)
+static v3 lamp(const material *m, const surface *s, float ne, v3 to_eye, v3 light, v3 from, float lit, float gloss)
 {
     float d = dot3(s->n, from), k = m->scatter;
     if (d < -0.3f || lit <= 0)
@@ -354,8 +340,8 @@ static v3 lamp(const material *m, const surface *s, float ne, v3 to_eye, v3 ligh
     if (nh2 * m->sharp < m->sharp - 12) // nothing to be seen
         return c;
     float grazing = 1 - sqrtf(maxf(0.5f + 0.5f * fe, 0));
-    float spec = gloss * (1 + 6 * grazing * grazing * grazing) * power(nh2, 0.5f * m->sharp) *
-                 (m->sharp * 0.12f + 1) * lit * minf(d * 3, 1);
+    float spec = gloss * (1 + 6 * grazing * grazing * grazing) * power(nh2, 0.5f * m->sharp) * (m->sharp * 0.12f + 1) *
+                 lit * minf(d * 3, 1);
     return mad3(c, light, spec);
 }
 
@@ -384,10 +370,8 @@ shaded mcf_shade(const builder *b, const shadow_map *shadow, const surface *give
         float te = dot3(t, to_eye);
         c = scale3(c, 0.8f);
         if (lit > 0)
-            c = add3(
-                c, scale3(hair_light(&s, t, te, to_eye, v->key, m.colour, v->key_direction, v->gloss), lit));
-        c = add3(c,
-                 scale3(hair_light(&s, t, te, to_eye, v->fill, m.colour, v->fill_direction, v->gloss), open));
+            c = add3(c, scale3(hair_light(&s, t, te, to_eye, v->key, m.colour, v->key_direction, v->gloss), lit));
+        c = add3(c, scale3(hair_light(&s, t, te, to_eye, v->fill, m.colour, v->fill_direction, v->gloss), open));
         if (v->rim.y > 0)
             c = add3(c, hair_light(&s, t, te, to_eye, v->rim, m.colour, v->rim_direction, v->gloss));
     } else {
@@ -414,14 +398,11 @@ v3 mcf_shade_lens(const builder *b, const surface *s, v3 behind)
     const picture *v = b->how;
     v3 to_eye = normal3(scale3(s->p, -1)), n = dot3(s->n, to_eye) < 0 ? scale3(s->n, -1) : s->n;
     v3 r = mad3(scale3(to_eye, -1), n, 2 * dot3(n, to_eye));
-    float window =
-        smooth(0.25f, 0.4f, r.y) * smooth(0.9f, 0.7f, r.y) * (absf(r.x - 0.2f) < 0.3f ? 1.0f : 0.0f);
+    float window = smooth(0.25f, 0.4f, r.y) * smooth(0.9f, 0.7f, r.y) * (absf(r.x - 0.2f) < 0.3f ? 1.0f : 0.0f);
     float grazing = 1 - clampf(dot3(n, to_eye), 0, 1), mirror = 0.03f + 0.5f * grazing * grazing * grazing;
     float strong = v->glasses == GLASSES_SUN ? 0.11f : 0.05f;
-    v3 c =
-        mix3(behind, v->lens_colour,
-             v->tint * (v->glasses == GLASSES_SUN ? mixf(1, 0.8f, clampf(0.5f - 0.5f * s->at.y, 0, 1)) : 1));
-    c = mad3(c, add3(v->sky, scale3(v->key, 0.6f)),
-             mirror * clampf(0.4f + 0.6f * r.y, 0, 1) + strong * window);
+    v3 c = mix3(behind, v->lens_colour,
+                v->tint * (v->glasses == GLASSES_SUN ? mixf(1, 0.8f, clampf(0.5f - 0.5f * s->at.y, 0, 1)) : 1));
+    c = mad3(c, add3(v->sky, scale3(v->key, 0.6f)), mirror * clampf(0.4f + 0.6f * r.y, 0, 1) + strong * window);
     return c;
 }

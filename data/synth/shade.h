@@ -14,7 +14,7 @@ typedef struct {
 } surface;
 
 typedef struct {
-    v3 colour; // linear, before exposure
+    v3 colour;     // linear, before exposure
     uint8_t label; // MCF_SYNTH_*
 } shaded;
 

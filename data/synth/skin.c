@@ -24,8 +24,8 @@ static void paint_eyes(const builder *b, v3 at, float pixel, material *m)
     float bag = bump2((dx + 0.3f) / 1.7f, (dy + 0.95f) / 0.6f) * (0.25f + 0.5f * p->age);
     m->colour = mix3(m->colour, mul3(m->colour, v3_of(0.84f, 0.74f, 0.78f)), bag);
     if (above > 0 && p->makeup > 0)
-        m->colour = mix3(m->colour, p->shadow_colour,
-                         0.65f * p->makeup * fall(above / 0.95f) * smooth(0.5f, 0, beyond));
+        m->colour =
+            mix3(m->colour, p->shadow_colour, 0.65f * p->makeup * fall(above / 0.95f) * smooth(0.5f, 0, beyond));
     // the fold over the upper lid
     float fold = wide.high + p->crease * (0.35f + 0.65f * sqrtf(clampf(4 * c * (1 - c), 0, 1))) - at.y;
     float crease =
@@ -42,8 +42,7 @@ static void paint_eyes(const builder *b, v3 at, float pixel, material *m)
         m->colour = mix3(m->colour, v3_of(0.012f, 0.008f, 0.007f), dark);
     }
     if (below > -0.1f && t > 0 && t < 1) {
-        float dark =
-            (0.18f + 0.4f * p->lashes) * cover(0.06f - below, maxf(pixel, 0.06f)) * (0.4f + 0.6f * c);
+        float dark = (0.18f + 0.4f * p->lashes) * cover(0.06f - below, maxf(pixel, 0.06f)) * (0.4f + 0.6f * c);
         m->colour = mix3(m->colour, v3_of(0.05f, 0.02f, 0.018f), dark);
     }
 }
@@ -61,10 +60,9 @@ static void paint_brows(const builder *b, v3 at, material *m)
           sy = (at.y - w.y) * 9 + absf(at.x) * 7;
     float hair = noise_at(b->grain->strand, sx + 91 * (float)side, sy);
     float edge = (w.half - absf(at.y - w.y)) / maxf(w.half, 0.05f), density = b->who->brow_density;
-    float amount =
-        smooth(-0.35f, 0.55f, edge + 0.35f * hair) * (w.inside ? 1 : 0) * smooth(-0.02f, 0.1f, w.along);
-    m->colour = mix3(m->colour, b->who->brow,
-                     clampf(amount * (0.62f + 0.25f * hair) * (0.55f + 0.6f * density), 0, 0.96f));
+    float amount = smooth(-0.35f, 0.55f, edge + 0.35f * hair) * (w.inside ? 1 : 0) * smooth(-0.02f, 0.1f, w.along);
+    m->colour =
+        mix3(m->colour, b->who->brow, clampf(amount * (0.62f + 0.25f * hair) * (0.55f + 0.6f * density), 0, 0.96f));
     m->gloss *= 1 - 0.6f * amount;
 }
 
@@ -101,8 +99,7 @@ static void paint_mouth(const builder *b, v3 at, float pixel, material *m)
 static void paint_short_hair(const builder *b, v3 at, material *m)
 {
     const person *p = b->who;
-    bool shaved = (p->style == HAIR_BUZZ || p->style == HAIR_BALD) && (at.y > -2 || at.z < 1),
-         chin = at.y < -0.5f;
+    bool shaved = (p->style == HAIR_BUZZ || p->style == HAIR_BALD) && (at.y > -2 || at.z < 1), chin = at.y < -0.5f;
     bool bearded = p->beard != BEARD_NONE || (p->masculine > 0.5f && p->child < 0.5f);
     if (!shaved && !(bearded && chin))
         return;
@@ -113,8 +110,7 @@ static void paint_short_hair(const builder *b, v3 at, material *m)
         float over = at.y - hair_line(b, angle) + 0.2f * grain;
         float amount = smooth(-0.15f, 0.35f, over);
         if (p->style == HAIR_BUZZ) {
-            m->colour =
-                mix3(m->colour, p->hair, amount * clampf(0.72f + 0.3f * grain + 0.15f * dots, 0, 0.95f));
+            m->colour = mix3(m->colour, p->hair, amount * clampf(0.72f + 0.3f * grain + 0.15f * dots, 0, 0.95f));
             m->gloss *= 1 - 0.8f * amount;
             if (over > 0)
                 m->label = MCF_SYNTH_HAIR;
@@ -131,8 +127,7 @@ static void paint_short_hair(const builder *b, v3 at, material *m)
     float middle = bump2(at.x / 3.4f, (at.y - f->mouth_y + 3.1f * low) / 2.9f) +
                    0.5f * bump2((ax - 2.9f) / 1.1f, (at.y - f->mouth_y + 0.7f) / 2.4f);
     float line = mixf(-5.2f, -1.6f, smooth(3.6f, 6.6f, ax)) * low; // upper edge on the cheek
-    float jaw =
-        smooth(line + 0.5f, line - 1.4f, at.y) * smooth(0.3f, 2.2f, z + 0.3f) * smooth(1.9f, 3.6f, ax);
+    float jaw = smooth(line + 0.5f, line - 1.4f, at.y) * smooth(0.3f, 2.2f, z + 0.3f) * smooth(1.9f, 3.6f, ax);
     float under = smooth(f->bottom + 2.6f, f->bottom + 1.2f, at.y) * smooth(1, 3.5f, z);
     float amount = 0;
     switch (p->beard) {
@@ -194,11 +189,10 @@ static void paint_skin(const builder *b, v3 at, material *m)
     // age draws lines: forehead, corners of the eyes, nose to mouth; expression deepens them
     const picture *v = b->how;
     float old = p->age, lines = 0;
-    float across = bump2(at.x / 4.6f, (at.y - 5) / 2.6f) *
-                   (0.5f * old * old + 0.6f * clampf(v->brow_raise, 0, 1) * (0.3f + old));
+    float across =
+        bump2(at.x / 4.6f, (at.y - 5) / 2.6f) * (0.5f * old * old + 0.6f * clampf(v->brow_raise, 0, 1) * (0.3f + old));
     if (across > 0.01f)
-        lines +=
-            across * bump1((at.y + 0.25f * cloud - 1.05f * (float)floor_int(at.y / 1.05f) - 0.5f) / 0.22f);
+        lines += across * bump1((at.y + 0.25f * cloud - 1.05f * (float)floor_int(at.y / 1.05f) - 0.5f) / 0.22f);
     float crow = bump2((ax - f->eye_x - 2.3f) / 1.2f, (at.y - f->eye_y) / 1.2f) *
                  (0.5f * old + 0.35f * clampf(v->smile, 0, 1) * old);
     if (crow > 0.01f) {
@@ -208,8 +202,7 @@ static void paint_skin(const builder *b, v3 at, material *m)
     // nasolabial: a curve from the wing of the nose past the corner of the mouth
     float t = clampf((f->nose_tip - 0.1f - at.y) / (f->nose_tip - f->mouth_y + 0.4f), 0, 1);
     float fold = 1.95f * p->nose_width + t * (1.35f + 0.45f * v->smile) - 0.25f * t * (1 - t);
-    float depth =
-        (0.16f + 0.5f * old + 0.4f * clampf(v->smile, 0, 1)) * smooth(0, 0.15f, t) * smooth(1.0f, 0.7f, t);
+    float depth = (0.16f + 0.5f * old + 0.4f * clampf(v->smile, 0, 1)) * smooth(0, 0.15f, t) * smooth(1.0f, 0.7f, t);
     lines += depth * bump1((ax - fold) / 0.3f);
     if (v->frown > 0.1f)
         lines += v->frown * bump2((ax - 0.55f) / 0.2f, (at.y - f->brow_y) / 1.1f);
@@ -218,10 +211,9 @@ static void paint_skin(const builder *b, v3 at, material *m)
     float hole = bump2((ax - 0.68f * p->nose_width) / 0.52f, (at.y - f->nose_under - 0.30f) / 0.30f);
     float crease = bump2((ax - 1.95f * p->nose_width) / 0.32f, (at.y - f->nose_tip + 0.35f) / 0.85f);
     m->dim *= (1 - 0.93f * smooth(0.1f, 0.5f, hole)) * (1 - 0.25f * crease);
-    m->gloss =
-        0.038f *
-        (1 + 0.5f * bump2(at.x / 2, (at.y - f->nose_tip) / 3) + 0.4f * bump2(at.x / 5, (at.y - 5) / 3)) *
-        (1 + 0.5f * pores);
+    m->gloss = 0.038f *
+               (1 + 0.5f * bump2(at.x / 2, (at.y - f->nose_tip) / 3) + 0.4f * bump2(at.x / 5, (at.y - 5) / 3)) *
+               (1 + 0.5f * pores);
 }
 
 static uint8_t head_label(const builder *b, v3 at)

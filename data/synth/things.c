@@ -51,9 +51,8 @@ void mcf_glasses_add(const builder *b)
                 v3 q = lens_place(f, side, x * r, y * r);
                 q.z += 0.18f * (1 - r * r);
                 v->p = stand_head(b->s, q);
-                v->n =
-                    rotate(&b->s->head,
-                           normal3(v3_of((side ? 1 : -1) * (0.1f + 0.12f * x * r * 0.4f), 0.1f * y * r, 1)));
+                v->n = rotate(&b->s->head,
+                              normal3(v3_of((side ? 1 : -1) * (0.1f + 0.12f * x * r * 0.4f), 0.1f * y * r, 1)));
             }
         mcf_mesh_grid(b->m, lens, first, RINGS, POINTS + 1, false);
         if (b->how->glasses == GLASSES_SUN && b->how->tint > 0.85f && !b->m->failed) {
@@ -65,10 +64,8 @@ void mcf_glasses_add(const builder *b)
         // the arm to the ear
         ring temple = mcf_face_ring_at(f, 0.3f);
         v3 hinge = lens_place(f, side, p->lens_width * 1.02f, p->lens_height * 0.45f);
-        v3 mid = v3_of((side ? 1 : -1) * (temple.width + 0.25f), 0.8f, 1.5f),
-           end = v3_of(mid.x * 1.01f, 0.6f, -1.6f);
-        v3 arm[4] = {hinge, v3_of(mixf(hinge.x, mid.x, 0.75f), mixf(hinge.y, mid.y, 0.3f), hinge.z - 1.4f),
-                     mid, end};
+        v3 mid = v3_of((side ? 1 : -1) * (temple.width + 0.25f), 0.8f, 1.5f), end = v3_of(mid.x * 1.01f, 0.6f, -1.6f);
+        v3 arm[4] = {hinge, v3_of(mixf(hinge.x, mid.x, 0.75f), mixf(hinge.y, mid.y, 0.3f), hinge.z - 1.4f), mid, end};
         for (int i = 0; i < 4; i++)
             arm[i] = stand_head(b->s, arm[i]);
         mcf_mesh_tube(b->m, frame, arm, 4, 0.45f * thick + 0.04f, NULL, 5, false);
@@ -115,9 +112,8 @@ void mcf_jewellery_add(const builder *b)
                 v3 hoop[20];
                 for (int i = 0; i < 20; i++) {
                     float a = 2 * SYNTH_PI * (float)i / 20;
-                    hoop[i] = add3(
-                        lobe, rotate(&b->s->head, v3_of(0.35f * sign * cos_fast(a),
-                                                        -1.35f + 1.35f * sin_fast(a), 1.3f * cos_fast(a))));
+                    hoop[i] = add3(lobe, rotate(&b->s->head, v3_of(0.35f * sign * cos_fast(a),
+                                                                   -1.35f + 1.35f * sin_fast(a), 1.3f * cos_fast(a))));
                 }
                 mcf_mesh_tube(b->m, part, hoop, 20, 0.12f, NULL, 5, true);
             }
@@ -156,8 +152,8 @@ static void add_hand(const builder *b, v3 at, float angle)
         float radii[7];
         for (int i = 0; i < 7; i++) {
             float t = (float)i / 6;
-            line[i] = mad3(mad3(mad3(at, right, spread[k] * (1 + 0.12f * t)), up, t * length[k]), front,
-                           0.2f - 1.1f * t * t);
+            line[i] =
+                mad3(mad3(mad3(at, right, spread[k] * (1 + 0.12f * t)), up, t * length[k]), front, 0.2f - 1.1f * t * t);
             radii[i] = (0.88f - 0.2f * t) * (i == 6 ? 0.55f : 1) * (k == 3 ? 0.88f : 1);
         }
         mcf_mesh_tube(b->m, part, line, 7, 0, radii, 10, false);
@@ -190,8 +186,8 @@ void mcf_occluder_add(const builder *b)
     int part = v->occluder == OCCLUDER_HAND ? -1 : mcf_mesh_part(b->m, PART_OBJECT, (int)v->occluder, true);
     switch (v->occluder) {
     case OCCLUDER_HAND:
-        at = v3_of(mouth.x + v->occluder_x * 5.5f, mouth.y - 3.5f + 4 * v->occluder_y,
-                   maxf(nose.z + 1.2f, mouth.z + 2));
+        at =
+            v3_of(mouth.x + v->occluder_x * 5.5f, mouth.y - 3.5f + 4 * v->occluder_y, maxf(nose.z + 1.2f, mouth.z + 2));
         add_hand(b, at, 0.45f * v->occluder_angle - 0.25f * v->occluder_x);
         break;
     case OCCLUDER_MICROPHONE: {

@@ -34,7 +34,8 @@ struct emulator_lt_preference {
     uint32_t alignment[4];
 };
 
-namespace {
+namespace
+{
 
 float element(cudaDataType type, const void *data, long long i)
 {
@@ -61,8 +62,8 @@ struct matrix {
     {
         if (!rows || !columns || !batches)
             return true;
-        const long long last = (batches - 1) * stride + (transposed ? columns - 1 + (rows - 1) * ld
-                                                                    : rows - 1 + (columns - 1) * ld);
+        const long long last =
+            (batches - 1) * stride + (transposed ? columns - 1 + (rows - 1) * ld : rows - 1 + (columns - 1) * ld);
         const allocation *a = find(data);
         return a && reachable(device, *a) && within(data, (size_t)(last + 1) * size());
     }
@@ -103,7 +104,7 @@ void multiply(const matrix &a, const matrix &b, const matrix &c, int k, int batc
     }
 }
 
-}
+} // namespace
 
 extern "C" {
 
@@ -165,8 +166,9 @@ cublasStatus_t cublasGemmStridedBatchedEx(cublasHandle_t handle, cublasOperation
         return CUBLAS_STATUS_EXECUTION_FAILED;
     }
     const float alpha_value = *(const float *)alpha, beta_value = *(const float *)beta;
-    cudaError_t error = enqueue(
-        handle->stream, {[=] { multiply(ma, mb, mc, k, batch, alpha_value, beta_value, nullptr, false); }, nullptr, nullptr});
+    cudaError_t error =
+        enqueue(handle->stream,
+                {[=] { multiply(ma, mb, mc, k, batch, alpha_value, beta_value, nullptr, false); }, nullptr, nullptr});
     return error == cudaSuccess ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_EXECUTION_FAILED;
 }
 
@@ -210,10 +212,14 @@ cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t desc, cublasL
                                               const void *value, size_t bytes)
 {
     switch (attribute) {
-    case CUBLASLT_MATMUL_DESC_TRANSA: return take(&desc->op_a, sizeof desc->op_a, value, bytes);
-    case CUBLASLT_MATMUL_DESC_TRANSB: return take(&desc->op_b, sizeof desc->op_b, value, bytes);
-    case CUBLASLT_MATMUL_DESC_EPILOGUE: return take(&desc->epilogue, sizeof desc->epilogue, value, bytes);
-    case CUBLASLT_MATMUL_DESC_BIAS_POINTER: return take(&desc->bias, sizeof desc->bias, value, bytes);
+    case CUBLASLT_MATMUL_DESC_TRANSA:
+        return take(&desc->op_a, sizeof desc->op_a, value, bytes);
+    case CUBLASLT_MATMUL_DESC_TRANSB:
+        return take(&desc->op_b, sizeof desc->op_b, value, bytes);
+    case CUBLASLT_MATMUL_DESC_EPILOGUE:
+        return take(&desc->epilogue, sizeof desc->epilogue, value, bytes);
+    case CUBLASLT_MATMUL_DESC_BIAS_POINTER:
+        return take(&desc->bias, sizeof desc->bias, value, bytes);
     }
     return CUBLAS_STATUS_INVALID_VALUE;
 }
@@ -248,19 +254,23 @@ cublasStatus_t cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t p
                                                     size_t bytes)
 {
     switch (attribute) {
-    case CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES: return take(&p->workspace, sizeof p->workspace, value, bytes);
-    case CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK: return take(&p->schemes, sizeof p->schemes, value, bytes);
+    case CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES:
+        return take(&p->workspace, sizeof p->workspace, value, bytes);
+    case CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK:
+        return take(&p->schemes, sizeof p->schemes, value, bytes);
     default:
-        return take(&p->alignment[attribute - CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES], sizeof p->alignment[0], value,
-                    bytes);
+        return take(&p->alignment[attribute - CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES], sizeof p->alignment[0],
+                    value, bytes);
     }
 }
 
 static bool lt_shapes(const emulator_lt_desc *desc, const emulator_lt_layout *a, const emulator_lt_layout *b,
                       const emulator_lt_layout *d)
 {
-    const uint64_t m = desc->op_a == CUBLAS_OP_T ? a->columns : a->rows, k = desc->op_a == CUBLAS_OP_T ? a->rows : a->columns;
-    const uint64_t n = desc->op_b == CUBLAS_OP_T ? b->rows : b->columns, l = desc->op_b == CUBLAS_OP_T ? b->columns : b->rows;
+    const uint64_t m = desc->op_a == CUBLAS_OP_T ? a->columns : a->rows,
+                   k = desc->op_a == CUBLAS_OP_T ? a->rows : a->columns;
+    const uint64_t n = desc->op_b == CUBLAS_OP_T ? b->rows : b->columns,
+                   l = desc->op_b == CUBLAS_OP_T ? b->columns : b->rows;
     return m == d->rows && n == d->columns && k == l && a->ld >= (int64_t)a->rows && b->ld >= (int64_t)b->rows &&
            d->ld >= (int64_t)d->rows && a->type == b->type && (d->type == a->type || d->type == CUDA_R_32F);
 }
@@ -296,7 +306,8 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
     const int m = (int)layout_d->rows, n = (int)layout_d->columns,
               k = (int)(turned ? layout_a->rows : layout_a->columns);
     const matrix ma = {a, layout_a->type, turned, layout_a->ld, 0, m, k},
-                 mb = {b, layout_b->type, turned_b, layout_b->ld, 0, k, n}, md = {d, layout_d->type, false, layout_d->ld, 0, m, n};
+                 mb = {b, layout_b->type, turned_b, layout_b->ld, 0, k, n},
+                 md = {d, layout_d->type, false, layout_d->ld, 0, m, n};
     const void *bias = desc->epilogue & CUBLASLT_EPILOGUE_BIAS ? desc->bias : nullptr;
     const bool relu = desc->epilogue & CUBLASLT_EPILOGUE_RELU, wants_bias = desc->epilogue & CUBLASLT_EPILOGUE_BIAS;
     const void *address[] = {a, b, c, d};
@@ -318,5 +329,4 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
         enqueue(stream, {[=] { multiply(ma, mb, md, k, 1, alpha_value, 0, bias, relu); }, nullptr, nullptr});
     return error == cudaSuccess ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_EXECUTION_FAILED;
 }
-
 }

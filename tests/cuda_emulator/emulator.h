@@ -13,7 +13,8 @@
 #include <string>
 #include <vector>
 
-namespace emulator {
+namespace emulator
+{
 
 enum { MAX_DEVICES = 16, HOST = -1 };
 
@@ -21,7 +22,7 @@ extern std::recursive_mutex lock;
 typedef std::lock_guard<std::recursive_mutex> guard;
 
 // --- settings, from the environment once
-int device_count();         // $MCF_EMULATOR_DEVICES, 8
+int device_count();          // $MCF_EMULATOR_DEVICES, 8
 uint64_t memory_of_device(); // bytes, $MCF_EMULATOR_MEMORY, 4 GiB
 // $MCF_EMULATOR_PEERS: by NVLink all, ring (neighbours) or cube (8 V100s: two quads and four links between them; the
 // default), by PCIe pairs (2i and 2i+1) or pcie (all), none
@@ -31,7 +32,7 @@ bool peers_by_nvlink();
 // $MCF_EMULATOR_TRACE, a file: a line for what is enqueued (+) and for what has run (!), with device, number of the
 // stream on its device, and kernel.
 uint64_t number(const char *variable, uint64_t otherwise);
-std::mt19937_64 &dice();    // seeded by $MCF_EMULATOR_SEED, 0
+std::mt19937_64 &dice(); // seeded by $MCF_EMULATOR_SEED, 0
 
 // --- failures. Sticky for a device, as on a card after a fault.
 cudaError_t fail(cudaError_t error, const std::string &message);
@@ -43,9 +44,9 @@ int current_device();
 struct allocation {
     char *memory;
     size_t bytes;
-    char *map;       // with guard pages at both ends; NULL: from malloc
+    char *map; // with guard pages at both ends; NULL: from malloc
     size_t map_bytes;
-    int device;      // HOST: pinned
+    int device; // HOST: pinned
 };
 allocation *find(const void *address);
 bool within(const void *address, size_t bytes);
@@ -61,9 +62,9 @@ struct record {
     bool done = false;
 };
 struct operation {
-    std::function<void()> run;          // exactly one of the three is there
+    std::function<void()> run; // exactly one of the three is there
     std::shared_ptr<record> signal, wait;
-    const char *kernel = nullptr;       // of run; NULL: a copy or memset
+    const char *kernel = nullptr; // of run; NULL: a copy or memset
 };
 struct recording {
     int device;
@@ -79,7 +80,7 @@ cudaError_t drain(const std::function<bool()> &until);
 // --- kernels (threads.cpp). A failure is the text; "" when the grid has run.
 std::string run_grid(const char *name, const std::function<void()> &thread, dim3 grid, dim3 block, size_t shared_bytes);
 
-}
+} // namespace emulator
 
 struct CUstream_st {
     int device;

@@ -7,7 +7,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-namespace emulator {
+namespace emulator
+{
 
 std::recursive_mutex lock;
 
@@ -178,7 +179,7 @@ static void release(allocation *a)
     munmap(copy.map, copy.map_bytes);
 }
 
-}
+} // namespace emulator
 
 using namespace emulator;
 
@@ -241,23 +242,40 @@ cudaError_t cudaGetLastError(void)
 const char *cudaGetErrorName(cudaError_t error)
 {
     switch (error) {
-    case cudaSuccess: return "cudaSuccess";
-    case cudaErrorInvalidValue: return "cudaErrorInvalidValue";
-    case cudaErrorMemoryAllocation: return "cudaErrorMemoryAllocation";
-    case cudaErrorInvalidConfiguration: return "cudaErrorInvalidConfiguration";
-    case cudaErrorInvalidMemcpyDirection: return "cudaErrorInvalidMemcpyDirection";
-    case cudaErrorInsufficientDriver: return "cudaErrorInsufficientDriver";
-    case cudaErrorInvalidDeviceFunction: return "cudaErrorInvalidDeviceFunction";
-    case cudaErrorNoDevice: return "cudaErrorNoDevice";
-    case cudaErrorInvalidDevice: return "cudaErrorInvalidDevice";
-    case cudaErrorPeerAccessUnsupported: return "cudaErrorPeerAccessUnsupported";
-    case cudaErrorInvalidResourceHandle: return "cudaErrorInvalidResourceHandle";
-    case cudaErrorNotReady: return "cudaErrorNotReady";
-    case cudaErrorIllegalAddress: return "cudaErrorIllegalAddress";
-    case cudaErrorPeerAccessAlreadyEnabled: return "cudaErrorPeerAccessAlreadyEnabled";
-    case cudaErrorLaunchFailure: return "cudaErrorLaunchFailure";
-    case cudaErrorStreamCaptureUnsupported: return "cudaErrorStreamCaptureUnsupported";
-    case cudaErrorStreamCaptureInvalidated: return "cudaErrorStreamCaptureInvalidated";
+    case cudaSuccess:
+        return "cudaSuccess";
+    case cudaErrorInvalidValue:
+        return "cudaErrorInvalidValue";
+    case cudaErrorMemoryAllocation:
+        return "cudaErrorMemoryAllocation";
+    case cudaErrorInvalidConfiguration:
+        return "cudaErrorInvalidConfiguration";
+    case cudaErrorInvalidMemcpyDirection:
+        return "cudaErrorInvalidMemcpyDirection";
+    case cudaErrorInsufficientDriver:
+        return "cudaErrorInsufficientDriver";
+    case cudaErrorInvalidDeviceFunction:
+        return "cudaErrorInvalidDeviceFunction";
+    case cudaErrorNoDevice:
+        return "cudaErrorNoDevice";
+    case cudaErrorInvalidDevice:
+        return "cudaErrorInvalidDevice";
+    case cudaErrorPeerAccessUnsupported:
+        return "cudaErrorPeerAccessUnsupported";
+    case cudaErrorInvalidResourceHandle:
+        return "cudaErrorInvalidResourceHandle";
+    case cudaErrorNotReady:
+        return "cudaErrorNotReady";
+    case cudaErrorIllegalAddress:
+        return "cudaErrorIllegalAddress";
+    case cudaErrorPeerAccessAlreadyEnabled:
+        return "cudaErrorPeerAccessAlreadyEnabled";
+    case cudaErrorLaunchFailure:
+        return "cudaErrorLaunchFailure";
+    case cudaErrorStreamCaptureUnsupported:
+        return "cudaErrorStreamCaptureUnsupported";
+    case cudaErrorStreamCaptureInvalidated:
+        return "cudaErrorStreamCaptureInvalidated";
     }
     return "unknown error";
 }
@@ -338,7 +356,7 @@ cudaError_t cudaDeviceGetP2PAttribute(int *value, cudaDeviceP2PAttr attribute, i
     if (device < 0 || device >= device_count() || peer < 0 || peer >= device_count() || device == peer)
         return fail(cudaErrorInvalidDevice, "no such pair of devices");
     const bool fast = peers_by_nvlink();
-    *value = attribute == cudaDevP2PAttrPerformanceRank ? !fast
+    *value = attribute == cudaDevP2PAttrPerformanceRank   ? !fast
              : attribute == cudaDevP2PAttrAccessSupported ? peers_possible(device, peer)
                                                           : fast && peers_possible(device, peer);
     return cudaSuccess;
@@ -367,5 +385,4 @@ cudaError_t cudaDeviceEnablePeerAccess(int peer, unsigned flags)
     enabled[current][peer] = true;
     return cudaSuccess;
 }
-
 }

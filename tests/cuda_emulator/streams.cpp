@@ -8,7 +8,8 @@
 #include <cstdlib>
 #include <unistd.h>
 
-namespace emulator {
+namespace emulator
+{
 
 static std::vector<cudaStream_t> streams;
 static thread_local std::vector<std::shared_ptr<recording>> captures;
@@ -41,8 +42,8 @@ static bool fails(cudaStream_t s)
 {
     static int device = -1, count;
     static char kind[8];
-    static const bool asked = getenv("MCF_EMULATOR_FAIL") &&
-                              sscanf(getenv("MCF_EMULATOR_FAIL"), "%d:%7[a-z]:%d", &device, kind, &count) == 3;
+    static const bool asked =
+        getenv("MCF_EMULATOR_FAIL") && sscanf(getenv("MCF_EMULATOR_FAIL"), "%d:%7[a-z]:%d", &device, kind, &count) == 3;
     if (!asked || s->device != device || count-- != 1)
         return false;
     if (std::string(kind) == "hang")
@@ -142,8 +143,8 @@ static cudaError_t copy(char *to, const char *from, size_t bytes, cudaStream_t s
     if (!bytes)
         return cudaSuccess;
     if ((a && !within(to, bytes)) || (b && !within(from, bytes)))
-        return fail(cudaErrorInvalidValue, "copy out of bounds: " + describe(a && !within(to, bytes) ? to + bytes - 1
-                                                                                                      : from + bytes - 1));
+        return fail(cudaErrorInvalidValue,
+                    "copy out of bounds: " + describe(a && !within(to, bytes) ? to + bytes - 1 : from + bytes - 1));
     if ((!a || !b) && stream->capture)
         return refuse(*stream->capture, "a copy from or to memory of the host that is not pinned");
     if (!b) {
@@ -191,7 +192,7 @@ static cudaError_t check_arguments(int device, const emulator_kernel &kernel, vo
     return cudaSuccess;
 }
 
-}
+} // namespace emulator
 
 using namespace emulator;
 
@@ -211,7 +212,8 @@ cudaError_t cudaDeviceSynchronize(void)
         return refused;
     int device = current_device();
     cudaError_t error = drain([] {
-        return std::all_of(streams.begin(), streams.end(), [](cudaStream_t s) { return s->queue.empty() && !s->hangs; });
+        return std::all_of(streams.begin(), streams.end(),
+                           [](cudaStream_t s) { return s->queue.empty() && !s->hangs; });
     });
     return error == cudaSuccess ? settle(device) : error;
 }
@@ -408,5 +410,4 @@ cudaError_t cudaGraphDestroy(cudaGraph_t graph)
     delete graph;
     return cudaSuccess;
 }
-
 }

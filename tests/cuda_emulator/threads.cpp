@@ -16,7 +16,8 @@
 emulator_index threadIdx, blockIdx;
 dim3 blockDim, gridDim;
 
-namespace emulator {
+namespace emulator
+{
 
 enum { STACK = 256 << 10, WARP = 32, SHARED_MAX = 48 << 10, GAP = 64, PATTERN = 0x5a };
 
@@ -163,8 +164,8 @@ static std::string diverged(const char *name)
         waiting += block.states[t] == AT_BARRIER || block.states[t] == AT_WARP;
         ended += block.states[t] == ENDED;
     }
-    snprintf(text, sizeof text, "kernel %s, block %u %u %u: %u threads wait at a barrier that %u others do not reach", name,
-             blockIdx.x, blockIdx.y, blockIdx.z, waiting, ended);
+    snprintf(text, sizeof text, "kernel %s, block %u %u %u: %u threads wait at a barrier that %u others do not reach",
+             name, blockIdx.x, blockIdx.y, blockIdx.z, waiting, ended);
     return text;
 }
 
@@ -281,12 +282,12 @@ std::string run_grid(const char *name, const std::function<void()> &thread, dim3
     // Fibres of the block that faulted are left as they are: their stacks hold what the kernel was doing.
     idle.clear();
     char where[200];
-    snprintf(where, sizeof where, "kernel %s, block %u %u %u, thread %u %u %u: access to ", name, blockIdx.x, blockIdx.y,
-             blockIdx.z, threadIdx.x, threadIdx.y, threadIdx.z);
+    snprintf(where, sizeof where, "kernel %s, block %u %u %u, thread %u %u %u: access to ", name, blockIdx.x,
+             blockIdx.y, blockIdx.z, threadIdx.x, threadIdx.y, threadIdx.z);
     return where + describe((const void *)fault_address);
 }
 
-}
+} // namespace emulator
 
 using namespace emulator;
 
@@ -319,7 +320,8 @@ uint64_t emulator_exchange(uint64_t value, unsigned lane)
 unsigned emulator_fragment_place(int use, unsigned lane, unsigned i)
 {
     const uint64_t bits = scramble >> 16 * use;
-    return (unsigned)((lane * EMULATOR_HELD + i) * (bits % 128 * 2 + 1) + (bits >> 8)) % (EMULATOR_TILE * EMULATOR_TILE);
+    return (unsigned)((lane * EMULATOR_HELD + i) * (bits % 128 * 2 + 1) + (bits >> 8)) %
+           (EMULATOR_TILE * EMULATOR_TILE);
 }
 
 void emulator_fragment_product(const float a[EMULATOR_HELD], const float b[EMULATOR_HELD], float c[EMULATOR_HELD])
@@ -334,7 +336,8 @@ void emulator_fragment_product(const float a[EMULATOR_HELD], const float b[EMULA
     emulator::wait(AT_WARP);
     for (unsigned i = 0; i < EMULATOR_HELD; i++) {
         const unsigned place = emulator_fragment_place(2, lane, i);
-        const float *row = left + place / EMULATOR_TILE * EMULATOR_TILE, *column = right + place % EMULATOR_TILE * EMULATOR_TILE;
+        const float *row = left + place / EMULATOR_TILE * EMULATOR_TILE,
+                    *column = right + place % EMULATOR_TILE * EMULATOR_TILE;
         float sum[4] = {c[i]};
         for (unsigned k = 0; k < EMULATOR_TILE; k += 4)
             for (unsigned s = 0; s < 4; s++)

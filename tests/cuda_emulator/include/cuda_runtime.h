@@ -22,9 +22,9 @@
 #define __align__(bytes) alignas(bytes)
 
 // Vectors: a kernel that loads one from an address that is no multiple of its size faults on a card.
-#define EMULATOR_VECTOR(name, type, bytes, ...) \
-    struct alignas(bytes) name {                \
-        type __VA_ARGS__;                       \
+#define EMULATOR_VECTOR(name, type, bytes, ...)                                                                        \
+    struct alignas(bytes) name {                                                                                       \
+        type __VA_ARGS__;                                                                                              \
     }
 EMULATOR_VECTOR(float2, float, 8, x, y);
 EMULATOR_VECTOR(float4, float, 16, x, y, z, w);
@@ -59,11 +59,11 @@ void __syncwarp(unsigned mask = 0xffffffffu);
 // Begins at a multiple of 32 bytes where aligned, else never at one.
 void *emulator_shared(const void *key, size_t bytes, bool aligned);
 void *emulator_dynamic_shared();
-#define MCF_SHARED_ARRAY(type, name, count) \
-    static char name##_key;                 \
+#define MCF_SHARED_ARRAY(type, name, count)                                                                            \
+    static char name##_key;                                                                                            \
     type *const name = (type *)emulator_shared(&name##_key, sizeof(type) * (size_t)(count), false)
-#define MCF_SHARED_ALIGNED(type, name, count) \
-    static char name##_key;                   \
+#define MCF_SHARED_ALIGNED(type, name, count)                                                                          \
+    static char name##_key;                                                                                            \
     type *const name = (type *)emulator_shared(&name##_key, sizeof(type) * (size_t)(count), true)
 #define MCF_DYNAMIC_SHARED(type, name) type *const name = (type *)emulator_dynamic_shared()
 

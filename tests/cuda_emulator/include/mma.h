@@ -8,7 +8,7 @@
 #include "cuda_fp16.h"
 #include "cuda_runtime.h"
 
-enum { EMULATOR_TILE = 16, EMULATOR_HELD = 8 };  // elements of a fragment that a lane holds
+enum { EMULATOR_TILE = 16, EMULATOR_HELD = 8 }; // elements of a fragment that a lane holds
 
 // Row * 16 + column of the element that a lane holds at i; use: 0 a, 1 b, 2 accumulator.
 unsigned emulator_fragment_place(int use, unsigned lane, unsigned i);
@@ -26,8 +26,10 @@ inline float emulator_float(__nv_bfloat16 x)
     return __bfloat162float(x);
 }
 
-namespace nvcuda {
-namespace wmma {
+namespace nvcuda
+{
+namespace wmma
+{
 
 struct matrix_a {
     enum { use = 0 };
@@ -52,8 +54,7 @@ template <typename Use, int m, int n, int k, typename T, typename Layout = void>
     T x[num_elements];
 };
 
-template <typename U, typename T, typename L>
-void fill_fragment(fragment<U, 16, 16, 16, T, L> &f, T value)
+template <typename U, typename T, typename L> void fill_fragment(fragment<U, 16, 16, 16, T, L> &f, T value)
 {
     for (T &x : f.x)
         x = value;
@@ -64,12 +65,14 @@ void load_matrix_sync(fragment<U, 16, 16, 16, T, L> &f, const T *from, unsigned 
 {
     emulator_check_tile(from, ld, 16 / sizeof(T));
     for (unsigned i = 0; i < EMULATOR_HELD; i++) {
-        const unsigned place = emulator_fragment_place(U::use, emulator_lane(), i), row = place / 16, column = place % 16;
+        const unsigned place = emulator_fragment_place(U::use, emulator_lane(), i), row = place / 16,
+                       column = place % 16;
         f.x[i] = from[L::columns ? row + column * ld : row * ld + column];
     }
 }
 
-inline void load_matrix_sync(fragment<accumulator, 16, 16, 16, float> &f, const float *from, unsigned ld, layout_t layout)
+inline void load_matrix_sync(fragment<accumulator, 16, 16, 16, float> &f, const float *from, unsigned ld,
+                             layout_t layout)
 {
     emulator_check_tile(from, ld, 4);
     for (unsigned i = 0; i < EMULATOR_HELD; i++) {
@@ -78,7 +81,8 @@ inline void load_matrix_sync(fragment<accumulator, 16, 16, 16, float> &f, const 
     }
 }
 
-inline void store_matrix_sync(float *to, const fragment<accumulator, 16, 16, 16, float> &f, unsigned ld, layout_t layout)
+inline void store_matrix_sync(float *to, const fragment<accumulator, 16, 16, 16, float> &f, unsigned ld,
+                              layout_t layout)
 {
     emulator_check_tile(to, ld, 4);
     for (unsigned i = 0; i < EMULATOR_HELD; i++) {
@@ -102,7 +106,7 @@ void mma_sync(fragment<accumulator, 16, 16, 16, float> &d, const fragment<matrix
         d.x[i] = sum[i];
 }
 
-}
-}
+} // namespace wmma
+} // namespace nvcuda
 
 #endif
