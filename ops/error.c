@@ -30,11 +30,16 @@ mcf_status mcf_add_context(mcf_error *err, mcf_status status, const char *format
     va_start(args, format);
     vsnprintf(context, sizeof context, format, args);
     va_end(args);
-    char old[sizeof err->message];
-    memcpy(old, err->message, sizeof old);
     // The tail of an over-long message is cut; the outermost context matters most.
-    int used = snprintf(err->message, sizeof err->message, "%s: ", context);
-    if (used > 0 && (size_t)used < sizeof err->message)
-        snprintf(err->message + used, sizeof err->message - (size_t)used, "%s", old);
+    const size_t room = sizeof err->message - 1, first = strlen(context), old = strlen(err->message);
+    if (first + 2 <= room) {
+        const size_t kept = old < room - first - 2 ? old : room - first - 2;
+        memmove(err->message + first + 2, err->message, kept);
+        memcpy(err->message + first, ": ", 2);
+        err->message[first + 2 + kept] = 0;
+        memcpy(err->message, context, first);
+    } else {
+        memcpy(err->message, context, first + 1);
+    }
     return status;
 }

@@ -208,7 +208,7 @@ static void compare(const gradient_case *c, const member *members, int world)
 {
     int64_t number = 0;
     double largest = 0, worst = 0;
-    char where[64] = "";
+    char where[128] = "";
     for (int rank = 0; rank < world; rank++)
         for (int i = 0; i < INPUTS && c->in[i].kind; i++) {
             if (!differentiated(c->in[i].kind))

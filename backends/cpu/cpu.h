@@ -10,6 +10,7 @@
 #define MCF_CPU_CPU_H
 
 #include "backends/backend.h"
+#include "backends/host_stream.h"
 #include "backends/cpu/kernels.h"
 
 enum { MCF_CPU_LINE = 512 };
@@ -22,14 +23,6 @@ struct mcf_device {
     struct mcf_cpu_onednn *onednn;
     void *scratch;
     size_t scratch_bytes;
-};
-
-struct mcf_stream {
-    mcf_device *device;
-};
-
-struct mcf_event {
-    mcf_device *device;
 };
 
 struct mcf_buffer {

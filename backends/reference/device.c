@@ -131,57 +131,6 @@ static mcf_status zero(mcf_stream *stream, mcf_buffer *buffer, uint64_t offset, 
     return MCF_OK;
 }
 
-// --- streams and events
-
-static mcf_status stream_create(mcf_device *device, mcf_stream **stream, mcf_error *err)
-{
-    *stream = malloc(sizeof **stream);
-    if (!*stream)
-        return mcf_fail(err, MCF_ERR_NOMEM, "no memory for a stream");
-    (*stream)->device = device;
-    return MCF_OK;
-}
-
-static void stream_destroy(mcf_stream *stream)
-{
-    free(stream);
-}
-
-static mcf_status stream_synchronize(mcf_stream *stream, mcf_error *err)
-{
-    return MCF_OK;
-}
-
-static mcf_status event_create(mcf_device *device, mcf_event **event, mcf_error *err)
-{
-    *event = malloc(sizeof **event);
-    if (!*event)
-        return mcf_fail(err, MCF_ERR_NOMEM, "no memory for an event");
-    (*event)->device = device;
-    return MCF_OK;
-}
-
-static void event_destroy(mcf_event *event)
-{
-    free(event);
-}
-
-static mcf_status event_record(mcf_stream *stream, mcf_event *event, mcf_error *err)
-{
-    return MCF_OK;
-}
-
-static mcf_status event_wait(mcf_stream *stream, mcf_event *event, mcf_error *err)
-{
-    return MCF_OK;
-}
-
-static mcf_status event_query(mcf_event *event, bool *done, mcf_error *err)
-{
-    *done = true;
-    return MCF_OK;
-}
-
 const mcf_backend *mcf_backend_reference(void)
 {
     static const mcf_backend backend = {
@@ -203,14 +152,14 @@ const mcf_backend *mcf_backend_reference(void)
         .zero = zero,
         .host_create = mcf_host_memory_create,
         .host_destroy = mcf_host_memory_destroy,
-        .stream_create = stream_create,
-        .stream_destroy = stream_destroy,
-        .stream_synchronize = stream_synchronize,
-        .event_create = event_create,
-        .event_destroy = event_destroy,
-        .event_record = event_record,
-        .event_wait = event_wait,
-        .event_query = event_query,
+        .stream_create = mcf_host_stream_create,
+        .stream_destroy = mcf_host_stream_destroy,
+        .stream_synchronize = mcf_host_stream_synchronize,
+        .event_create = mcf_host_event_create,
+        .event_destroy = mcf_host_event_destroy,
+        .event_record = mcf_host_event_record,
+        .event_wait = mcf_host_event_wait,
+        .event_query = mcf_host_event_query,
         .supports = ref_supports,
         .launch = ref_launch,
         .group_create = ref_group_create,

@@ -6,6 +6,7 @@
 #define MCF_BACKENDS_REFERENCE_REFERENCE_H
 
 #include "backends/backend.h"
+#include "backends/host_stream.h"
 #include "backends/host_group.h"
 #include "backends/host_memory.h"
 
@@ -16,14 +17,6 @@ struct mcf_device {
 struct mcf_buffer {
     void *data;
     uint64_t bytes;
-};
-
-struct mcf_stream {
-    mcf_device *device;
-};
-
-struct mcf_event {
-    mcf_device *device;
 };
 
 struct mcf_group {
