@@ -413,9 +413,9 @@ static void matmul_case(const int64_t *size, int ta, int tb, int variant, mcf_dt
 
 static void test_matmul(void **state)
 {
-    int64_t sizes[][4] = {{1, 1, 1, 0}, {5, 7, 3, 0},  {64, 48, 80, 0}, {0, 3, 4, 0},
-                          {3, 0, 4, 0}, {1, 33, 5, 0}, {5, 1, 9, 0},    {50, 65, 1, 0},
-                          {7, 5, 6, 3}, {16, 8, 9, 2}, {4, 12, 1, 4},   {66, 1700, 40, 0}};
+    int64_t sizes[][4] = {{1, 1, 1, 0},  {5, 7, 3, 0},      {64, 48, 80, 0}, {0, 3, 4, 0}, {3, 0, 4, 0},
+                          {1, 33, 5, 0}, {5, 1, 9, 0},      {50, 65, 1, 0},  {7, 5, 6, 3}, {16, 8, 9, 2},
+                          {4, 12, 1, 4}, {66, 1700, 40, 0}, {66, 290, 90, 0}};
     for (int s = 0; s < LENGTH(sizes); s++)
         for (int transpose = 0; transpose < 4; transpose++)
             for (int v = 0; v < 6; v++)

@@ -34,8 +34,8 @@ typedef struct {
     // apart; else contiguous across it, and `step` is that from one k to the next.
     void (*pack_a)(uint16_t *to, const void *from, int64_t step, int64_t rows, int64_t k, bool floats, bool along);
     void (*pack_b)(uint16_t *to, const void *from, int64_t step, int64_t columns, int64_t k, bool floats, bool along);
-    // c [32, 32], rows ldc apart, = a b over `steps` times 32 along k.
-    void (*multiply)(float *c, int64_t ldc, const uint16_t *a, const uint16_t *b, int64_t steps, bool floats);
+    // c [32, 32], rows ldc apart, = (+= where `add`) a b over `steps` times 32 along k.
+    void (*multiply)(float *c, int64_t ldc, const uint16_t *a, const uint16_t *b, int64_t steps, bool floats, bool add);
     // Takes rows x columns (at most 32) of c, its rows 32 apart, to their place. bias is of the columns, or NULL.
     void (*finish)(const mcf_cpu_tile_result *result, void *to, const float *c, int64_t rows, int64_t columns,
                    const float *bias);

@@ -221,12 +221,20 @@ static void tiles_pack_b(uint16_t *to, const void *from, int64_t step, int64_t c
     _tile_dpbf16ps(2, 5, 6);                                                                                           \
     _tile_dpbf16ps(3, 5, 7)
 
-static void tiles_multiply(float *c, int64_t ldc, const uint16_t *a, const uint16_t *b, int64_t steps, bool floats)
+static void tiles_multiply(float *c, int64_t ldc, const uint16_t *a, const uint16_t *b, int64_t steps, bool floats,
+                           bool add)
 {
-    _tile_zero(0);
-    _tile_zero(1);
-    _tile_zero(2);
-    _tile_zero(3);
+    if (add) {
+        _tile_loadd(0, c, 4 * ldc);
+        _tile_loadd(1, c + 16, 4 * ldc);
+        _tile_loadd(2, c + 16 * ldc, 4 * ldc);
+        _tile_loadd(3, c + 16 * ldc + 16, 4 * ldc);
+    } else {
+        _tile_zero(0);
+        _tile_zero(1);
+        _tile_zero(2);
+        _tile_zero(3);
+    }
     if (floats)
         for (int64_t i = 0; i < steps; i++, a += 6 * TILE, b += 6 * TILE) {
             LOAD_A(0);
