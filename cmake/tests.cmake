@@ -14,11 +14,6 @@ foreach(source ${test_sources})
   set_tests_properties(${name} PROPERTIES TIMEOUT 1500)
 endforeach()
 
-# The plan of sums over cards needs no CUDA.
-if(TARGET test_cuda_topology)
-  target_sources(test_cuda_topology PRIVATE backends/cuda/topology.c)
-endif()
-
 # What shell tests judge steps with.
 add_executable(judge_step tests/tools/judge_step.c)
 target_link_libraries(judge_step PRIVATE mcf_objects)

@@ -1,36 +1,9 @@
-// Which attention goes to the tensor cores (attention.cu): one 16-bit type, heads of 32 or 64 channels, rows that
-// begin at multiples of 16 bytes. All else goes to kernels/attention.cl.
+// Attention on the tensor cores (attention.cu), where it fits (fits.c). All else goes to kernels/attention.cl.
 #include "backends/cuda/cuda.h"
 
-#include <limits.h>
 #include <stdio.h>
 
-enum { ROWS = 64, THREADS = 128 }; // of a block, as in attention.cu
-
-static bool same_type(const mcf_launch *l)
-{
-    const mcf_dtype type = l->in[0].dtype;
-    return l->out[0].dtype == type && (l->n_in < 4 || (l->in[1].dtype == type && l->in[3].dtype == type));
-}
-
-static bool in_vectors(const mcf_launch *l)
-{
-    const mcf_operand *read[] = {&l->in[0], &l->in[1], &l->in[3], &l->out[0]};
-    for (int i = 0; i < 4; i++)
-        if (((i != 1 && i != 2) || l->n_in == 4) && read[i]->offset % 16)
-            return false;
-    return true;
-}
-
-bool cuda_attention_fits(const mcf_device *device, const mcf_launch *l)
-{
-    const int64_t *dim = l->in[0].shape.dim;
-    const mcf_dtype type = l->in[0].dtype;
-    const bool cores =
-        (type == MCF_F16 && device->properties.major >= 7) || (type == MCF_BF16 && device->properties.major >= 8);
-    return cores && same_type(l) && (dim[4] == 32 || dim[4] == 64) && dim[1] <= INT_MAX / ROWS &&
-           3 * dim[3] * dim[4] <= INT_MAX / ROWS && dim[0] <= INT_MAX / (dim[3] > 0 ? dim[3] : 1) && in_vectors(l);
-}
+enum { ROWS = CUDA_ATTENTION_ROWS, THREADS = 128 }; // of a block, as in attention.cu
 
 static mcf_status begin(dev_call *call, mcf_stream *stream, const mcf_launch *l, const char *kernel, mcf_error *err)
 {

@@ -7,6 +7,7 @@
 #include <cublas_v2.h>
 #include <cuda_runtime_api.h>
 
+#include "backends/cuda/fits.h"
 #include "backends/cuda/kernel_table.h"
 #include "backends/host_group.h"
 #include "backends/kernels/host.h"
@@ -146,16 +147,11 @@ mcf_status cuda_segment_end(mcf_segment *segment, mcf_error *err);
 
 // --- operations with kernels of their own (own.c chooses)
 
-bool cuda_attention_fits(const mcf_device *device, const mcf_launch *launch);
 mcf_status cuda_attention(mcf_stream *stream, const mcf_launch *launch, mcf_error *err);
 mcf_status cuda_attention_grad(mcf_stream *stream, const mcf_launch *launch, mcf_error *err);
-bool cuda_layer_norm_fits(const mcf_launch *launch);
 mcf_status cuda_layer_norm(mcf_stream *stream, const mcf_launch *launch, mcf_error *err); // and add_layer_norm
-bool cuda_layer_norm_grad_fits(const mcf_launch *launch);
 mcf_status cuda_layer_norm_grad(mcf_stream *stream, const mcf_launch *launch, mcf_error *err);
-bool cuda_gelu_fits(const mcf_launch *launch);
 mcf_status cuda_gelu(mcf_stream *stream, const mcf_launch *launch, mcf_error *err); // and gelu_grad
-bool cuda_column_sums_fit(const mcf_launch *launch);
 mcf_status cuda_column_sums(mcf_stream *stream, const mcf_launch *launch, mcf_error *err);
 
 // --- groups (group.c)

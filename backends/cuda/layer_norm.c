@@ -1,40 +1,9 @@
-// Which layer norms go to layer_norm.cu: an fp32 input of up to 1024 columns, a multiple of 4, and operands that begin
-// where vectors do. All else goes to kernels/norm.cl.
+// Layer norms by layer_norm.cu, where they fit (fits.c). All else goes to kernels/norm.cl.
 #include "backends/cuda/cuda.h"
 
 #include <stdio.h>
 
-enum { WARPS = 8, THREADS = 32 * WARPS, WIDTH_MAX = 1024 }; // as in layer_norm.cu
-
-static bool begins_at_vector(const mcf_operand *operand)
-{
-    return !operand->buffer || operand->offset % (4 * mcf_dtype_size(operand->dtype)) == 0;
-}
-
-static bool fits(const mcf_launch *l)
-{
-    const mcf_operand *x = &l->in[0];
-    const int64_t width = x->shape.dim[1];
-    bool even = true;
-    for (int i = 0; i < l->n_in; i++)
-        even = even && begins_at_vector(&l->in[i]);
-    for (int i = 0; i < l->n_out; i++)
-        even = even && begins_at_vector(&l->out[i]);
-    return even && x->dtype == MCF_F32 && width > 0 && width <= WIDTH_MAX && width % 4 == 0;
-}
-
-// The kernels exist for r in 16 bits with y in the same type or fp32, and for fp32 throughout.
-bool cuda_layer_norm_fits(const mcf_launch *l)
-{
-    const bool adds = l->op == MCF_OP_add_layer_norm;
-    const mcf_dtype r = adds ? l->in[1].dtype : MCF_F32, y = dev_wanted(l, adds) ? l->out[adds].dtype : MCF_F32;
-    return fits(l) && (!adds || (l->out[0].dtype == MCF_F32 && (r == y || y == MCF_F32)));
-}
-
-bool cuda_layer_norm_grad_fits(const mcf_launch *l)
-{
-    return fits(l) && l->out[0].dtype == MCF_F32 && (!dev_present(l, 5) || l->in[5].dtype == MCF_F32);
-}
+enum { WARPS = 8, THREADS = 32 * WARPS }; // as in layer_norm.cu
 
 static mcf_status begin(dev_call *call, mcf_stream *stream, const mcf_launch *l, const char *kernel, int t1, int t2,
                         mcf_error *err)

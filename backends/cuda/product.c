@@ -164,7 +164,7 @@ mcf_status dev_multiply(mcf_stream *s, const dev_product *p, mcf_error *err)
     shape a = {.operand = p->a.operand}, b = {.operand = p->b.operand}, to = {.operand = c};
     if (p->m < 1 || p->n < 1 || batches < 1)
         return MCF_OK;
-    const bool tensor_type = type != MCF_BF16 || s->device->properties.major >= 8;
+    const bool tensor_type = cuda_product_type_fits(s->device->properties.major, type);
     if (p->k < 1 || type != b.operand->dtype || !tensor_type || p->m > INT_MAX || p->n > INT_MAX || p->k > INT_MAX ||
         batches > INT_MAX || !leading(&p->a.steps, p->m, p->k, &a) || !leading(&p->b.steps, p->k, p->n, &b))
         return multiply_tile(s, p, err);

@@ -1,22 +1,7 @@
-// Which passes over memory go to vectors.cu: those over whole vectors of 16 bytes in one type.
+// Passes over memory by vectors.cu, where they fit (fits.c).
 #include "backends/cuda/cuda.h"
 
 enum { VECTOR = 16, THREADS = 256 }; // as in vectors.cu
-
-static bool in_vectors(const mcf_operand *operand, int64_t count)
-{
-    const int64_t size = (int64_t)mcf_dtype_size(operand->dtype);
-    return operand->offset % VECTOR == 0 && count * size % VECTOR == 0;
-}
-
-bool cuda_gelu_fits(const mcf_launch *l)
-{
-    const int64_t count = mcf_shape_count(&l->out[0].shape);
-    bool fits = count > 0 && in_vectors(&l->out[0], count);
-    for (int i = 0; i < l->n_in; i++)
-        fits = fits && l->in[i].dtype == l->out[0].dtype && in_vectors(&l->in[i], count);
-    return fits;
-}
 
 static mcf_status run(dev_call *call, const mcf_operand *out, int64_t count, mcf_error *err)
 {
@@ -38,29 +23,6 @@ mcf_status cuda_gelu(mcf_stream *stream, const mcf_launch *l, mcf_error *err)
         dev_operand(&call, &l->in[i]);
     dev_operand(&call, out);
     return run(&call, out, mcf_shape_count(&out->shape), err);
-}
-
-// Sums over the first dimensions: x as [rows, columns].
-static bool as_columns(const mcf_launch *l, int64_t *rows, int64_t *columns)
-{
-    const mcf_operand *x = &l->in[0];
-    bool behind = false;
-    *rows = *columns = 1;
-    for (int i = 0; i < x->shape.rank; i++) {
-        const bool summed = l->attr.reduce_sum.axes >> i & 1;
-        if (summed && behind)
-            return false;
-        behind = behind || !summed;
-        *(summed ? rows : columns) *= x->shape.dim[i];
-    }
-    return mcf_operand_is_contiguous(x) && *rows > 1 && *columns > 1;
-}
-
-bool cuda_column_sums_fit(const mcf_launch *l)
-{
-    int64_t rows, columns;
-    return as_columns(l, &rows, &columns) && l->out[0].dtype == MCF_F32 && mcf_dtype_is_float(l->in[0].dtype) &&
-           l->in[0].dtype != MCF_F64 && in_vectors(&l->in[0], columns) && rows >= 64;
 }
 
 static mcf_status sum_columns(mcf_stream *stream, const mcf_operand *x, int64_t rows, int64_t columns, int64_t chunks,
@@ -87,7 +49,7 @@ mcf_status cuda_column_sums(mcf_stream *stream, const mcf_launch *l, mcf_error *
     const double scale = l->attr.reduce_sum.scale;
     const bool add = l->accumulate & 1;
     int64_t rows, columns;
-    as_columns(l, &rows, &columns);
+    cuda_as_columns(l, &rows, &columns);
     const int64_t room = 32 * VECTOR / (int64_t)mcf_dtype_size(x->dtype), across = (columns + room - 1) / room;
     int64_t chunks = 8 * (int64_t)stream->device->properties.multiProcessorCount / across, most = rows / 64;
     chunks = chunks > most ? most : chunks;
