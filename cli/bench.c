@@ -55,28 +55,42 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
         return mcf_fail(err, MCF_ERR_USAGE, "bench: --op belongs to ops: mcf bench ops --op matmul");
     if (tune && strcmp(what, "ops"))
         return mcf_fail(err, MCF_ERR_USAGE, "bench: --tune belongs to ops: mcf bench ops --tune --backend opencl");
+    mcf_job_options job = call->job;
+    const char *device = mcf_call_value(call, "device");
+    const bool predict = mcf_call_flag(call, "predict");
+    if (predict && strcmp(what, "step"))
+        return mcf_fail(err, MCF_ERR_USAGE, "bench: --predict belongs to step: mcf bench step --device v100 --predict");
+    if (predict && !device)
+        return mcf_fail(err, MCF_ERR_USAGE, "bench: --predict wants a card: mcf bench step --device v100 --predict");
+    if (predict)
+        function = mcf_bench_predict;
+    else if (device)
+        MCF_TRY(mcf_job_parse_devices(&job, device, err));
     if (yardstick && (path || call->set_count))
         return mcf_fail(err, MCF_ERR_USAGE, "bench: the yardstick depends on no config; leave --config and --set out");
     if (mcf_call_value(call, "out"))
         MCF_TRY(mcf_file_check_place(mcf_call_value(call, "out"), err));
     // without a config: the defaults, ViT-B/16 at 224 with M_1 at its random start
-    static const char defaults[] = "model: {teacher: {checkpoint: random}}\n";
+    static const char measured[] = "model: {teacher: {checkpoint: random}}\n";
+    static const char predicted[] = "precision: fp16\nmodel: {teacher: {checkpoint: random}}\n";
+    const char *defaults = predict ? predicted : measured;
     if (path)
         MCF_TRY(mcf_config_load(&config, path, call->sets, call->set_count, err));
     else if (!yardstick)
         MCF_TRY(mcf_config_parse(&config, defaults, strlen(defaults), "defaults", call->sets, call->set_count, err));
     mcf_bench_options options = {
-        .job = call->job,
+        .job = job,
         .steps = (int)steps,
         .warmup = (int)warmup,
         .batch = (int)batch,
         .seconds = seconds,
         .op = mcf_call_value(call, "op"),
+        .card = device,
         .stop = mcf_interrupt_flag(),
     };
     mcf_interrupt_install();
     mcf_status status = tune ? mcf_bench_tune(&options, &report, err)
-                        : strchr(call->job.backend, ',') && function != mcf_bench_data
+                        : strchr(call->job.backend, ',') && function != mcf_bench_data && !predict
                             ? mcf_bench_backends(function, &config, &options, &report, err)
                             : function(&config, &options, &report, err);
     if (status == MCF_OK)
@@ -94,6 +108,8 @@ static const mcf_option options[] = {
     {"warmup", "N", "step: steps before (default 2)", false},
     {"seconds", "T", "ops, data: time spent per measurement (default 0.5 and 5)", false},
     {"op", "NAME", "ops: only this operation, as matmul", false},
+    {"device", "NAME", "step: the card to predict for, as v100; without --predict the same as --devices", false},
+    {"predict", NULL, "step: predict what it takes on --device, of which none is needed", false},
     {"tune", NULL, "ops: let the backend measure what suits the device and keep it (opencl)", false},
     {"out", "FILE", "Also write the JSON into a file", false},
     {"json", NULL, "Print JSON in place of the table", false},
@@ -117,6 +133,7 @@ const mcf_command mcf_command_bench = {
     .options = options,
     .common = MCF_TAKES_SET | MCF_TAKES_BACKEND | MCF_TAKES_DEVICES | MCF_TAKES_MACHINES,
     .examples = "mcf bench step --batch 8\n"
+                "mcf bench step --device v100 --predict\n"
                 "mcf bench step --batch 8 --set precision=bf16 --json\n"
                 "mcf bench ops --backend cpu,opencl\n"
                 "mcf bench ops --tune --backend opencl\n"

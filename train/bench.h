@@ -14,6 +14,7 @@ typedef struct {
     int batch;                         // images of a device, without accumulation; 0: as the config says
     double seconds;                    // bench ops, data: time spent per measurement; 0: 0.5 and 5
     const char *op;                    // bench ops: only this operation (ops.def's name); NULL: all
+    const char *card;                  // prediction: whose
     const volatile sig_atomic_t *stop; // NULL, or: non-zero asks to give up
 } mcf_bench_options;
 
@@ -28,6 +29,11 @@ void mcf_bench_report_free(mcf_bench_report *report);
 // time, FLOPs, bytes and rates by operation (from a further step, each operation waited for).
 mcf_status mcf_bench_step(const mcf_config *config, const mcf_bench_options *options, mcf_bench_report *report,
                           mcf_error *err);
+// What a step of the config would take on options->card (train/predict_cards.c), of which none is needed here: time by
+// operation, images/s, hours for the paper's sets, memory, what would make it faster, other cards, every assumption.
+// job.device_count: cards of one machine, 0: 8. MCF_ERR_USAGE with the known cards where there is no such card.
+mcf_status mcf_bench_predict(const mcf_config *config, const mcf_bench_options *options, mcf_bench_report *report,
+                             mcf_error *err);
 // Each operation at the shapes it has in the config's step: GFLOP/s and GB/s.
 mcf_status mcf_bench_ops(const mcf_config *config, const mcf_bench_options *options, mcf_bench_report *report,
                          mcf_error *err);
