@@ -1,5 +1,6 @@
 // mcf synth: labelled synthetic faces.
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -23,7 +24,7 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
     int64_t count, seed, size, per_identity, workers;
     mcf_synth_write_options o = {
         .out = mcf_call_value(call, "out"), .layouts = MCF_SYNTH_ALL, .stop = mcf_interrupt_flag()};
-    const char *layouts = mcf_call_value(call, "layouts");
+    const char *layouts = mcf_call_value(call, "layouts"), *framing = mcf_call_value(call, "framing");
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
 
     MCF_TRY(mcf_call_integer(call, "count", 0, 1, (int64_t)1 << 40, &count, err));
@@ -32,6 +33,10 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
     MCF_TRY(mcf_call_integer(call, "per-identity", 8, 1, MCF_SYNTH_MAX_NUMBER, &per_identity, err));
     MCF_TRY(mcf_call_integer(call, "workers", processors > 0 ? processors : 1, 1, 1024, &workers, err));
     MCF_TRY(mcf_call_number(call, "test-fraction", 0.2, 0, 1, &o.test_fraction, err));
+    if (framing && strcmp(framing, "close") == 0)
+        o.framing = MCF_SYNTH_CLOSE;
+    else if (framing && strcmp(framing, "portrait") != 0)
+        return mcf_fail(err, MCF_ERR_USAGE, "--framing %s is neither portrait nor close", framing);
     if (layouts)
         MCF_TRY(mcf_synth_layouts_parse(layouts, &o.layouts, err));
     o.count = count;
@@ -64,6 +69,7 @@ static const mcf_option options[] = {
     {"count", "N", "Pictures", true},
     {"seed", "S", "Other faces (default 0)", false},
     {"size", "P", "Pixels a side, 32 to 1024 (default 256)", false},
+    {"framing", "HOW", "portrait (default: the face takes half of the picture) or close, as detectors crop", false},
     {"per-identity", "K", "Pictures of each person, in a folder of their own (default 8)", false},
     {"test-fraction", "F", "Share of the people whose pictures are for testing (default 0.2)", false},
     {"layouts", "NAMES", "all (default), none, or some of wflw,300w,aflw,lapa,celeba", false},

@@ -86,12 +86,18 @@ typedef struct {
     int quality; // JPEG quality the picture was drawn for
 } mcf_synth_face;
 
+// How much of the picture the face takes, chin to crown: some 56 % as in a portrait, or 85 % as detectors' crops have it
+// (the faces that face encoders are trained on). Everything else of a picture is the same.
+typedef enum { MCF_SYNTH_PORTRAIT = 0, MCF_SYNTH_CLOSE } mcf_synth_framing;
+
 // A renderer with its own memory (some 12 MiB at 256); one a thread.
 typedef struct mcf_synth mcf_synth;
 
 // size: of the square picture, MCF_SYNTH_MIN_SIZE..MAX. Errors: MCF_ERR_USAGE, MCF_ERR_NOMEM.
 mcf_status mcf_synth_create(mcf_synth **synth, int size, mcf_error *err);
 void mcf_synth_free(mcf_synth *synth);
+// From the next picture on; a new renderer draws portraits.
+void mcf_synth_set_framing(mcf_synth *synth, mcf_synth_framing framing);
 
 // Draws one face; out's pointers belong to the renderer and hold until its next call.
 // number < MCF_SYNTH_MAX_NUMBER. Errors: MCF_ERR_USAGE, MCF_ERR_NOMEM.

@@ -118,6 +118,8 @@ static void *work(void *context)
     text lines[LISTS] = {0};
     mcf_bytes scratch[2] = {0};
     mcf_status status = mcf_synth_create(&synth, j->o->size, &err);
+    if (status == MCF_OK)
+        mcf_synth_set_framing(synth, j->o->framing);
     while (status == MCF_OK) {
         pthread_mutex_lock(&j->lock);
         int64_t identity = j->next;

@@ -40,6 +40,7 @@ typedef struct {
     int64_t count;        // pictures, >= 1
     int64_t per_identity; // pictures of one identity, >= 1
     int size;
+    mcf_synth_framing framing;
     uint64_t seed;
     double test_fraction;                                         // of the identities, 0..1
     unsigned layouts;                                             // MCF_SYNTH_*

@@ -13,12 +13,19 @@ check "other faces for another seed" sh -c \
     "'$mcf' synth --out other --count 1 --size 48 --seed 4 --quiet && ! cmp -s other/images/*/* faces/images/000000/000000_000.jpg"
 "$mcf" synth --out more --count 20 --per-identity 4 --size 48 --seed 3 --layouts none --quiet
 check "more faces begin with the same" cmp -s more/images/000002/000002_003.jpg faces/images/000002/000002_003.jpg
+"$mcf" synth --out near --count 12 --per-identity 4 --size 48 --seed 3 --layouts none --framing close --quiet
+heights() { # mean height of the boxes of a folder's faces, in hundredths of a pixel
+    sed -E 's/.*"box": \[[-0-9.]+, ([-0-9.]+), [-0-9.]+, ([-0-9.]+)\].*/\1 \2/' "$1/labels.jsonl" |
+        awk '{s += $2 - $1} END {printf "%d", 100 * s / NR}'
+}
+check "close faces are half as large again" test "$(heights near)" -gt $((13 * $(heights faces) / 10))
 check "quiet is quiet" test -z "$("$mcf" synth --out silent --count 1 --size 32 --layouts none --quiet 2>&1)"
 
 fails 2 "faces already" "faces are not overwritten" "$mcf" synth --out faces --count 3
 fails 2 "--count N is missing" "no count" "$mcf" synth --out nowhere
 fails 2 "--out DIR is missing" "no folder" "$mcf" synth --count 3
 fails 2 "size" "too small" "$mcf" synth --out nowhere --count 3 --size 16
+fails 2 "--framing far is neither portrait nor close" "an unknown framing" "$mcf" synth --out nowhere --count 3 --framing far
 fails 2 "none of all, none, wflw" "an unknown layout" "$mcf" synth --out nowhere --count 3 --layouts helen
 check "wrong options leave nothing behind" test ! -e nowhere
 echo text >file

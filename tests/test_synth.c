@@ -197,6 +197,29 @@ static void points_and_boxes_lie_in_the_picture(void **state)
 }
 
 // Small x is "left" in every set; the nose goes where the head turns.
+// The same picture from nearer: the same person, pose and light, the face larger by the share that is promised.
+static void framings_differ_by_size_alone(void **state)
+{
+    (void)state;
+    mcf_synth *s = renderer(96);
+    double grown = 0, most = 0;
+    for (uint64_t i = 0; i < 40; i++) {
+        mcf_synth_face far = draw(s, 3, i, 0);
+        mcf_synth_set_framing(s, MCF_SYNTH_CLOSE);
+        mcf_synth_face near = draw(s, 3, i, 0);
+        mcf_synth_set_framing(s, MCF_SYNTH_PORTRAIT);
+        assert_true(near.yaw == far.yaw && near.pitch == far.pitch && near.roll == far.roll);
+        assert_memory_equal(&near.attributes, &far.attributes, sizeof near.attributes);
+        double ratio = (near.box[3] - near.box[1]) / (far.box[3] - far.box[1]);
+        assert_true(ratio > 1.1);
+        grown += ratio / 40;
+        most = fmax(most, near.box[3] - near.box[1]);
+    }
+    assert_true(grown > 1.4 && grown < 1.65);
+    assert_true(most < 96 * 1.2);
+    mcf_synth_free(s);
+}
+
 static void sides_are_as_published(void **state)
 {
     (void)state;
@@ -373,6 +396,7 @@ int main(void)
         cmocka_unit_test(a_name_is_a_picture),
         cmocka_unit_test(points_lie_on_their_masks),
         cmocka_unit_test(points_and_boxes_lie_in_the_picture),
+        cmocka_unit_test(framings_differ_by_size_alone),
         cmocka_unit_test(sides_are_as_published),
         cmocka_unit_test(every_class_appears),
         cmocka_unit_test(people_stay_themselves),

@@ -79,7 +79,7 @@ static void head(mcf_report_page *page)
         mcf_html_text_format(h, "%s%s", i ? ", " : "", page->runs[i].name);
     mcf_html_add(h, " - mcf report</title>\n<style>\n");
     mcf_html_add(h, mcf_report_style);
-    mcf_html_add(h, "</style>\n</head>\n<body>\n<header><h1>");
+    mcf_html_add(h, "</style>\n</head>\n<body>\n<header><h1>Training of ");
     for (int i = 0; i < page->count; i++)
         mcf_html_text_format(h, "%s%s", i ? ", " : "", page->runs[i].name);
     mcf_html_add(h, "</h1><p class=\"lead\">");

@@ -126,26 +126,46 @@ typedef struct {
     bool any;
 } column;
 
+// A running mean from one end, of finite values: sums of weighted values and of weights.
+typedef struct {
+    double sum, weight;
+} mean;
+
+static void take(mean *m, double keep, double y)
+{
+    if (!isfinite(y))
+        return;
+    m->sum = keep * m->sum + (1 - keep) * y;
+    m->weight = keep * m->weight + (1 - keep);
+}
+
+// 0: nothing to draw, or no memory. The smoothed curve looks to both sides: a mean of the past alone runs late.
 static size_t fill_columns(const mcf_curve *c, const frame *f, bool smooth, column *columns)
 {
-    const double window = smooth ? fmax(1, (double)c->count / WINDOWS) : 1, keep = 1 - 2 / (window + 1);
-    double sum = 0, weight = 0;
+    const double window = smooth ? fmax(1, (double)c->count / (2 * WINDOWS)) : 1, keep = 1 - 2 / (window + 1);
+    mean *later = malloc((c->count + 1) * sizeof *later), earlier = {0, 0};
     size_t used = 0;
     memset(columns, 0, (COLUMNS + 1) * sizeof *columns);
+    if (!later)
+        return 0;
+    later[c->count] = (mean){0, 0};
+    for (size_t i = c->count; i > 0; i--) {
+        later[i - 1] = later[i];
+        take(&later[i - 1], keep, c->y[i - 1]);
+    }
     for (size_t i = 0; i < c->count; i++) {
         if (!isfinite(c->y[i]))
             continue;
-        // An exponential mean divided by the sum of its weights, so that it is no copy of the first value.
-        sum = keep * sum + (1 - keep) * c->y[i];
-        weight = keep * weight + (1 - keep);
+        take(&earlier, keep, c->y[i]);
         column *at = &columns[(int)((c->x[i] - f->x0) / (f->x1 - f->x0) * COLUMNS)];
         at->low = at->any ? fmin(at->low, c->y[i]) : c->y[i];
         at->high = at->any ? fmax(at->high, c->y[i]) : c->y[i];
         at->x = c->x[i];
-        at->smooth = sum / weight;
+        at->smooth = (earlier.sum + later[i].sum) / (earlier.weight + later[i].weight);
         used += !at->any;
         at->any = true;
     }
+    free(later);
     return used;
 }
 

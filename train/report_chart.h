@@ -18,7 +18,7 @@ typedef struct {
 typedef struct {
     const char *title, *unit; // markup of our own; unit "" where there is none
     const char *note;         // a sentence below the title, or NULL
-    bool smooth;              // the line is an exponential mean over 1/20 of the points, the points pale behind it
+    bool smooth;              // the line is a mean over some 1/20 of the points, the points pale behind it
     bool zero;                // the axis begins at 0
     mcf_chart_series series[MCF_CHART_SERIES];
     int count;

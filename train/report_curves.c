@@ -167,14 +167,22 @@ static void say_time(const mcf_report_run *run, char *text, size_t size)
         snprintf(text, size, "-");
 }
 
+static void say_share(const mcf_report_run *run, double trained, double untrained, char *text, size_t size)
+{
+    if (run->searched)
+        snprintf(text, size, "%.1f %% (%.1f %%)", 100 * trained, 100 * untrained);
+    else
+        snprintf(text, size, "-");
+}
+
 static void say_rank1(const mcf_report_run *run, char *text, size_t size)
 {
-    snprintf(text, size, run->searched ? "%.1f %%" : "-", 100 * run->found.rank1);
+    say_share(run, run->found.rank1, run->found_untrained.rank1, text, size);
 }
 
 static void say_map(const mcf_report_run *run, char *text, size_t size)
 {
-    snprintf(text, size, run->searched ? "%.1f %%" : "-", 100 * run->found.map);
+    say_share(run, run->found.map, run->found_untrained.map, text, size);
 }
 
 static void say_broken(const mcf_report_run *run, char *text, size_t size)
@@ -195,8 +203,8 @@ static void summary_table(mcf_report_page *page)
                 {"Validation loss", say_validation},
                 {"Images a second", say_rate},
                 {"Computing time", say_time},
-                {"Retrieval, rank 1", say_rank1},
-                {"Retrieval, mAP", say_map},
+                {"Retrieval, rank 1 <small>(untrained)</small>", say_rank1},
+                {"Retrieval, mAP <small>(untrained)</small>", say_map},
                 {"Broken images", say_broken}};
     mcf_html *h = &page->html;
     char text[128];
@@ -208,6 +216,13 @@ static void summary_table(mcf_report_page *page)
     }
     mcf_html_add(h, "</tr></thead><tbody>");
     for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
+        bool known = false; // of any run
+        for (int i = 0; i < page->count && !known; i++) {
+            rows[r].say(&page->runs[i], text, sizeof text);
+            known = strcmp(text, "-") != 0;
+        }
+        if (!known)
+            continue;
         mcf_html_format(h, "<tr><th>%s</th>", rows[r].title);
         for (int i = 0; i < page->count; i++) {
             rows[r].say(&page->runs[i], text, sizeof text);

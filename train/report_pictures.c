@@ -60,13 +60,16 @@ static void strip_row(mcf_report_page *page, const mcf_report_run *run, const ch
     mcf_bytes_free(&buffer);
 }
 
+static bool without_decoder(const mcf_report_run *run)
+{
+    const mcf_objective_options *o = &run->config.objective;
+    return run->has_config && (o->method == MCF_METHOD_MOCO_V3 || (o->feature_weight <= 0 && o->pixel_weight <= 0));
+}
+
 static const char *why_no_pictures(const mcf_report_run *run)
 {
     if (!run->has_config)
         return "The config is needed to know what was trained.";
-    if (run->config.objective.method == MCF_METHOD_MOCO_V3 ||
-        (run->config.objective.feature_weight <= 0 && run->config.objective.pixel_weight <= 0))
-        return "This network has no decoder: it was trained on contrast alone, so there is nothing to reconstruct.";
     return "RUN/pictures holds none; a run makes them from its first step on. "
            "`mcf reconstruct` draws them from a checkpoint.";
 }
@@ -80,6 +83,11 @@ void mcf_report_reconstructions(mcf_report_page *page)
     for (int r = 0; r < page->count; r++) {
         const mcf_report_run *run = &page->runs[r];
         mcf_report_run_heading(page, run);
+        if (run->picture_count == 0 && without_decoder(run)) {
+            mcf_html_add(h, "<p class=\"note\">This network has no decoder: it was trained on contrast alone, so there "
+                            "is nothing to reconstruct.</p>");
+            continue;
+        }
         if (run->picture_count == 0) {
             mcf_report_missing(page, "No reconstructions.", why_no_pictures(run));
             continue;
@@ -296,25 +304,28 @@ void mcf_report_features(mcf_report_page *page)
 
 // --- retrieval
 
-static void share_cell(mcf_html *h, double share, int run)
+// most: what the longest bar stands for
+static void share_cell(mcf_html *h, double share, double most, int run)
 {
     mcf_html_format(h,
                     "<td class=\"n\">%.1f %%</td><td><span class=\"bar run-%d\" style=\"width:%.0fpx;"
                     "background:currentColor\"></span></td>",
-                    100 * share, run, 120 * share);
+                    100 * share, run, most > 0 ? 120 * share / most : 0);
 }
 
 static void scores_table(mcf_report_page *page, const mcf_report_run *run)
 {
     mcf_html *h = &page->html;
+    const double most =
+        fmax(fmax(run->found.rank1, run->found.map), fmax(run->found_untrained.rank1, run->found_untrained.map));
     mcf_html_add(h,
                  "<div class=\"scroll\"><table><thead><tr><th></th><th colspan=\"2\">rank 1</th><th colspan=\"2\">mAP"
                  "</th></tr></thead><tr><th>this run</th>");
-    share_cell(h, run->found.rank1, run->index);
-    share_cell(h, run->found.map, run->index);
+    share_cell(h, run->found.rank1, most, run->index);
+    share_cell(h, run->found.map, most, run->index);
     mcf_html_add(h, "</tr><tr><th>the same network untrained</th>");
-    share_cell(h, run->found_untrained.rank1, run->index);
-    share_cell(h, run->found_untrained.map, run->index);
+    share_cell(h, run->found_untrained.rank1, most, run->index);
+    share_cell(h, run->found_untrained.map, most, run->index);
     mcf_html_add(h, "</tr></table></div><p class=\"note\">");
     mcf_html_format(h, "%lld queries among %lld images of %lld people", (long long)run->found.queries,
                     (long long)run->search_images, (long long)run->found.people);

@@ -54,7 +54,7 @@ const char mcf_report_style[] =
     ".pics th,.pics td{border:0;padding:2px}.pics th{font-weight:400;font-size:.85rem;"
     "color:var(--muted);padding-right:10px;vertical-align:middle}.pics thead th{text-align:center;"
     "padding-right:2px;vertical-align:bottom}.pics .gap td,.pics .gap th{padding-bottom:10px}"
-    ".pics img{display:block;width:var(--w,104px);height:auto;border-radius:4px}.over{--w:116px}"
+    ".pics img{display:block;width:var(--w,124px);height:auto;border-radius:4px}.over{--w:140px}"
     "img.cells{image-rendering:pixelated}.find td{text-align:center;font-size:.8rem;color:var(--muted)}"
     ".find img{border:3px solid transparent}.find .same img{border-color:var(--good)}"
     ".find .other img{border:3px dashed var(--bad)}.find .same b{color:var(--good)}.find .other b{color:var(--bad)}"

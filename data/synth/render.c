@@ -260,6 +260,19 @@ static void describe(const mcf_synth *r, mcf_synth_face *out)
     };
 }
 
+void mcf_synth_set_framing(mcf_synth *r, mcf_synth_framing framing)
+{
+    r->framing = framing;
+}
+
+// A portrait's camera, nearer. The shifts shrink in step, so that a face is cut off no more often.
+static void come_closer(picture *v)
+{
+    v->face_share = 0.85f + 0.67f * (v->face_share - 0.56f);
+    v->shift_x *= 0.6f;
+    v->shift_y *= 0.6f;
+}
+
 mcf_status mcf_synth_render(mcf_synth *r, uint64_t seed, uint64_t identity, uint32_t number, mcf_synth_face *out,
                             mcf_error *err)
 {
@@ -272,6 +285,8 @@ mcf_status mcf_synth_render(mcf_synth *r, uint64_t seed, uint64_t identity, uint
         mcf_synth_person(&r->who, seed, identity);
     }
     mcf_synth_picture(&r->how, &r->who, seed, number);
+    if (r->framing == MCF_SYNTH_CLOSE)
+        come_closer(&r->how);
     mcf_face_make(&r->f, &r->who, &r->how);
     set_stand(r);
     builder b = synth_builder(r);

@@ -11,6 +11,7 @@ enum {
 
 struct mcf_synth {
     int size;
+    mcf_synth_framing framing;
     person who;
     picture how;
     face f;
