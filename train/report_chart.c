@@ -252,8 +252,9 @@ static void draw_axes(mcf_html *html, const frame *f)
         tick_text(text, sizeof text, ticks[i]);
         mcf_html_format(html,
                         "<path class=\"grid\" d=\"M%.1f %dv4\"/><text class=\"tick\" x=\"%.1f\" y=\"%d\" "
-                        "text-anchor=\"middle\">%s</text>",
-                        x, HEIGHT - BOTTOM, x, HEIGHT - BOTTOM + 18, text);
+                        "text-anchor=\"%s\">%s</text>",
+                        x, HEIGHT - BOTTOM, fmin(x, WIDTH - 2), HEIGHT - BOTTOM + 18,
+                        x > WIDTH - RIGHT - 16 ? "end" : "middle", text);
     }
     mcf_html_format(html,
                     "<path class=\"axis\" d=\"M%d %dV%dH%d\"/><text class=\"tick\" x=\"%d\" y=\"%d\" "

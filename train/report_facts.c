@@ -21,11 +21,11 @@ static void paper_table(mcf_report_page *page, const mcf_paper_row *row)
         const mcf_paper_measure *measure = &mcf_paper_measures[m];
         if (row->at_224[m] <= 0)
             continue;
-        mcf_html_format(h, "<tr><td>%s</td><td>%s %s</td><td class=\"n\">%g</td><td class=\"n\">%g</td>", measure->set,
-                        measure->measure, measure->higher ? "&#8593;" : "&#8595;", mcf_paper_scratch.at_224[m],
-                        row->at_224[m]);
+        mcf_html_format(h, "<tr><td>%s</td><td>%s %s</td><td class=\"n\">%.*f</td><td class=\"n\">%.*f</td>",
+                        measure->set, measure->measure, measure->higher ? "&#8593;" : "&#8595;", measure->decimals,
+                        mcf_paper_scratch.at_224[m], measure->decimals, row->at_224[m]);
         if (larger)
-            mcf_html_format(h, "<td class=\"n\">%g</td>", row->at_448[m]);
+            mcf_html_format(h, "<td class=\"n\">%.*f</td>", measure->decimals, row->at_448[m]);
         mcf_html_add(h, "</tr>");
     }
     mcf_html_format(
@@ -112,14 +112,18 @@ static const char *value_of(const setting *list, int count, const char *key)
     for (int i = 0; i < count; i++)
         if (strcmp(list[i].key, key) == 0)
             return list[i].value;
-    return "-";
+    return NULL;
 }
 
 static void differences_row(mcf_html *h, const char *key, setting *const *lists, const int *counts, int runs)
 {
     bool differs = false;
-    for (int r = 1; r < runs; r++)
-        differs |= strcmp(value_of(lists[0], counts[0], key), value_of(lists[r], counts[r], key)) != 0;
+    for (int r = 0; r < runs; r++) {
+        const char *value = value_of(lists[r], counts[r], key);
+        if (!value)
+            return;
+        differs |= strcmp(value_of(lists[0], counts[0], key), value) != 0;
+    }
     if (!differs)
         return;
     mcf_html_add(h, "<tr class=\"differs\"><th><code>");
@@ -133,7 +137,8 @@ static void differences_row(mcf_html *h, const char *key, setting *const *lists,
     mcf_html_add(h, "</tr>");
 }
 
-// What the runs' configs do not have in common.
+// What the runs' configs do not have in common, of the keys that all of them have: those of one method alone would bury
+// the rest.
 static void differences(mcf_report_page *page)
 {
     mcf_html *h = &page->html;
@@ -149,16 +154,10 @@ static void differences(mcf_report_page *page)
         mcf_html_add(h, "</th>");
     }
     mcf_html_add(h, "</tr></thead><tbody>");
-    for (int r = 0; r < page->count; r++)
-        for (int i = 0; i < counts[r]; i++) {
-            bool earlier = false; // a key of a run before was shown with it
-            for (int e = 0; e < r && !earlier; e++)
-                for (int k = 0; k < counts[e] && !earlier; k++)
-                    earlier = strcmp(lists[e][k].key, lists[r][i].key) == 0;
-            if (!earlier)
-                differences_row(h, lists[r][i].key, lists, counts, page->count);
-        }
-    mcf_html_add(h, "</tbody></table></div>");
+    for (int i = 0; i < counts[0]; i++)
+        differences_row(h, lists[0][i].key, lists, counts, page->count);
+    mcf_html_add(h,
+                 "</tbody></table></div><p class=\"note\">Keys that only some of the methods know are left out.</p>");
     for (int r = 0; r < page->count; r++)
         free(lists[r]);
 }

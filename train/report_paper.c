@@ -7,18 +7,18 @@
 #include <string.h>
 
 const mcf_paper_measure mcf_paper_measures[MCF_PAPER_MEASURES] = {
-    {"LaPa", "F1, mean of 10 classes", "Table 5", true},
-    {"CelebAMask-HQ", "F1, mean of 18 classes", "Table 6", true},
-    {"AFLW-19", "NME, box diagonal, all", "Table 2", false},
-    {"AFLW-19", "NME, box diagonal, frontal", "Table 2", false},
-    {"AFLW-19", "NME, box side", "Table 2", false},
-    {"AFLW-19", "AUC at 7 %", "Table 2", true},
-    {"WFLW", "NME, inter-ocular", "Table 3", false},
-    {"WFLW", "failures at 10 %", "Table 3", false},
-    {"WFLW", "AUC at 10 %", "Table 3", true},
-    {"300W", "NME, inter-ocular, common", "Table 4", false},
-    {"300W", "NME, inter-ocular, challenge", "Table 4", false},
-    {"300W", "NME, inter-ocular, full", "Table 4", false},
+    {"LaPa", "F1, mean of 10 classes", "Table 5", true, 2},
+    {"CelebAMask-HQ", "F1, mean of 18 classes", "Table 6", true, 2},
+    {"AFLW-19", "NME, box diagonal, all", "Table 2", false, 3},
+    {"AFLW-19", "NME, box diagonal, frontal", "Table 2", false, 3},
+    {"AFLW-19", "NME, box side", "Table 2", false, 3},
+    {"AFLW-19", "AUC at 7 %", "Table 2", true, 1},
+    {"WFLW", "NME, inter-ocular", "Table 3", false, 2},
+    {"WFLW", "failures at 10 %", "Table 3", false, 2},
+    {"WFLW", "AUC at 10 %", "Table 3", true, 2},
+    {"300W", "NME, inter-ocular, common", "Table 4", false, 2},
+    {"300W", "NME, inter-ocular, challenge", "Table 4", false, 2},
+    {"300W", "NME, inter-ocular, full", "Table 4", false, 2},
 };
 
 const mcf_paper_row mcf_paper_scratch = {"scratch",

@@ -10,6 +10,7 @@ enum { MCF_PAPER_MEASURES = 12 };
 typedef struct {
     const char *set, *measure, *table; // "WFLW", "NME, inter-ocular", "Table 3"
     bool higher;                       // is better
+    int decimals;                      // as printed
 } mcf_paper_measure;
 extern const mcf_paper_measure mcf_paper_measures[MCF_PAPER_MEASURES];
 

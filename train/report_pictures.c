@@ -74,6 +74,21 @@ static const char *why_no_pictures(const mcf_report_run *run)
            "`mcf reconstruct` draws them from a checkpoint.";
 }
 
+// Why pseudo images look as they do without the pixel term.
+static void features_note(mcf_html *h, const mcf_model_options *m)
+{
+    const int values = m->patch_size * m->patch_size * 3;
+    mcf_html_add(h,
+                 "<p class=\"note\">Trained on features, not on pixels: M<sub>1</sub> must find the same in the pseudo "
+                 "image as in the original, so its colours need not be the true ones.");
+    if (m->teacher.dim < values)
+        mcf_html_format(h,
+                        " This M<sub>1</sub> reads the %d values of a patch through %d numbers: what lies outside them "
+                        "costs nothing and stays noise. How far it comes is told by the feature term above.",
+                        values, m->teacher.dim);
+    mcf_html_add(h, "</p>");
+}
+
 void mcf_report_reconstructions(mcf_report_page *page)
 {
     mcf_html *h = &page->html;
@@ -93,8 +108,7 @@ void mcf_report_reconstructions(mcf_report_page *page)
             continue;
         }
         if (run->has_config && run->config.objective.pixel_weight <= 0)
-            mcf_html_add(h, "<p class=\"note\">Trained on features, not on pixels: M<sub>1</sub> must find the same in "
-                            "the pseudo image as in the original, so its colours need not be the true ones.</p>");
+            features_note(h, &run->config.model);
         mcf_html_add(h, "<div class=\"scroll\"><table class=\"pics over\">");
         strip_row(page, run, "original.jpg", "original", "");
         strip_row(page, run, "masked.jpg", "masked input", " class=\"gap\"");
@@ -277,7 +291,7 @@ void mcf_report_features(mcf_report_page *page)
             continue;
         }
         images_note(page, run);
-        mcf_html_add(h, "<div class=\"scroll\"><table class=\"pics\"><tr>");
+        mcf_html_add(h, "<div class=\"scroll\"><table class=\"pics six\"><tr>");
         uint8_t *photos = photos_of(run);
         mcf_status status = photos ? MCF_OK : mcf_fail(&err, MCF_ERR_NOMEM, "no memory for pictures");
         for (int i = 0; i < look->images && status == MCF_OK; i++) {
@@ -351,7 +365,7 @@ static void examples(mcf_report_page *page, const mcf_report_run *run)
     mcf_html *h = &page->html;
     mcf_error err = {0};
     mcf_status status = MCF_OK;
-    mcf_html_add(h, "<div class=\"scroll\"><table class=\"pics find\"><thead><tr><th>query</th>"
+    mcf_html_add(h, "<div class=\"scroll\"><table class=\"pics six find\"><thead><tr><th>query</th>"
                     "<th colspan=\"5\">nearest others, by cosine of the class tokens</th></tr></thead>");
     for (int q = 0; q < run->query_count; q++) {
         const mcf_report_query *query = &run->queries[q];
