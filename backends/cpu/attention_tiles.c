@@ -120,11 +120,11 @@ void mcf_cpu_attention_tiles(const mcf_device *device, const mcf_launch *l, cons
         float inverse[BLOCK];
         tiles->pack_a(s.left, row(qkv, at.packed + i * step), step, rows, p->d, false, true);
         for (int64_t j = 0; j < t; j++)
-            tiles->multiply(s.scores + j * BLOCK, t * BLOCK, s.left, s.keys + j * d * PANEL, d, false, false);
+            tiles->multiply(s.scores + j * BLOCK, t * BLOCK, s.left, s.keys + j * d * PANEL, d, false, false, NULL);
         mcf_cpu_softmax_rows(k, p, s.scores, rows, lse ? lse + i : NULL, inverse);
         tiles->round_a(s.probs, s.scores, t * BLOCK, rows, t * BLOCK);
         for (int64_t c = 0; c < d; c++) {
-            tiles->multiply(s.sums, BLOCK, s.probs, s.values + c * t * PANEL, t, false, false);
+            tiles->multiply(s.sums, BLOCK, s.probs, s.values + c * t * PANEL, t, false, false, NULL);
             for (int64_t r = 0; r < rows; r++)
                 k->scale(s.sums + r * BLOCK, s.sums + r * BLOCK, inverse[r], 0, BLOCK);
             tiles->finish(&result, mcf_cpu_at(out, at.plain + i * third + c * BLOCK), s.sums, rows,
@@ -163,16 +163,16 @@ void mcf_cpu_attention_grad_tiles(const mcf_device *device, const mcf_launch *l,
         tiles->pack_a(s.left, row(qkv, at.packed + third + i * step), step, rows, p->d, false, true);
         tiles->pack_a(s.right, row(qkv, at.packed + 2 * third + i * step), step, rows, p->d, false, true);
         for (int64_t j = 0; j < t; j++) {
-            tiles->multiply(s.scores + j * BLOCK, line, s.left, s.q + j * d * PANEL, d, false, false);
-            tiles->multiply(s.slopes + j * BLOCK, line, s.right, s.dout + j * d * PANEL, d, false, false);
+            tiles->multiply(s.scores + j * BLOCK, line, s.left, s.q + j * d * PANEL, d, false, false, NULL);
+            tiles->multiply(s.slopes + j * BLOCK, line, s.right, s.dout + j * d * PANEL, d, false, false, NULL);
         }
         tiles->softmax_slopes(s.probs, s.grads, s.rows + (i - first) * line, s.scores, s.slopes, s.lse, s.delta,
                               p->scale, line);
         for (int64_t c = 0; c < d; c++) {
             int64_t columns = mcf_cpu_min(BLOCK, p->d - c * BLOCK), to = at.packed + i * step + c * BLOCK;
-            tiles->multiply(s.sums, BLOCK, s.grads, s.q_across + c * t * PANEL, t, false, false);
+            tiles->multiply(s.sums, BLOCK, s.grads, s.q_across + c * t * PANEL, t, false, false, NULL);
             tiles->finish(&result, mcf_cpu_at(dqkv, to + third), s.sums, rows, columns, NULL);
-            tiles->multiply(s.sums, BLOCK, s.probs, s.dout_across + c * t * PANEL, t, false, false);
+            tiles->multiply(s.sums, BLOCK, s.probs, s.dout_across + c * t * PANEL, t, false, false, NULL);
             tiles->finish(&result, mcf_cpu_at(dqkv, to + 2 * third), s.sums, rows, columns, NULL);
         }
         if (i + BLOCK < n && i + BLOCK - first < GROUP * BLOCK)
@@ -184,7 +184,7 @@ void mcf_cpu_attention_grad_tiles(const mcf_device *device, const mcf_launch *l,
             tiles->pack_a(s.left, s.rows + j * BLOCK, line, BLOCK, known, false, false);
             for (int64_t c = 0; c < d; c++) {
                 tiles->multiply(s.sums, BLOCK, s.left, s.keys + (c * t + first / BLOCK) * PANEL, blocks(known), false,
-                                false);
+                                false, NULL);
                 tiles->finish(&part, s.dq + j * BLOCK * part.step + c * BLOCK, s.sums, BLOCK, BLOCK, NULL);
             }
         }

@@ -26,6 +26,13 @@ typedef struct {
 // and each level (bf16 have one, floats three), 64-byte aligned, zeros past the operand's end.
 enum { MCF_CPU_BLOCK = 32, MCF_CPU_PANEL = 2048, MCF_CPU_FLOAT_LEVELS = 3 };
 
+// Rows [first, end) of a block of 32 that lie along k, `run` whole steps of each: packed as pack_a does.
+typedef struct {
+    uint16_t *to;
+    const uint16_t *from;
+    int64_t step, run, first, end;
+} mcf_cpu_tile_copy;
+
 typedef struct {
     // The calling thread's use of the unit lies between these.
     void (*begin)(void);
@@ -34,8 +41,10 @@ typedef struct {
     // apart; else contiguous across it, and `step` is that from one k to the next.
     void (*pack_a)(uint16_t *to, const void *from, int64_t step, int64_t rows, int64_t k, bool floats, bool along);
     void (*pack_b)(uint16_t *to, const void *from, int64_t step, int64_t columns, int64_t k, bool floats, bool along);
-    // c [32, 32], rows ldc apart, = (+= where `add`) a b over `steps` times 32 along k.
-    void (*multiply)(float *c, int64_t ldc, const uint16_t *a, const uint16_t *b, int64_t steps, bool floats, bool add);
+    // c [32, 32], rows ldc apart, = (+= where `add`) a b over `steps` times 32 along k. Of bf16 operands it makes
+    // the copy meanwhile, where there is one: the unit leaves time for it.
+    void (*multiply)(float *c, int64_t ldc, const uint16_t *a, const uint16_t *b, int64_t steps, bool floats, bool add,
+                     const mcf_cpu_tile_copy *copy);
     // Takes rows x columns (at most 32) of c, its rows 32 apart, to their place. bias is of the columns, or NULL.
     void (*finish)(const mcf_cpu_tile_result *result, void *to, const float *c, int64_t rows, int64_t columns,
                    const float *bias);

@@ -221,8 +221,15 @@ static void tiles_pack_b(uint16_t *to, const void *from, int64_t step, int64_t c
     _tile_dpbf16ps(2, 5, 6);                                                                                           \
     _tile_dpbf16ps(3, 5, 7)
 
+VF_INLINE void copy_row(const mcf_cpu_tile_copy *copy, int64_t row)
+{
+    const uint16_t *from = copy->from + row * copy->step;
+    for (int64_t i = 0; i < copy->run; i++)
+        _mm512_store_si512(copy->to + i * 2 * TILE + row * 32, _mm512_loadu_si512(from + i * 32));
+}
+
 static void tiles_multiply(float *c, int64_t ldc, const uint16_t *a, const uint16_t *b, int64_t steps, bool floats,
-                           bool add)
+                           bool add, const mcf_cpu_tile_copy *copy)
 {
     if (add) {
         _tile_loadd(0, c, 4 * ldc);
@@ -252,11 +259,19 @@ static void tiles_multiply(float *c, int64_t ldc, const uint16_t *a, const uint1
             LOAD_B(1);
             MULTIPLY();
         }
-    else
+    else if (!copy)
         for (int64_t i = 0; i < steps; i++, a += 2 * TILE, b += 2 * TILE) {
             LOAD_A(0);
             LOAD_B(0);
             MULTIPLY();
+        }
+    else
+        for (int64_t i = 0, row = copy->first; i < steps; i++, a += 2 * TILE, b += 2 * TILE) {
+            LOAD_A(0);
+            LOAD_B(0);
+            MULTIPLY();
+            for (; (row - copy->first) * steps < (i + 1) * (copy->end - copy->first); row++)
+                copy_row(copy, row);
         }
     _tile_stored(0, c, 4 * ldc);
     _tile_stored(1, c + 16, 4 * ldc);
