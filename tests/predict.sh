@@ -36,9 +36,18 @@ assert abs(sum(r['seconds'] for r in d['profile']) - sum(d['by_kernel'].values()
 assert sum(r['seconds'] for r in d['profile']) < d['seconds_per_step']
 m = d['memory']
 assert m['parameters_bytes'] + m['arena_bytes'] + m['work_bytes'] + m['driver_bytes'] == m['total_bytes'] and m['fits']
+assert m['largest_micro_batch'] >= d['batch'] and d['memory_recompute']['largest_micro_batch'] > m['largest_micro_batch']
+assert d['assumptions']['f16_flops'] == 125e12
 assert d['memory_recompute']['arena_bytes'] < m['arena_bytes']
 assert len(d['cards']) == len('$cards'.split())
 "
+fi
+if command -v python3 >/dev/null; then
+    "$mcf" bench step $small --backend cpu-reference --steps 1 --warmup 1 --batch 2 --json >"$work/measured"
+    "$mcf" bench step $small --device v100 --predict --devices 0 --batch 2 --json >"$work/predicted"
+    check "predicted against measured, by operation" sh -c "python3 '$source_dir/bench/predicted_measured.py' \
+        '$work/predicted' '$work/measured' >'$work/table' && grep -q '^attention_grad ' '$work/table' &&
+        ! grep -q ' - ' '$work/table'"
 fi
 # The page of the docs is what the program prints.
 check "docs/prediction.md has the printed page (sh bench/predict.sh writes it)" sh "$source_dir/bench/predict.sh" --check "$mcf"

@@ -13,6 +13,7 @@ typedef struct {
     mcf_prediction now, recomputed;
     mcf_predicted_changes changes;
     bool has_lean;
+    int64_t most, most_lean; // images of a micro-batch that fit
     mcf_text *table;
     json_t *root;
 } page;
@@ -130,12 +131,13 @@ static void write_hours(const page *p)
                                               all / (CORES_A_CARD * p->record.world)));
 }
 
-static json_t *memory_json(const mcf_card *card, const mcf_predicted_memory *m, double images)
+static json_t *memory_json(const mcf_card *card, const mcf_predicted_memory *m, double images, int64_t most)
 {
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:b, s:f}", "parameters_bytes", (json_int_t)m->parameters,
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:b, s:f, s:I}", "parameters_bytes", (json_int_t)m->parameters,
                      "arena_bytes", (json_int_t)m->arena, "work_bytes", (json_int_t)m->work, "driver_bytes",
                      (json_int_t)m->driver, "total_bytes", (json_int_t)m->total, "fits",
-                     (double)m->total <= card->memory, "images_per_second_per_device", images);
+                     (double)m->total <= card->memory, "images_per_second_per_device", images, "largest_micro_batch",
+                     (json_int_t)most);
 }
 
 static void write_memory(const page *p)
@@ -147,18 +149,21 @@ static void write_memory(const page *p)
         p->table,
         "memory, GB: parameters fp32 %.2f, in 16 bits %.2f, gradients %.2f, moments %.2f; arena of the plan %.2f "
         "(%.2f without reuse); work memory %.2f; driver and code %.2f (assumed)\n"
-        "  %.2f of %.0f: %s%s\n",
+        "  %.2f of %.0f: %s%s; up to %lld images a micro-batch do\n",
         (double)r->masters * 1e-9, (double)r->low * 1e-9, (double)r->gradients * 1e-9, (double)r->moments * 1e-9,
         (double)r->arena * 1e-9, (double)r->unshared * 1e-9, (double)m->work * 1e-9, (double)m->driver * 1e-9,
         (double)m->total * 1e-9, p->card->memory * 1e-9, fits(p->card, m),
-        enough ? "" : "; lower batch.per_device (and raise batch.accumulate)");
-    json_object_set_new(p->root, "memory", memory_json(p->card, m, p->now.images));
+        enough ? "" : "; lower batch.per_device (and raise batch.accumulate)", (long long)p->most);
+    json_object_set_new(p->root, "memory", memory_json(p->card, m, p->now.images, p->most));
     if (!p->has_lean)
         return;
-    mcf_text_add(p->table, "  with model.recompute=blocks: arena %.2f, %.2f of %.0f: %s; %.1f images/s and card\n",
-                 (double)p->lean.memory.arena * 1e-9, (double)p->recomputed.memory.total * 1e-9, p->card->memory * 1e-9,
-                 fits(p->card, &p->recomputed.memory), p->recomputed.images);
-    json_object_set_new(p->root, "memory_recompute", memory_json(p->card, &p->recomputed.memory, p->recomputed.images));
+    mcf_text_add(
+        p->table,
+        "  with model.recompute=blocks: arena %.2f, %.2f of %.0f: %s, up to %lld images; %.1f images/s and card\n",
+        (double)p->lean.memory.arena * 1e-9, (double)p->recomputed.memory.total * 1e-9, p->card->memory * 1e-9,
+        fits(p->card, &p->recomputed.memory), (long long)p->most_lean, p->recomputed.images);
+    json_object_set_new(p->root, "memory_recompute",
+                        memory_json(p->card, &p->recomputed.memory, p->recomputed.images, p->most_lean));
 }
 
 static void write_changes(const page *p)
@@ -242,9 +247,47 @@ static void write_assumptions(const page *p)
         : c->wiring == MCF_WIRING_SWITCH ? "each to each by NVSwitch"
                                          : "each to each by PCIe, a slot for itself",
         p->now.host * 1e3);
+    json_object_set_new(p->root, "assumptions",
+                        json_pack("{s:f, s:f, s:f, s:f, s:f, s:i, s:f, s:f, s:f, s:f, s:f, s:s, s:s}", "f16_flops",
+                                  c->f16, "f32_flops", c->f32, "memory_bytes", c->memory, "bytes_per_second",
+                                  c->bandwidth, "clock_hz", c->clock, "multiprocessors", c->units, "product_share",
+                                  c->product16, "product_share_f32", c->product32, "stream_bytes_per_second",
+                                  mcf_card_stream(c, 1 << 20), "gap_seconds", c->gap, "link_bytes_per_second", c->link,
+                                  "limits", c->limits, "measured", c->measured));
 }
 
 // --- all of it
+
+static mcf_status fits_with(const page *p, const mcf_config *config, int64_t batch, bool *enough, mcf_error *err)
+{
+    const mcf_what_if none = {0};
+    mcf_recorded_step record;
+    mcf_prediction prediction;
+    MCF_TRY(mcf_record_step(config, batch, p->record.world, &record, err));
+    mcf_status status = mcf_predict(p->card, &none, &record, &prediction, err);
+    mcf_record_free(&record);
+    *enough = status == MCF_OK && (double)prediction.memory.total <= p->card->memory;
+    if (status == MCF_OK)
+        mcf_prediction_free(&prediction);
+    return status;
+}
+
+// The largest micro-batch that the card holds, to an eighth of a power of two; 0: none.
+static mcf_status largest_batch(const page *p, const mcf_config *config, int64_t *most, mcf_error *err)
+{
+    bool enough = true;
+    *most = 0;
+    for (int64_t batch = 1; batch < 1 << 14 && enough; batch *= 2) {
+        MCF_TRY(fits_with(p, config, batch, &enough, err));
+        *most = enough ? batch : *most;
+    }
+    const int64_t power = *most;
+    for (int64_t part = power / 2; part > 0 && part >= power / 8; part /= 2) {
+        MCF_TRY(fits_with(p, config, *most + part, &enough, err));
+        *most += enough ? part : 0;
+    }
+    return MCF_OK;
+}
 
 static mcf_status prepare(page *p, const mcf_bench_options *options, mcf_error *err)
 {
@@ -254,12 +297,14 @@ static mcf_status prepare(page *p, const mcf_bench_options *options, mcf_error *
     MCF_TRY(mcf_record_step(p->config, options->batch, world, &p->record, err));
     MCF_TRY(mcf_predict(p->card, &none, &p->record, &p->now, err));
     MCF_TRY(mcf_predict_changes(p->card, p->config, &p->record, &p->now, MCF_WANTED_IMAGES, &p->changes, err));
+    MCF_TRY(largest_batch(p, p->config, &p->most, err));
     if (p->config->model.recompute == MCF_RECOMPUTE_BLOCKS)
         return MCF_OK;
     mcf_config lean = *p->config;
     lean.model.recompute = MCF_RECOMPUTE_BLOCKS;
     p->has_lean = true;
     MCF_TRY(mcf_record_step(&lean, options->batch, world, &p->lean, err));
+    MCF_TRY(largest_batch(p, &lean, &p->most_lean, err));
     return mcf_predict(p->card, &none, &p->lean, &p->recomputed, err);
 }
 
