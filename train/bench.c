@@ -208,9 +208,23 @@ static mcf_status profile(stepper *s, const mcf_bench_options *options, json_t *
     return MCF_OK;
 }
 
+// Bytes that the job's first device has free, as its driver says; 0 where it does not say, or the device is the host.
+static uint64_t free_memory(const mcf_bench_options *options, mcf_error *err)
+{
+    const mcf_backend *backend;
+    mcf_device_info info;
+    if (mcf_backend_find(options->job.backend ? options->job.backend : "auto", &backend, err) != MCF_OK ||
+        !strncmp(backend->name, "cpu", 3) ||
+        backend->device_info(options->job.device_count ? options->job.devices[0] : 0, &info, err) != MCF_OK)
+        return 0;
+    return info.memory_free;
+}
+
 static mcf_status bench_step(stepper *s, const mcf_bench_options *options, mcf_bench_report *report, mcf_error *err)
 {
     const mcf_config *c = s->config;
+    mcf_error ignored_error;
+    const uint64_t free_before = free_memory(options, &ignored_error);
     MCF_TRY(mcf_engine_create(&s->engine, c, &options->job, true, err));
     mcf_engine *e = s->engine;
     // Any start serves: M_1 is random here whatever the config says.
@@ -223,6 +237,8 @@ static mcf_status bench_step(stepper *s, const mcf_bench_options *options, mcf_b
     MCF_TRY(steps(s, options, options->warmup > 0 ? options->warmup : 2, &ignored, &mean, err));
     MCF_TRY(steps(s, options, count, &best, &mean, err));
     const int64_t rss = mcf_bench_peak_rss();
+    const uint64_t free_after = free_memory(options, &ignored_error);
+    const int64_t on_device = free_before > free_after ? (int64_t)(free_before - free_after) : 0;
 
     const mcf_micro_options micro = micro_options(s, 0);
     mcf_program *program;
@@ -237,20 +253,22 @@ static mcf_status bench_step(stepper *s, const mcf_bench_options *options, mcf_b
     mcf_text_add(&table,
                  "%s, %d device%s, %s, batch %lld x %d\n"
                  "%.3f images/s (mean of %d steps; best %.3f), %.2f GFLOP an image, %.1f GFLOP/s\n"
-                 "peak resident memory %.0f MiB, arena %.0f MiB (%.0f MiB without reuse), %d nodes\n"
-                 "by operation, one step, each waited for: time, what it computes and moves, rates reached:\n",
+                 "peak resident memory %.0f MiB, arena %.0f MiB (%.0f MiB without reuse), %d nodes\n",
                  mcf_job_backend(e->job)->name, e->world, e->world > 1 ? "s" : "", mcf_dtype_name(e->compute),
                  (long long)s->batch, s->accumulate, images / mean, count, images / best, flops / images * 1e-9,
                  flops / mean * 1e-9, (double)rss / 0x1p20, arena / 0x1p20, (double)stats.value_bytes / 0x1p20,
                  stats.nodes);
+    if (on_device)
+        mcf_text_add(&table, "memory of the device %.0f MiB\n", (double)on_device / 0x1p20);
+    mcf_text_add(&table, "by operation, one step, each waited for: time, what it computes and moves, rates reached:\n");
     mcf_status status = profile(s, options, rows, &table, err);
     json_t *root =
-        json_pack("{s:s, s:i, s:s, s:I, s:i, s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:o}", "backend",
+        json_pack("{s:s, s:i, s:s, s:I, s:i, s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:I, s:o}", "backend",
                   mcf_job_backend(e->job)->name, "devices", e->world, "precision", mcf_dtype_name(e->compute), "batch",
                   (json_int_t)s->batch, "accumulate", s->accumulate, "steps", count, "images_per_second", images / mean,
                   "images_per_second_best", images / best, "seconds_per_step", mean, "flops_per_image", flops / images,
                   "flops_per_step", flops, "gflops", flops / mean * 1e-9, "peak_rss_bytes", (json_int_t)rss,
-                  "arena_bytes", (json_int_t)stats.arena_bytes, "profile", rows);
+                  "arena_bytes", (json_int_t)stats.arena_bytes, "device_bytes", (json_int_t)on_device, "profile", rows);
     if (status == MCF_OK)
         status = mcf_bench_finish(report, root, &table, err);
     json_decref(root);

@@ -8,7 +8,7 @@
 
 const char *const dev_backend_name = "cuda";
 
-// GROUP of cmake/cuda_instances.cmake.
+// GROUP of backends/cuda/instances.sh.
 enum { GROUP = 128, ATTENTION_GROUP = 64, LOCAL = 256 };
 
 dev_sizes dev_sizes_of(const mcf_stream *stream)

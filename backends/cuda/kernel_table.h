@@ -1,4 +1,4 @@
-// What the generated kernel files (backends/cuda/instances.cmake) give to call.c: a row for each kernel and
+// What the generated kernel files (backends/cuda/instances.sh) give to call.c: a row for each kernel and
 // combination of element types.
 #ifndef MCF_BACKENDS_CUDA_KERNEL_TABLE_H
 #define MCF_BACKENDS_CUDA_KERNEL_TABLE_H
