@@ -14,6 +14,10 @@ foreach(source ${test_sources})
   set_tests_properties(${name} PROPERTIES TIMEOUT 1500)
 endforeach()
 
+if(TARGET test_stand_ins)
+  target_sources(test_stand_ins PRIVATE tests/gpu/plain_yaml.c)
+endif()
+
 # What shell tests judge steps with.
 add_executable(judge_step tests/tools/judge_step.c)
 target_link_libraries(judge_step PRIVATE mcf_objects)
