@@ -727,6 +727,38 @@ static void test_not_a_number(void **state)
             }
 }
 
+// GELU in bf16 has formulas of its own: each number there is, and the reference's 1 + erf has no digits in the tail.
+static void test_gelu_bf16(void **state)
+{
+    for (int grad = 0; grad < 2; grad++) {
+        test_case c = make(grad ? MCF_OP_gelu_grad : MCF_OP_gelu, 1);
+        for (int i = 0; i <= grad; i++)
+            input(&c, MCF_BF16, ANY, 1, MCF_SHAPE(1 << 16));
+        for (int i = 0; i < 1 << 16; i++) {
+            uint16_t bits = (uint16_t)((i & 0x7f80) == 0x7f80 ? 0 : i); // finite
+            memcpy((uint16_t *)c.data[0] + i, &bits, sizeof bits);
+            if (grad)
+                mcf_store_element(c.data[1], MCF_BF16, i, 1);
+        }
+        c.launch.out[0].dtype = MCF_BF16;
+        mcf_error err;
+        assert_int_equal(mcf_infer_shapes(&c.launch, 1, &err), MCF_OK);
+        void *start[MCF_MAX_OUTPUTS] = {malloc(1 << 17)};
+        memset(start[0], 0, 1 << 17);
+        run(cpu, &c, 0, start, c.result[0]);
+        for (int i = 0; i < 1 << 16; i++) {
+            double x = mcf_load_element(c.data[0], MCF_BF16, i), got = mcf_load_element(c.result[0][0], MCF_BF16, i);
+            double phi = 0.5 * erfc(-x * M_SQRT1_2), slope = phi + x * exp(-0.5 * x * x) / sqrt(2 * M_PI);
+            double want = grad ? slope : x * phi, unit = 1.0 / 256; // the rounding to bf16
+            double allowed = grad ? unit * fabs(want) + unit / 16 : (unit + unit / 16) * fabs(want) + 1e-35;
+            if (!(fabs(got - want) <= allowed))
+                fail_msg("%s of %g: %g, not %g", grad ? "gelu_grad" : "gelu", x, got, want);
+        }
+        free(start[0]);
+        release(&c);
+    }
+}
+
 // A product of something that is not finite is not finite there and finite elsewhere.
 static void test_not_a_number_product(void **state)
 {
@@ -792,21 +824,14 @@ int main(int argc, char **argv)
             return 0;
     }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_movement),
-        cmocka_unit_test(test_elementwise),
-        cmocka_unit_test(test_reduce),
-        cmocka_unit_test(test_matmul),
-        cmocka_unit_test(test_matmul_rank4),
-        cmocka_unit_test(test_layer_norm),
-        cmocka_unit_test(test_batch_norm),
-        cmocka_unit_test(test_l2_normalize),
-        cmocka_unit_test(test_softmax),
-        cmocka_unit_test(test_attention),
-        cmocka_unit_test(test_token_mse),
-        cmocka_unit_test(test_images),
-        cmocka_unit_test(test_state),
-        cmocka_unit_test(test_not_a_number),
-        cmocka_unit_test(test_not_a_number_product),
+        cmocka_unit_test(test_movement),     cmocka_unit_test(test_elementwise),
+        cmocka_unit_test(test_reduce),       cmocka_unit_test(test_matmul),
+        cmocka_unit_test(test_matmul_rank4), cmocka_unit_test(test_layer_norm),
+        cmocka_unit_test(test_batch_norm),   cmocka_unit_test(test_l2_normalize),
+        cmocka_unit_test(test_softmax),      cmocka_unit_test(test_attention),
+        cmocka_unit_test(test_token_mse),    cmocka_unit_test(test_images),
+        cmocka_unit_test(test_state),        cmocka_unit_test(test_gelu_bf16),
+        cmocka_unit_test(test_not_a_number), cmocka_unit_test(test_not_a_number_product),
         cmocka_unit_test(test_bad_indices),
     };
     return cmocka_run_group_tests(tests, open_both, close_both);

@@ -103,13 +103,13 @@ static void relu_grad_line(const mcf_cpu_kernels *k, const mcf_launch *l, float 
 static void gelu_line(const mcf_cpu_kernels *k, const mcf_launch *l, float *out, const float *a, const float *b,
                       int64_t n)
 {
-    k->gelu(out, a, n);
+    (l->out[0].dtype == MCF_BF16 ? k->gelu_low : k->gelu)(out, a, n);
 }
 
 static void gelu_grad_line(const mcf_cpu_kernels *k, const mcf_launch *l, float *out, const float *a, const float *b,
                            int64_t n)
 {
-    k->gelu_grad(out, a, b, n);
+    (l->out[0].dtype == MCF_BF16 ? k->gelu_grad_low : k->gelu_grad)(out, a, b, n);
 }
 
 static void sigmoid_line(const mcf_cpu_kernels *k, const mcf_launch *l, float *out, const float *a, const float *b,

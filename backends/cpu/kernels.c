@@ -95,23 +95,28 @@ static void relu_grad(float *out, const float *x, const float *dy, int64_t n)
         out[i] = x[i] > 0 ? dy[i] : 0;
 }
 
-static void gelu(float *out, const float *x, int64_t n)
-{
-    int64_t i = 0;
-    for (; i + VF_LANES <= n; i += VF_LANES)
-        vf_store(out + i, vf_gelu(vf_load(x + i)));
-    if (i < n)
-        vf_store_part(out + i, vf_gelu(vf_load_part(x + i, n - i)), n - i);
-}
-
-static void gelu_grad(float *out, const float *x, const float *dy, int64_t n)
-{
-    int64_t i = 0;
-    for (; i + VF_LANES <= n; i += VF_LANES)
-        vf_store(out + i, vf_load(dy + i) * vf_gelu_slope(vf_load(x + i)));
-    if (i < n)
-        vf_store_part(out + i, vf_load_part(dy + i, n - i) * vf_gelu_slope(vf_load_part(x + i, n - i)), n - i);
-}
+#define GELU(name)                                                                                                     \
+    static void name(float *out, const float *x, int64_t n)                                                            \
+    {                                                                                                                  \
+        int64_t i = 0;                                                                                                 \
+        for (; i + VF_LANES <= n; i += VF_LANES)                                                                       \
+            vf_store(out + i, vf_##name(vf_load(x + i)));                                                              \
+        if (i < n)                                                                                                     \
+            vf_store_part(out + i, vf_##name(vf_load_part(x + i, n - i)), n - i);                                      \
+    }
+#define GELU_GRAD(name, slope)                                                                                         \
+    static void name(float *out, const float *x, const float *dy, int64_t n)                                           \
+    {                                                                                                                  \
+        int64_t i = 0;                                                                                                 \
+        for (; i + VF_LANES <= n; i += VF_LANES)                                                                       \
+            vf_store(out + i, vf_load(dy + i) * slope(vf_load(x + i)));                                                \
+        if (i < n)                                                                                                     \
+            vf_store_part(out + i, vf_load_part(dy + i, n - i) * slope(vf_load_part(x + i, n - i)), n - i);            \
+    }
+GELU(gelu)
+GELU(gelu_low)
+GELU_GRAD(gelu_grad, vf_gelu_slope)
+GELU_GRAD(gelu_grad_low, vf_gelu_slope_low)
 
 static void sigmoid(float *out, const float *x, int64_t n)
 {
@@ -371,6 +376,8 @@ const mcf_cpu_kernels PASTE(mcf_cpu_kernels_, MCF_CPU_ISA) = {
     .relu_grad = relu_grad,
     .gelu = gelu,
     .gelu_grad = gelu_grad,
+    .gelu_low = gelu_low,
+    .gelu_grad_low = gelu_grad_low,
     .sigmoid = sigmoid,
     .sigmoid_grad = sigmoid_grad,
     .axpy = axpy,

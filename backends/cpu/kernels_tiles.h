@@ -293,7 +293,7 @@ VF_INLINE void finish_vector(vf x, vf bias, void *to, __mmask16 mask, const bool
         x += (vf)_mm512_maskz_loadu_ps(mask, to);
     x += bias;
     if (activation == MCF_ACT_GELU)
-        x = vf_gelu(x);
+        x = bf16 ? vf_gelu_low(x) : vf_gelu(x);
     else if (activation == MCF_ACT_RELU)
         x = vf_select((vi)(x <= vf_set(0.0f)), vf_set(0.0f), x); // NaN stays
     if (bf16)
