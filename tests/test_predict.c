@@ -319,6 +319,7 @@ static void changes_never_make_it_slower_and_the_wanted_rate_is_met(void **state
     assert_int_equal(mcf_predict(card_of("v100"), &what, &record, &met, &err), MCF_OK);
     near(met.images, 400, 1e-3);
     assert_true(changes.share_all < changes.share);
+    assert_true(changes.low < p.images && p.images < changes.high);
     mcf_prediction_free(&met);
     mcf_prediction_free(&p);
     mcf_record_free(&record);

@@ -46,6 +46,10 @@ static void write_head(const page *p)
         n->images, n->step, n->micro_batch * 1e3, n->flops / n->images / n->step * 1e-9, n->flops / n->step * 1e-12,
         100 * n->flops / n->step / (p->config->precision == MCF_PRECISION_FP32 ? card->f32 : card->f16),
         (p->config->precision == MCF_PRECISION_FP32 ? card->f32 : card->f16) * 1e-12);
+    mcf_text_add(p->table, "between %.0f (products an eighth slower) and %.0f (attention's pipes overlap fully)\n",
+                 p->changes.low, p->changes.high);
+    json_object_update_new(p->root, json_pack("{s:f, s:f}", "images_per_second_per_device_low", p->changes.low,
+                                              "images_per_second_per_device_high", p->changes.high));
     json_object_update_new(
         p->root, json_pack("{s:b, s:s, s:s, s:i, s:s, s:I, s:i, s:f, s:f, s:f, s:f, s:f, s:f}", "predicted", 1,
                            "device", card->name, "device_about", card->about, "devices", p->record.world, "precision",

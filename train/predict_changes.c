@@ -85,6 +85,10 @@ mcf_status mcf_predict_changes(const mcf_card *card, const mcf_config *config, c
             change.product_factor = 1 / card->product16;
         MCF_TRY(images_with(card, &change, record, &images, err));
         add(c, rows[i].what, images, true);
+        if (change.attention_overlaps)
+            c->high = images;
+        if (change.product_factor > 0 && change.product_factor < 1)
+            c->low = images;
     }
     MCF_TRY(larger_batch(card, config, record, &none,
                          "micro-batches twice as large, half as many (BatchNorm sees more)", c, err));

@@ -15,7 +15,8 @@ typedef struct {
 typedef struct {
     mcf_predicted_change change[MCF_CHANGES_MAX];
     int count;
-    double wanted; // images a second and card
+    double low, high; // images a second and card: products an eighth slower; attention's pipes all overlapped
+    double wanted;    // images a second and card
     double share,
         share_all;    // of the card's peak that products must reach for it, with nothing and with all else changed;
                       // above 1: out of reach
