@@ -239,14 +239,13 @@ static void write_assumptions(const page *p)
         "of them and 140, 100 or 20 steps to fill and drain\n"
         "    memory: %.0f GB/s with vectors; with 2-byte loads %.0f, as many bytes in flight as the curve says\n"
         "    %.1f us from kernel to kernel in a graph; links at 95.8 %%, the slot at 78 %% of their rate\n"
-        "  attention: instructions of our own machine code for sm_70 (ci/attention-instructions), no two pipes at work "
-        "at "
-        "the same time\n"
+        "  attention: instructions of our machine code for sm_%d (ci/attention-instructions), no two pipes at once\n"
         "  shared kernels: operands once, strided ones as if contiguous; nothing stays in the second cache\n"
         "  sums of gradients: %s; the loader keeps up; work that waits for the host: %.2f ms a step\n"
         "  docs/prediction.md names the sources and how the figures were fitted\n",
         c->limits, c->f16 * 1e-12, c->f32 * 1e-12, c->bandwidth * 1e-9, c->units, c->clock * 1e-9, c->measured,
         100 * c->product16, mcf_card_stream(c, 1 << 20) * 1e-9, mcf_card_stream(c, 4096) * 1e-9, c->gap * 1e6,
+        c->sm >= 80 ? 80 : c->sm,
         c->wiring == MCF_WIRING_CUBE     ? "a hybrid cube mesh by NVLink, single links"
         : c->wiring == MCF_WIRING_SWITCH ? "each to each by NVSwitch"
                                          : "each to each by PCIe, a slot for itself",

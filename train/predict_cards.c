@@ -45,41 +45,41 @@
 static const char deep_bench[] = "products: DeepBench (DGX-1); memory: gpu-benches, gpu-stream";
 
 static const mcf_card cards[] = {
-    {"v100", "V100 SXM2 16 GB", 7, 80, 1.53e9, 125 * TERA, 0, 15.7 * TERA, 16 * GB, 900 * GB, MCF_WIRING_CUBE, 25 * GB,
+    {"v100", "V100 SXM2 16 GB", 70, 80, 1.53e9, 125 * TERA, 0, 15.7 * TERA, 16 * GB, 900 * GB, MCF_WIRING_CUBE, 25 * GB,
      15.75 * GB, "NVIDIA V100 data sheet", 0.87, 0.86, SCALED(STREAM_V100, 900.0, 900.0), 2.6e-6, deep_bench},
-    {"v100-32gb", "V100 SXM2 32 GB", 7, 80, 1.53e9, 125 * TERA, 0, 15.7 * TERA, 32 * GB, 900 * GB, MCF_WIRING_CUBE,
+    {"v100-32gb", "V100 SXM2 32 GB", 70, 80, 1.53e9, 125 * TERA, 0, 15.7 * TERA, 32 * GB, 900 * GB, MCF_WIRING_CUBE,
      25 * GB, 15.75 * GB, "NVIDIA V100 data sheet", 0.87, 0.86, SCALED(STREAM_V100, 900.0, 900.0), 2.6e-6, deep_bench},
-    {"v100-pcie", "V100 PCIe 16 GB", 7, 80, 1.38e9, 112 * TERA, 0, 14 * TERA, 16 * GB, 900 * GB, MCF_WIRING_PCIE,
+    {"v100-pcie", "V100 PCIe 16 GB", 70, 80, 1.38e9, 112 * TERA, 0, 14 * TERA, 16 * GB, 900 * GB, MCF_WIRING_PCIE,
      15.75 * GB, 15.75 * GB, "NVIDIA V100 data sheet", 0.87, 0.86, SCALED(STREAM_V100, 900.0, 900.0), 2.6e-6,
      "V100 SXM2's shares"},
-    {"t4", "T4", 7, 40, 1.59e9, 65 * TERA, 0, 8.1 * TERA, 16 * GB, 320 * GB, MCF_WIRING_PCIE, 15.75 * GB, 15.75 * GB,
+    {"t4", "T4", 75, 40, 1.59e9, 65 * TERA, 0, 8.1 * TERA, 16 * GB, 320 * GB, MCF_WIRING_PCIE, 15.75 * GB, 15.75 * GB,
      "NVIDIA T4 data sheet", 0.66, 0.5, SCALED(STREAM_V100, 900.0, 320.0), 2.6e-6,
      "products: DeepBench (70 W hold the clock down); memory: V100's curve"},
-    {"a100", "A100 SXM4 40 GB", 8, 108, 1.41e9, 312 * TERA, 312 * TERA, 19.5 * TERA, 40 * GB, 1555 * GB,
+    {"a100", "A100 SXM4 40 GB", 80, 108, 1.41e9, 312 * TERA, 312 * TERA, 19.5 * TERA, 40 * GB, 1555 * GB,
      MCF_WIRING_SWITCH, 300 * GB, 31.5 * GB, "NVIDIA A100 data sheet", 0.75, 0.86,
      SCALED(STREAM_A100_40, 1555.0, 1555.0), 1.4e-6, "products: transformers-benchmarks; memory: gpu-benches"},
-    {"a100-80gb", "A100 SXM4 80 GB", 8, 108, 1.41e9, 312 * TERA, 312 * TERA, 19.5 * TERA, 80 * GB, 2039 * GB,
+    {"a100-80gb", "A100 SXM4 80 GB", 80, 108, 1.41e9, 312 * TERA, 312 * TERA, 19.5 * TERA, 80 * GB, 2039 * GB,
      MCF_WIRING_SWITCH, 300 * GB, 31.5 * GB, "NVIDIA A100 data sheet", 0.75, 0.86,
      SCALED(STREAM_A100_80, 2039.0, 2039.0), 1.4e-6, "products: transformers-benchmarks; memory: gpu-benches"},
-    {"h100", "H100 SXM5 80 GB", 9, 132, 1.83e9, 989 * TERA, 989 * TERA, 67 * TERA, 80 * GB, 3350 * GB,
+    {"h100", "H100 SXM5 80 GB", 90, 132, 1.83e9, 989 * TERA, 989 * TERA, 67 * TERA, 80 * GB, 3350 * GB,
      MCF_WIRING_SWITCH, 450 * GB, 63 * GB, "NVIDIA H100 data sheet", 0.64, 0.86, SCALED(STREAM_H200, 4800.0, 3350.0),
      1.3e-6, "products: cuBLAS by periodicdent42; memory: H200's curve"},
-    {"h100-pcie", "H100 PCIe 80 GB", 9, 114, 1.62e9, 756 * TERA, 756 * TERA, 51 * TERA, 80 * GB, 2000 * GB,
+    {"h100-pcie", "H100 PCIe 80 GB", 90, 114, 1.62e9, 756 * TERA, 756 * TERA, 51 * TERA, 80 * GB, 2000 * GB,
      MCF_WIRING_PCIE, 63 * GB, 63 * GB, "NVIDIA H100 data sheet", 0.64, 0.86, SCALED(STREAM_H100, 2000.0, 2000.0),
      1.3e-6, "products: H100 SXM5's share; memory: gpu-benches"},
-    {"h200", "H200 SXM 141 GB", 9, 132, 1.83e9, 989 * TERA, 989 * TERA, 67 * TERA, 141 * GB, 4800 * GB,
+    {"h200", "H200 SXM 141 GB", 90, 132, 1.83e9, 989 * TERA, 989 * TERA, 67 * TERA, 141 * GB, 4800 * GB,
      MCF_WIRING_SWITCH, 450 * GB, 63 * GB, "NVIDIA H200 data sheet", 0.64, 0.86, SCALED(STREAM_H200, 4800.0, 4800.0),
      1.3e-6, "products: H100's share; memory: gpu-benches"},
-    {"l40", "L40", 8, 142, 2.49e9, 181 * TERA, 181 * TERA, 90.5 * TERA, 48 * GB, 864 * GB, MCF_WIRING_PCIE, 31.5 * GB,
+    {"l40", "L40", 89, 142, 2.49e9, 181 * TERA, 181 * TERA, 90.5 * TERA, 48 * GB, 864 * GB, MCF_WIRING_PCIE, 31.5 * GB,
      31.5 * GB, "NVIDIA L40 data sheet", 0.75, 0.86, SCALED(STREAM_L40, 864.0, 864.0), 1e-6,
      "products: A100's share; memory: gpu-benches"},
-    {"rtx2080ti", "GeForce RTX 2080 Ti", 7, 68, 1.545e9, 53.8 * TERA, 0, 13.4 * TERA, 11 * GB, 616 * GB,
+    {"rtx2080ti", "GeForce RTX 2080 Ti", 75, 68, 1.545e9, 53.8 * TERA, 0, 13.4 * TERA, 11 * GB, 616 * GB,
      MCF_WIRING_PCIE, 15.75 * GB, 15.75 * GB, "NVIDIA Turing white paper", 1, 0.86, SCALED(STREAM_V100, 900.0, 616.0),
      2.6e-6, "products: PyTorch's Linear, gist of ypwhs; memory: V100's curve"},
-    {"rtx3090", "GeForce RTX 3090", 8, 82, 1.695e9, 71 * TERA, 71 * TERA, 35.6 * TERA, 24 * GB, 936 * GB,
+    {"rtx3090", "GeForce RTX 3090", 86, 82, 1.695e9, 71 * TERA, 71 * TERA, 35.6 * TERA, 24 * GB, 936 * GB,
      MCF_WIRING_PCIE, 31.5 * GB, 31.5 * GB, "NVIDIA GA102 white paper", 1, 0.86, SCALED(STREAM_A40, 696.0, 936.0),
      1.4e-6, "products: 3090 Ti in transformers-benchmarks; memory: A40's curve"},
-    {"rtx4090", "GeForce RTX 4090", 8, 128, 2.52e9, 165.2 * TERA, 165.2 * TERA, 82.6 * TERA, 24 * GB, 1008 * GB,
+    {"rtx4090", "GeForce RTX 4090", 89, 128, 2.52e9, 165.2 * TERA, 165.2 * TERA, 82.6 * TERA, 24 * GB, 1008 * GB,
      MCF_WIRING_PCIE, 31.5 * GB, 31.5 * GB, "NVIDIA Ada white paper", 0.99, 0.86, SCALED(STREAM_L40, 864.0, 1008.0),
      1e-6, "products: transformers-benchmarks; memory: L40's curve"},
 };
@@ -102,6 +102,17 @@ mcf_status mcf_card_find(const char *name, const mcf_card **card, mcf_error *err
     }
     return mcf_fail(err, MCF_ERR_USAGE, "bench: nothing is known of a card '%s' to predict by; known are %s", name,
                     known);
+}
+
+int mcf_card_threads(const mcf_card *card)
+{
+    return card->sm == 75 ? 1024 : card->sm == 86 || card->sm == 89 ? 1536 : 2048;
+}
+
+double mcf_card_room(const mcf_card *card)
+{
+    const int kib = card->sm >= 90 ? 227 : card->sm >= 86 ? 99 : card->sm >= 80 ? 163 : card->sm >= 75 ? 64 : 96;
+    return kib * 1024.0;
 }
 
 double mcf_card_stream(const mcf_card *card, double in_flight)

@@ -24,7 +24,7 @@ typedef struct {
 // sparsity.
 typedef struct {
     const char *name, *about;
-    int major, units;         // compute capability, multiprocessors
+    int sm, units;            // ten times the compute capability, multiprocessors
     double clock;             // Hz, boost
     double f16, bf16, f32;    // bf16 0: not on tensor cores
     double memory, bandwidth; // bytes, bytes a second
@@ -44,5 +44,10 @@ const mcf_card *mcf_card_at(int i); // NULL past the last
 // Bytes a second with so many bytes of loads in flight on each multiprocessor; straight lines between what was
 // measured.
 double mcf_card_stream(const mcf_card *card, double in_flight);
+
+// Threads and bytes of shared memory that blocks on one multiprocessor have together (CUDA programming guide, table of
+// compute capabilities).
+int mcf_card_threads(const mcf_card *card);
+double mcf_card_room(const mcf_card *card);
 
 #endif

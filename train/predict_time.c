@@ -13,7 +13,7 @@ const char *mcf_way_name(mcf_way way)
     return names[way];
 }
 
-enum { THREADS = 2048, FULL = 1 << 20 }; // threads of a multiprocessor; bytes in flight that are always enough
+enum { FULL = 1 << 20 }; // bytes in flight that are always enough
 
 static bool wanted(const mcf_launch *l, int i)
 {
@@ -52,7 +52,8 @@ static double largest(const mcf_launch *l)
     return fmax(most, (double)mcf_shape_count(&l->out[0].shape));
 }
 
-// Loads in flight on a multiprocessor: one of each large operand for each of 2048 threads, or of those that there are.
+// Loads in flight on a multiprocessor: one of each large operand for each thread that it runs, or of those that there
+// are.
 static double in_flight(const mcf_card *card, const mcf_launch *l)
 {
     const double most = largest(l);
@@ -77,7 +78,7 @@ static double in_flight(const mcf_card *card, const mcf_launch *l)
             bytes += (double)mcf_dtype_size(l->in[i].dtype);
     if (bytes == 0)
         bytes = (double)mcf_dtype_size(l->out[0].dtype);
-    return fmin(THREADS, ceil(threads / card->units)) * bytes;
+    return fmin(mcf_card_threads(card), ceil(threads / card->units)) * bytes;
 }
 
 // `times`: how often the operands pass by.
@@ -202,12 +203,12 @@ static mcf_estimate matmul(const mcf_card *card, const mcf_what_if *what, const 
     const bool same = l->in[0].dtype == l->in[1].dtype, bias = l->n_in > 2 && l->in[2].buffer;
     mcf_estimate e;
     const mcf_dtype narrow = l->in[0].dtype == MCF_F32 ? l->in[1].dtype : l->in[0].dtype;
-    if (!same && what->typed_products && cuda_product_type_fits(card->major, narrow)) {
+    if (!same && what->typed_products && cuda_product_type_fits(card->sm / 10, narrow)) {
         s.type = narrow;
         e = mcf_estimate_product(card, what->product_factor, &s);
-        const mcf_estimate more = pass(card, MCF_WAY_SHARED, 0, conversion(l), THREADS * 4, 1);
+        const mcf_estimate more = pass(card, MCF_WAY_SHARED, 0, conversion(l), mcf_card_threads(card) * 4.0, 1);
         add(&e, &more);
-    } else if (!same || !cuda_product_type_fits(card->major, s.type)) {
+    } else if (!same || !cuda_product_type_fits(card->sm / 10, s.type)) {
         const mcf_cost cost = mcf_op_cost(l);
         e = (mcf_estimate){.way = MCF_WAY_TILES, .kernels = 1, .flops = cost.flops, .bytes = cost.bytes};
         e.compute = mcf_tiles_seconds(card, (double)s.m, (double)s.n, (double)s.k, (double)s.batch);
@@ -235,11 +236,11 @@ static mcf_estimate estimate(const mcf_card *card, const mcf_what_if *what, cons
     case MCF_OP_matmul:
         return matmul(card, what, l);
     case MCF_OP_attention:
-        if (cuda_attention_fits(card->major, l))
+        if (cuda_attention_fits(card->sm / 10, l))
             return mcf_estimate_attention(card, what, l->in[0].shape.dim, false);
         break;
     case MCF_OP_attention_grad:
-        if (cuda_attention_fits(card->major, l))
+        if (cuda_attention_fits(card->sm / 10, l))
             return mcf_estimate_attention(card, what, l->in[0].shape.dim, true);
         break;
     case MCF_OP_layer_norm:
