@@ -117,7 +117,8 @@ static mcf_status parse_precision(const char *text, uint32_t *dtypes, mcf_error 
 static mcf_status run(const mcf_call *call, mcf_error *err)
 {
     const mcf_backend *backend;
-    mcf_check_options options = {.only = mcf_call_value(call, "op"), .tiny = mcf_call_flag(call, "tiny")};
+    mcf_check_options options = {
+        .only = mcf_call_value(call, "op"), .tiny = mcf_call_flag(call, "tiny"), .stop = mcf_interrupt_flag()};
     mcf_check_summary sum = {0};
     tally t = {.verbose = mcf_call_flag(call, "verbose")};
     int64_t seed, seeds;
@@ -134,13 +135,11 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
         t.seed = options.seed = (uint64_t)(seed + i);
         status = mcf_check_backend(backend, call->job.device_count ? call->job.devices[0] : 0, &options, on_case, &t,
                                    &one, err);
-        if (status == MCF_OK && mcf_interrupted())
-            status = mcf_fail(err, MCF_ERR_INTERRUPTED, "check: interrupted after %lld of %lld seeds", (long long)i + 1,
-                              (long long)seeds);
-        if (status == MCF_OK) {
-            sum.passed += one.passed;
-            sum.failed += one.failed;
-        }
+        sum.passed += one.passed;
+        sum.failed += one.failed;
+        if (status == MCF_ERR_INTERRUPTED)
+            mcf_fail(err, status, "check: interrupted after %d cases of seed %lld, seed %lld of %lld; %d cases failed",
+                     one.passed + one.failed, (long long)(seed + i), (long long)i + 1, (long long)seeds, sum.failed);
     }
     mcf_bar_end(t.progress);
     if (status != MCF_OK)

@@ -91,11 +91,11 @@ void mcf_help_markdown(void);
 const mcf_option *mcf_common_options(unsigned common);
 
 // --- signals (cli/interrupt.c)
-// SIGINT and SIGTERM set a flag from here on; a second one ends the program at once.
+// SIGINT, SIGTERM and SIGHUP (unless it is ignored, as under nohup) set a flag from here on; a second one ends the
+// program at once.
 void mcf_interrupt_install(void);
 // What the first signal is answered on stderr at once, since a step may take minutes; NULL: nothing.
 void mcf_interrupt_answer(const char *line);
-bool mcf_interrupted(void);
 // The flag itself, for loops below that poll it.
 const volatile sig_atomic_t *mcf_interrupt_flag(void);
 

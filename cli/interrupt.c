@@ -1,4 +1,4 @@
-// SIGINT and SIGTERM ask the running job to save and stop; asking twice stops it at once.
+// SIGINT, SIGTERM and SIGHUP ask the running job to save and stop; asking twice stops it at once.
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -32,11 +32,10 @@ void mcf_interrupt_install(void)
     action.sa_flags = SA_RESTART;
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
-}
-
-bool mcf_interrupted(void)
-{
-    return interrupted != 0;
+    // nohup has SIGHUP ignored, and means it
+    struct sigaction before;
+    if (sigaction(SIGHUP, NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+        sigaction(SIGHUP, &action, NULL);
 }
 
 const volatile sig_atomic_t *mcf_interrupt_flag(void)

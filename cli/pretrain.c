@@ -71,9 +71,9 @@ const mcf_command mcf_command_pretrain = {
     .description = "Trains on the images that `data.train` of the config names and writes checkpoints, a log and "
                    "TensorBoard "
                    "events into RUN. docs/config.md describes every key of a config.\n\n"
-                   "SIGINT and SIGTERM save a checkpoint and exit with 130; a second one ends at once. However a run "
-                   "ended, "
-                   "`--resume` goes on from its newest checkpoint, with the same bits as if it had not stopped.",
+                   "SIGINT, SIGTERM and SIGHUP (a terminal that closes; `nohup` is left alone) save a checkpoint and "
+                   "exit with 130; a second one ends at once. However a run ended, `--resume` goes on from its newest "
+                   "checkpoint, with the same bits as if it had not stopped.",
     .options = options,
     .common = MCF_TAKES_SET | MCF_TAKES_BACKEND | MCF_TAKES_DEVICES | MCF_TAKES_QUIET | MCF_TAKES_MACHINES,
     .examples = "mcf pretrain configs/small/faces96.yaml --out runs/small --set data.train=[faces]\n"

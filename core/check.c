@@ -306,11 +306,17 @@ static void judge(const mcf_check_case *c, const mcf_launch *l, const work *w, m
     }
 }
 
+static mcf_status go_on(const check *k, mcf_error *err)
+{
+    return k->options->stop && *k->options->stop ? mcf_fail(err, MCF_ERR_INTERRUPTED, "stopped") : MCF_OK;
+}
+
 // Fails only where the check itself cannot go on; an operation that fails is a result.
 static mcf_status run_case(mcf_case_maker *maker, const mcf_check_case *c, mcf_error *err)
 {
     check *k = maker->context;
     char text[512], message[512] = "";
+    MCF_TRY(go_on(k, err));
     describe(c, text, sizeof text);
     mcf_check_result result = {.op = mcf_op_describe(c->launch.op)->name, .text = text, .message = message};
     result.tolerance = tolerance_of(c);
@@ -394,6 +400,7 @@ static mcf_status check_all(check *k, int device_index, mcf_error *err)
     for (int i = 0; i < MCF_OP_COUNT; i++)
         if ((!only || op == (mcf_op)i) && !mcf_op_is_collective((mcf_op)i))
             MCF_TRY(check_op(k, (mcf_op)i, err));
+    MCF_TRY(go_on(k, err));
     if (!only || !strcmp(only, "group") || (op != MCF_OP_COUNT && mcf_op_is_collective(op)))
         MCF_TRY(mcf_check_group(&job, op, err));
     return MCF_OK;

@@ -9,16 +9,19 @@
 #ifndef MCF_CORE_CHECK_H
 #define MCF_CORE_CHECK_H
 
+#include <signal.h>
+
 #include "backends/backend.h"
 
 enum { MCF_CHECK_WORST = 30 };
 
 typedef struct {
-    uint64_t seed;    // of the operands' values
-    const char *only; // an operation's name, "memory" or "group"; NULL: everything
-    bool tiny;        // the smallest shapes of each operation: a second instead of a minute
-    uint32_t dtypes;  // bit per mcf_dtype of f32, bf16, f16; 0: all that the device computes in
-    int members;      // most devices in a group; 0: 4
+    uint64_t seed;                     // of the operands' values
+    const char *only;                  // an operation's name, "memory" or "group"; NULL: everything
+    bool tiny;                         // the smallest shapes of each operation: a second instead of a minute
+    uint32_t dtypes;                   // bit per mcf_dtype of f32, bf16, f16; 0: all that the device computes in
+    int members;                       // most devices in a group; 0: 4
+    const volatile sig_atomic_t *stop; // NULL, or: non-zero asks to give up after the case at work
 } mcf_check_options;
 
 typedef enum { MCF_CHECK_PASSED, MCF_CHECK_FAILED, MCF_CHECK_UNSUPPORTED } mcf_check_verdict;
@@ -42,7 +45,8 @@ typedef struct {
 
 // MCF_OK when the check ran, whatever it found: summary->failed says that. An operation without a case, and a
 // case in one plain type (f32, or what the device lists) that the backend does not support, count as failed.
-// Fails where the device cannot be opened or used. callback may be NULL.
+// Fails where the device cannot be opened or used, and with MCF_ERR_INTERRUPTED where asked to stop. callback may be
+// NULL.
 mcf_status mcf_check_backend(const mcf_backend *backend, int device_index, const mcf_check_options *options,
                              mcf_check_callback callback, void *context, mcf_check_summary *summary, mcf_error *err);
 

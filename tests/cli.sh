@@ -74,18 +74,32 @@ else
 fi
 
 # --- interrupted: saves, exits with 130, goes on to the same end
-"$mcf" pretrain tiny.yaml --out stopped --quiet --set "data.train=[faces]" --set schedule.epochs=300 &
-pid=$!
-tries=0
-until [ -s stopped/log.jsonl ] || [ $tries = 300 ]; do
-    sleep 0.1
-    tries=$((tries + 1))
+# started COMMAND...: a long run into `stopped`, in its first steps
+started() {
+    rm -rf stopped
+    "$@" pretrain tiny.yaml --out stopped --quiet --set "data.train=[faces]" --set schedule.epochs=300 &
+    pid=$!
+    tries=0
+    until [ -s stopped/log.jsonl ] || [ $tries = 300 ]; do
+        sleep 0.1
+        tries=$((tries + 1))
+    done
+}
+for signal in HUP TERM; do
+    started "$mcf"
+    kill -$signal $pid
+    wait $pid
+    got=$?
+    if [ $got = 130 ]; then ok "SIG$signal exits with 130"; else not_ok "SIG$signal exits with 130, not $got"; fi
+    check "SIG$signal leaves a checkpoint" "$mcf" export stopped --out stopped.safetensors
 done
+started nohup "$mcf"
+kill -HUP $pid
+before=$(wc -l <stopped/log.jsonl)
+sleep 2
+check "nohup: SIGHUP is ignored" test "$(wc -l <stopped/log.jsonl)" -gt $((before + 1))
 kill -TERM $pid
 wait $pid
-got=$?
-if [ $got = 130 ]; then ok "SIGTERM exits with 130"; else not_ok "SIGTERM exits with 130, not $got"; fi
-check "SIGTERM leaves a checkpoint" "$mcf" export stopped --out stopped.safetensors
 fails 2 "another config" "another config is refused on --resume" "$mcf" pretrain tiny.yaml --out stopped --resume \
     --set "data.train=[faces]" --set schedule.epochs=300 --set model.encoder.depth=3
 
@@ -109,5 +123,13 @@ check "bench data" sh -c "'$mcf' bench data --config tiny.yaml --seconds 0.2 --s
     grep -q images_per_second"
 check "check of one operation" sh -c "'$mcf' check --backend cpu-reference --op gelu --tiny --quiet |
     grep -q 'passed, 0 failed'"
+"$mcf" check --backend cpu-reference --seeds 1000 --seed 7 --tiny --quiet 2>stopped.errors &
+pid=$!
+sleep 1
+kill -INT $pid
+wait $pid
+check "check interrupted: exit code 130" test $? = 130
+check "check interrupted: says how far it came" \
+    grep -Eq 'interrupted after [0-9]+ cases of seed [0-9]+, seed [0-9]+ of 1000; 0 cases failed' stopped.errors
 fails 2 "no operation" "check of an unknown operation" "$mcf" check --backend cpu-reference --op gely --quiet
 done_testing
