@@ -283,6 +283,16 @@ static mcf_status cases_gelu(mcf_case_maker *m, mcf_op op, mcf_error *err)
 
 // --- sums and products
 
+// Root mean square of a sum over `axes` of normal values, those of an expanded axis counted as often as they come.
+static double size_of_sum(const mcf_operand *x, uint32_t axes)
+{
+    double size = 1;
+    for (int i = 0; i < x->shape.rank; i++)
+        if (axes >> i & 1)
+            size *= x->stride[i] ? sqrt((double)x->shape.dim[i]) : (double)x->shape.dim[i];
+    return size;
+}
+
 static mcf_status cases_reduce_sum(mcf_case_maker *m, mcf_op op, mcf_error *err)
 {
     static const struct {
@@ -316,7 +326,7 @@ static mcf_status cases_reduce_sum(mcf_case_maker *m, mcf_op op, mcf_error *err)
                 c.launch.attr.reduce_sum.scale = i % 2 ? 1 : 0.125;
                 c.launch.accumulate = (uint32_t)add;
                 // A sum may happen to be near zero.
-                c.floor = 0.3 * sqrt((double)mcf_shape_count(&sums[i].shape)) * c.launch.attr.reduce_sum.scale;
+                c.floor = 0.3 * size_of_sum(&c.launch.in[0], sums[i].axes) * c.launch.attr.reduce_sum.scale;
                 MCF_TRY(mcf_case_emit(m, &c, layout == PLAIN, err));
             }
     return MCF_OK;
