@@ -35,6 +35,7 @@ typedef struct {
     int compute_units;       // cores or multiprocessors
     uint32_t dtypes;         // bit per mcf_dtype it can compute in
     bool emulated_bf16;      // bf16 works but products run at fp32 speed
+    bool emulated_fp16;      // fp16 likewise
 } mcf_device_info;
 
 typedef struct {

@@ -18,8 +18,10 @@ static void precisions(const mcf_device_info *info, char *text, size_t size)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         if (!(info->dtypes >> rows[i].dtype & 1))
             continue;
-        const char *note = rows[i].dtype == MCF_BF16 && info->emulated_bf16 ? " (emulated)" : "";
-        used += (size_t)snprintf(text + used, size - used, "%s%s%s", used ? ", " : "", rows[i].name, note);
+        const bool emulated =
+            (rows[i].dtype == MCF_BF16 && info->emulated_bf16) || (rows[i].dtype == MCF_F16 && info->emulated_fp16);
+        used += (size_t)snprintf(text + used, size - used, "%s%s%s", used ? ", " : "", rows[i].name,
+                                 emulated ? " (emulated)" : "");
         if (used >= size)
             return;
     }
@@ -35,10 +37,10 @@ static json_t *device_json(int index, const mcf_device_info *info)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         if (info->dtypes >> rows[i].dtype & 1)
             json_array_append_new(list, json_string(rows[i].name));
-    return json_pack("{s:i, s:s, s:s, s:I, s:I, s:i, s:o, s:b}", "index", index, "name", info->name, "detail",
+    return json_pack("{s:i, s:s, s:s, s:I, s:I, s:i, s:o, s:b, s:b}", "index", index, "name", info->name, "detail",
                      info->detail, "memory_total", (json_int_t)info->memory_total, "memory_free",
                      (json_int_t)info->memory_free, "compute_units", info->compute_units, "precisions", list,
-                     "emulated_bf16", (int)info->emulated_bf16);
+                     "emulated_bf16", (int)info->emulated_bf16, "emulated_fp16", (int)info->emulated_fp16);
 }
 
 static void add_rows(const mcf_backend *backend, mcf_table *table, json_t *devices)

@@ -72,6 +72,7 @@ static mcf_status device_info(int index, mcf_device_info *info, mcf_error *err)
     info->compute_units = cores();
     info->dtypes = 1u << MCF_F32 | 1u << MCF_BF16 | 1u << MCF_F16;
     info->emulated_bf16 = !mcf_cpu_onednn_has_bf16();
+    info->emulated_fp16 = true;
     return MCF_OK;
 }
 

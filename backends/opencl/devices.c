@@ -181,7 +181,8 @@ mcf_status ocl_device_info(int index, mcf_device_info *info, mcf_error *err)
         .alignment = p->alignment_bits > 512 ? p->alignment_bits / 8 : 64,
         .compute_units = (int)p->units,
         .dtypes = 1u << MCF_F32 | 1u << MCF_BF16 | 1u << MCF_F16,
-        .emulated_bf16 = true,
+        .emulated_bf16 = true, // whatever the device computes in: 16 bits are for storing
+        .emulated_fp16 = true,
     };
     snprintf(info->name, sizeof info->name, "%s", p->name);
     snprintf(info->detail, sizeof info->detail, "%s, %s, driver %.60s%s%s", type, p->platform_name, p->driver,
