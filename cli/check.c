@@ -17,7 +17,7 @@ typedef struct {
 
 typedef struct {
     row rows[MAX_ROWS];
-    int row_count, shown;
+    int row_count, shown, device;
     bool verbose;
     mcf_bar *progress;
     uint64_t seed;
@@ -52,8 +52,8 @@ static void on_case(void *context, const mcf_check_result *result)
         r->unsupported++;
     }
     if (t->verbose || (result->verdict == MCF_CHECK_FAILED && t->shown++ < MAX_SHOWN))
-        printf("%s: %s %s: error %.2e, allowed %.2e%s%s (seed %llu)\n", words[result->verdict], result->op,
-               result->text, result->error, result->tolerance, *result->message ? ": " : "", result->message,
+        printf("%s: %s %s: error %.2e, allowed %.2e%s%s (device %d, seed %llu)\n", words[result->verdict], result->op,
+               result->text, result->error, result->tolerance, *result->message ? ": " : "", result->message, t->device,
                (unsigned long long)t->seed);
     mcf_bar_update(t->progress, ++t->done, 0, 0, result->op);
 }
@@ -130,11 +130,13 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
     MCF_TRY(mcf_backend_find(call->job.backend, &backend, err));
     mcf_interrupt_install();
     t.progress = mcf_bar_start(call->quiet, "cases");
-    for (int64_t i = 0; i < seeds && status == MCF_OK; i++) {
+    const int devices = call->job.device_count ? call->job.device_count : 1;
+    for (int64_t turn = 0; turn < seeds * devices && status == MCF_OK; turn++) {
+        const int64_t i = turn / devices;
         mcf_check_summary one;
+        t.device = call->job.device_count ? call->job.devices[turn % devices] : 0;
         t.seed = options.seed = (uint64_t)(seed + i);
-        status = mcf_check_backend(backend, call->job.device_count ? call->job.devices[0] : 0, &options, on_case, &t,
-                                   &one, err);
+        status = mcf_check_backend(backend, t.device, &options, on_case, &t, &one, err);
         sum.passed += one.passed;
         sum.failed += one.failed;
         if (status == MCF_ERR_INTERRUPTED)
@@ -169,10 +171,10 @@ const mcf_command mcf_command_check = {
     .name = "check",
     .arguments = "",
     .summary = "Check every operation of a backend against the CPU reference",
-    .description = "Runs every operation of the table over odd shapes, strides and types, the memory functions and the "
-                   "collectives, and compares with `cpu-reference` in double precision within the table's tolerances. "
-                   "Any "
-                   "difference is printed with its case, and the exit code is 1.",
+    .description =
+        "Runs every operation of the table over odd shapes, strides and types, the memory functions and the "
+        "collectives, and compares with `cpu-reference` in double precision within the table's tolerances. "
+        "Any difference is printed with its case, and the exit code is 1. With several `--devices` each is checked.",
     .options = options,
     .common = MCF_TAKES_BACKEND | MCF_TAKES_DEVICES | MCF_TAKES_QUIET,
     .examples = "mcf check --backend cpu\nmcf check --backend cpu --op attention --seeds 20",
