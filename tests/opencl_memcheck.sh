@@ -11,8 +11,9 @@ if ! [ -e "$build/libmcf-backend-opencl.so" ] || grep -q '^MCF_SANITIZE:[A-Z]*=.
     exit 77
 fi
 export XDG_CACHE_HOME="$work"
-# Kernels of devices with many small cores and products by tiles; groups of 64 keep it short. Oclgrind does not know an
-# instruction that optimisation brings in (freeze), so there is none.
+# Kernels of devices with many small cores, products by tiles; with all operations then those of processors, products by
+# panels. Groups of 64 keep it short. Oclgrind does not know an instruction that optimisation brings in (freeze), so there
+# is none.
 export MCF_OPENCL_STYLE=gpu MCF_OPENCL_OPTIONS=-cl-opt-disable OMP_WAIT_POLICY=passive
 
 # grind LOG COMMAND...
@@ -40,6 +41,9 @@ for operation in $operations; do
     check "$operation: no race, nothing out of bounds, nothing uninitialised" clean "$operation"
 done
 if [ "${OPERATIONS:-}" = all ]; then
+    for operation in $operations; do
+        MCF_OPENCL_STYLE=cpu check "$operation as on a processor" clean "$operation"
+    done
     # 16-bit loads and stores once
     for precision in bf16 fp16; do
         check "scale in $precision" clean scale $precision

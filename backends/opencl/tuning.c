@@ -22,6 +22,16 @@ static int power_of_two_below(size_t n)
     return p;
 }
 
+// One item a group with strips of four vectors, products by panels: what suits a processor.
+static void as_processor(ocl_tuning *t)
+{
+    t->group = 1;
+    t->strip = 64;
+    t->attention = OCL_ATTENTION_PRODUCTS;
+    for (int i = 0; i < OCL_SHAPE_CLASSES; i++)
+        t->way[i] = OCL_PRODUCT_PANELS;
+}
+
 // On a processor an item is a thread that uses vectors: one item a group, strips of four vectors. Vectors of 8 have 16
 // registers behind them (6 x 2 sums, 2 of b, the rest for a), vectors of 16 have 32 (12 x 2 sums). Elsewhere 128 items
 // share a line, or what the device allows.
@@ -30,18 +40,16 @@ static void from_device(const ocl_physical *p, ocl_tuning *t)
     const bool wide = p->vector >= 16;
     *t = (ocl_tuning){.panel_m = wide ? 12 : 6, .panel_n = wide ? 32 : 16, .panel_few = 4};
     if (p->processor) {
-        t->group = 1;
-        t->strip = 64;
-        t->attention = OCL_ATTENTION_PRODUCTS;
+        as_processor(t);
         t->local = p->group_max < 1024 ? power_of_two_below(p->group_max) : 1024;
     } else {
         t->group = p->group_max < 128 ? power_of_two_below(p->group_max) : 128;
         t->strip = 1;
         t->attention = OCL_ATTENTION_KERNELS;
         t->local = p->group_max < 256 ? power_of_two_below(p->group_max) : 256;
+        for (int i = 0; i < OCL_SHAPE_CLASSES; i++)
+            t->way[i] = i == 0 ? OCL_PRODUCT_TILE : OCL_PRODUCT_CLBLAST;
     }
-    for (int i = 0; i < OCL_SHAPE_CLASSES; i++)
-        t->way[i] = p->processor ? OCL_PRODUCT_PANELS : i == 0 ? OCL_PRODUCT_TILE : OCL_PRODUCT_CLBLAST;
 }
 
 // "key=value" lines; what is not understood is left out, so that a file of another version does no harm.
@@ -80,7 +88,8 @@ static void file_name(const ocl_physical *p, char name[64])
              (unsigned long long)XXH64(text, (size_t)(length < 511 ? length : 511), 0));
 }
 
-// MCF_OPENCL_STYLE=gpu runs the kernels of devices with many small cores on a processor: for tests.
+// For tests: MCF_OPENCL_STYLE=gpu runs the kernels of devices with many small cores on a processor, cpu the others on a
+// GPU.
 // MCF_OPENCL_PRODUCT=panels|tile|clblast fixes how products are made.
 static void from_environment(const ocl_physical *p, ocl_tuning *t)
 {
@@ -93,6 +102,8 @@ static void from_environment(const ocl_physical *p, ocl_tuning *t)
         for (int i = 0; i < OCL_SHAPE_CLASSES; i++)
             t->way[i] = OCL_PRODUCT_TILE;
     }
+    if (style && !strcmp(style, "cpu"))
+        as_processor(t);
     for (int w = 0; w < OCL_PRODUCT_WAYS; w++)
         for (int i = 0; product && i < OCL_SHAPE_CLASSES; i++)
             if (!strcmp(product, ways[w]))
