@@ -36,6 +36,8 @@ fi
 # --- devices
 fails 2 "opencl has no device 57" "a device that is not there" \
     "$mcf" check --backend opencl --devices 57 --op fill --quiet
+fails 2 "opencl has no device 57" "the second device is not there" \
+    "$mcf" check --backend opencl --devices 0,57 --op fill --tiny --quiet
 fails 1 "none of" "a name that no device has" \
     env MCF_OPENCL_DEVICE=nothing-like-this "$mcf" check --backend opencl --op fill --quiet
 if "$mcf" devices | grep -q 'Portable Computing Language'; then
@@ -49,7 +51,9 @@ if "$mcf" devices | grep -q 'Portable Computing Language'; then
     check "the second device" "$mcf" check --backend opencl --devices 1 --op gelu --tiny --quiet
     check "a group of two devices" "$mcf" check --backend opencl --op group --tiny --quiet
     # This driver offers no cl_khr_fp16: half precision is stored, never computed in.
-    if ! "$mcf" devices | grep Portable | grep -q ', fp16,'; then
+    if ! "$mcf" devices --json | grep -q '"detail": "CPU, Portable.*, fp16'; then
+        check "no fp16 in the device: mcf devices says that products are not faster" \
+            sh -c "'$mcf' devices | grep Portable | grep -qF 'fp16 (emulated)'"
         check "no fp16 in the device: fp16 tensors all the same" \
             "$mcf" check --backend opencl --precision fp16 --op add --tiny --quiet
     fi
@@ -152,22 +156,37 @@ check "they are what runs: without the last sub-group it is wrong" \
 check "a compiler that turns them down" env MCF_OPENCL_STYLE=gpu MCF_OPENCL_SUBGROUPS=1 \
     "$mcf" check --backend opencl --op layer_norm --tiny --precision fp32 --quiet
 
-# --- a short pre-training: the losses of both backends, same seeds. See docs/opencl.md for the tolerance.
-losses() {
-    sed -E 's/.*"loss":([-0-9.e+]+).*/\1/' "$1/log.jsonl"
+# --- a short pre-training: the curves of both backends, same seeds, with the bounds of bench/opencl_curve.sh
+# curve RUN: loss and norm of the gradient, step by step
+curve() {
+    sed -nE 's/.*"loss":([-0-9.e+]+).*"gradient_norm":([-0-9.e+]+).*/\1 \2/p' "$1/log.jsonl"
 }
 close_to() {
-    paste "$1" "$2" | awk '{d = $1 - $2; if (d < 0) d = -d; if (d > 1e-3 * $1) bad = 1} END {exit bad || NR < 4}'
+    paste "$1" "$2" | awk '
+        function off(a, b) {return (a > b ? a - b : b - a) / a}
+        off($1, $3) > 2e-6 || off($2, $4) > 5e-5 {bad = 1}
+        END {exit bad || NR < 12}'
+}
+# train OUT BACKEND
+train() {
+    "$mcf" pretrain tiny.yaml --quiet --backend "$2" --set "data.train=[faces]" --set optimizer.lr=1e-5 --out "$1" &&
+        curve "$1" >"$1.curve"
 }
 if [ -e "$build/libmcf-backend-cpu.so" ]; then
     for backend in cpu opencl; do
-        check "$backend: a short pre-training" "$mcf" pretrain tiny.yaml --quiet --backend $backend \
-            --set "data.train=[faces]" --out "run-$backend"
-        losses "run-$backend" >"$backend.losses"
+        check "$backend: a short pre-training" train run-$backend $backend
     done
-    check "the curve of the loss is the CPU's" close_to cpu.losses opencl.losses
-    check "a second run gives the same bits" sh -c "'$mcf' pretrain tiny.yaml --quiet --backend opencl \
-        --set 'data.train=[faces]' --out again && sed -E 's/.*\"loss\":([-0-9.e+]+).*/\\1/' again/log.jsonl |
-        cmp - opencl.losses"
+    check "the curve of the loss is the CPU's" close_to run-cpu.curve run-opencl.curve
+    check "a second run" train again opencl
+    check "it gives the same bits" cmp again.curve run-opencl.curve
+    mkdir faulty
+    cp "$source_dir/backends/kernels/"*.cl "$source_dir/backends/kernels/device.h" \
+        "$source_dir/backends/kernels/functions.h" faulty
+    sed -i 's/gelu_grad, y \*gelu_slope/gelu_grad, 1.01f * y *gelu_slope/' faulty/elementwise.cl
+    check "with one gradient 1 % too large" env MCF_OPENCL_KERNELS="$work/faulty" sh -c "'$mcf' pretrain tiny.yaml --quiet \
+        --backend opencl --set 'data.train=[faces]' --set optimizer.lr=1e-5 --out wrong"
+    curve wrong >wrong.curve
+    differs() { ! close_to "$@"; }
+    check "it is not" differs run-cpu.curve wrong.curve
 fi
 done_testing
