@@ -5,7 +5,7 @@
 
 #include "train/bench_internal.h"
 
-enum { MOST = 8 };
+enum { MOST = 8, NAME = 34 /* or the longest name */, COLUMN = 28 };
 
 // "a,b,c" into names; they point into `copy`, which is changed.
 static mcf_status split(char *copy, const char *names[MOST], int *count, mcf_error *err)
@@ -46,13 +46,13 @@ static json_t *find_row(json_t *report, const char *wanted, const char *dtype)
 }
 
 // Numbers of whole reports: images a second, GFLOP/s.
-static void whole(mcf_text *table, json_t **reports, int count, const char *key, const char *label)
+static void whole(mcf_text *table, json_t **reports, int count, int wide, const char *key, const char *label)
 {
     if (!json_object_get(reports[0], key))
         return;
-    mcf_text_add(table, "%-34s", label);
+    mcf_text_add(table, "%-*s", wide, label);
     for (int b = 0; b < count; b++)
-        mcf_text_add(table, " %16.3f     ", json_number_value(json_object_get(reports[b], key)));
+        mcf_text_add(table, "%*.3f", COLUMN, json_number_value(json_object_get(reports[b], key)));
     mcf_text_add(table, "\n");
 }
 
@@ -61,19 +61,25 @@ static void write_table(mcf_text *table, json_t **reports, const char *const *na
     const char *key;
     json_t *rows = rows_of(reports[0], &key), *row;
     size_t i;
-    mcf_text_add(table, "%-34s", "");
+    int wide = NAME;
+    json_array_foreach(rows, i, row)
+    {
+        const int length = (int)strlen(json_string_value(json_object_get(row, key)));
+        wide = length > wide ? length : wide;
+    }
+    mcf_text_add(table, "%-*s", wide, "");
     for (int b = 0; b < count; b++)
-        mcf_text_add(table, " %16s     ", names[b]);
+        mcf_text_add(table, "%*s", COLUMN, names[b]);
     mcf_text_add(table, "\n");
-    whole(table, reports, count, "images_per_second", "images/s");
-    whole(table, reports, count, "gflops", "GFLOP/s");
-    whole(table, reports, count, "fp32_gflops", "GFLOP/s in fp32");
-    whole(table, reports, count, "bf16_gflops", "GFLOP/s in bf16");
+    whole(table, reports, count, wide, "images_per_second", "images/s");
+    whole(table, reports, count, wide, "gflops", "GFLOP/s");
+    whole(table, reports, count, wide, "fp32_gflops", "GFLOP/s in fp32");
+    whole(table, reports, count, wide, "bf16_gflops", "GFLOP/s in bf16");
     json_array_foreach(rows, i, row)
     {
         const char *name = json_string_value(json_object_get(row, key));
         const char *dtype = json_string_value(json_object_get(row, "dtype"));
-        mcf_text_add(table, "%-34s", name);
+        mcf_text_add(table, "%-*s", wide, name);
         for (int b = 0; b < count; b++) {
             json_t *other = find_row(reports[b], name, dtype);
             // Rate where it says more than the time: FLOPs of products, bytes of the rest.
@@ -81,12 +87,13 @@ static void write_table(mcf_text *table, json_t **reports, const char *const *na
             const double gbytes = json_number_value(json_object_get(other, "gbytes_per_s"));
             const bool product = gflops > 4 * gbytes;
             if (!other)
-                mcf_text_add(table, " %16s     ", "-");
+                mcf_text_add(table, "%*s", COLUMN, "-");
             else if (json_object_get(other, "gflops"))
-                mcf_text_add(table, " %8.2f ms %5.0f %s", json_number_value(json_object_get(other, "seconds")) * 1e3,
-                             product ? gflops : gbytes, product ? "GF/s" : "GB/s");
+                mcf_text_add(table, " %9.2f ms %6.0f %7s", json_number_value(json_object_get(other, "seconds")) * 1e3,
+                             product ? gflops : gbytes, product ? "GFLOP/s" : "GB/s");
             else
-                mcf_text_add(table, " %13.2f ms     ", json_number_value(json_object_get(other, "seconds")) * 1e3);
+                mcf_text_add(table, " %9.2f ms               ",
+                             json_number_value(json_object_get(other, "seconds")) * 1e3);
         }
         mcf_text_add(table, "\n");
     }

@@ -100,16 +100,16 @@ static void sweep(void)
         closedir(entries);
 }
 
-void ocl_cache_write(const char *name, const void *data, size_t bytes)
+bool ocl_cache_write(const char *name, const void *data, size_t bytes)
 {
     char path[PATH_SIZE], beside[PATH_SIZE + 16];
     if (!entry_path(name, path))
-        return;
+        return false;
     pthread_once(&swept, sweep);
     snprintf(beside, sizeof beside, "%s.XXXXXX", path);
     int descriptor = mkstemp(beside);
     if (descriptor < 0)
-        return;
+        return false;
     header h = {.bytes = bytes, .checksum = XXH64(data, bytes, 0)};
     memcpy(h.magic, magic, sizeof magic);
     FILE *file = fdopen(descriptor, "wb");
@@ -118,6 +118,8 @@ void ocl_cache_write(const char *name, const void *data, size_t bytes)
         good = fclose(file) == 0 && good;
     else
         close(descriptor);
-    if (!good || rename(beside, path) != 0)
-        unlink(beside);
+    if (good && rename(beside, path) == 0)
+        return true;
+    unlink(beside);
+    return false;
 }

@@ -64,7 +64,9 @@ typedef struct {
 
 // Sizes from what the device says, then from the file of its last tuning, then from $MCF_OPENCL_*.
 void ocl_tuning_load(const ocl_physical *physical, ocl_tuning *tuning);
-mcf_status ocl_tuning_save(const ocl_physical *physical, const ocl_tuning *tuning, mcf_error *err);
+// path: the file it was written to.
+mcf_status ocl_tuning_save(const ocl_physical *physical, const ocl_tuning *tuning, char *path, size_t size,
+                           mcf_error *err);
 // Small (a side below 32), tall (n below 128), batched, or the rest.
 int ocl_shape_class(int64_t batch, int64_t m, int64_t n, int64_t k);
 const char *ocl_way_name(ocl_product_way way);
@@ -135,8 +137,8 @@ mcf_status ocl_event_query(mcf_event *event, bool *done, mcf_error *err);
 bool ocl_cache_folder(char *path, size_t size);
 // malloc'ed bytes of an entry, NULL where it is absent or damaged.
 void *ocl_cache_read(const char *name, size_t *bytes);
-// Whole or not at all, also beside other processes; a failure only costs time later.
-void ocl_cache_write(const char *name, const void *data, size_t bytes);
+// Whole or not at all, also beside other processes; false: not at all, which for programs only costs time later.
+bool ocl_cache_write(const char *name, const void *data, size_t bytes);
 
 // Compiled when first asked for.
 mcf_status ocl_kernel_get(mcf_device *device, const dev_kernel_key *key, cl_kernel *kernel, mcf_error *err);

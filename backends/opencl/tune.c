@@ -25,7 +25,7 @@ enum { FLOATS = 8 << 20 };
 static void say(tuner *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static void say(tuner *t, const char *format, ...)
 {
-    char line[400];
+    char line[4400];
     va_list args;
     va_start(args, format);
     vsnprintf(line, sizeof line, format, args);
@@ -287,7 +287,10 @@ static mcf_status tune(tuner *t, mcf_error *err)
     tune_ways(t);
     choose(t, "attention by its own kernels (1) or as products (2)", &t->tuning->attention,
            VALUES(OCL_ATTENTION_KERNELS, OCL_ATTENTION_PRODUCTS), 2, run_attention, NULL);
-    return ocl_tuning_save(p, t->tuning, err);
+    char path[4200];
+    MCF_TRY(ocl_tuning_save(p, t->tuning, path, sizeof path, err));
+    say(t, "kept in %s, for this device and driver", path);
+    return MCF_OK;
 }
 
 mcf_status ocl_tune(mcf_device *device, double seconds, void (*report)(void *context, const char *line), void *context,

@@ -127,11 +127,10 @@ void ocl_tuning_load(const ocl_physical *p, ocl_tuning *t)
     from_environment(p, t);
 }
 
-mcf_status ocl_tuning_save(const ocl_physical *p, const ocl_tuning *t, mcf_error *err)
+mcf_status ocl_tuning_save(const ocl_physical *p, const ocl_tuning *t, char *path, size_t size, mcf_error *err)
 {
-    char name[64], folder[4096], text[1024];
-    if (!ocl_cache_folder(folder, sizeof folder))
-        return mcf_fail(err, MCF_ERR_IO, "the tuning cannot be kept: no cache folder (XDG_CACHE_HOME or HOME)");
+    char name[64], folder[4096] = "", text[1024];
+    const bool folder_there = ocl_cache_folder(folder, sizeof folder);
     int used =
         snprintf(text, sizeof text,
                  "group=%d\nstrip=%d\nlocal=%d\npanel_m=%d\npanel_n=%d\npanel_few=%d\nattention=%d\nclblast=%s\n",
@@ -139,6 +138,9 @@ mcf_status ocl_tuning_save(const ocl_physical *p, const ocl_tuning *t, mcf_error
     for (int i = 0; i < OCL_SHAPE_CLASSES; i++)
         used += snprintf(text + used, sizeof text - (size_t)used, "way%d=%s\n", i, ways[t->way[i]]);
     file_name(p, name);
-    ocl_cache_write(name, text, (size_t)used);
+    snprintf(path, size, "%s/%s", folder, name);
+    if (!folder_there || !ocl_cache_write(name, text, (size_t)used))
+        return mcf_fail(err, MCF_ERR_IO, "the tuning cannot be kept%s%s: point XDG_CACHE_HOME to a folder to write in",
+                        *folder ? " in " : "", folder);
     return MCF_OK;
 }
