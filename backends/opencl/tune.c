@@ -272,6 +272,9 @@ static mcf_status tune(tuner *t, mcf_error *err)
 {
     const ocl_physical *p = t->stream->device->physical;
     const int most = p->group_max < 4096 ? (int)p->group_max : 4096;
+    char path[4200];
+    // Minutes of measuring are for nothing where this fails.
+    MCF_TRY(ocl_tuning_save(p, t->tuning, path, sizeof path, err));
     MCF_TRY(ocl_buffer_create(t->stream->device, FLOATS * sizeof(float), &t->a, err));
     MCF_TRY(ocl_buffer_create(t->stream->device, FLOATS * sizeof(float), &t->b, err));
     MCF_TRY(ocl_buffer_create(t->stream->device, FLOATS * sizeof(float), &t->c, err));
@@ -287,7 +290,6 @@ static mcf_status tune(tuner *t, mcf_error *err)
     tune_ways(t);
     choose(t, "attention by its own kernels (1) or as products (2)", &t->tuning->attention,
            VALUES(OCL_ATTENTION_KERNELS, OCL_ATTENTION_PRODUCTS), 2, run_attention, NULL);
-    char path[4200];
     MCF_TRY(ocl_tuning_save(p, t->tuning, path, sizeof path, err));
     say(t, "kept in %s, for this device and driver", path);
     return MCF_OK;
