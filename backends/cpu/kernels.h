@@ -19,6 +19,7 @@ typedef struct {
 typedef struct {
     int64_t step; // from row to row, in elements
     bool bf16, accumulate;
+    bool streamed;  // past the caches, where floats fill whole lines: what is read much later
     int activation; // MCF_ACT_*
 } mcf_cpu_tile_result;
 

@@ -33,6 +33,7 @@ static void tiles_begin(void)
 
 static void tiles_end(void)
 {
+    _mm_sfence(); // what was streamed
     _tile_release();
 }
 
@@ -285,7 +286,7 @@ static void tiles_multiply(float *c, int64_t ldc, const uint16_t *a, const uint1
 
 // 16 values of a row: sum, bias, activation, and into place. Rounding flushes denormals, as the unit itself does.
 VF_INLINE void finish_vector(vf x, vf bias, void *to, __mmask16 mask, const bool bf16, const bool accumulate,
-                             const int activation)
+                             const int activation, const bool streamed)
 {
     if (accumulate && bf16)
         x += vf_widen((vh)_mm256_maskz_loadu_epi16(mask, to));
@@ -298,12 +299,15 @@ VF_INLINE void finish_vector(vf x, vf bias, void *to, __mmask16 mask, const bool
         x = vf_select((vi)(x <= vf_set(0.0f)), vf_set(0.0f), x); // NaN stays
     if (bf16)
         _mm256_mask_storeu_epi16(to, mask, (__m256i)_mm512_cvtneps_pbh((__m512)x));
+    else if (streamed)
+        _mm512_stream_ps(to, (__m512)x);
     else
         _mm512_mask_storeu_ps(to, mask, (__m512)x);
 }
 
 VF_INLINE void finish_rows(const mcf_cpu_tile_result *r, void *to, const float *from, int64_t rows, int64_t columns,
-                           const float *bias, const bool bf16, const bool accumulate, const int activation)
+                           const float *bias, const bool bf16, const bool accumulate, const int activation,
+                           const bool streamed)
 {
     const int64_t size = bf16 ? 2 : 4;
     __mmask16 mask_0 = mask_16(columns), mask_1 = mask_16(columns - 16);
@@ -314,8 +318,8 @@ VF_INLINE void finish_rows(const mcf_cpu_tile_result *r, void *to, const float *
     }
     for (int64_t i = 0; i < rows; i++, from += 32) {
         unsigned char *line = (unsigned char *)to + i * r->step * size;
-        finish_vector(vf_load(from), bias_0, line, mask_0, bf16, accumulate, activation);
-        finish_vector(vf_load(from + 16), bias_1, line + 16 * size, mask_1, bf16, accumulate, activation);
+        finish_vector(vf_load(from), bias_0, line, mask_0, bf16, accumulate, activation, streamed);
+        finish_vector(vf_load(from + 16), bias_1, line + 16 * size, mask_1, bf16, accumulate, activation, streamed);
     }
 }
 
@@ -325,15 +329,18 @@ static void tiles_finish(const mcf_cpu_tile_result *r, void *to, const float *fr
     // A loop for each combination that large products have.
     bool plain = r->activation == MCF_ACT_NONE;
     if (plain && r->bf16 && !r->accumulate)
-        finish_rows(r, to, from, rows, columns, bias, true, false, MCF_ACT_NONE);
+        finish_rows(r, to, from, rows, columns, bias, true, false, MCF_ACT_NONE, false);
+    else if (plain && !r->bf16 && !r->accumulate && r->streamed && columns == MCF_CPU_BLOCK &&
+             ((uintptr_t)to | (uintptr_t)r->step * 4) % 64 == 0)
+        finish_rows(r, to, from, rows, columns, bias, false, false, MCF_ACT_NONE, true);
     else if (plain && !r->bf16 && !r->accumulate)
-        finish_rows(r, to, from, rows, columns, bias, false, false, MCF_ACT_NONE);
+        finish_rows(r, to, from, rows, columns, bias, false, false, MCF_ACT_NONE, false);
     else if (plain && !r->bf16)
-        finish_rows(r, to, from, rows, columns, bias, false, true, MCF_ACT_NONE);
+        finish_rows(r, to, from, rows, columns, bias, false, true, MCF_ACT_NONE, false);
     else if (r->activation == MCF_ACT_GELU && r->bf16 && !r->accumulate)
-        finish_rows(r, to, from, rows, columns, bias, true, false, MCF_ACT_GELU);
+        finish_rows(r, to, from, rows, columns, bias, true, false, MCF_ACT_GELU, false);
     else
-        finish_rows(r, to, from, rows, columns, bias, r->bf16, r->accumulate, r->activation);
+        finish_rows(r, to, from, rows, columns, bias, r->bf16, r->accumulate, r->activation, false);
 }
 
 // 32 floats to bf16, to nearest even.

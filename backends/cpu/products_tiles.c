@@ -187,7 +187,8 @@ static void run_share(share *s, int thread, int threads)
 {
     const mcf_cpu_tile_product *p = s->p;
     int64_t column_panels = ceiling(p->columns, MCF_CPU_BLOCK), chunk = s->b->steps * MCF_CPU_BLOCK;
-    mcf_cpu_tile_result result = {.step = p->columns, .bf16 = p->c_bf16};
+    // A product over rows is a weight's gradient: the optimiser reads it when the step is over.
+    mcf_cpu_tile_result result = {.step = p->columns, .bf16 = p->c_bf16, .streamed = !p->a_along && chunk >= p->k};
     s->tiles->begin();
     for (s->k = 0; s->k < p->k; s->k += chunk) {
         s->depth = mcf_cpu_min(p->k - s->k, chunk);
