@@ -28,6 +28,15 @@ while [ $seed -lt "$seeds" ]; do
 done
 check "2 ranks of 2 cards as one card" agree got0 groups4 batch_32 2e-5
 launch="ranks 2"
+for run in 0 1; do
+    MCF_EMULATOR_SEED=$run
+    check "2 ranks of 2 cards in fp16, order $run" step batch_32 "$@" --devices 0,1 --set precision=fp16 \
+        --set model.sync_batchnorm=true --out "half$run"
+done
+launch=
+check "2 ranks of 2 cards in fp16: judged" agree half0 "$source_dir/tests/golden/batch_32/expected.safetensors" batch_32 fp16
+check "2 ranks of 2 cards in fp16: the same bits" cmp half0 half1
+launch="ranks 2"
 MCF_EMULATOR_PEERS=none
 export MCF_EMULATOR_PEERS
 check "2 ranks of 2 cards without peers" step batch_32 "$@" --devices 0,1 --out alone

@@ -99,6 +99,10 @@ check "other numbers of devices" fails_once "rank 1 .* opens 2 devices" timeout 
 cp -r faces fewer && rm "$(find fewer -name '*.jpg' | sort | sed -n 20p)" || exit 1
 check "other images" fails_once "rank 1 .* sees 63 images" timeout 100 mpirun --oversubscribe \
     -n 1 "$mcf" "$@" --quiet --out none2 : -n 1 "$mcf" "$@" --quiet --set "data.train=[fewer]" --out none2
+# A deviation of zero makes infinities of one rank's images.
+check "a loss that is not finite on one rank names its images" fails_once "images of device 0 of rank 1: .*jpg" \
+    timeout 100 mpirun --oversubscribe -n 1 "$mcf" "$@" --quiet --out none4 \
+    : -n 1 "$mcf" "$@" --quiet --set "model.std=[1e-44, 1e-44, 1e-44]" --out none4
 modules=$work/modules
 mkdir "$modules" && cp "$build/mcf" "$modules/" || exit 1
 for module in "$build"/libmcf-backend-*.so; do ln -s "$module" "$modules/"; done

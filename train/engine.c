@@ -277,6 +277,24 @@ static mcf_status read_kept(int rank, void *context, mcf_error *err)
     return mcf_runtime_kept(t->engine->runtime[rank], t->values + (t->engine->first + rank) * t->count, t->count, err);
 }
 
+// The device on which a loss became NaN or infinite. Contrast carries it to all others, so the terms that stay on a
+// device are asked first; -1 where they do not single one out.
+static int bad_device(const mcf_engine *engine, const float *values, int stride)
+{
+    enum { TOTAL, FEATURE, CONTRASTIVE, PIXEL };
+    int found = -1, own = 0, all = 0, first = -1;
+    for (int device = 0; device < engine->world; device++) {
+        const float *of = values + (int64_t)device * stride;
+        const bool here =
+            (engine->has_term[FEATURE] && !isfinite(of[FEATURE])) || (engine->has_term[PIXEL] && !isfinite(of[PIXEL]));
+        if (here && !own++)
+            found = device;
+        if (!isfinite(of[TOTAL]) && !all++)
+            first = device;
+    }
+    return own && own < engine->world ? found : !own && all < engine->world ? first : engine->world == 1 ? first : -1;
+}
+
 mcf_status mcf_engine_losses(mcf_engine *engine, int count, mcf_losses *losses, mcf_error *err)
 {
     kept_task task = {engine, count * MCF_LOSS_TERMS, NULL};
@@ -295,7 +313,8 @@ mcf_status mcf_engine_losses(mcf_engine *engine, int count, mcf_losses *losses, 
             if (!engine->has_term[term])
                 mean[term] = NAN;
         }
-        losses[i] = (mcf_losses){mean[0], mean[1], mean[2], mean[3]};
+        losses[i] = (mcf_losses){mean[0], mean[1], mean[2], mean[3],
+                                 bad_device(engine, task.values + i * MCF_LOSS_TERMS, task.count)};
     }
     free(task.values);
     return status;

@@ -45,6 +45,7 @@ mcf_status mcf_engine_refresh(mcf_engine *engine, mcf_error *err);
 
 typedef struct {
     double total, feature, contrastive, pixel; // means over the devices; NAN where a term is off
+    int bad_device; // of the job: the one whose losses are not finite; -1: none, or not one more than others
 } mcf_losses;
 
 typedef struct {

@@ -20,24 +20,43 @@ static void checkpoint_that_stays(const mcf_run *run, char *text, size_t size)
         snprintf(text, size, "there is no checkpoint yet");
 }
 
-static mcf_status bad_loss(const mcf_run *run, int micro, const mcf_losses *l, mcf_error *err)
+// Names of the first images of a micro-batch on a device of this process.
+static void list_images(const mcf_run *run, int micro, int device, char *names, size_t size)
 {
-    const int64_t count = (int64_t)run->config->batch.per_device * run->engine->local;
-    const int64_t *samples = run->samples + micro * count;
-    char names[640] = "", saved[96];
-    for (int i = 0; i < count && i < NAMES_IN_ERROR; i++) {
+    const int64_t share = run->config->batch.per_device;
+    const int64_t *samples = run->samples + (micro * run->engine->local + device) * share;
+    names[0] = '\0';
+    for (int i = 0; i < share && i < NAMES_IN_ERROR; i++) {
         char name[256];
         mcf_source_name(run->source, samples[i], name, sizeof name);
-        if (strlen(names) + strlen(name) + 3 < sizeof names)
+        if (strlen(names) + strlen(name) + 32 < size)
             sprintf(names + strlen(names), "%s%s", i ? ", " : "", name);
     }
-    if (count > NAMES_IN_ERROR)
-        sprintf(names + strlen(names), " and %lld more", (long long)count - NAMES_IN_ERROR);
+    if (share > NAMES_IN_ERROR)
+        sprintf(names + strlen(names), " and %lld more", (long long)share - NAMES_IN_ERROR);
+}
+
+// Every rank comes here, for all see the same losses; the one that has the images tells the others, since one reports.
+static mcf_status bad_loss(const mcf_run *run, int micro, const mcf_losses *l, mcf_error *err)
+{
+    const mcf_engine *e = run->engine;
+    const int device = l->bad_device < 0 ? 0 : l->bad_device, rank = device / e->local;
+    char names[640] = "", saved[96], place[64] = "";
+    if (device >= e->first && device < e->first + e->local)
+        list_images(run, micro, device - e->first, names, sizeof names);
+    if (e->cluster)
+        MCF_TRY(mcf_cluster_broadcast(e->cluster, rank, names, sizeof names, false, err));
+    if (l->bad_device < 0)
+        snprintf(place, sizeof place, " on every one of %d devices, of the first", e->world);
+    else if (e->cluster)
+        snprintf(place, sizeof place, " of device %d of rank %d", device % e->local, rank);
+    else if (e->world > 1)
+        snprintf(place, sizeof place, " of device %d", mcf_job_device_index(e->job, device));
     checkpoint_that_stays(run, saved, sizeof saved);
     return mcf_fail(err, MCF_ERR_NUMERIC,
                     "step %lld: the loss is %g (feature %g, contrastive %g, pixel %g); %s; a lower optimizer.lr or a "
-                    "longer schedule.warmup_epochs may help; images: %s",
-                    (long long)run->step + 1, l->total, l->feature, l->contrastive, l->pixel, saved, names);
+                    "longer schedule.warmup_epochs may help; images%s: %s",
+                    (long long)run->step + 1, l->total, l->feature, l->contrastive, l->pixel, saved, place, names);
 }
 
 // Enqueues the gradients of all micro-batches. *end: the schedule is over, nothing was done.

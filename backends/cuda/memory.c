@@ -87,7 +87,8 @@ mcf_status cuda_host_create(mcf_device *device, uint64_t bytes, void **memory, m
 void cuda_host_destroy(mcf_device *device, void *memory)
 {
     cudaSetDevice(device->index);
-    cudaFreeHost(memory);
+    if (!cuda_lost(device)) // as above
+        cudaFreeHost(memory);
 }
 
 uint64_t dev_buffer_bytes(const mcf_buffer *buffer)
