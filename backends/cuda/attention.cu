@@ -42,6 +42,17 @@ template <> struct exists<__nv_bfloat16> {
 };
 #endif
 
+// Where a thread works: its warp, row of the warp's 16 and half of that row; image and head; the block's first row and
+// the warp's. Group (tile of rows, b * heads + h).
+struct place {
+    int warp, row, half, b, h, first, own;
+};
+__device__ __forceinline__ place place_of(const grid_shape &grid_, int heads)
+{
+    const int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32, first = (int)GROUP_ID(0) * ROWS;
+    return {warp, lane / 2, lane % 2, (int)(GROUP_ID(1) / heads), (int)(GROUP_ID(1) % heads), first, first + warp * 16};
+}
+
 // Eight elements that move at once.
 template <typename T> union eight {
     uint4 bits;
@@ -80,6 +91,24 @@ __device__ __forceinline__ void load_own(left<T> (&x)[D / 16], T *low, T *high, 
 #pragma unroll
     for (int n = 0; n < D / 16; n++)
         wmma::load_matrix_sync(x[n], (warp < 2 ? low : high) + warp % 2 * 16 * (D + 8) + n * 16, D + 8);
+}
+
+// Two operands' rows to tiles of their own, when nobody reads those any more.
+template <typename T, int D>
+__device__ __forceinline__ void load_tiles(T *a, const T *from_a, T *b, const T *from_b, int first, int tokens,
+                                           int step)
+{
+    __syncthreads();
+    load_rows<T, D>(a, from_a, first, KEYS, tokens, step);
+    load_rows<T, D>(b, from_b, first, KEYS, tokens, step);
+    __syncthreads();
+}
+
+template <int N> __device__ __forceinline__ void clear(sums (&x)[N])
+{
+#pragma unroll
+    for (int n = 0; n < N; n++)
+        wmma::fill_fragment(x[n], 0.0f);
 }
 
 // The scores of 16 rows with a tile, x y' with y in lines of D + 8, to lines of TILE_LINE.
@@ -148,6 +177,19 @@ __device__ __forceinline__ void read_half(float (&to)[HALF], const float *from)
     }
 }
 
+// Scores x y' and their gradients dx dy' of a tile, of each what the lane has of its row; through two tiles of `room`.
+template <typename T, int D>
+__device__ __forceinline__ void score_both(float (&s)[HALF], float (&ds)[HALF], float *room, const left<T> (&x)[D / 16],
+                                           const T *y, const left<T> (&dx)[D / 16], const T *dy)
+{
+    const int lane = (int)threadIdx.x % 32, at = lane / 2 * TILE_LINE + lane % 2 * HALF;
+    score<T, D>(room, x, y);
+    score<T, D>(room + 16 * TILE_LINE, dx, dy);
+    __syncwarp();
+    read_half(s, room + at);
+    read_half(ds, room + 16 * TILE_LINE + at);
+}
+
 template <typename T> __device__ __forceinline__ void write_half(T *to, const float (&from)[HALF])
 {
 #pragma unroll
@@ -175,7 +217,7 @@ __device__ __forceinline__ float both_max(float x)
 // --- forward
 
 // Softmax as it comes along (Milakov & Gimelshein 2018): with m the largest score so far, sums are kept as multiples of
-// exp(m) and scaled when m grows. Group (tile of rows, b * heads + h).
+// exp(m) and scaled when m grows.
 template <typename T, int D>
 __device__ __forceinline__ void forward_rows(const grid_shape &grid_, const T *qkv, T *out, float *lse, int tokens,
                                              int heads, float scale, int wanted)
@@ -184,9 +226,8 @@ __device__ __forceinline__ void forward_rows(const grid_shape &grid_, const T *q
     ROOM(T, v, KEYS * (D + 8));
     ROOM(float, rooms, WARPS * 16 * TILE_LINE);
     ROOM(float, factors, WARPS * 16 * SCALE_LINE);
-    const int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32, row = lane / 2, half = lane % 2;
-    const int b = (int)(GROUP_ID(1) / heads), h = (int)(GROUP_ID(1) % heads), step = 3 * heads * D;
-    const int first = (int)GROUP_ID(0) * ROWS, own = first + warp * 16;
+    const auto [warp, row, half, b, h, first, own] = place_of(grid_, heads);
+    const int step = 3 * heads * D;
     float *room = rooms + warp * 16 * TILE_LINE, *factor = factors + warp * 16 * SCALE_LINE;
     T *weights = (T *)room;
     qkv += (I64)b * tokens * step + h * D;
@@ -194,16 +235,11 @@ __device__ __forceinline__ void forward_rows(const grid_shape &grid_, const T *q
     left<T> q[D / 16];
     load_own<T, D>(q, k, v, qkv, first, tokens, step);
     sums o[D / 16];
-#pragma unroll
-    for (int n = 0; n < D / 16; n++)
-        wmma::fill_fragment(o[n], 0.0f);
+    clear(o);
     float largest = LOWEST, sum = 0;
     const float scale2 = scale * LOG2E;
     for (int tile = 0; tile < tokens; tile += KEYS) {
-        __syncthreads();
-        load_rows<T, D>(k, qkv + heads * D, tile, KEYS, tokens, step);
-        load_rows<T, D>(v, qkv + 2 * heads * D, tile, KEYS, tokens, step);
-        __syncthreads();
+        load_tiles<T, D>(k, qkv + heads * D, v, qkv + 2 * heads * D, tile, tokens, step);
         score<T, D>(room, q, k);
         __syncwarp();
         float s[HALF], most = LOWEST, part = 0;
@@ -245,7 +281,7 @@ __device__ __forceinline__ void forward_rows(const grid_shape &grid_, const T *q
 
 // --- backward
 
-// dq of 64 rows, and a_i = <dout_i, out_i> for the other kernel. Group (tile of rows, b * heads + h).
+// dq of 64 rows, and a_i = <dout_i, out_i> for the other kernel.
 template <typename T, int D>
 __device__ __forceinline__ void backward_q_rows(const grid_shape &grid_, const T *qkv, const T *out, const T *dout,
                                                 const float *lse, float *along, T *dqkv, int tokens, int heads,
@@ -254,9 +290,8 @@ __device__ __forceinline__ void backward_q_rows(const grid_shape &grid_, const T
     ROOM(T, k, KEYS * (D + 8));
     ROOM(T, v, KEYS * (D + 8));
     ROOM(float, rooms, WARPS * 2 * 16 * TILE_LINE);
-    const int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32, row = lane / 2, half = lane % 2;
-    const int b = (int)(GROUP_ID(1) / heads), h = (int)(GROUP_ID(1) % heads), step = 3 * heads * D;
-    const int first = (int)GROUP_ID(0) * ROWS, own = first + warp * 16;
+    const auto [warp, row, half, b, h, first, own] = place_of(grid_, heads);
+    const int step = 3 * heads * D;
     float *room = rooms + warp * 2 * 16 * TILE_LINE, *room_d = room + 16 * TILE_LINE;
     T *weights = (T *)room_d;
     const I64 place = ((I64)b * tokens) * heads * D + h * D;
@@ -288,20 +323,11 @@ __device__ __forceinline__ void backward_q_rows(const grid_shape &grid_, const T
         along[GROUP_ID(1) * tokens + own + row] = a;
 
     sums dq[D / 16];
-#pragma unroll
-    for (int n = 0; n < D / 16; n++)
-        wmma::fill_fragment(dq[n], 0.0f);
+    clear(dq);
     for (int tile = 0; tile < tokens; tile += KEYS) {
-        __syncthreads();
-        load_rows<T, D>(k, qkv + heads * D, tile, KEYS, tokens, step);
-        load_rows<T, D>(v, qkv + 2 * heads * D, tile, KEYS, tokens, step);
-        __syncthreads();
-        score<T, D>(room, q, k);
-        score<T, D>(room_d, d, v);
-        __syncwarp();
+        load_tiles<T, D>(k, qkv + heads * D, v, qkv + 2 * heads * D, tile, tokens, step);
         float s[HALF], ds[HALF];
-        read_half(s, room + row * TILE_LINE + half * HALF);
-        read_half(ds, room_d + row * TILE_LINE + half * HALF);
+        score_both<T, D>(s, ds, room, q, k, d, v);
         // Rows of k that do not exist are zeros, whatever multiplies them.
 #pragma unroll
         for (int i = 0; i < HALF; i++) {
@@ -317,7 +343,7 @@ __device__ __forceinline__ void backward_q_rows(const grid_shape &grid_, const T
     store_rows<T, D>(dqkv + (I64)own * step, dq, scale, room, tokens - own, step);
 }
 
-// dk and dv of 64 rows; scores lie turned, a line for each row of k. Group (tile of rows, b * heads + h).
+// dk and dv of 64 rows; scores lie turned, a line for each row of k.
 template <typename T, int D>
 __device__ __forceinline__ void backward_kv_rows(const grid_shape &grid_, const T *qkv, const T *dout, const float *lse,
                                                  const float *along, T *dqkv, int tokens, int heads, float scale)
@@ -327,9 +353,8 @@ __device__ __forceinline__ void backward_kv_rows(const grid_shape &grid_, const 
     ROOM(float, rooms, WARPS * 2 * 16 * TILE_LINE);
     ROOM(float, lse_of, KEYS);
     ROOM(float, along_of, KEYS);
-    const int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32, row = lane / 2, half = lane % 2;
-    const int b = (int)(GROUP_ID(1) / heads), h = (int)(GROUP_ID(1) % heads), step = 3 * heads * D;
-    const int first = (int)GROUP_ID(0) * ROWS, own = first + warp * 16;
+    const auto [warp, row, half, b, h, first, own] = place_of(grid_, heads);
+    const int step = 3 * heads * D;
     float *room = rooms + warp * 2 * 16 * TILE_LINE, *room_d = room + 16 * TILE_LINE;
     T *weights = (T *)room, *weights_d = (T *)room_d;
     qkv += (I64)b * tokens * step + h * D;
@@ -342,11 +367,8 @@ __device__ __forceinline__ void backward_kv_rows(const grid_shape &grid_, const 
     load_own<T, D>(k, q, d, qkv + heads * D, first, tokens, step);
     load_own<T, D>(v, q, d, qkv + 2 * heads * D, first, tokens, step);
     sums dk[D / 16], dv[D / 16];
-#pragma unroll
-    for (int n = 0; n < D / 16; n++) {
-        wmma::fill_fragment(dk[n], 0.0f);
-        wmma::fill_fragment(dv[n], 0.0f);
-    }
+    clear(dk);
+    clear(dv);
     for (int tile = 0; tile < tokens; tile += KEYS) {
         __syncthreads();
         load_rows<T, D>(q, qkv, tile, KEYS, tokens, step);
@@ -357,12 +379,8 @@ __device__ __forceinline__ void backward_kv_rows(const grid_shape &grid_, const 
             along_of[threadIdx.x] = i < tokens ? along[i] : 0.0f;
         }
         __syncthreads();
-        score<T, D>(room, k, q);
-        score<T, D>(room_d, v, d);
-        __syncwarp();
         float p[HALF], ds[HALF];
-        read_half(p, room + row * TILE_LINE + half * HALF);
-        read_half(ds, room_d + row * TILE_LINE + half * HALF);
+        score_both<T, D>(p, ds, room, k, q, v, d);
 #pragma unroll
         for (int i = 0; i < HALF; i++) {
             const int column = half * HALF + i;
