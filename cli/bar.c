@@ -80,6 +80,19 @@ static void draw_bar(const mcf_bar *bar, char *text, size_t size, int cells, dou
     text[used] = 0;
 }
 
+// Bytes of the detail's first fields, two spaces apart, that fit into `room`: half a number would be another number.
+static int whole_fields(const char *detail, int room)
+{
+    const int length = (int)strlen(detail);
+    if (length <= room)
+        return length;
+    int fits = 0;
+    for (int i = 0; i <= room && i < length; i++)
+        if (i > 0 && detail[i] == ' ' && detail[i + 1] == ' ')
+            fits = i;
+    return fits;
+}
+
 void mcf_bar_update(mcf_bar *bar, double done, double total, double rate, const char *detail)
 {
     char line[512], filled[512], left[32] = "", speed[64] = "";
@@ -122,7 +135,7 @@ void mcf_bar_update(mcf_bar *bar, double done, double total, double rate, const 
     }
     fprintf(stderr, "%.*s", width > 0 ? width : 0, line);
     if (detail && room > 0)
-        fprintf(stderr, "%.*s", room, detail);
+        fprintf(stderr, "%.*s", whole_fields(detail, room), detail);
     fputs("\033[K", stderr);
     fflush(stderr);
     bar->drawn = true;

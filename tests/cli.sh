@@ -68,7 +68,9 @@ check "plain progress lines without a terminal" sh -c "'$mcf' pretrain tiny.yaml
     --set 'data.train=[faces]' 2>&1 | grep -q '12/12 steps'"
 if command -v script >/dev/null && script -qec true /dev/null >/dev/null 2>&1; then  # a pseudo-terminal is there
     check "a bar on a terminal" sh -c "script -qec \"'$mcf' pretrain tiny.yaml --out bar \
-        --set 'data.train=[faces]'\" /dev/null | tr '\r' '\n' | grep -q 'left'"
+        --set 'data.train=[faces]'\" /dev/null | tr '\r' '\n' >bar.seen; grep -q 'left' bar.seen"
+    check "no number is cut off by the edge" sh -c "grep -q 'loss' bar.seen && ! sed 's/\x1b\[K//' bar.seen |
+        grep -E '(loss|pixel|contrastive|feature) *[0-9]*\.?\$'"
 else
     echo "skipped - a bar on a terminal: there is no pseudo-terminal here"
 fi
