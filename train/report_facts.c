@@ -30,10 +30,10 @@ static void paper_table(mcf_report_page *page, const mcf_paper_row *row)
     }
     mcf_html_format(
         h,
-        "</tbody></table></div><p class=\"note\">The paper's own figures, %s, at 224 and 448 pixels; &#8593; more is "
+        "</tbody></table></div><p class=\"note\">The paper's own figures, %s, at 224 %spixels; &#8593; more is "
         "better, &#8595; less is. They come after fine-tuning on these sets, which this version does not do: this run "
         "has no figures of its own to set beside them. What it has is <a href=\"#retrieval\">retrieval</a>.</p>",
-        row->source);
+        row->source, larger ? "and 448 " : "");
 }
 
 void mcf_report_scores(mcf_report_page *page)
