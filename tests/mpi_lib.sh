@@ -5,6 +5,8 @@ if ! "$mcf" devices 2>/dev/null | grep -q "^several machines:" || ! command -v m
 fi
 OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 export OMPI_ALLOW_RUN_AS_ROOT OMPI_ALLOW_RUN_AS_ROOT_CONFIRM
+# What Open MPI leaks through vasprintf has its name only in whole stacks.
+export ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}fast_unwind_on_malloc=0"
 unset MCF_LOST_AFTER MCF_EXCHANGE_TIMEOUT
 
 # ranks N COMMAND...: as N processes. No rank owns a core, the machine is shared.
