@@ -112,6 +112,14 @@ static mcf_dtype weight_gradient_type(mcf_backward_context *c, mcf_value v)
     return TYPE(v) == MCF_F64 ? MCF_F64 : mcf_value_is_stored(G, v) ? MCF_F32 : TYPE(v);
 }
 
+// dy as the products of a gradient read it: in the type of what the forward product read, where that was 16 bits. Matrix
+// units take no mixed types, and dy is rounded once more, as autocast in other programs does.
+static mcf_value gradient_operand(mcf_backward_context *c, mcf_value dy, mcf_value a, mcf_value b)
+{
+    const bool small = TYPE(a) == TYPE(b) && (TYPE(a) == MCF_BF16 || TYPE(a) == MCF_F16);
+    return small ? mcf_cast(G, dy, TYPE(a)) : dy;
+}
+
 RULE(matmul)
 {
     bool ta = n->attr.matmul.trans_a, tb = n->attr.matmul.trans_b;
@@ -124,15 +132,17 @@ RULE(matmul)
         mcf_graph_fail(G, MCF_ERR_INTERNAL, "backward: a product with fused gelu has lost what its gradient needs");
         return;
     }
-    if (mcf_wants_gradient(c, a)) {
+    const bool wants_a = mcf_wants_gradient(c, a), wants_b = mcf_wants_gradient(c, b);
+    const mcf_value dp = wants_a || wants_b ? gradient_operand(c, dy, a, b) : dy;
+    if (wants_a) {
         mcf_value fb = FORWARD(b);
         mcf_dtype type = weight_gradient_type(c, a);
-        mcf_flow(c, a, ta ? mcf_matmul(G, fb, dy, tb, true, type) : mcf_matmul(G, dy, fb, false, !tb, type), true);
+        mcf_flow(c, a, ta ? mcf_matmul(G, fb, dp, tb, true, type) : mcf_matmul(G, dp, fb, false, !tb, type), true);
     }
-    if (mcf_wants_gradient(c, b)) {
+    if (wants_b) {
         mcf_value fa = FORWARD(a);
         mcf_dtype type = weight_gradient_type(c, b);
-        mcf_flow(c, b, tb ? mcf_matmul(G, dy, fa, true, ta, type) : mcf_matmul(G, fa, dy, !ta, false, type), true);
+        mcf_flow(c, b, tb ? mcf_matmul(G, dp, fa, true, ta, type) : mcf_matmul(G, fa, dp, !ta, false, type), true);
     }
     if (mcf_wants_gradient(c, bias)) {
         int rank = mcf_value_shape(G, dy).rank;
