@@ -187,37 +187,20 @@ static mcf_product_shape shape_of(const mcf_launch *l)
     return s;
 }
 
-// Conversion of an operand of the other type to 16 bits.
-static double conversion(const mcf_launch *l)
-{
-    double bytes = 0;
-    for (int i = 0; i < 2; i++)
-        if (l->in[i].dtype == MCF_F32)
-            bytes += bytes_of(&l->in[i]) * 1.5;
-    return bytes;
-}
-
 static mcf_estimate matmul(const mcf_card *card, const mcf_what_if *what, const mcf_launch *l)
 {
     mcf_product_shape s = shape_of(l);
     const bool same = l->in[0].dtype == l->in[1].dtype, bias = l->n_in > 2 && l->in[2].buffer;
     mcf_estimate e;
-    const mcf_dtype narrow = l->in[0].dtype == MCF_F32 ? l->in[1].dtype : l->in[0].dtype;
-    if (!same && what->typed_products && cuda_product_type_fits(card->sm / 10, narrow)) {
-        s.type = narrow;
-        e = mcf_estimate_product(card, what->product_factor, &s);
-        const mcf_estimate more = pass(card, MCF_WAY_SHARED, 0, conversion(l), mcf_card_threads(card) * 4.0, 1);
-        add(&e, &more);
-    } else if (!same || !cuda_product_type_fits(card->sm / 10, s.type)) {
+    if (!same || !cuda_product_type_fits(card->sm / 10, s.type)) {
         const mcf_cost cost = mcf_op_cost(l);
         e = (mcf_estimate){.way = MCF_WAY_TILES, .kernels = 1, .flops = cost.flops, .bytes = cost.bytes};
         e.compute = mcf_tiles_seconds(card, (double)s.m, (double)s.n, (double)s.k, (double)s.batch);
         e.memory = e.bytes / mcf_card_stream(card, FULL);
         e.seconds = fmax(e.compute, e.memory);
         return e;
-    } else {
-        e = mcf_estimate_product(card, what->product_factor, &s);
     }
+    e = mcf_estimate_product(card, what->product_factor, &s);
     e.kernels += bias; // in the type of the product
     if (l->attr.matmul.activation == MCF_ACT_GELU && !what->gelu_in_product) {
         const double c = bytes_of(&l->out[0]);

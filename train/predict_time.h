@@ -13,7 +13,6 @@ typedef struct {
     bool attention_overlaps; // its pipes work at the same time, where now each waits for the others
     bool attention_five;     // its gradient in one kernel of five products, sums over blocks by atomic operations
     bool gelu_in_product;    // GELU is written by the product before it, also where the backward pass needs its input
-    bool typed_products;     // products of two types are made in 16 bits, after a conversion
     bool norm16;             // the sums between blocks (the residual stream) lie in 16 bits
     double product_factor;   // of the share that cuBLAS reaches; 0: 1
 } mcf_what_if;
