@@ -159,7 +159,7 @@ check "they are what runs: without the last sub-group it is wrong" \
 check "a compiler that turns them down" env MCF_OPENCL_STYLE=gpu MCF_OPENCL_SUBGROUPS=1 \
     "$mcf" check --backend opencl --op layer_norm --tiny --precision fp32 --quiet
 
-# --- a short pre-training: the curves of both backends, same seeds, with the bounds of bench/opencl_curve.sh
+# --- a short pre-training: the curves of both backends, same seeds; docs/opencl.md argues the bounds
 # curve RUN: loss and norm of the gradient, step by step
 curve() {
     sed -nE 's/.*"loss":([-0-9.e+]+).*"gradient_norm":([-0-9.e+]+).*/\1 \2/p' "$1/log.jsonl"
