@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "core/runtime.h"
+#include "train/bench_internal.h"
 #include "train/engine.h"
 #include "train/predict_changes.h"
 
@@ -93,6 +94,17 @@ static void limits_of_cards_are_of_one_piece(void **state)
     }
     near(mcf_card_stream(card_of("v100"), 4096), 673e9, 1e-9);
     near(mcf_card_stream(card_of("v100"), 6144), (673e9 + 784e9) / 2, 1e-9);
+}
+
+static void cards_are_known_by_what_the_driver_calls_them(void **state)
+{
+    assert_ptr_equal(mcf_card_of_device("Tesla V100-SXM2-16GB"), card_of("v100"));
+    assert_ptr_equal(mcf_card_of_device("Tesla V100-SXM2-32GB"), card_of("v100-32gb"));
+    assert_ptr_equal(mcf_card_of_device("NVIDIA L40"), card_of("l40"));
+    assert_ptr_equal(mcf_card_of_device("NVIDIA GeForce RTX 3090"), card_of("rtx3090"));
+    assert_null(mcf_card_of_device("NVIDIA L40S"));
+    assert_null(mcf_card_of_device("NVIDIA GeForce RTX 3090 Ti"));
+    assert_null(mcf_card_of_device("emulated device 0"));
 }
 
 // --- products
@@ -326,6 +338,34 @@ static void changes_never_make_it_slower_and_the_wanted_rate_is_met(void **state
     mcf_config_free(&config);
 }
 
+// A step that was measured to take what is predicted, but for products that took twice as long.
+static void a_measured_step_is_put_beside_its_prediction(void **state)
+{
+    mcf_config config = config_of("precision: fp16\n");
+    mcf_recorded_step record = record_of(&config, 8);
+    mcf_prediction p = prediction_of("v100", &record);
+    double seconds[MCF_OP_COUNT] = {0};
+    for (int i = 0; i < p.row_count; i++)
+        seconds[p.rows[i].op] += p.rows[i].seconds * (p.rows[i].op == MCF_OP_matmul ? 2 : 1);
+    mcf_bench_beside_step step = {"Tesla V100-SXM2-16GB", 0, 8, 4 * p.images, seconds};
+    mcf_text table = {0};
+    json_t *root = json_object();
+    mcf_error err = {0};
+    assert_int_equal(mcf_bench_beside(&config, &step, &table, root, &err), MCF_OK);
+    assert_non_null(strstr(table.text, "the step takes 2.00 times as long"));
+    assert_non_null(strstr(strstr(table.text, "  matmul"), ", 2.00 times"));
+    assert_non_null(strstr(strstr(table.text, "  attention "), ", 1.00 times"));
+    near(json_number_value(json_object_get(root, "predicted_images_per_second")), 8 * p.images, 1e-9);
+    mcf_text_free(&table);
+    step.device = "a card of tomorrow";
+    assert_int_equal(mcf_bench_beside(&config, &step, &table, root, &err), MCF_OK);
+    assert_null(table.text);
+    json_decref(root);
+    mcf_prediction_free(&p);
+    mcf_record_free(&record);
+    mcf_config_free(&config);
+}
+
 static void hours_are_images_by_rate(void **state)
 {
     near(mcf_predict_hours(3700, MCF_FULL_SET, MCF_SET_EPOCHS), 20e6 * 16 / 3700 / 3600, 1e-12);
@@ -336,6 +376,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cards_are_found_by_name_and_others_refused),
+        cmocka_unit_test(cards_are_known_by_what_the_driver_calls_them),
+        cmocka_unit_test(a_measured_step_is_put_beside_its_prediction),
         cmocka_unit_test(limits_of_cards_are_of_one_piece),
         cmocka_unit_test(a_product_counts_its_flops_and_whole_tiles),
         cmocka_unit_test(products_take_as_long_as_others_have_measured),

@@ -178,7 +178,8 @@ static int by_seconds(const void *a, const void *b)
 }
 
 // Time, cost and rates by operation of one further step in which each operation is waited for.
-static mcf_status profile(stepper *s, const mcf_bench_options *options, json_t *rows, mcf_text *table, mcf_error *err)
+static mcf_status profile(stepper *s, const mcf_bench_options *options, json_t *rows, mcf_text *table,
+                          double by_operation[MCF_OP_COUNT], mcf_error *err)
 {
     const mcf_micro_options micro = micro_options(s, 0);
     mcf_program *program;
@@ -191,6 +192,7 @@ static mcf_status profile(stepper *s, const mcf_bench_options *options, json_t *
     for (int op = 0; op < MCF_OP_COUNT; op++) {
         shares[op].op = (mcf_op)op;
         shares[op].seconds = mcf_program_profile_seconds(program, (mcf_op)op, &shares[op].cost);
+        by_operation[op] = shares[op].seconds;
         total += shares[op].seconds;
     }
     mcf_program_profile(program, false);
@@ -218,6 +220,15 @@ static uint64_t free_memory(const mcf_bench_options *options, mcf_error *err)
         backend->device_info(options->job.device_count ? options->job.devices[0] : 0, &info, err) != MCF_OK)
         return 0;
     return info.memory_free;
+}
+
+static mcf_status beside(const stepper *s, const mcf_bench_options *options, double images, const double *seconds,
+                         mcf_text *table, json_t *root, mcf_error *err)
+{
+    mcf_device_info info;
+    MCF_TRY(mcf_job_backend(s->engine->job)->device_info(mcf_job_device_index(s->engine->job, 0), &info, err));
+    const mcf_bench_beside_step step = {info.name, options->batch, s->engine->world, images, seconds};
+    return mcf_bench_beside(s->config, &step, table, root, err);
 }
 
 static mcf_status bench_step(stepper *s, const mcf_bench_options *options, mcf_bench_report *report, mcf_error *err)
@@ -261,7 +272,8 @@ static mcf_status bench_step(stepper *s, const mcf_bench_options *options, mcf_b
     if (on_device)
         mcf_text_add(&table, "memory of the device %.0f MiB\n", (double)on_device / 0x1p20);
     mcf_text_add(&table, "by operation, one step, each waited for: time, what it computes and moves, rates reached:\n");
-    mcf_status status = profile(s, options, rows, &table, err);
+    double by_operation[MCF_OP_COUNT];
+    mcf_status status = profile(s, options, rows, &table, by_operation, err);
     json_t *root =
         json_pack("{s:s, s:i, s:s, s:I, s:i, s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:I, s:o}", "backend",
                   mcf_job_backend(e->job)->name, "devices", e->world, "precision", mcf_dtype_name(e->compute), "batch",
@@ -269,6 +281,8 @@ static mcf_status bench_step(stepper *s, const mcf_bench_options *options, mcf_b
                   "images_per_second_best", images / best, "seconds_per_step", mean, "flops_per_image", flops / images,
                   "flops_per_step", flops, "gflops", flops / mean * 1e-9, "peak_rss_bytes", (json_int_t)rss,
                   "arena_bytes", (json_int_t)stats.arena_bytes, "device_bytes", (json_int_t)on_device, "profile", rows);
+    if (status == MCF_OK)
+        status = beside(s, options, images / mean, by_operation, &table, root, err);
     if (status == MCF_OK)
         status = mcf_bench_finish(report, root, &table, err);
     json_decref(root);

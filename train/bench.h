@@ -26,7 +26,8 @@ typedef struct {
 void mcf_bench_report_free(mcf_bench_report *report);
 
 // Optimiser steps of the config on random images: images/s, FLOPs per image, FLOP/s, peak resident memory, arena, and
-// time, FLOPs, bytes and rates by operation (from a further step, each operation waited for).
+// time, FLOPs, bytes and rates by operation (from a further step, each operation waited for). On a card that predictions
+// know, what they say of it.
 mcf_status mcf_bench_step(const mcf_config *config, const mcf_bench_options *options, mcf_bench_report *report,
                           mcf_error *err);
 // What a step of the config would take on options->card (train/predict_cards.c), of which none is needed here: time by

@@ -24,6 +24,7 @@ typedef struct {
 // sparsity.
 typedef struct {
     const char *name, *about;
+    const char *driver;       // how the driver's name for it ends
     int sm, units;            // ten times the compute capability, multiprocessors
     double clock;             // Hz, boost
     double f16, bf16, f32;    // bf16 0: not on tensor cores
@@ -40,6 +41,8 @@ typedef struct {
 // MCF_ERR_USAGE with the known names where none has this one. Letters' case does not matter.
 mcf_status mcf_card_find(const char *name, const mcf_card **card, mcf_error *err);
 const mcf_card *mcf_card_at(int i); // NULL past the last
+// By the name that the driver gives a device; NULL: a card that is not known.
+const mcf_card *mcf_card_of_device(const char *name);
 
 // Bytes a second with so many bytes of loads in flight on each multiprocessor; straight lines between what was
 // measured.
