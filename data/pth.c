@@ -1,3 +1,5 @@
+// PyTorch's files, zip or the older stream: which members there are, what their storages hold, and the tensors that the
+// pickle machine found in them. Every offset and size is checked against the file where it is used, hence the length.
 #include "data/pth.h"
 #include "data/pth_zip.h"
 

@@ -1,5 +1,6 @@
 // The report's parts: text that cannot become markup, logs in any state, ticks, principal components, attention as the
-// network computes it, rows of the paper, and pages about runs in pieces.
+// network computes it, rows of the paper, and pages about runs in pieces. An example for
+// every part: hence the length.
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
