@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "ops/error.h"
+#include "base/error.h"
 
 // How every struct that a module offers begins.
 typedef struct {

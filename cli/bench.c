@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "cli/commands.h"
-#include "data/file.h"
-#include "train/bench.h"
+#include "base/file.h"
+#include "bench/bench.h"
 
 // The yardstick depends on no config.
 static mcf_status yardstick_alone(const mcf_config *config, const mcf_bench_options *options, mcf_bench_report *report,

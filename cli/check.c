@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "cli/commands.h"
-#include "core/check.h"
+#include "backends/check/check.h"
 
 enum { MAX_ROWS = 128, MAX_SHOWN = 20 };
 

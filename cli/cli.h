@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "train/job.h"
+#include "core/job.h"
 
 #ifndef MCF_VERSION
 #define MCF_VERSION "unknown"

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "backends/backend.h"
-#include "backends/transport.h"
+#include "backends/cluster/transport.h"
 #include "cli/commands.h"
 
 static void precisions(const mcf_device_info *info, char *text, size_t size)

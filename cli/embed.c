@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "cli/commands.h"
-#include "train/embed.h"
+#include "infer/embed.h"
 
 static void on_progress(void *context, int64_t done, int64_t total)
 {

@@ -2,7 +2,7 @@
 #include <stdio.h>
 
 #include "cli/commands.h"
-#include "train/config.h"
+#include "run/config/config.h"
 
 #include <stdlib.h>
 

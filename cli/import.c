@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "cli/commands.h"
-#include "train/import.h"
+#include "run/import.h"
 
 static mcf_status read_kind(const char *word, mcf_import_kind *kind, mcf_error *err)
 {

@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "cli/commands.h"
-#include "train/pretrain.h"
+#include "train/loop.h"
 
 static void on_step(void *context, const mcf_train_progress *p)
 {

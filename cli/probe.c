@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "cli/commands.h"
-#include "train/probe.h"
+#include "infer/probe.h"
 
 static void on_progress(void *context, int64_t done, int64_t total)
 {

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "cli/commands.h"
-#include "train/reconstruct.h"
+#include "infer/reconstruct.h"
 
 static void on_progress(void *context, int64_t done, int64_t total)
 {

@@ -2,7 +2,7 @@
 #include <stdio.h>
 
 #include "cli/commands.h"
-#include "train/step.h"
+#include "train/trace.h"
 
 static mcf_status run(const mcf_call *call, mcf_error *err)
 {

@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "cli/commands.h"
-#include "data/synth_write.h"
+#include "data/synth/write.h"
 
 static void on_progress(void *context, int64_t done, int64_t total)
 {

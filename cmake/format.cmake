@@ -1,5 +1,5 @@
 # format-check fails where a file is not as .clang-format says; format changes the files. Other versions of clang-format
-# lay some lines out otherwise, so the test tests/format.sh runs with 14 only.
+# lay some lines out otherwise, so the test tests/house/format.sh runs with 14 only.
 find_program(CLANG_FORMAT NAMES clang-format-14 clang-format)
 if(CLANG_FORMAT)
   set(formatted "git ls-files '*.c' '*.h' '*.cu' '*.cpp' '*.cl'")

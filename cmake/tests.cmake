@@ -1,7 +1,7 @@
-# tests/test_*.c: one cmocka program each. tests/*.sh: one shell test each, told where source and build are.
+# tests/*/test_*.c: one cmocka program each. tests/*/*.sh: one shell test each, told where source and build are.
 # ci/count.sh adds up what all of them say.
 # Without cmocka the shell tests are left; the summary says so.
-file(GLOB test_sources CONFIGURE_DEPENDS tests/test_*.c)
+file(GLOB test_sources CONFIGURE_DEPENDS tests/*/test_*.c)
 if(NOT CMOCKA_FOUND)
   set(test_sources "")
 endif()
@@ -24,7 +24,7 @@ target_link_libraries(judge_step PRIVATE mcf_objects)
 
 # The emulator's own tests, where the CUDA backend is built on it.
 if(TARGET mcf-cuda-emulator AND CMOCKA_FOUND)
-  add_executable(test_cuda_emulator tests/test_cuda_emulator.cpp)
+  add_executable(test_cuda_emulator tests/backends/test_cuda_emulator.cpp)
   target_include_directories(test_cuda_emulator PRIVATE ${CMAKE_SOURCE_DIR})
   target_link_libraries(test_cuda_emulator PRIVATE mcf-cuda-emulator PkgConfig::CMOCKA)
   add_test(NAME test_cuda_emulator COMMAND test_cuda_emulator)
@@ -33,9 +33,9 @@ if(TARGET mcf-cuda-emulator AND CMOCKA_FOUND)
 endif()
 
 # lib.sh is what the others share; fresh_clone.sh and bare_machine.sh are long and called by ci/full.
-file(GLOB test_scripts CONFIGURE_DEPENDS tests/*.sh)
-list(REMOVE_ITEM test_scripts ${CMAKE_SOURCE_DIR}/tests/lib.sh ${CMAKE_SOURCE_DIR}/tests/mpi_lib.sh
-  ${CMAKE_SOURCE_DIR}/tests/fresh_clone.sh ${CMAKE_SOURCE_DIR}/tests/bare_machine.sh)
+file(GLOB test_scripts CONFIGURE_DEPENDS tests/*/*.sh)
+list(REMOVE_ITEM test_scripts ${CMAKE_SOURCE_DIR}/tests/lib.sh ${CMAKE_SOURCE_DIR}/tests/backends/mpi_lib.sh
+  ${CMAKE_SOURCE_DIR}/tests/house/fresh_clone.sh ${CMAKE_SOURCE_DIR}/tests/backends/bare_machine.sh)
 foreach(script ${test_scripts})
   get_filename_component(name ${script} NAME_WE)
   add_test(NAME ${name} COMMAND sh ${script} ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR})
@@ -52,7 +52,7 @@ foreach(source ${fuzz_targets})
   add_test(NAME replay_${what} COMMAND replay_${what} ${CMAKE_SOURCE_DIR}/fuzz/corpus/${what})
 endforeach()
 
-# Preloaded by tests/opencl.sh.
+# Preloaded by tests/backends/opencl.sh.
 if(TARGET mcf-backend-opencl AND NOT MCF_SANITIZE)
   add_library(kill_in_rename MODULE tests/opencl/kill_in_rename.c)
 endif()
@@ -61,7 +61,7 @@ endif()
 set(flaw 0)
 foreach(fake no_entry other_abi other_size nothing unusable good)
   math(EXPR flaw "${flaw} + 1")
-  add_library(mcf-backend-${fake} MODULE EXCLUDE_FROM_ALL tests/fake_backend.c)
+  add_library(mcf-backend-${fake} MODULE EXCLUDE_FROM_ALL tests/backends/fake_backend.c)
   target_include_directories(mcf-backend-${fake} PRIVATE ${CMAKE_SOURCE_DIR})
   target_compile_definitions(mcf-backend-${fake} PRIVATE FLAW=${flaw})
   set_target_properties(mcf-backend-${fake} PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fake_modules)

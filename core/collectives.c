@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "backends/cluster.h"
+#include "backends/cluster/cluster.h"
 
 // A way to the host, through the cluster, and back.
 typedef struct {

@@ -6,7 +6,7 @@
 #define MCF_CORE_RUNTIME_H
 
 #include "backends/backend.h"
-#include "backends/cluster.h"
+#include "backends/cluster/cluster.h"
 #include "core/graph.h"
 
 typedef struct mcf_runtime mcf_runtime;

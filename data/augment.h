@@ -1,11 +1,11 @@
 // Random augmentations of pre-training, each equal to PIL's or torchvision's on the same drawn parameters (of PIL's
-// resize, rows before columns, as until version 12; see data/resize.h).
+// resize, rows before columns, as until version 12; see data/image/resize.h).
 //
 // In order: random resized crop, colour jitter, greyscale, Gaussian blur, solarise, flip (by the device).
 #ifndef MCF_DATA_AUGMENT_H
 #define MCF_DATA_AUGMENT_H
 
-#include "core/rng.h"
+#include "base/rng.h"
 #include "data/transform.h"
 
 // How one view is drawn. Probabilities of 0 switch a part off.

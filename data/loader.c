@@ -10,7 +10,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "core/rng.h"
+#include "base/rng.h"
 
 typedef struct {
     mcf_broken_sample sample;

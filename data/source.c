@@ -13,8 +13,8 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#include "core/rng.h"
-#include "data/file.h"
+#include "base/rng.h"
+#include "base/file.h"
 #include "data/source_internal.h"
 
 mcf_status mcf_source_add_container(mcf_source *source, const char *path, bool tar, uint32_t *index, mcf_error *err)

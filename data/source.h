@@ -12,7 +12,7 @@
 #ifndef MCF_DATA_SOURCE_H
 #define MCF_DATA_SOURCE_H
 
-#include "data/image.h"
+#include "data/image/image.h"
 
 typedef struct mcf_source mcf_source;
 

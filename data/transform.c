@@ -1,6 +1,6 @@
 #include "data/transform.h"
 
-#include "core/rng.h"
+#include "base/rng.h"
 
 void mcf_transform_scratch_free(mcf_transform_scratch *scratch)
 {

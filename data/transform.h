@@ -4,7 +4,7 @@
 #ifndef MCF_DATA_TRANSFORM_H
 #define MCF_DATA_TRANSFORM_H
 
-#include "data/resize.h"
+#include "data/image/resize.h"
 #include "data/source.h"
 
 enum { MCF_MAX_VIEWS = 4 };

@@ -3,7 +3,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "data/resize.h"
+#include "data/image/resize.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

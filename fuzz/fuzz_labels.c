@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "data/labels.h"
+#include "data/faces/labels.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

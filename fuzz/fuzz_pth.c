@@ -2,7 +2,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "data/pth.h"
+#include "data/formats/pth.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

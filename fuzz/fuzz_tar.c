@@ -7,7 +7,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#include "data/tar_index.h"
+#include "data/formats/tar_index.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "data/pth.h"
+#include "data/formats/pth.h"
 #include "model/position.h"
 #include "model/pretrain.h"
 

@@ -1,9 +1,9 @@
-// Encoders out of other people's checkpoints: PyTorch files (data/pth.h) and safetensors, brought to timm's names.
+// Encoders out of other people's checkpoints: PyTorch files (data/formats/pth.h) and safetensors, brought to timm's names.
 // method.md, "Checkpoints of others that must load".
 #ifndef MCF_MODEL_IMPORT_H
 #define MCF_MODEL_IMPORT_H
 
-#include "data/safetensors.h"
+#include "data/formats/safetensors.h"
 #include "model/options.h"
 
 typedef enum {

@@ -3,7 +3,7 @@
 #include <string.h>
 #include <xxhash.h>
 
-#include "core/rng.h"
+#include "base/rng.h"
 #include "model/position.h"
 #include "model/pretrain.h"
 

@@ -1,4 +1,4 @@
-// What a network and an objective are made of; train/config.c fills these from YAML.
+// What a network and an objective are made of; run/config/config.c fills these from YAML.
 #ifndef MCF_MODEL_OPTIONS_H
 #define MCF_MODEL_OPTIONS_H
 

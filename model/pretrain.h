@@ -15,7 +15,7 @@
 #include "core/graph.h"
 #include "core/runtime.h"
 #include "core/store.h"
-#include "data/safetensors.h"
+#include "data/formats/safetensors.h"
 #include "model/options.h"
 #include "model/vit.h"
 

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "ops/error.h"
+#include "base/error.h"
 
 typedef enum {
     MCF_F32 = 0,

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "data/safetensors.h"
+#include "data/formats/safetensors.h"
 
 typedef struct {
     int tensors, off, missing;

@@ -3,8 +3,8 @@
 #define MCF_TRAIN_ENGINE_H
 
 #include "model/pretrain.h"
-#include "train/config.h"
-#include "train/job.h"
+#include "run/config/config.h"
+#include "core/job.h"
 
 enum { MCF_LOSS_TERMS = 4 }; // loss, feature, contrastive, pixel
 

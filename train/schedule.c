@@ -2,11 +2,6 @@
 
 #include <math.h>
 
-double mcf_schedule_scaled_rate(double base_lr, long long effective_batch)
-{
-    return base_lr * (double)effective_batch / 256;
-}
-
 double mcf_schedule_rate(double epoch, double epochs, double warmup_epochs, double peak, double min_rate)
 {
     if (epoch < warmup_epochs)

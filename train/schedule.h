@@ -2,8 +2,6 @@
 #ifndef MCF_TRAIN_SCHEDULE_H
 #define MCF_TRAIN_SCHEDULE_H
 
-// base * effective_batch / 256
-double mcf_schedule_scaled_rate(double base_lr, long long effective_batch);
 // Rises in a line from 0 to `peak` over `warmup_epochs`, falls to `min_rate` by half a cosine at `epochs`.
 // epoch: steps done / steps per epoch, so the first step of a warmed-up run has rate 0.
 double mcf_schedule_rate(double epoch, double epochs, double warmup_epochs, double peak, double min_rate);

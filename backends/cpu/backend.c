@@ -8,8 +8,8 @@
 
 #include "backends/cpu/launch.h"
 #include "backends/cpu/onednn.h"
-#include "backends/host_group.h"
-#include "backends/host_memory.h"
+#include "backends/host/group.h"
+#include "backends/host/memory.h"
 
 static int cores(void)
 {

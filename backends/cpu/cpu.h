@@ -10,7 +10,7 @@
 #define MCF_CPU_CPU_H
 
 #include "backends/backend.h"
-#include "backends/host_stream.h"
+#include "backends/host/stream.h"
 #include "backends/cpu/kernels.h"
 
 enum { MCF_CPU_LINE = 512 };

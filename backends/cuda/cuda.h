@@ -9,7 +9,7 @@
 
 #include "backends/cuda/fits.h"
 #include "backends/cuda/kernel_table.h"
-#include "backends/host_group.h"
+#include "backends/host/group.h"
 #include "backends/kernels/host.h"
 
 // --- errors

@@ -1,6 +1,6 @@
 // Collectives among the cards of this process, without NCCL.
 //
-// The members' threads meet (backends/host_group.c: timeout, abort, names of who is missing) and the first of them
+// The members' threads meet (backends/host/group.c: timeout, abort, names of who is missing) and the first of them
 // enqueues the whole collective on the streams of all while the others wait: so a collective costs two meetings,
 // whatever its steps, and every event is recorded before somebody waits for it. Events order the streams; nobody waits
 // for a card. How a sum goes is the topology's choice (backends/cuda/topology.h).

@@ -106,12 +106,12 @@ batch_norm_sums|batch_norm.cl|MCF_BATCH_NORM_SUMS|128|01|batch_norm_sums
 batch_norm_grad|batch_norm.cl|MCF_BATCH_NORM_GRAD|128|01O|batch_norm_grad
 elementwise_1|elementwise.cl||128|0O|scale_flat scale_strided relu gelu sigmoid
 elementwise_2|elementwise.cl||128|01O|add_flat add_strided mul_flat mul_strided relu_grad gelu_grad sigmoid_grad
-normalize_image|images.cl|MCF_NORMALIZE_IMAGE|128|O|normalize_image
-resize|images.cl|MCF_RESIZE_NEAREST|128|0O|resize_nearest resize_nearest_grad
-token_mse|losses.cl|MCF_TOKEN_MSE|128|01|token_mse
-token_mse_grad|losses.cl|MCF_TOKEN_MSE_GRAD|128|01O|token_mse_grad
-cross_entropy|losses.cl|MCF_CROSS_ENTROPY|128|0|cross_entropy
-cross_entropy_grad|losses.cl|MCF_CROSS_ENTROPY_GRAD|128|0O|cross_entropy_grad
+normalize_image|image.cl|MCF_NORMALIZE_IMAGE|128|O|normalize_image
+resize|image.cl|MCF_RESIZE_NEAREST|128|0O|resize_nearest resize_nearest_grad
+token_mse|loss.cl|MCF_TOKEN_MSE|128|01|token_mse
+token_mse_grad|loss.cl|MCF_TOKEN_MSE_GRAD|128|01O|token_mse_grad
+cross_entropy|loss.cl|MCF_CROSS_ENTROPY|128|0|cross_entropy
+cross_entropy_grad|loss.cl|MCF_CROSS_ENTROPY_GRAD|128|0O|cross_entropy_grad
 fill|movement.cl||128|fill|fill
 movement|movement.cl||128|move|copy_flat copy_strided gather_rows scatter_rows
 layer_norm|norm.cl|MCF_LAYER_NORM|128|0O|layer_norm
@@ -120,8 +120,8 @@ layer_norm_columns|norm.cl|MCF_LAYER_NORM|128|01|layer_norm_columns
 add_layer_norm|norm.cl|MCF_ADD_LAYER_NORM|128|012O|add_layer_norm
 l2|norm.cl|MCF_L2_NORMALIZE|128|0O|l2_normalize_lines l2_normalize_columns
 l2_grad|norm.cl|MCF_L2_NORMALIZE_GRAD|128|01O|l2_normalize_grad_lines l2_normalize_grad_columns
-product_epilogue|product.cl|MCF_PRODUCT_EPILOGUE|128|0O|epilogue
-product_tile|product.cl|MCF_PRODUCT_TILE|128|01O|product_tile
+product_epilogue|matmul.cl|MCF_PRODUCT_EPILOGUE|128|0O|epilogue
+product_tile|matmul.cl|MCF_PRODUCT_TILE|128|01O|product_tile
 reduce|reduce.cl||128|0O|reduce_lines reduce_squares reduce_columns reduce_any
 softmax|softmax.cl|MCF_SOFTMAX|128|0O|softmax
 softmax_grad|softmax.cl|MCF_SOFTMAX_GRAD|128|01O|softmax_grad

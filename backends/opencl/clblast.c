@@ -114,7 +114,7 @@ mcf_status ocl_clblast_multiply(mcf_stream *stream, const dev_product *p, mcf_er
     MCF_TRY(dev_scratch(stream, 1, (uint64_t)(p->m * p->n), &product, err));
     MCF_TRY(run(stream, p, &product, (size_t)p->n, false, err));
     dev_kernel_key key = {
-        "product.cl", "epilogue", MCF_F32, DEV_NONE, DEV_NONE, p->c.operand->dtype, "-DMCF_PRODUCT_EPILOGUE", 0};
+        "matmul.cl", "epilogue", MCF_F32, DEV_NONE, DEV_NONE, p->c.operand->dtype, "-DMCF_PRODUCT_EPILOGUE", 0};
     dev_call call;
     MCF_TRY(dev_begin(&call, stream, &key, err));
     dev_operand(&call, &product);

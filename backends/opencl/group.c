@@ -1,4 +1,4 @@
-// Collectives through the host: down, across (backends/host_group.c), up. Each member waits for its own queue first.
+// Collectives through the host: down, across (backends/host/group.c), up. Each member waits for its own queue first.
 #include "backends/opencl/opencl.h"
 
 #include <stdlib.h>

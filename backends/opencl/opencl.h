@@ -8,8 +8,8 @@
 #include <CL/cl.h>
 
 #include "backends/backend.h"
-#include "backends/host_group.h"
-#include "backends/host_memory.h"
+#include "backends/host/group.h"
+#include "backends/host/memory.h"
 #include "backends/kernels/host.h"
 
 // --- errors

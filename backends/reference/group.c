@@ -1,4 +1,4 @@
-// Collectives: bounds checks in front of backends/host_group.c.
+// Collectives: bounds checks in front of backends/host/group.c.
 #include "backends/reference/reference.h"
 
 #include <stdlib.h>

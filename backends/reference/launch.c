@@ -1,5 +1,5 @@
 // From a launch to a function on doubles and back: checks, reads, calls, rounds, writes.
-#include "backends/elements.h"
+#include "backends/host/elements.h"
 #include "backends/reference/reference.h"
 #include "ops/rules.h"
 

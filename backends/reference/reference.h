@@ -6,9 +6,9 @@
 #define MCF_BACKENDS_REFERENCE_REFERENCE_H
 
 #include "backends/backend.h"
-#include "backends/host_stream.h"
-#include "backends/host_group.h"
-#include "backends/host_memory.h"
+#include "backends/host/stream.h"
+#include "backends/host/group.h"
+#include "backends/host/memory.h"
 
 struct mcf_device {
     int index;

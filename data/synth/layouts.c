@@ -1,4 +1,4 @@
-// What the published files look like: see data/synth_write.h and the data sets' own pages.
+// What the published files look like: see data/synth/write.h and the data sets' own pages.
 #define _GNU_SOURCE
 #include "data/synth/layouts.h"
 
@@ -8,8 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "data/file.h"
-#include "data/synth/png.h"
+#include "base/file.h"
+#include "data/synth/mask_png.h"
 
 enum { PATH = 4096 };
 

@@ -3,7 +3,7 @@
 #define MCF_DATA_SYNTH_LAYOUTS_H
 
 #include "data/synth/text.h"
-#include "data/synth_write.h"
+#include "data/synth/write.h"
 
 // Lists that are appended to in the order of the pictures. Those of train and test stand side by side.
 typedef enum {

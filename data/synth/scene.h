@@ -5,7 +5,7 @@
 #ifndef MCF_DATA_SYNTH_SCENE_H
 #define MCF_DATA_SYNTH_SCENE_H
 
-#include "core/rng.h"
+#include "base/rng.h"
 #include "data/synth/math.h"
 
 typedef enum {

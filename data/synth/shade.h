@@ -2,7 +2,7 @@
 #ifndef MCF_DATA_SYNTH_SHADE_H
 #define MCF_DATA_SYNTH_SHADE_H
 
-#include "data/synth.h"
+#include "data/synth/synth.h"
 #include "data/synth/parts.h"
 #include "data/synth/raster.h"
 

@@ -6,9 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "data/file.h"
+#include "base/file.h"
 #include "tests/gpu/gpu.h"
-#include "train/job.h"
+#include "core/job.h"
 
 // --- steps
 

@@ -7,7 +7,7 @@
 
 #include "tests/gpu/gpu.h"
 #include "tests/judge_half.h"
-#include "train/step.h"
+#include "train/trace.h"
 
 static int read_steps(const char *path)
 {

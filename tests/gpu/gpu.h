@@ -8,7 +8,7 @@
 #include <stdbool.h>
 
 #include "backends/backend.h"
-#include "train/config.h"
+#include "run/config/config.h"
 
 typedef struct {
     const mcf_backend *backend;

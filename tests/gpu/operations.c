@@ -1,8 +1,8 @@
-// Every operation of the table, the memory functions and the collectives against cpu-reference: core/check.h.
+// Every operation of the table, the memory functions and the collectives against cpu-reference: backends/check/check.h.
 #include <stdio.h>
 #include <string.h>
 
-#include "core/check.h"
+#include "backends/check/check.h"
 #include "tests/gpu/gpu.h"
 
 enum { SHOWN = 20, TYPES = 3 };

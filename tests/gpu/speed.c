@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "tests/gpu/gpu.h"
-#include "train/bench.h"
-#include "train/job.h"
+#include "bench/bench.h"
+#include "core/job.h"
 
 static const char *const precisions[] = {"fp32", "fp16", "bf16"};
 static const mcf_dtype dtypes[] = {MCF_F32, MCF_F16, MCF_BF16};

@@ -1,4 +1,4 @@
-// Preloaded by tests/opencl.sh: the process dies while it writes an entry of the cache of kernels. The file has half of
+// Preloaded by tests/backends/opencl.sh: the process dies while it writes an entry of the cache of kernels. The file has half of
 // its bytes by then and is not renamed yet.
 #define _GNU_SOURCE
 #include <signal.h>

@@ -1,4 +1,4 @@
-// Sub-groups of four items for devices without them: tests/opencl.sh puts this before device.h, so that the reductions
+// Sub-groups of four items for devices without them: tests/backends/opencl.sh puts this before device.h, so that the reductions
 // over sub-groups run on any device. `room` is the local memory of the reduction that asks; groups are multiples of four.
 // Written without a loop, which PoCL 3.1 gets wrong now and then when two of its threads run groups at once (Oclgrind
 // finds no race in either form).

@@ -1,5 +1,5 @@
 // Stand-in for xxHash in the build of ci/gpu-check: XXH64 by its published description, over whole buffers and piece by
-// piece, under the library's names. tests/test_stand_ins.c compares it with the library's.
+// piece, under the library's names. tests/train/test_stand_ins.c compares it with the library's.
 #ifndef MCF_STAND_IN_XXHASH_H
 #define MCF_STAND_IN_XXHASH_H
 

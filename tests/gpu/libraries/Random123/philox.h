@@ -1,5 +1,5 @@
 // Stand-in for Random123 in the build of ci/gpu-check: Philox4x32 as Salmon et al. (2011) give it, section 3.3, under
-// Random123's names. tests/test_stand_ins.c compares it with the library's.
+// Random123's names. tests/train/test_stand_ins.c compares it with the library's.
 #ifndef MCF_STAND_IN_PHILOX_H
 #define MCF_STAND_IN_PHILOX_H
 

@@ -1,0 +1,154 @@
+// token_mse, cross_entropy, images, ema and adamw.
+#include "backends/kernels/host.h"
+
+#define NONE DEV_NONE
+
+mcf_status dev_op_token_mse(mcf_stream *stream, const mcf_launch *l, mcf_error *err)
+{
+    const mcf_operand *a = &l->in[0];
+    const int64_t *dim = a->shape.dim;
+    const int64_t strips = dev_strips(stream, dim[2]);
+    mcf_operand part;
+    MCF_TRY(dev_scratch(stream, 0, (uint64_t)(dim[0] * strips), &part, err));
+    dev_kernel_key key = {"loss.cl", "token_mse", a->dtype, l->in[1].dtype, NONE, NONE, "-DMCF_TOKEN_MSE", 0};
+    dev_call call;
+    MCF_TRY(dev_begin(&call, stream, &key, err));
+    dev_operand(&call, a);
+    dev_operand(&call, &l->in[1]);
+    dev_operand(&call, &part);
+    dev_operand(&call, dev_wanted(l, 1) ? &l->out[1] : NULL);
+    dev_operand(&call, dev_wanted(l, 2) ? &l->out[2] : NULL);
+    dev_int64(&call, dim[1]);
+    dev_int64(&call, dim[2]);
+    dev_int64(&call, strips);
+    dev_float(&call, l->attr.token_mse.eps);
+    dev_int(&call, dev_wanted(l, 1) | dev_wanted(l, 2) << 1);
+    MCF_TRY(dev_run_strips(&call, dim[2], dim[0], 1, err));
+    return dev_sum(stream, &part, 1, dim[0] * strips, 1, 1 / (double)mcf_shape_count(&a->shape), &l->out[0], false,
+                   err);
+}
+
+mcf_status dev_op_token_mse_grad(mcf_stream *stream, const mcf_launch *l, mcf_error *err)
+{
+    const mcf_operand *a = &l->in[0];
+    dev_kernel_key key = {"loss.cl",       "token_mse_grad",       a->dtype, l->in[1].dtype, NONE,
+                          l->out[0].dtype, "-DMCF_TOKEN_MSE_GRAD", 0};
+    dev_call call;
+    MCF_TRY(dev_begin(&call, stream, &key, err));
+    for (int i = 0; i < 5; i++)
+        dev_operand(&call, &l->in[i]);
+    dev_operand(&call, &l->out[0]);
+    dev_int64(&call, a->shape.dim[1]);
+    dev_int64(&call, a->shape.dim[2]);
+    dev_float(&call, 2 / (double)mcf_shape_count(&a->shape));
+    dev_float(&call, l->attr.token_mse.eps * (1 + 1e-6));
+    return dev_run_strips(&call, a->shape.dim[2], a->shape.dim[0], 1, err);
+}
+
+mcf_status dev_op_cross_entropy(mcf_stream *stream, const mcf_launch *l, mcf_error *err)
+{
+    const mcf_operand *x = &l->in[0];
+    const int64_t rows = x->shape.dim[0];
+    mcf_operand part;
+    MCF_TRY(dev_scratch(stream, 0, (uint64_t)rows, &part, err));
+    dev_kernel_key key = {"loss.cl", "cross_entropy", x->dtype, NONE, NONE, NONE, "-DMCF_CROSS_ENTROPY", 0};
+    dev_call call;
+    MCF_TRY(dev_begin(&call, stream, &key, err));
+    dev_operand(&call, x);
+    dev_operand(&call, &l->in[1]);
+    dev_operand(&call, &part);
+    dev_operand(&call, dev_wanted(l, 1) ? &l->out[1] : NULL);
+    dev_int64(&call, x->shape.dim[1]);
+    dev_int(&call, dev_wanted(l, 1));
+    MCF_TRY(dev_run_lines(&call, rows, err));
+    return dev_sum(stream, &part, 1, rows, 1, 1 / (double)rows, &l->out[0], false, err);
+}
+
+mcf_status dev_op_cross_entropy_grad(mcf_stream *stream, const mcf_launch *l, mcf_error *err)
+{
+    const mcf_operand *x = &l->in[0];
+    dev_kernel_key key = {"loss.cl",       "cross_entropy_grad",       x->dtype, NONE, NONE,
+                          l->out[0].dtype, "-DMCF_CROSS_ENTROPY_GRAD", 0};
+    dev_call call;
+    MCF_TRY(dev_begin(&call, stream, &key, err));
+    for (int i = 0; i < 4; i++)
+        dev_operand(&call, &l->in[i]);
+    dev_operand(&call, &l->out[0]);
+    dev_int64(&call, x->shape.dim[0]);
+    dev_int64(&call, x->shape.dim[1]);
+    return dev_run_items(&call, x->shape.dim[1], x->shape.dim[0], 1, err);
+}
+
+// --- images
+
+mcf_status dev_op_normalize_image(mcf_stream *stream, const mcf_launch *l, mcf_error *err)
+{
+    const int64_t *dim = l->in[0].shape.dim;
+    dev_kernel_key key = {"image.cl", "normalize_image", NONE, NONE, NONE, l->out[0].dtype, "-DMCF_NORMALIZE_IMAGE", 0};
+    dev_call call;
+    MCF_TRY(dev_begin(&call, stream, &key, err));
+    dev_operand(&call, &l->in[0]);
+    dev_operand(&call, &l->in[1]);
+    dev_operand(&call, &l->out[0]);
+    dev_bytes(&call, &l->attr.normalize_image, 6 * sizeof(float));
+    dev_int64(&call, dim[1]);
+    dev_int64(&call, dim[2]);
+    return dev_run_items(&call, dim[2], dim[1], dim[0] * 3, err);
+}
+
+static mcf_status resize(mcf_stream *stream, const mcf_launch *l, const char *kernel, const int64_t *small,
+                         const int64_t *large, mcf_error *err)
+{
+    const int64_t *out = l->out[0].shape.dim;
+    dev_kernel_key key = {"image.cl", kernel, l->in[0].dtype, NONE, NONE, l->out[0].dtype, "-DMCF_RESIZE_NEAREST", 0};
+    dev_call call;
+    MCF_TRY(dev_begin(&call, stream, &key, err));
+    dev_operand(&call, &l->in[0]);
+    dev_operand(&call, &l->out[0]);
+    dev_int64(&call, small[2]);
+    dev_int64(&call, small[3]);
+    dev_int64(&call, large[2]);
+    dev_int64(&call, large[3]);
+    return dev_run_items(&call, out[3], out[2], out[0] * out[1], err);
+}
+
+mcf_status dev_op_resize_nearest(mcf_stream *stream, const mcf_launch *l, mcf_error *err)
+{
+    return resize(stream, l, "resize_nearest", l->in[0].shape.dim, l->out[0].shape.dim, err);
+}
+
+mcf_status dev_op_resize_nearest_grad(mcf_stream *stream, const mcf_launch *l, mcf_error *err)
+{
+    return resize(stream, l, "resize_nearest_grad", l->out[0].shape.dim, l->in[0].shape.dim, err);
+}
+
+// --- state
+
+mcf_status dev_op_ema(mcf_stream *stream, const mcf_launch *l, mcf_error *err)
+{
+    const mcf_operand *target = &l->in[0];
+    dev_kernel_key key = {"state.cl", "ema", target->dtype, l->in[1].dtype, NONE, NONE, "-DMCF_EMA", 0};
+    dev_call call;
+    MCF_TRY(dev_begin(&call, stream, &key, err));
+    for (int i = 0; i < 3; i++)
+        dev_operand(&call, dev_present(l, i) ? &l->in[i] : NULL);
+    dev_int64(&call, mcf_shape_count(&target->shape));
+    dev_float(&call, l->attr.ema.momentum);
+    dev_float(&call, l->attr.ema.scale);
+    dev_int(&call, dev_present(l, 2));
+    return dev_run_items(&call, mcf_shape_count(&target->shape), 1, 1, err);
+}
+
+mcf_status dev_op_adamw(mcf_stream *stream, const mcf_launch *l, mcf_error *err)
+{
+    const int64_t n = mcf_shape_count(&l->in[0].shape), chunk = dev_sizes_of(stream).group > 1 ? 4096 : 16384;
+    dev_kernel_key key = {"state.cl", "adamw", NONE, NONE, NONE, NONE, "-DMCF_ADAMW", 0};
+    dev_call call;
+    MCF_TRY(dev_begin(&call, stream, &key, err));
+    for (int i = 0; i < 7; i++)
+        dev_operand(&call, &l->in[i]);
+    dev_int64(&call, n);
+    dev_int64(&call, chunk);
+    dev_int64(&call, l->in[4].shape.dim[0]);
+    return dev_run_lines(&call, (n + chunk - 1) / chunk, err);
+}

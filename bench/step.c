@@ -1,0 +1,307 @@
+#include "bench/bench.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include "base/rng.h"
+#include "bench/internal.h"
+#include "train/engine.h"
+
+// --- shared by the benchmarks
+
+void mcf_text_add(mcf_text *text, const char *format, ...)
+{
+    va_list args, again;
+    va_start(args, format);
+    va_copy(again, args);
+    const int length = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    const size_t need = text->size + (size_t)length + 1;
+    if (need > text->capacity) {
+        char *grown = realloc(text->text, 2 * need);
+        if (!grown) {
+            text->failed = true;
+            va_end(again);
+            return;
+        }
+        text->text = grown;
+        text->capacity = 2 * need;
+    }
+    vsnprintf(text->text + text->size, (size_t)length + 1, format, again);
+    text->size += (size_t)length;
+    va_end(again);
+}
+
+void mcf_text_free(mcf_text *text)
+{
+    free(text->text);
+    *text = (mcf_text){0};
+}
+
+double mcf_bench_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+int64_t mcf_bench_peak_rss(void)
+{
+    struct rusage usage;
+    return getrusage(RUSAGE_SELF, &usage) == 0 ? (int64_t)usage.ru_maxrss * 1024 : 0;
+}
+
+mcf_status mcf_bench_finish(mcf_bench_report *report, json_t *root, mcf_text *table, mcf_error *err)
+{
+    report->json = root ? json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(6)) : NULL;
+    if (!report->json || table->failed || !table->text) {
+        mcf_bench_report_free(report);
+        return mcf_fail(err, MCF_ERR_NOMEM, "no memory for the report");
+    }
+    report->table = table->text;
+    *table = (mcf_text){0};
+    return MCF_OK;
+}
+
+void mcf_bench_report_free(mcf_bench_report *report)
+{
+    free(report->json);
+    free(report->table);
+    *report = (mcf_bench_report){0};
+}
+
+// --- bench step
+
+typedef struct {
+    mcf_engine *engine;
+    const mcf_config *config;
+    int64_t batch, step;
+    int accumulate;
+    uint8_t *images, *flip;
+    int64_t *ids, *ids_target;
+} stepper;
+
+static mcf_status random_inputs(stepper *s, mcf_error *err)
+{
+    const int64_t side = s->config->model.image_size, patches = s->engine->model->patches;
+    const int64_t count = s->batch * s->engine->local;
+    s->images = malloc((size_t)(count * side * side * 3));
+    s->flip = calloc((size_t)count, 1);
+    s->ids = malloc((size_t)(count * patches) * sizeof *s->ids);
+    s->ids_target = malloc((size_t)(count * patches) * sizeof *s->ids_target);
+    if (!s->images || !s->flip || !s->ids || !s->ids_target)
+        return mcf_fail(err, MCF_ERR_NOMEM, "no memory for %lld images", (long long)count);
+    mcf_rng rng = mcf_rng_make(s->config->seed, MCF_RNG_TEST, 0, 0);
+    for (int64_t i = 0; i < count * side * side * 3; i++)
+        s->images[i] = (uint8_t)mcf_rng_u32(&rng);
+    for (int64_t i = 0; i < count; i++) {
+        s->flip[i] = (uint8_t)(i & 1);
+        mcf_rng_permutation(&rng, s->ids + i * patches, patches);
+        mcf_rng_permutation(&rng, s->ids_target + i * patches, patches);
+    }
+    return MCF_OK;
+}
+
+static mcf_micro_options micro_options(const stepper *s, int micro)
+{
+    return (mcf_micro_options){.batch = s->batch,
+                               .image_u8 = true,
+                               .backward = true,
+                               .average = s->engine->model->contrastive &&
+                                          s->config->objective.momentum_update == MCF_EMA_MICRO_BATCH,
+                               .accumulate = micro > 0,
+                               .reduce = micro == s->accumulate - 1,
+                               .loss_scale = 1};
+}
+
+static mcf_status optimiser_step(stepper *s, mcf_error *err)
+{
+    mcf_engine *e = s->engine;
+    const int64_t side = s->config->model.image_size, patches = e->model->patches;
+    mcf_pretrain_batch batches[MCF_MAX_DEVICES];
+    for (int i = 0; i < e->local; i++)
+        batches[i] = (mcf_pretrain_batch){.image = s->images + i * s->batch * side * side * 3,
+                                          .flip = s->flip + i * s->batch,
+                                          .ids_shuffle = s->ids + i * s->batch * patches,
+                                          .ids_shuffle_target = s->ids_target + i * s->batch * patches};
+    for (int micro = 0; micro < s->accumulate; micro++) {
+        const mcf_micro_options options = micro_options(s, micro);
+        mcf_losses losses;
+        MCF_TRY(mcf_engine_run(e, &options, batches, &losses, err));
+        if (!isfinite(losses.total))
+            return mcf_fail(err, MCF_ERR_NUMERIC, "the loss on random images is %g", losses.total);
+    }
+    const mcf_optimizer_options *o = &s->config->optimizer;
+    const mcf_adamw_step update = {.lr = 1e-5,
+                                   .beta1 = o->betas[0],
+                                   .beta2 = o->betas[1],
+                                   .eps = o->eps,
+                                   .weight_decay = o->weight_decay,
+                                   .step = ++s->step,
+                                   .grad_scale = 1.0 / s->accumulate,
+                                   .rate_factor = {1, 1, 1, 1}};
+    return mcf_engine_adamw(e, &update, err);
+}
+
+static mcf_status steps(stepper *s, const mcf_bench_options *options, int count, double *best, double *mean,
+                        mcf_error *err)
+{
+    *best = INFINITY;
+    *mean = 0;
+    for (int i = 0; i < count; i++) {
+        double t = mcf_bench_now();
+        MCF_TRY(optimiser_step(s, err));
+        t = mcf_bench_now() - t;
+        *best = t < *best ? t : *best;
+        *mean += t / count;
+        if (options->stop && *options->stop)
+            return mcf_fail(err, MCF_ERR_INTERRUPTED, "stopped");
+    }
+    return MCF_OK;
+}
+
+typedef struct {
+    double seconds;
+    mcf_op op;
+    mcf_cost cost;
+} share;
+
+static int by_seconds(const void *a, const void *b)
+{
+    const double x = ((const share *)a)->seconds, y = ((const share *)b)->seconds;
+    return (x < y) - (x > y);
+}
+
+// Time, cost and rates by operation of one further step in which each operation is waited for.
+static mcf_status profile(stepper *s, const mcf_bench_options *options, json_t *rows, mcf_text *table,
+                          double by_operation[MCF_OP_COUNT], mcf_error *err)
+{
+    const mcf_micro_options micro = micro_options(s, 0);
+    mcf_program *program;
+    MCF_TRY(mcf_engine_program(s->engine, 0, &micro, &program, err));
+    mcf_program_profile(program, true);
+    double best, mean;
+    mcf_status status = steps(s, options, 1, &best, &mean, err);
+    share shares[MCF_OP_COUNT];
+    double total = 0;
+    for (int op = 0; op < MCF_OP_COUNT; op++) {
+        shares[op].op = (mcf_op)op;
+        shares[op].seconds = mcf_program_profile_seconds(program, (mcf_op)op, &shares[op].cost);
+        by_operation[op] = shares[op].seconds;
+        total += shares[op].seconds;
+    }
+    mcf_program_profile(program, false);
+    MCF_TRY(status);
+    qsort(shares, MCF_OP_COUNT, sizeof *shares, by_seconds);
+    for (int i = 0; i < MCF_OP_COUNT && shares[i].seconds > 0; i++) {
+        const char *name = mcf_op_describe(shares[i].op)->name;
+        const double seconds = shares[i].seconds, gflop = shares[i].cost.flops * 1e-9,
+                     gbytes = shares[i].cost.bytes * 1e-9;
+        mcf_text_add(table, "  %-22s %9.2f ms %5.1f %% %9.3f GFLOP %8.3f GB %8.1f GFLOP/s %7.1f GB/s\n", name,
+                     seconds * 1e3, 100 * seconds / total, gflop, gbytes, gflop / seconds, gbytes / seconds);
+        json_array_append_new(rows, json_pack("{s:s, s:f, s:f, s:f, s:f}", "op", name, "seconds", seconds, "share",
+                                              seconds / total, "gflop", gflop, "gbytes", gbytes));
+    }
+    return MCF_OK;
+}
+
+// Bytes that the job's first device has free, as its driver says; 0 where it does not say, or the device is the host.
+static uint64_t free_memory(const mcf_bench_options *options, mcf_error *err)
+{
+    const mcf_backend *backend;
+    mcf_device_info info;
+    if (mcf_backend_find(options->job.backend ? options->job.backend : "auto", &backend, err) != MCF_OK ||
+        !strncmp(backend->name, "cpu", 3) ||
+        backend->device_info(options->job.device_count ? options->job.devices[0] : 0, &info, err) != MCF_OK)
+        return 0;
+    return info.memory_free;
+}
+
+static mcf_status beside(const stepper *s, const mcf_bench_options *options, double images, const double *seconds,
+                         mcf_text *table, json_t *root, mcf_error *err)
+{
+    mcf_device_info info;
+    MCF_TRY(mcf_job_backend(s->engine->job)->device_info(mcf_job_device_index(s->engine->job, 0), &info, err));
+    const mcf_bench_beside_step step = {info.name, options->batch, s->engine->world, images, seconds};
+    return mcf_bench_beside(s->config, &step, table, root, err);
+}
+
+static mcf_status bench_step(stepper *s, const mcf_bench_options *options, mcf_bench_report *report, mcf_error *err)
+{
+    const mcf_config *c = s->config;
+    mcf_error ignored_error;
+    const uint64_t free_before = free_memory(options, &ignored_error);
+    MCF_TRY(mcf_engine_create(&s->engine, c, &options->job, true, err));
+    mcf_engine *e = s->engine;
+    // Any start serves: M_1 is random here whatever the config says.
+    mcf_pretrain_init(e->model, c->seed, &e->params);
+    mcf_pretrain_copy_target(e->model, &e->params);
+    MCF_TRY(mcf_engine_upload(e, err));
+    MCF_TRY(random_inputs(s, err));
+    double best, mean, ignored;
+    const int count = options->steps > 0 ? options->steps : 5;
+    MCF_TRY(steps(s, options, options->warmup > 0 ? options->warmup : 2, &ignored, &mean, err));
+    MCF_TRY(steps(s, options, count, &best, &mean, err));
+    const int64_t rss = mcf_bench_peak_rss();
+    const uint64_t free_after = free_memory(options, &ignored_error);
+    const int64_t on_device = free_before > free_after ? (int64_t)(free_before - free_after) : 0;
+
+    const mcf_micro_options micro = micro_options(s, 0);
+    mcf_program *program;
+    mcf_program_stats stats;
+    MCF_TRY(mcf_engine_program(e, 0, &micro, &program, err));
+    mcf_program_describe(program, &stats);
+    const double images = (double)(s->batch * s->accumulate * e->world);
+    const double flops = stats.flops * s->accumulate * e->world;
+    const double arena = (double)stats.arena_bytes;
+    mcf_text table = {0};
+    json_t *rows = json_array();
+    mcf_text_add(&table,
+                 "%s, %d device%s, %s, batch %lld x %d\n"
+                 "%.3f images/s (mean of %d steps; best %.3f), %.2f GFLOP an image, %.1f GFLOP/s\n"
+                 "peak resident memory %.0f MiB, arena %.0f MiB (%.0f MiB without reuse), %d nodes\n",
+                 mcf_job_backend(e->job)->name, e->world, e->world > 1 ? "s" : "", mcf_dtype_name(e->compute),
+                 (long long)s->batch, s->accumulate, images / mean, count, images / best, flops / images * 1e-9,
+                 flops / mean * 1e-9, (double)rss / 0x1p20, arena / 0x1p20, (double)stats.value_bytes / 0x1p20,
+                 stats.nodes);
+    if (on_device)
+        mcf_text_add(&table, "memory of the device %.0f MiB\n", (double)on_device / 0x1p20);
+    mcf_text_add(&table, "by operation, one step, each waited for: time, what it computes and moves, rates reached:\n");
+    double by_operation[MCF_OP_COUNT];
+    mcf_status status = profile(s, options, rows, &table, by_operation, err);
+    json_t *root =
+        json_pack("{s:s, s:i, s:s, s:I, s:i, s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:I, s:o}", "backend",
+                  mcf_job_backend(e->job)->name, "devices", e->world, "precision", mcf_dtype_name(e->compute), "batch",
+                  (json_int_t)s->batch, "accumulate", s->accumulate, "steps", count, "images_per_second", images / mean,
+                  "images_per_second_best", images / best, "seconds_per_step", mean, "flops_per_image", flops / images,
+                  "flops_per_step", flops, "gflops", flops / mean * 1e-9, "peak_rss_bytes", (json_int_t)rss,
+                  "arena_bytes", (json_int_t)stats.arena_bytes, "device_bytes", (json_int_t)on_device, "profile", rows);
+    if (status == MCF_OK)
+        status = beside(s, options, images / mean, by_operation, &table, root, err);
+    if (status == MCF_OK)
+        status = mcf_bench_finish(report, root, &table, err);
+    json_decref(root);
+    mcf_text_free(&table);
+    return status;
+}
+
+mcf_status mcf_bench_step(const mcf_config *config, const mcf_bench_options *options, mcf_bench_report *report,
+                          mcf_error *err)
+{
+    *report = (mcf_bench_report){0};
+    stepper s = {.config = config,
+                 .batch = options->batch ? options->batch : config->batch.per_device,
+                 .accumulate = options->batch ? 1 : config->batch.accumulate};
+    mcf_status status = bench_step(&s, options, report, err);
+    mcf_engine_destroy(s.engine);
+    free(s.images);
+    free(s.flip);
+    free(s.ids);
+    free(s.ids_target);
+    return status;
+}

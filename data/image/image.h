@@ -1,0 +1,77 @@
+// Pictures in memory: JPEG and PNG to 8-bit RGB and back. Bytes are foreign: every size is checked before
+// memory is taken, and a picture that is damaged, truncated or too large is an error that says so.
+//
+// What the pixels are (as PIL's Image.open(...).convert("RGB") unless noted):
+// - JPEG: grey is replicated; CMYK and YCCK are taken in Adobe's inverted convention, R = K - K (255 - C) /
+//   255.
+// - PNG: grey of 1, 2, 4 bits is scaled to 0..255; palettes are looked up; alpha and tRNS are dropped, not
+//   blended; 16-bit channels keep their high byte (PIL does so for colour; it saturates 16-bit grey, we do
+//   not); gamma and colour profiles are ignored.
+// - EXIF orientation is ignored, as torchvision's folder loader does.
+#ifndef MCF_DATA_IMAGE_H
+#define MCF_DATA_IMAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+enum {
+    MCF_IMAGE_MAX_SIDE = 65500,       // libjpeg's own limit
+    MCF_IMAGE_MAX_PIXELS = 100000000, // a larger picture is refused before memory is taken
+    MCF_IMAGE_MAX_SCANS = 100         // of a progressive JPEG: bounds the time a small file can take
+};
+
+// A growing byte buffer, reused from sample to sample. Start from {0}.
+typedef struct {
+    uint8_t *data;
+    size_t size; // bytes in use
+    size_t capacity;
+} mcf_bytes;
+
+// Sets size and sees that capacity covers it plus 64 bytes of slack (vector code may read, never use, past
+// the end). Contents are lost when it grows or, far too large, shrinks. Fails with MCF_ERR_NOMEM.
+mcf_status mcf_bytes_resize(mcf_bytes *buffer, size_t size, mcf_error *err);
+void mcf_bytes_free(mcf_bytes *buffer);
+
+// A view of 8-bit pixels, row-major, top row first. channels: 3 (RGB) or 4 (RGB and a byte without meaning).
+typedef struct {
+    int width, height, channels;
+    size_t stride; // bytes from a row to the next
+    const uint8_t *pixels;
+} mcf_image;
+
+typedef enum { MCF_IMAGE_UNKNOWN = 0, MCF_IMAGE_JPEG, MCF_IMAGE_PNG } mcf_image_format;
+
+// Told by the first bytes, never by the name.
+mcf_image_format mcf_image_format_of(const uint8_t *bytes, size_t size);
+
+typedef struct {
+    int channels; // 3 or 4; 0 means 3. 4 is what mcf_resize reads fastest
+    // fast decode: when > 0 a JPEG is decoded at the smallest DCT scale of 1/8, 1/4, 1/2, 1 whose
+    // shorter side is still >= this; PNG ignores it.
+    int min_side;
+} mcf_decode_options;
+
+typedef struct {
+    mcf_image image; // view into the caller's buffer
+    int original_width, original_height;
+    // Size of the whole picture on the decoded grid, original * scale: not integral when the scale cuts a
+    // pixel.
+    double scaled_width, scaled_height;
+    mcf_image_format format;
+} mcf_decoded;
+
+// Decodes bytes[0..size) into buffer (rows tightly packed) and describes it in *out. options may be NULL.
+// Errors: MCF_ERR_FORMAT (not an image, damaged, truncated, too large; the message has no file name, callers
+// add it), MCF_ERR_NOMEM. Thread-safe.
+mcf_status mcf_image_decode(const uint8_t *bytes, size_t size, const mcf_decode_options *options, mcf_bytes *buffer,
+                            mcf_decoded *out, mcf_error *err);
+
+// Encode RGB (or 4-channel, fourth byte ignored) to a whole file in memory; out->size is its length.
+// quality 1..100, chroma subsampled 4:2:0 below 90, 4:4:4 from 90 up.
+mcf_status mcf_image_encode_jpeg(const mcf_image *image, int quality, mcf_bytes *out, mcf_error *err);
+mcf_status mcf_image_encode_png(const mcf_image *image, mcf_bytes *out, mcf_error *err);
+
+#endif

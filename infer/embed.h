@@ -1,0 +1,68 @@
+// Features of images from the encoder, and how well they find other pictures of the same person.
+#ifndef MCF_TRAIN_EMBED_H
+#define MCF_TRAIN_EMBED_H
+
+#include <signal.h>
+
+#include "run/config/config.h"
+#include "core/job.h"
+
+// --- one image after another: for programs
+typedef struct mcf_embedder mcf_embedder;
+
+typedef struct {
+    mcf_job_options job;      // the first device works
+    const char *checkpoint;   // RUN, checkpoint directory or safetensors; NULL: `config` with its random start
+    const mcf_config *config; // used where checkpoint is NULL; borrowed during open
+    int batch;                // images at once; 0: 32
+} mcf_embedder_options;
+
+mcf_status mcf_embedder_open(mcf_embedder **embedder, const mcf_embedder_options *options, mcf_error *err);
+void mcf_embedder_close(mcf_embedder *embedder);                     // NULL is fine
+int mcf_embedder_size(const mcf_embedder *embedder);                 // side of the images it takes
+int mcf_embedder_dim(const mcf_embedder *embedder);                  // D
+const mcf_config *mcf_embedder_config(const mcf_embedder *embedder); // what it was opened with; belongs to it
+// images: [count,S,S,3] RGB bytes -> cls [count,D], mean of the patch tokens [count,D] (either may be NULL), both
+// after the encoder's final norm. No masking.
+mcf_status mcf_embedder_run(mcf_embedder *embedder, const uint8_t *images, int64_t count, float *cls, float *mean,
+                            mcf_error *err);
+// The same, and all tokens of each image, class token first: tokens [count,1+L,D].
+mcf_status mcf_embedder_tokens(mcf_embedder *embedder, const uint8_t *images, int64_t count, float *cls, float *mean,
+                               float *tokens, mcf_error *err);
+
+// --- a set of images: for `mcf embed`
+typedef struct {
+    mcf_embedder_options network;
+    const char *const *paths; // images, folders, shards or lists
+    size_t path_count;
+    mcf_data_format format;
+    int workers;     // decoding threads; 0: as the config says
+    const char *out; // safetensors: cls [N,D], mean [N,D]; names as a JSON list in the metadata; NULL: none
+    bool retrieval;  // judge by the parent folder of each image as the person's name
+    void (*progress)(void *context, int64_t done, int64_t total);
+    void *context;
+    const volatile sig_atomic_t *stop; // NULL, or: non-zero asks to give up
+} mcf_embed_options;
+
+typedef struct {
+    double rank1;    // share of queries whose nearest other image is the same person's
+    double map;      // mean average precision
+    int64_t queries; // images whose person has another image
+    int64_t people;
+} mcf_retrieval;
+
+typedef struct {
+    int64_t images, broken; // embedded; left out because unreadable
+    int dim;
+    double seconds;
+    mcf_retrieval retrieval; // zeros unless asked for
+    char *first_broken;      // malloc'd name and reason, or NULL; the caller frees
+} mcf_embed_result;
+
+mcf_status mcf_embed(const mcf_embed_options *options, mcf_embed_result *result, mcf_error *err);
+
+// Leave-one-out retrieval by cosine similarity of features [n,dim] with labels [n]. Ties are broken by index.
+mcf_status mcf_retrieve(const float *features, const int32_t *labels, int64_t n, int dim, mcf_retrieval *result,
+                        mcf_error *err);
+
+#endif

@@ -1,0 +1,253 @@
+// Reading: files and includes become one tree, overrides are merged in. Then config_bind.c takes each leaf to
+// its key, config_check.c looks at the relations between keys; config_dump.c is the way back to text.
+#define _GNU_SOURCE
+#include "run/config/config.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "run/config/bind.h"
+#include "run/config/check.h"
+#include "run/config/table.h"
+#include "run/config/yaml.h"
+
+enum { MAX_INCLUDES = 16 };
+
+static mcf_status no_memory(const char *label, mcf_error *err)
+{
+    return mcf_fail(err, MCF_ERR_NOMEM, "%s: out of memory", label);
+}
+
+void mcf_config_free(mcf_config *config)
+{
+    mcf_config_clear_paths(&config->data.train);
+    mcf_config_clear_paths(&config->data.validation);
+}
+
+static mcf_status parse_root(mcf_yaml_node **root, const char *text, size_t size, const char *label, mcf_error *err)
+{
+    MCF_TRY(mcf_yaml_parse(root, text, size, label, true, err));
+    if (!*root && !(*root = mcf_yaml_new(MCF_YAML_MAP, NULL, label, 0)))
+        return no_memory(label, err);
+    mcf_status status = MCF_OK;
+    if ((*root)->kind != MCF_YAML_MAP)
+        status = mcf_yaml_fail(*root, err, "a config is a map of keys");
+    else if (mcf_yaml_get(mcf_yaml_get(*root, "optimizer"), "lr") &&
+             mcf_yaml_get(mcf_yaml_get(*root, "optimizer"), "base_lr"))
+        status = mcf_yaml_fail(mcf_yaml_get(*root, "optimizer"), err,
+                               "optimizer.lr and optimizer.base_lr exclude each other; give one");
+    if (status != MCF_OK) {
+        mcf_yaml_free(*root);
+        *root = NULL;
+    }
+    return status;
+}
+
+// lr and base_lr are two ways to say one thing: the later file's way counts.
+static bool merge(mcf_yaml_node *base, mcf_yaml_node *over)
+{
+    mcf_yaml_node *optimizer = mcf_yaml_get(over, "optimizer");
+    if (mcf_yaml_get(optimizer, "lr"))
+        mcf_yaml_remove(mcf_yaml_get(base, "optimizer"), "base_lr");
+    if (mcf_yaml_get(optimizer, "base_lr"))
+        mcf_yaml_remove(mcf_yaml_get(base, "optimizer"), "lr");
+    return mcf_yaml_merge(base, over);
+}
+
+typedef struct include_chain {
+    const struct include_chain *below;
+    const char *real;
+    int depth;
+} include_chain;
+
+static mcf_status read_file(mcf_yaml_node **root, const char *path, const include_chain *below, mcf_error *err);
+
+static mcf_status read_include(mcf_yaml_node **root, const char *path, const include_chain *chain, mcf_error *err)
+{
+    const mcf_yaml_node *include = mcf_yaml_get(*root, "include");
+    if (!include)
+        return MCF_OK;
+    if (include->kind != MCF_YAML_SCALAR || include->text[0] == '\0')
+        return mcf_yaml_fail(include, err, "include must be the path of one file");
+    char *parent = mcf_path_parent(path);
+    char *other = parent ? mcf_path_join(parent, include->text) : NULL;
+    free(parent);
+    if (!other)
+        return no_memory(path, err);
+    mcf_yaml_node *base = NULL;
+    mcf_status status = read_file(&base, other, chain, err);
+    if (status != MCF_OK && !chain->below)
+        mcf_add_context(err, status, "included from %s:%d", path, include->line);
+    free(other);
+    MCF_TRY(status);
+    mcf_yaml_remove(*root, "include");
+    mcf_yaml_node *over = *root;
+    *root = base;
+    return merge(base, over) ? MCF_OK : no_memory(path, err);
+}
+
+static mcf_status read_file(mcf_yaml_node **root, const char *path, const include_chain *below, mcf_error *err)
+{
+    *root = NULL;
+    include_chain chain = {.below = below, .depth = below ? below->depth + 1 : 1};
+    char *real = realpath(path, NULL), *text;
+    if (!real)
+        return mcf_fail(err, MCF_ERR_USAGE, "%s: cannot read the config: %s", path, strerror(errno));
+    mcf_status status = MCF_OK;
+    for (const include_chain *c = below; c && status == MCF_OK; c = c->below)
+        if (strcmp(c->real, real) == 0)
+            status = mcf_fail(err, MCF_ERR_USAGE, "%s: includes itself in a circle", path);
+    if (status == MCF_OK && chain.depth > MAX_INCLUDES)
+        status = mcf_fail(err, MCF_ERR_USAGE, "%s: more than %d files deep in includes", path, MAX_INCLUDES);
+    size_t size;
+    if (status == MCF_OK) {
+        status = mcf_file_read(real, MCF_YAML_MAX_SIZE, &text, &size, err);
+        if (status == MCF_ERR_IO || status == MCF_ERR_FORMAT)
+            status = err ? (err->status = MCF_ERR_USAGE) : MCF_ERR_USAGE;
+    }
+    if (status == MCF_OK) {
+        status = parse_root(root, text, size, path, err);
+        free(text);
+    }
+    chain.real = real;
+    if (status == MCF_OK)
+        status = read_include(root, path, &chain, err);
+    free(real);
+    if (status != MCF_OK) {
+        mcf_yaml_free(*root);
+        *root = NULL;
+    }
+    return status;
+}
+
+// "a.b=value" as the tree {a: {b: value}}
+static mcf_status parse_set(mcf_yaml_node **root, const char *set, mcf_error *err)
+{
+    char label[160], name[128];
+    size_t length = strcspn(set, "=");
+    *root = NULL;
+    if (set[length] != '=' || length == 0 || length >= sizeof(name))
+        return mcf_fail(err, MCF_ERR_USAGE, "--set %.100s: must be key.path=value", set);
+    snprintf(name, sizeof(name), "%.*s", (int)length, set);
+    snprintf(label, sizeof(label), "--set %s", name);
+    if (strcmp(name, "include") == 0)
+        return mcf_fail(err, MCF_ERR_USAGE, "%s: a file is included by a file only", label);
+    mcf_yaml_node *value;
+    const char *text = set + length + 1;
+    MCF_TRY(mcf_yaml_parse(&value, text, strlen(text), label, false, err));
+    if (!value && !(value = mcf_yaml_new(MCF_YAML_SCALAR, "", label, 0)))
+        return no_memory(label, err);
+    for (char *part; value && *name;) {
+        char *dot = strrchr(name, '.');
+        part = dot ? dot + 1 : name;
+        mcf_yaml_node *map = mcf_yaml_new(MCF_YAML_MAP, NULL, label, 0);
+        if (!map)
+            mcf_yaml_free(value);
+        else if (!mcf_yaml_add(map, part, value)) {
+            mcf_yaml_free(map);
+            map = NULL;
+        }
+        value = map;
+        *(dot ? dot : name) = '\0';
+    }
+    *root = value;
+    return value ? MCF_OK : no_memory(label, err);
+}
+
+mcf_status mcf_config_defaults(mcf_config *config, mcf_error *err)
+{
+    memset(config, 0, sizeof(*config));
+    for (size_t i = 0; i < mcf_config_key_count; i++) {
+        const mcf_config_key *key = &mcf_config_keys[i];
+        if (key->kind == MCF_KEY_OPTIONAL) {
+            *(double *)((char *)config + key->offset) = -1;
+            continue;
+        }
+        mcf_yaml_node *node = NULL;
+        mcf_status status = mcf_yaml_parse(&node, key->standard, strlen(key->standard), "default", false, err);
+        if (status == MCF_OK)
+            status = mcf_config_bind(key, node, config, err);
+        mcf_yaml_free(node);
+        if (status != MCF_OK) {
+            mcf_config_free(config);
+            return status;
+        }
+    }
+    return MCF_OK;
+}
+
+// Takes over `root`.
+static mcf_status resolve(mcf_config *config, mcf_yaml_node *root, const char *label, const char *const *sets,
+                          size_t set_count, mcf_error *err)
+{
+    mcf_status status = MCF_OK;
+    for (size_t i = 0; i < set_count && status == MCF_OK; i++) {
+        mcf_yaml_node *over;
+        status = parse_set(&over, sets[i], err);
+        if (status == MCF_OK && !merge(root, over))
+            status = no_memory(label, err);
+    }
+    if (status == MCF_OK)
+        status = mcf_config_defaults(config, err);
+    if (status != MCF_OK) {
+        mcf_yaml_free(root);
+        return status;
+    }
+    // First what decides which keys belong here.
+    static const char *const first[] = {"task", "method"};
+    for (size_t i = 0; i < 2 && status == MCF_OK; i++) {
+        const mcf_yaml_node *node = mcf_yaml_get(root, first[i]);
+        if (node)
+            status = mcf_config_bind(mcf_config_find_key(first[i]), node, config, err);
+    }
+    if (status == MCF_OK)
+        status = mcf_config_bind_tree(root, config, err);
+    mcf_yaml_free(root);
+    if (status == MCF_OK)
+        status = mcf_config_check_relations(config, label, err);
+    if (status != MCF_OK) {
+        mcf_config_free(config);
+        memset(config, 0, sizeof(*config));
+    }
+    return status;
+}
+
+mcf_status mcf_config_load(mcf_config *config, const char *path, const char *const *sets, size_t set_count,
+                           mcf_error *err)
+{
+    mcf_yaml_node *root;
+    memset(config, 0, sizeof(*config));
+    MCF_TRY(read_file(&root, path, NULL, err));
+    return resolve(config, root, path, sets, set_count, err);
+}
+
+mcf_status mcf_config_parse(mcf_config *config, const char *text, size_t size, const char *label,
+                            const char *const *sets, size_t set_count, mcf_error *err)
+{
+    mcf_yaml_node *root;
+    memset(config, 0, sizeof(*config));
+    MCF_TRY(parse_root(&root, text, size, label, err));
+    const mcf_yaml_node *include = mcf_yaml_get(root, "include");
+    if (include) {
+        mcf_status status = mcf_yaml_fail(include, err, "include is only possible in a file");
+        mcf_yaml_free(root);
+        return status;
+    }
+    return resolve(config, root, label, sets, set_count, err);
+}
+
+int64_t mcf_config_effective_batch(const mcf_config *config, int devices)
+{
+    return (int64_t)config->batch.per_device * config->batch.accumulate * devices;
+}
+
+double mcf_config_peak_rate(const mcf_config *config, int devices)
+{
+    if (config->optimizer.lr >= 0)
+        return config->optimizer.lr;
+    return config->optimizer.base_lr * (double)mcf_config_effective_batch(config, devices) / 256;
+}

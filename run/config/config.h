@@ -1,0 +1,117 @@
+// The configuration of a job: YAML in, a checked struct out. The keys are rows of run/config/table.c.
+#ifndef MCF_TRAIN_CONFIG_H
+#define MCF_TRAIN_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "data/image/resize.h"
+#include "model/options.h"
+#include "base/error.h"
+
+typedef enum { MCF_TASK_PRETRAIN, MCF_TASK_ALIGN, MCF_TASK_PARSE } mcf_task;
+typedef enum { MCF_FORMAT_AUTO, MCF_FORMAT_FOLDER, MCF_FORMAT_SHARDS, MCF_FORMAT_LIST } mcf_data_format;
+typedef enum { MCF_CROP_CENTER, MCF_CROP_RANDOM } mcf_crop;
+typedef enum { MCF_OPTIMIZER_ADAMW } mcf_optimizer_name;
+
+enum { MCF_MAX_FEATURES = 4, MCF_MAX_POOL_SCALES = 8 };
+
+typedef struct {
+    int count;
+    char **items; // owned
+} mcf_path_list;
+
+typedef struct {
+    int64_t count;
+    bool epochs; // else optimiser steps
+} mcf_period;
+
+typedef struct {
+    mcf_path_list train, validation;
+    mcf_data_format format;
+    double fraction; // of the training images, a seeded subset
+    int workers;
+    bool fast_decode;
+    mcf_crop crop;
+    double crop_min;
+    mcf_filter filter; // bilinear or bicubic
+} mcf_data_options;
+
+typedef struct {
+    int channels;
+    int pool_scales[MCF_MAX_POOL_SCALES], pool_scale_count;
+    double dropout;
+    int outputs; // points or classes
+} mcf_head_options;
+
+typedef struct {
+    mcf_optimizer_name name;
+    double base_lr;                            // per 256 images
+    double lr;                                 // absolute; negative: not given, base_lr counts
+    double rate_backbone, rate_fpn, rate_head; // absolute; negative: not given, the common rate counts
+    double betas[2];
+    double eps, weight_decay;
+    double clip_norm; // global norm of the gradients; 0: off
+} mcf_optimizer_options;
+
+typedef struct {
+    int epochs;
+    double warmup_epochs;
+    double min_lr; // absolute
+} mcf_schedule_options;
+
+typedef struct {
+    mcf_task task;
+    uint64_t seed;
+    mcf_precision precision;
+    mcf_data_options data;
+    mcf_model_options model;
+    int features[MCF_MAX_FEATURES], feature_count; // align, parse: blocks, counted from 1
+    mcf_head_options head;
+    bool freeze_backbone;
+    mcf_objective_options objective;
+    double coordinate_weight, heatmap_weight; // align
+    int heatmap_size;
+    double heatmap_radius;
+    double cross_entropy_weight; // parse
+    mcf_optimizer_options optimizer;
+    double ema; // align, parse
+    mcf_schedule_options schedule;
+    struct {
+        int per_device, accumulate;
+    } batch;
+    struct {
+        mcf_period every;
+        int keep;
+    } checkpoint;
+} mcf_config;
+
+// Reads `path` with all it includes, then applies `sets` ("key.path=value", the last word), checks every key,
+// type, range and relation. On success the caller frees with mcf_config_free; on failure nothing is held.
+// Wrong content is MCF_ERR_USAGE with file and line.
+mcf_status mcf_config_load(mcf_config *config, const char *path, const char *const *sets, size_t set_count,
+                           mcf_error *err);
+// The same from memory, where `include` is refused. `label` stands for the path in messages.
+mcf_status mcf_config_parse(mcf_config *config, const char *text, size_t size, const char *label,
+                            const char *const *sets, size_t set_count, mcf_error *err);
+// The default value of every key (task pretrain, method mcf).
+mcf_status mcf_config_defaults(mcf_config *config, mcf_error *err);
+void mcf_config_free(mcf_config *config);
+
+// What a training run needs beyond what a single step on given tensors does: data, M_1's weights where
+// the feature term is on, a batch that BatchNorm can average over.
+mcf_status mcf_config_check_run(const mcf_config *config, mcf_error *err);
+
+// The resolved configuration as YAML (malloc'd): every key the task uses, exact numbers, no includes.
+// Reading it back gives the same struct.
+mcf_status mcf_config_dump(const mcf_config *config, char **text, mcf_error *err);
+// docs/config.md (malloc'd), from the table of keys.
+mcf_status mcf_config_document(char **markdown, mcf_error *err);
+
+// Images of one optimiser step.
+int64_t mcf_config_effective_batch(const mcf_config *config, int devices);
+// The highest learning rate: optimizer.lr, or base_lr * effective batch / 256.
+double mcf_config_peak_rate(const mcf_config *config, int devices);
+
+#endif

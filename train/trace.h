@@ -1,0 +1,26 @@
+// `mcf step`: optimiser steps on given tensors with every result written out; spec: contract.md, "mcf step".
+#ifndef MCF_TRAIN_STEP_H
+#define MCF_TRAIN_STEP_H
+
+#include "run/config/config.h"
+#include "core/job.h"
+
+typedef struct {
+    mcf_job_options job; // with several devices the batch is split evenly among them, in order
+    const char *init;    // parameters under their checkpoint names, M_1 included
+    const char *batch;   // image [B,3,S,S] normalised, ids_shuffle and ids_shuffle_target [B,L] int64
+    const char *out;     // receives loss*, out.*, grad.*, param.* (safetensors, fp32)
+    int steps;           // 0: 1
+} mcf_step_options;
+
+typedef struct {
+    double loss;       // total, of the last step
+    double loss_scale; // at which the last step counted; 1 unless fp16
+    int64_t batch;     // images
+} mcf_step_result;
+
+// result may be NULL. Errors: missing or extra names and wrong shapes are listed (MCF_ERR_SHAPE, MCF_ERR_FORMAT);
+// a non-finite loss is MCF_ERR_NUMERIC and writes nothing.
+mcf_status mcf_step(const mcf_config *config, const mcf_step_options *options, mcf_step_result *result, mcf_error *err);
+
+#endif
