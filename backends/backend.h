@@ -23,7 +23,7 @@ typedef struct mcf_device mcf_device;
 typedef struct mcf_stream mcf_stream;
 typedef struct mcf_event mcf_event;
 typedef struct mcf_group mcf_group;
-typedef struct mcf_segment mcf_segment;
+typedef struct mcf_capture mcf_capture;
 
 typedef struct {
     char name[128];        // as the driver says
@@ -121,15 +121,15 @@ typedef struct {
     mcf_status (*tune)(mcf_device *device, double seconds, void (*report)(void *context, const char *line),
                        void *context, mcf_error *err);
 
-    // -- repeated work; all four or NULL: calls cost little here. A segment is a row of launches, copies and zeros on
-    // one stream that comes again and again with the same operands, whose contents may change. segment_begin either
+    // -- repeated work; all four or NULL: calls cost little here. A capture is a row of launches, copies and zeros on
+    // one stream that comes again and again with the same operands, whose contents may change. capture_begin either
     // enqueues the whole row as it was before, *launch is false then, or leaves it to the caller: *launch is true, the
-    // caller makes the same calls as every time, and nothing else on this stream, and then segment_end. After a failure
-    // in between segment_destroy takes the place of segment_end. A segment goes before its stream and its operands.
-    mcf_status (*segment_create)(mcf_stream *stream, mcf_segment **segment, mcf_error *err);
-    void (*segment_destroy)(mcf_segment *segment);
-    mcf_status (*segment_begin)(mcf_segment *segment, bool *launch, mcf_error *err);
-    mcf_status (*segment_end)(mcf_segment *segment, mcf_error *err);
+    // caller makes the same calls as every time, and nothing else on this stream, and then capture_end. After a failure
+    // in between capture_destroy takes the place of capture_end. A capture goes before its stream and its operands.
+    mcf_status (*capture_create)(mcf_stream *stream, mcf_capture **capture, mcf_error *err);
+    void (*capture_destroy)(mcf_capture *capture);
+    mcf_status (*capture_begin)(mcf_capture *capture, bool *launch, mcf_error *err);
+    mcf_status (*capture_end)(mcf_capture *capture, mcf_error *err);
 } mcf_backend;
 
 // What a module exports under the name "mcf_backend_entry".

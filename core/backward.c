@@ -8,7 +8,7 @@ struct mcf_backward_context {
     mcf_graph *graph;
     mcf_value *gradient; // by forward value
     mcf_value *again;    // by forward base: the value computed again, MCF_NO_VALUE: not yet
-    bool *kept;          // by forward base: read outside its segment, so it is there anyway
+    bool *kept;          // by forward base: read outside its recomputed block, so it is there anyway
     bool *written;       // by store entry: its gradient has been written in this graph
     int value_count;     // forward values
 };
@@ -32,7 +32,7 @@ mcf_value mcf_arrived(mcf_backward_context *context, mcf_value output)
 
 // --- recomputation
 
-// Whether a base is made a second time for the backward pass instead of being kept: in a recomputed segment, and
+// Whether a base is made a second time for the backward pass instead of being kept: in a recomputed block, and
 // results of gelu everywhere, since its input is kept for gelu_grad and one more pass over it is cheap.
 static bool is_made_again(const mcf_backward_context *context, mcf_value base)
 {
@@ -41,7 +41,7 @@ static bool is_made_again(const mcf_backward_context *context, mcf_value base)
         return false;
     if (context->graph->nodes[node].op == MCF_OP_gelu && !context->graph->values[base].is_output)
         return true;
-    return !context->kept[base] && context->graph->nodes[node].segment != 0;
+    return !context->kept[base] && context->graph->nodes[node].recompute != 0;
 }
 
 static void compute_again(mcf_backward_context *context, int index)
@@ -64,7 +64,7 @@ static void compute_again(mcf_backward_context *context, int index)
         context->again[node.out[i]] = fresh;
         node.out[i] = fresh;
     }
-    node.segment = 0;
+    node.recompute = 0;
     if (!mcf_grow(&graph->nodes, graph->node_count, &graph->node_capacity, sizeof *graph->nodes)) {
         mcf_graph_fail(graph, MCF_ERR_NOMEM, "graph: out of memory");
         return;
@@ -91,7 +91,7 @@ mcf_value mcf_forward(mcf_backward_context *context, mcf_value value)
     return mcf_new_value(graph, &view);
 }
 
-// A value is kept where something outside its segment reads it.
+// A value is kept where something outside its recomputed block reads it.
 static void find_kept(mcf_backward_context *context)
 {
     mcf_graph *graph = context->graph;
@@ -104,7 +104,7 @@ static void find_kept(mcf_backward_context *context)
                 continue;
             mcf_value base = graph->values[in].base;
             int producer = graph->values[base].node;
-            if (producer >= 0 && graph->nodes[producer].segment != graph->nodes[i].segment)
+            if (producer >= 0 && graph->nodes[producer].recompute != graph->nodes[i].recompute)
                 context->kept[base] = true;
         }
 }
@@ -244,8 +244,8 @@ void mcf_backward(mcf_graph *graph, mcf_value loss, mcf_value seed)
         mcf_graph_fail(graph, MCF_ERR_SHAPE, "backward: the loss must have one element");
         return;
     }
-    if (graph->gradients || graph->segment) {
-        mcf_graph_fail(graph, MCF_ERR_INTERNAL, "backward: called twice, or inside a segment");
+    if (graph->gradients || graph->recompute) {
+        mcf_graph_fail(graph, MCF_ERR_INTERNAL, "backward: called twice, or inside a recomputed block");
         return;
     }
     int count = graph->value_count;

@@ -16,7 +16,7 @@ int mcf_emit(mcf_graph *graph, mcf_op op, const mcf_attr *attr, const mcf_value 
     if (!mcf_graph_ok(graph))
         return -1;
     const mcf_op_info *info = mcf_op_describe(op);
-    mcf_graph_node node = {.op = op, .n_in = n_in, .n_out = info->outputs, .segment = graph->segment};
+    mcf_graph_node node = {.op = op, .n_in = n_in, .n_out = info->outputs, .recompute = graph->recompute};
     if (attr)
         node.attr = *attr;
     bool differentiable = false;

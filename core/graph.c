@@ -188,16 +188,16 @@ void mcf_require_grad(mcf_graph *graph, mcf_value leaf)
         graph->values[leaf].requires_grad = true;
 }
 
-void mcf_segment_begin(mcf_graph *graph)
+void mcf_recompute_begin(mcf_graph *graph)
 {
-    if (graph->segment)
-        mcf_graph_fail(graph, MCF_ERR_INTERNAL, "graph: segments do not nest");
-    graph->segment = ++graph->segment_count;
+    if (graph->recompute)
+        mcf_graph_fail(graph, MCF_ERR_INTERNAL, "graph: recomputed blocks do not nest");
+    graph->recompute = ++graph->recompute_count;
 }
 
-void mcf_segment_end(mcf_graph *graph)
+void mcf_recompute_end(mcf_graph *graph)
 {
-    graph->segment = 0;
+    graph->recompute = 0;
 }
 
 void mcf_output(mcf_graph *graph, mcf_value value, const char *name)

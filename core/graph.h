@@ -107,9 +107,9 @@ void mcf_ema(mcf_graph *graph, mcf_value target, mcf_value source, double moment
 void mcf_refresh_low_precision(mcf_graph *graph, const mcf_store *store, mcf_role role);
 
 // --- recomputation: values between begin and end that the backward pass needs are computed again there, from the
-// values that enter the segment, instead of being kept. Segments do not nest.
-void mcf_segment_begin(mcf_graph *graph);
-void mcf_segment_end(mcf_graph *graph);
+// values that enter the block, instead of being kept. Blocks do not nest.
+void mcf_recompute_begin(mcf_graph *graph);
+void mcf_recompute_end(mcf_graph *graph);
 
 // --- what comes out
 // Keeps the value until the next run and gives it a name for mcf_program_read. The same value may have several names.

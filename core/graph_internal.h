@@ -50,9 +50,9 @@ typedef struct {
     mcf_value in[MCF_MAX_INPUTS];
     mcf_value out[MCF_MAX_OUTPUTS];
     unsigned char accumulate[MCF_MAX_OUTPUTS];
-    int segment; // 0: none
-    bool effect; // changes the store: stays even if nothing reads its output
-    bool sync;   // batch_norm: its statistics are those of the whole job
+    int recompute; // its recomputed block; 0: none
+    bool effect;   // changes the store: stays even if nothing reads its output
+    bool sync;     // batch_norm: its statistics are those of the whole job
 } mcf_graph_node;
 
 typedef struct {
@@ -70,9 +70,9 @@ struct mcf_graph {
     int node_count, node_capacity;
     mcf_graph_output *outputs;
     int output_count, output_capacity;
-    int segment, segment_count; // current (0: none), and how many there have been
-    const mcf_store *store;     // of the parameters used
-    mcf_value *gradients;       // by value id, after mcf_backward
+    int recompute, recompute_count; // current (0: none), and how many there have been
+    const mcf_store *store;         // of the parameters used
+    mcf_value *gradients;           // by value id, after mcf_backward
     int gradient_count;
 };
 
@@ -102,7 +102,7 @@ mcf_dtype mcf_statistics_dtype(const mcf_graph *graph, mcf_value x);
 // --- backward.c, used by grad_rules.c
 typedef struct mcf_backward_context mcf_backward_context;
 
-// A forward value as the backward pass may read it: itself, or computed again where its segment is recomputed.
+// A forward value as the backward pass may read it: itself, or computed again where its block is recomputed.
 mcf_value mcf_forward(mcf_backward_context *context, mcf_value value);
 // The gradient that has arrived at an output of the node, contiguous; MCF_NO_VALUE: none.
 mcf_value mcf_arrived(mcf_backward_context *context, mcf_value output);

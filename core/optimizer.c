@@ -36,49 +36,49 @@ mcf_status mcf_runtime_refresh(mcf_runtime *runtime, mcf_error *err)
     return MCF_OK;
 }
 
-// The segment table: one row an entry, (begin, end) and (rate factor, decay).
-static mcf_status prepare_segments(mcf_runtime *runtime, const mcf_adamw_step *step, mcf_error *err)
+// The range table: one row an entry, (begin, end) and (rate factor, decay).
+static mcf_status prepare_ranges(mcf_runtime *runtime, const mcf_adamw_step *step, mcf_error *err)
 {
     const mcf_store *store = runtime->store;
     const mcf_backend *b = runtime->backend;
     double wanted[5] = {step->weight_decay, step->rate_factor[0], step->rate_factor[1], step->rate_factor[2],
                         step->rate_factor[3]};
-    if (runtime->segments && !memcmp(wanted, runtime->rates_of, sizeof wanted))
+    if (runtime->ranges && !memcmp(wanted, runtime->rates_of, sizeof wanted))
         return MCF_OK;
     int count = 0;
     for (int i = 0; i < store->count; i++)
         count += store->entries[i].role == MCF_ROLE_TRAINED && !store->entries[i].frozen;
-    int64_t *segments = calloc((size_t)count + 1, 2 * sizeof *segments);
+    int64_t *ranges = calloc((size_t)count + 1, 2 * sizeof *ranges);
     float *rates = calloc((size_t)count + 1, 2 * sizeof *rates);
     mcf_status status = MCF_OK;
-    if (!segments || !rates)
+    if (!ranges || !rates)
         status = mcf_fail(err, MCF_ERR_NOMEM, "optimizer: out of memory");
     int row = 0;
     for (int i = 0; status == MCF_OK && i < store->count; i++) {
         const mcf_entry *e = &store->entries[i];
         if (e->role != MCF_ROLE_TRAINED || e->frozen)
             continue;
-        segments[2 * row] = e->offset;
-        segments[2 * row + 1] = e->offset + e->count;
+        ranges[2 * row] = e->offset;
+        ranges[2 * row + 1] = e->offset + e->count;
         rates[2 * row] = (float)step->rate_factor[e->rate_group];
         rates[2 * row + 1] = e->decay ? (float)step->weight_decay : 0.0f;
         row++;
     }
     uint64_t bytes = (uint64_t)count * 2;
-    if (status == MCF_OK && !runtime->segments) {
-        status = b->buffer_create(runtime->device, bytes * sizeof *segments + 64, &runtime->segments, err);
+    if (status == MCF_OK && !runtime->ranges) {
+        status = b->buffer_create(runtime->device, bytes * sizeof *ranges + 64, &runtime->ranges, err);
         if (status == MCF_OK)
             status = b->buffer_create(runtime->device, bytes * sizeof *rates + 64, &runtime->rates, err);
         if (status == MCF_OK)
             status = b->buffer_create(runtime->device, MCF_ADAMW_SCALARS * sizeof(float), &runtime->scalars, err);
     }
     if (status == MCF_OK)
-        status = b->upload(runtime->stream, runtime->segments, 0, segments, bytes * sizeof *segments, err);
+        status = b->upload(runtime->stream, runtime->ranges, 0, ranges, bytes * sizeof *ranges, err);
     if (status == MCF_OK)
         status = b->upload(runtime->stream, runtime->rates, 0, rates, bytes * sizeof *rates, err);
-    runtime->segment_count = count;
+    runtime->range_count = count;
     memcpy(runtime->rates_of, wanted, sizeof wanted);
-    free(segments);
+    free(ranges);
     free(rates);
     return status;
 }
@@ -87,7 +87,7 @@ mcf_status mcf_runtime_adamw(mcf_runtime *runtime, const mcf_adamw_step *step, m
 {
     if (!runtime->training)
         return mcf_fail(err, MCF_ERR_INTERNAL, "optimizer: this runtime does not train");
-    MCF_TRY(prepare_segments(runtime, step, err));
+    MCF_TRY(prepare_ranges(runtime, step, err));
     // The corrections use the betas as the device has them: 1 - 0.999 loses five digits in fp32, and both lose the same.
     double beta1 = (float)step->beta1, beta2 = (float)step->beta2;
     float scalars[MCF_ADAMW_NORM2] = {
@@ -112,8 +112,8 @@ mcf_status mcf_runtime_adamw(mcf_runtime *runtime, const mcf_adamw_step *step, m
     launch.in[1] = norm.in[0];
     launch.in[2] = flat(runtime->moment1, MCF_F32, count);
     launch.in[3] = flat(runtime->moment2, MCF_F32, count);
-    launch.in[4] = pairs(runtime->segments, MCF_I64, runtime->segment_count);
-    launch.in[5] = pairs(runtime->rates, MCF_F32, runtime->segment_count);
+    launch.in[4] = pairs(runtime->ranges, MCF_I64, runtime->range_count);
+    launch.in[5] = pairs(runtime->rates, MCF_F32, runtime->range_count);
     launch.in[6] = flat(runtime->scalars, MCF_F32, MCF_ADAMW_SCALARS);
     MCF_TRY(runtime->backend->launch(runtime->stream, &launch, err));
     return refresh_role(runtime, MCF_ROLE_TRAINED, err);

@@ -23,7 +23,7 @@ struct mcf_program {
     uint64_t arena_generation; // of the arena that the launches point into
     ready_bucket *buckets;
     int bucket_count;
-    mcf_segment **segments; // [2][nodes], by whether gradients add and the first node; NULL: none yet
+    mcf_capture **captures; // [2][nodes], by whether gradients add and the first node; NULL: none yet
     mcf_program_stats stats;
     bool profiling;
     double seconds[MCF_OP_COUNT]; // while profiling, by operation
@@ -69,19 +69,19 @@ static mcf_operand bind(const mcf_program *program, mcf_value id)
     return operand;
 }
 
-static void forget_segments(mcf_program *program)
+static void forget_captures(mcf_program *program)
 {
-    for (int i = 0; program->segments && i < 2 * program->graph->node_count; i++) {
-        if (program->segments[i])
-            program->runtime->backend->segment_destroy(program->segments[i]);
-        program->segments[i] = NULL;
+    for (int i = 0; program->captures && i < 2 * program->graph->node_count; i++) {
+        if (program->captures[i])
+            program->runtime->backend->capture_destroy(program->captures[i]);
+        program->captures[i] = NULL;
     }
 }
 
 static mcf_status bind_all(mcf_program *program, mcf_error *err)
 {
     const mcf_graph *graph = program->graph;
-    forget_segments(program);
+    forget_captures(program);
     for (int i = 0; i < graph->node_count; i++) {
         const mcf_graph_node *node = &graph->nodes[i];
         mcf_launch *launch = &program->launches[i];
@@ -184,8 +184,8 @@ static mcf_status prepare(mcf_program *program, mcf_error *err)
     MCF_TRY(mcf_plan_create(graph, mcf_runtime_alignment(runtime), runtime->arena_piece, &program->plan, err));
     MCF_TRY(mcf_runtime_reserve_arena(runtime, program->plan.arena_bytes ? program->plan.arena_bytes : 64, err));
     program->launches = calloc((size_t)graph->node_count + 1, sizeof *program->launches);
-    program->segments = calloc((size_t)graph->node_count * 2 + 1, sizeof *program->segments);
-    if (!program->launches || !program->segments)
+    program->captures = calloc((size_t)graph->node_count * 2 + 1, sizeof *program->captures);
+    if (!program->launches || !program->captures)
         return mcf_fail(err, MCF_ERR_NOMEM, "program: out of memory");
     MCF_TRY(bind_all(program, err));
     MCF_TRY(check_support(program, err));
@@ -227,8 +227,8 @@ void mcf_program_destroy(mcf_program *program)
 {
     if (!program)
         return;
-    forget_segments(program);
-    free(program->segments);
+    forget_captures(program);
+    free(program->captures);
     mcf_plan_free(&program->plan);
     mcf_graph_destroy(program->graph);
     free(program->launches);
@@ -359,9 +359,9 @@ static mcf_status run_nodes(mcf_program *program, int first, int end, bool accum
     return MCF_OK;
 }
 
-// Collectives meet other devices, and a bucket that is complete is reduced beside: both end a segment. Where it ends
+// Collectives meet other devices, and a bucket that is complete is reduced beside: both end a capture. Where it ends
 // does not depend on whether this run reduces.
-static int segment_after(const mcf_program *program, int first)
+static int capture_end_after(const mcf_program *program, int first)
 {
     const int count = program->graph->node_count;
     if (program->runtime->member.world == 1)
@@ -377,18 +377,18 @@ static int segment_after(const mcf_program *program, int first)
 }
 
 // Nodes that are the same calls in every run: a backend may keep them as one.
-static mcf_status run_segment(mcf_program *program, int first, int end, bool accumulate, mcf_error *err)
+static mcf_status run_captured(mcf_program *program, int first, int end, bool accumulate, mcf_error *err)
 {
     mcf_runtime *runtime = program->runtime;
     const mcf_backend *b = runtime->backend;
     const bool collective = runtime->member.world > 1 && mcf_op_is_collective(program->launches[first].op);
-    if (!b->segment_create || program->profiling || collective)
+    if (!b->capture_create || program->profiling || collective)
         return run_nodes(program, first, end, accumulate, err);
-    mcf_segment **segment = &program->segments[(accumulate ? program->graph->node_count : 0) + first];
+    mcf_capture **capture = &program->captures[(accumulate ? program->graph->node_count : 0) + first];
     bool launch;
-    if (!*segment)
-        MCF_TRY(b->segment_create(runtime->stream, segment, err));
-    MCF_TRY(b->segment_begin(*segment, &launch, err));
+    if (!*capture)
+        MCF_TRY(b->capture_create(runtime->stream, capture, err));
+    MCF_TRY(b->capture_begin(*capture, &launch, err));
     if (!launch) {
         for (int i = first; i < end; i++)
             touch_written(program, &program->graph->nodes[i]);
@@ -396,10 +396,10 @@ static mcf_status run_segment(mcf_program *program, int first, int end, bool acc
     }
     mcf_status status = run_nodes(program, first, end, accumulate, err);
     if (status == MCF_OK)
-        status = b->segment_end(*segment, err);
+        status = b->capture_end(*capture, err);
     if (status != MCF_OK) {
-        b->segment_destroy(*segment);
-        *segment = NULL;
+        b->capture_destroy(*capture);
+        *capture = NULL;
     }
     return status;
 }
@@ -410,8 +410,8 @@ mcf_status mcf_program_run(mcf_program *program, bool accumulate, bool reduce, m
     MCF_TRY(follow_arena(program, err));
     reduce = reduce && runtime->member.world > 1 && program->bucket_count > 0;
     for (int first = 0, end; first < program->graph->node_count; first = end) {
-        end = segment_after(program, first);
-        MCF_TRY(run_segment(program, first, end, accumulate, err));
+        end = capture_end_after(program, first);
+        MCF_TRY(run_captured(program, first, end, accumulate, err));
         if (reduce)
             MCF_TRY(reduce_ready(program, end - 1, err));
     }

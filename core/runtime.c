@@ -120,7 +120,7 @@ void mcf_runtime_destroy(mcf_runtime *runtime)
         mcf_program_destroy(runtime->cache[i].program);
     }
     free(runtime->cache);
-    mcf_buffer *buffers[] = {runtime->gradient, runtime->moment1, runtime->moment2, runtime->segments,
+    mcf_buffer *buffers[] = {runtime->gradient, runtime->moment1, runtime->moment2, runtime->ranges,
                              runtime->rates,    runtime->scalars, runtime->kept};
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
         if (buffers[i])

@@ -27,8 +27,8 @@ struct mcf_runtime {
     mcf_buffer *gradient, *moment1, *moment2; // of TRAINED
     uint64_t version[MCF_ROLE_COUNT];         // of the contents of master and low
     uint64_t last_version;
-    mcf_buffer *segments, *rates, *scalars; // adamw's inputs
-    int segment_count;
+    mcf_buffer *ranges, *rates, *scalars; // adamw's inputs
+    int range_count;
     double rates_of[5]; // weight decay and rate factors now in `rates`
     mcf_buffer *kept;   // by mcf_program_keep
     int kept_capacity;

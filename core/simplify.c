@@ -29,8 +29,8 @@ static void fuse_activations(mcf_graph *graph, int *uses)
 {
     for (int i = 0; i < graph->node_count; i++) {
         mcf_graph_node *node = &graph->nodes[i];
-        // In a recomputed segment the product comes again unfused, and must come out with the same bits.
-        if ((node->op != MCF_OP_gelu && node->op != MCF_OP_relu) || node->segment)
+        // In a recomputed block the product comes again unfused, and must come out with the same bits.
+        if ((node->op != MCF_OP_gelu && node->op != MCF_OP_relu) || node->recompute)
             continue;
         const mcf_graph_value *in = &graph->values[node->in[0]];
         mcf_value base = in->base;

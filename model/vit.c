@@ -215,10 +215,10 @@ mcf_value mcf_blocks_forward(mcf_graph *graph, const mcf_blocks *blocks, mcf_val
     const mcf_block *block = blocks->blocks;
     mcf_value r = MCF_NO_VALUE, y;
     for (int i = 0; i < count; i++, block++) {
-        // A segment begins with the sum and norm that end the block before, so that a block keeps only x and
+        // A recomputed block begins with the sum and norm that end the block before, so that a block keeps only x and
         // r.
         if (recompute == MCF_RECOMPUTE_BLOCKS)
-            mcf_segment_begin(graph);
+            mcf_recompute_begin(graph);
         if (i == 0)
             y = mcf_layer_norm(graph, x, mcf_param(graph, blocks->store, block->norm1.weight),
                                mcf_param(graph, blocks->store, block->norm1.bias), blocks->norm_eps, compute);
@@ -229,7 +229,7 @@ mcf_value mcf_blocks_forward(mcf_graph *graph, const mcf_blocks *blocks, mcf_val
         y = residual_norm(graph, blocks, block->norm2, &x, attend(graph, blocks, block, y), compute);
         r = perceive(graph, blocks, block, y);
         if (recompute == MCF_RECOMPUTE_BLOCKS)
-            mcf_segment_end(graph);
+            mcf_recompute_end(graph);
     }
     if (last.weight >= 0)
         y = residual_norm(graph, blocks, last, &x, r, out);

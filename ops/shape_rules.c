@@ -472,10 +472,10 @@ static mcf_status shape_adamw(mcf_launch *l, int world, mcf_error *err)
     MCF_TRY(want_rank(l, 0, 1, "[n]", err));
     for (int i = 1; i < 4; i++)
         MCF_TRY(want_same(l, 0, i, err));
-    MCF_TRY(want_rank(l, 4, 2, "segments [S, 2]", err));
-    int64_t segments = l->in[4].shape.dim[0];
-    MCF_TRY(want_shape(l, 4, MCF_SHAPE(segments, 2), "segments", err));
-    MCF_TRY(want_shape(l, 5, MCF_SHAPE(segments, 2), "rates", err));
+    MCF_TRY(want_rank(l, 4, 2, "ranges [S, 2]", err));
+    int64_t ranges = l->in[4].shape.dim[0];
+    MCF_TRY(want_shape(l, 4, MCF_SHAPE(ranges, 2), "ranges", err));
+    MCF_TRY(want_shape(l, 5, MCF_SHAPE(ranges, 2), "rates", err));
     MCF_TRY(want_shape(l, 6, MCF_SHAPE(MCF_ADAMW_SCALARS), "scalars", err));
     return out_like(l, 0);
 }

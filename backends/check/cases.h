@@ -17,7 +17,7 @@ typedef enum {
     MCF_VALUES_LABELS,    // ids drawn freely from case->limit
     MCF_VALUES_BYTES,     // 0..255
     MCF_VALUES_FLAGS,     // 0 or 1
-    MCF_VALUES_SEGMENTS,  // of adamw, with a hole
+    MCF_VALUES_RANGES,    // of adamw, with a hole
     MCF_VALUES_RATES,
     MCF_VALUES_SCALARS,
     MCF_VALUES_SCALARS_CLIP,

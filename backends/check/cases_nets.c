@@ -350,14 +350,14 @@ static mcf_status cases_adamw(mcf_case_maker *m, mcf_op op, mcf_error *err)
     for (int i = 0; i < mcf_case_some(m, MCF_CASE_LENGTHS, 5); i++)
         for (int kind = MCF_VALUES_SCALARS; kind <= MCF_VALUES_SCALARS_NAN; kind++) {
             mcf_check_case c = mcf_case_start(op);
-            int64_t n = mcf_case_lengths[i], segments = n < 8 ? n < 1 ? 0 : 1 : 4;
+            int64_t n = mcf_case_lengths[i], ranges = n < 8 ? n < 1 ? 0 : 1 : 4;
             for (int j = 0; j < 4; j++)
                 mcf_case_shape(&c, j, MCF_SHAPE(n));
-            mcf_case_shape(&c, 4, MCF_SHAPE(segments, 2));
-            mcf_case_shape(&c, 5, MCF_SHAPE(segments, 2));
+            mcf_case_shape(&c, 4, MCF_SHAPE(ranges, 2));
+            mcf_case_shape(&c, 5, MCF_SHAPE(ranges, 2));
             mcf_case_shape(&c, 6, MCF_SHAPE(MCF_ADAMW_SCALARS));
             c.values[3] = MCF_VALUES_POSITIVE;
-            c.values[4] = MCF_VALUES_SEGMENTS;
+            c.values[4] = MCF_VALUES_RANGES;
             c.values[5] = MCF_VALUES_RATES;
             c.values[6] = kind;
             c.limit = n;

@@ -48,11 +48,11 @@ static mcf_status draw_rows(const mcf_check_case *c, int input, mcf_rng *rng, do
 }
 
 // [begin, end) pairs that leave the first and some middle elements out.
-static void draw_segments(int64_t segments, int64_t n, double *values)
+static void draw_ranges(int64_t ranges, int64_t n, double *values)
 {
-    for (int64_t s = 0; s < segments; s++) {
-        values[2 * s] = (double)(n * s / segments + (n > segments ? 1 : 0));
-        values[2 * s + 1] = (double)(n * (s + 1) / segments);
+    for (int64_t s = 0; s < ranges; s++) {
+        values[2 * s] = (double)(n * s / ranges + (n > ranges ? 1 : 0));
+        values[2 * s + 1] = (double)(n * (s + 1) / ranges);
     }
 }
 
@@ -94,7 +94,7 @@ static double draw_one(const mcf_check_case *c, int input, int64_t i, mcf_rng *r
     case MCF_VALUES_FLAGS:
         return (double)mcf_rng_below(rng, 2);
     case MCF_VALUES_RATES:
-        // Rate factors about 1, decay on every other segment.
+        // Rate factors about 1, decay on every other range.
         return i % 2 ? (i / 2 % 2 ? 0.05 : 0) : 0.5 + mcf_rng_double(rng);
     default:
         return mcf_rng_normal(rng);
@@ -133,8 +133,8 @@ static mcf_status draw_input(const mcf_check_case *c, int i, uint64_t seed, uint
     mcf_rng rng = mcf_rng_make(seed, MCF_RNG_TEST, (uint32_t)i, number);
     if (c->values[i] == MCF_VALUES_ROWS)
         return count ? draw_rows(c, i, &rng, values, err) : MCF_OK;
-    if (c->values[i] == MCF_VALUES_SEGMENTS)
-        draw_segments(c->launch.in[i].shape.dim[0], c->limit, values);
+    if (c->values[i] == MCF_VALUES_RANGES)
+        draw_ranges(c->launch.in[i].shape.dim[0], c->limit, values);
     else if (c->values[i] >= MCF_VALUES_SCALARS && c->values[i] <= MCF_VALUES_SCALARS_NAN)
         draw_scalars(values, c->values[i]);
     else

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-// Coefficients of one AdamW step over a segment.
+// Coefficients of one AdamW step over a range.
 typedef struct {
     float grad_scale, beta1, beta2, eps;
     float step;        // lr * rate / correction1

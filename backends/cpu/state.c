@@ -30,7 +30,7 @@ mcf_status mcf_cpu_op_adamw(mcf_device *device, const mcf_launch *l, mcf_error *
     float *param = (float *)mcf_cpu_address(&l->in[0]), *m = (float *)mcf_cpu_address(&l->in[2]);
     float *v = (float *)mcf_cpu_address(&l->in[3]);
     const float *grad = (const float *)mcf_cpu_address(&l->in[1]);
-    const int64_t *segments = (const int64_t *)mcf_cpu_address(&l->in[4]);
+    const int64_t *ranges = (const int64_t *)mcf_cpu_address(&l->in[4]);
     const float *rates = (const float *)mcf_cpu_address(&l->in[5]);
     const float *scalars = (const float *)mcf_cpu_address(&l->in[6]);
     int64_t count = l->in[4].shape.dim[0], total = mcf_shape_count(&l->in[0].shape);
@@ -40,10 +40,10 @@ mcf_status mcf_cpu_op_adamw(mcf_device *device, const mcf_launch *l, mcf_error *
     if (scalars[MCF_ADAMW_CLIP] > 0 && norm > scalars[MCF_ADAMW_CLIP])
         scale *= scalars[MCF_ADAMW_CLIP] / norm;
     for (int64_t i = 0; i < count; i++)
-        if (segments[2 * i] < 0 || segments[2 * i] > segments[2 * i + 1] || segments[2 * i + 1] > total)
-            return mcf_fail(err, MCF_ERR_SHAPE, "adamw: segment %lld [%lld, %lld) does not lie in %lld elements",
-                            (long long)i, (long long)segments[2 * i], (long long)segments[2 * i + 1], (long long)total);
-    // The whole table is dealt to the threads at once: many segments are small.
+        if (ranges[2 * i] < 0 || ranges[2 * i] > ranges[2 * i + 1] || ranges[2 * i + 1] > total)
+            return mcf_fail(err, MCF_ERR_SHAPE, "adamw: range %lld [%lld, %lld) does not lie in %lld elements",
+                            (long long)i, (long long)ranges[2 * i], (long long)ranges[2 * i + 1], (long long)total);
+    // The whole table is dealt to the threads at once: many ranges are small.
     int shares = mcf_cpu_team(device, total);
 #pragma omp parallel for schedule(static) num_threads(shares)
     for (int share = 0; share < shares; share++) {
@@ -52,7 +52,7 @@ mcf_status mcf_cpu_op_adamw(mcf_device *device, const mcf_launch *l, mcf_error *
         from *= PIECE;
         to = mcf_cpu_min(to * PIECE, total);
         for (int64_t i = 0; i < count; i++) {
-            int64_t begin = mcf_cpu_max(segments[2 * i], from), end = mcf_cpu_min(segments[2 * i + 1], to);
+            int64_t begin = mcf_cpu_max(ranges[2 * i], from), end = mcf_cpu_min(ranges[2 * i + 1], to);
             if (begin >= end)
                 continue;
             float lr = scalars[MCF_ADAMW_LR] * rates[2 * i];

@@ -76,7 +76,7 @@ struct mcf_stream {
     int plan_count, plan_next;
     mcf_buffer *scratch[CUDA_SCRATCH]; // of the operation that runs; in order, so one is enough
     uint64_t scratch_generation;       // grows when a scratch moves
-    bool capturing;                    // a segment (segment.c)
+    bool capturing;                    // between capture_begin and capture_end (capture.c)
     cuda_uploads uploads;
 };
 
@@ -138,12 +138,12 @@ mcf_status cuda_lt_multiply(mcf_stream *stream, const cuda_lt_product *product, 
                             bool *done, mcf_error *err);
 void cuda_lt_forget(mcf_stream *stream);
 
-// --- segments (segment.c)
+// --- captures (capture.c)
 
-mcf_status cuda_segment_create(mcf_stream *stream, mcf_segment **segment, mcf_error *err);
-void cuda_segment_destroy(mcf_segment *segment);
-mcf_status cuda_segment_begin(mcf_segment *segment, bool *launch, mcf_error *err);
-mcf_status cuda_segment_end(mcf_segment *segment, mcf_error *err);
+mcf_status cuda_capture_create(mcf_stream *stream, mcf_capture **capture, mcf_error *err);
+void cuda_capture_destroy(mcf_capture *capture);
+mcf_status cuda_capture_begin(mcf_capture *capture, bool *launch, mcf_error *err);
+mcf_status cuda_capture_end(mcf_capture *capture, mcf_error *err);
 
 // --- operations with kernels of their own (own.c chooses)
 

@@ -156,7 +156,7 @@ mcf_status dev_scratch(mcf_stream *s, int slot, uint64_t floats, mcf_operand *op
     uint64_t bytes = floats * sizeof(float);
     if (!*buffer || (*buffer)->bytes < bytes) {
         if (s->capturing)
-            return mcf_fail(err, MCF_ERR_INTERNAL, "work memory of an operation grows while a segment is recorded");
+            return mcf_fail(err, MCF_ERR_INTERNAL, "work memory of an operation grows while work is captured");
         s->scratch_generation++;
         if (*buffer)
             MCF_TRY(cuda_stream_synchronize(s, err));

@@ -40,10 +40,10 @@ __attribute__((visibility("default"))) const mcf_backend *mcf_backend_entry(void
         .reduce_scatter = cuda_reduce_scatter,
         .broadcast = cuda_broadcast,
         .barrier = cuda_barrier,
-        .segment_create = cuda_segment_create,
-        .segment_destroy = cuda_segment_destroy,
-        .segment_begin = cuda_segment_begin,
-        .segment_end = cuda_segment_end,
+        .capture_create = cuda_capture_create,
+        .capture_destroy = cuda_capture_destroy,
+        .capture_begin = cuda_capture_begin,
+        .capture_end = cuda_capture_end,
         .group_describe = cuda_group_describe,
     };
     return &backend;

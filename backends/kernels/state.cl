@@ -21,8 +21,8 @@ KERNEL void ema(GRID TENSOR(T0, target), INPUT(T1, source), INPUT(f32, momentum)
 #endif
 
 #if defined(MCF_ADAMW)
-// A group takes CHUNK elements and, one after the other, the segments that reach into them.
-KERNEL void adamw(GRID TENSOR(f32, param), INPUT(f32, grad), TENSOR(f32, m), TENSOR(f32, v), INPUT(i64, segments),
+// A group takes CHUNK elements and, one after the other, the ranges that reach into them.
+KERNEL void adamw(GRID TENSOR(f32, param), INPUT(f32, grad), TENSOR(f32, m), TENSOR(f32, v), INPUT(i64, ranges),
                   INPUT(f32, rates), INPUT(f32, scalars), I64 n, I64 chunk, I64 count)
 {
     const I64 low = GROUP_ID(0) * chunk, high = low + chunk < n ? low + chunk : n;
@@ -30,7 +30,7 @@ KERNEL void adamw(GRID TENSOR(f32, param), INPUT(f32, grad), TENSOR(f32, m), TEN
     AT(grad);
     AT(m);
     AT(v);
-    AT(segments);
+    AT(ranges);
     AT(rates);
     AT(scalars);
     // In the order of enum mcf_adamw_scalar.
@@ -41,8 +41,8 @@ KERNEL void adamw(GRID TENSOR(f32, param), INPUT(f32, grad), TENSOR(f32, m), TEN
     if (!(norm2 <= 3.402823466e38f)) // not finite
         return;
     for (I64 s = 0; s < count; s++) {
-        const I64 begin = segments[2 * s] > low ? segments[2 * s] : low;
-        const I64 end = segments[2 * s + 1] < high ? segments[2 * s + 1] : high;
+        const I64 begin = ranges[2 * s] > low ? ranges[2 * s] : low;
+        const I64 end = ranges[2 * s + 1] < high ? ranges[2 * s + 1] : high;
         if (begin >= end)
             continue;
         const float rate = lr * rates[2 * s], keep = 1.0f - rate * rates[2 * s + 1];

@@ -18,7 +18,7 @@ struct mcf_event {
     mcf_recording *recording;
     int number;
 };
-struct mcf_segment {
+struct mcf_capture {
     mcf_stream *stream;
 };
 struct mcf_group {
@@ -228,27 +228,27 @@ static mcf_status launch(mcf_stream *stream, const mcf_launch *launch, mcf_error
     return add(stream->recording, &call, err);
 }
 
-static mcf_status segment_create(mcf_stream *stream, mcf_segment **segment, mcf_error *err)
+static mcf_status capture_create(mcf_stream *stream, mcf_capture **capture, mcf_error *err)
 {
-    *segment = calloc(1, sizeof **segment);
-    if (!*segment)
+    *capture = calloc(1, sizeof **capture);
+    if (!*capture)
         return mcf_fail(err, MCF_ERR_NOMEM, "no memory for a prediction");
-    (*segment)->stream = stream;
+    (*capture)->stream = stream;
     return MCF_OK;
 }
 
-static void segment_destroy(mcf_segment *segment)
+static void capture_destroy(mcf_capture *capture)
 {
-    free(segment);
+    free(capture);
 }
 
-static mcf_status segment_begin(mcf_segment *segment, bool *launch, mcf_error *err)
+static mcf_status capture_begin(mcf_capture *capture, bool *launch, mcf_error *err)
 {
     *launch = true;
-    return move(segment->stream, MCF_RECORDED_SEGMENT, 0, err);
+    return move(capture->stream, MCF_RECORDED_CAPTURE, 0, err);
 }
 
-static mcf_status segment_end(mcf_segment *segment, mcf_error *err)
+static mcf_status capture_end(mcf_capture *capture, mcf_error *err)
 {
     return MCF_OK;
 }
@@ -317,10 +317,10 @@ const mcf_backend *mcf_recording_backend(void)
         .all_gather = all_gather,
         .reduce_scatter = reduce_scatter,
         .broadcast = broadcast,
-        .segment_create = segment_create,
-        .segment_destroy = segment_destroy,
-        .segment_begin = segment_begin,
-        .segment_end = segment_end,
+        .capture_create = capture_create,
+        .capture_destroy = capture_destroy,
+        .capture_begin = capture_begin,
+        .capture_end = capture_end,
     };
     return &backend;
 }

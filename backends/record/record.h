@@ -9,7 +9,7 @@ typedef enum {
     MCF_RECORDED_LAUNCH,
     MCF_RECORDED_COPY,       // within the device
     MCF_RECORDED_UPLOAD,     // from the host
-    MCF_RECORDED_SEGMENT,    // begin of a row of launches that is replayed as one
+    MCF_RECORDED_CAPTURE,    // begin of a row of launches that is replayed as one
     MCF_RECORDED_ALL_REDUCE, // of gradients; and collectives of nodes
     MCF_RECORDED_ALL_GATHER,
     MCF_RECORDED_REDUCE_SCATTER,

@@ -16,7 +16,7 @@ mcf_status ref_ema(ref_call *call, mcf_error *err)
 mcf_status ref_adamw(ref_call *call, mcf_error *err)
 {
     const mcf_launch *l = call->launch;
-    int64_t count = ref_in_count(call, 0), segments = ref_in_dim(call, 4)[0];
+    int64_t count = ref_in_count(call, 0), ranges = ref_in_dim(call, 4)[0];
     const double *scalar = call->in[6];
     double *param = call->out[0], *m = call->in[2], *v = call->in[3];
     double beta1 = scalar[MCF_ADAMW_BETA1], beta2 = scalar[MCF_ADAMW_BETA2];
@@ -27,11 +27,11 @@ mcf_status ref_adamw(ref_call *call, mcf_error *err)
     double scale = scalar[MCF_ADAMW_GRAD_SCALE], norm = sqrt(scalar[MCF_ADAMW_NORM2]) * scale;
     if (scalar[MCF_ADAMW_CLIP] > 0 && norm > scalar[MCF_ADAMW_CLIP])
         scale *= scalar[MCF_ADAMW_CLIP] / norm;
-    for (int64_t s = 0; s < segments; s++) {
+    for (int64_t s = 0; s < ranges; s++) {
         double first = call->in[4][2 * s], last = call->in[4][2 * s + 1];
         double lr = scalar[MCF_ADAMW_LR] * call->in[5][2 * s], decay = call->in[5][2 * s + 1];
         if (first < 0 || last < first || last > (double)count)
-            return mcf_fail(err, MCF_ERR_SHAPE, "segment %lld is [%.0f, %.0f) of %lld elements", (long long)s, first,
+            return mcf_fail(err, MCF_ERR_SHAPE, "range %lld is [%.0f, %.0f) of %lld elements", (long long)s, first,
                             last, (long long)count);
         for (int64_t i = (int64_t)first; i < (int64_t)last; i++) {
             double grad = call->in[1][i] * scale;

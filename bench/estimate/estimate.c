@@ -155,7 +155,7 @@ static mcf_status follow(follower *f, const mcf_recorded_call *call, int times, 
         f->upload += call->bytes / (f->card->slot * slot_share);
         seconds = call->bytes > SMALL ? mcf_estimate_copy(f->card, call->bytes).seconds : small_copy;
         break;
-    case MCF_RECORDED_SEGMENT:
+    case MCF_RECORDED_CAPTURE:
         seconds = f->card->gap;
         break;
     case MCF_RECORDED_ALL_REDUCE:

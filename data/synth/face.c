@@ -223,8 +223,8 @@ static float nose_height(const face *f, float x, float y)
     return h;
 }
 
-// Distance of (x, y) from a segment.
-static float segment(float x, float y, float ax, float ay, float bx, float by)
+// Distance of (x, y) from a line segment.
+static float segment_distance(float x, float y, float ax, float ay, float bx, float by)
 {
     float dx = bx - ax, dy = by - ay, t = clampf(((x - ax) * dx + (y - ay) * dy) / (dx * dx + dy * dy), 0, 1);
     float ex = x - ax - t * dx, ey = y - ay - t * dy;
@@ -267,7 +267,8 @@ v3 mcf_face_shape(const face *f, v3 rest)
     h -= 0.36f * bump2(x / 2.9f, (y - f->mouth_y + 2.05f * low) / 1.1f);
     h += (0.5f + p->chin_out) * bump2(x / (2.7f * p->chin_width), (y + 10.6f * low) / 2.2f);
     h -= 0.12f * bump2(x / 0.5f, (y - f->mouth_y - 1.45f) / 0.95f);
-    h -= (0.05f + 0.14f * p->age) * bump1(segment(ax, y, 2.05f, f->nose_tip - 0.2f, 3.35f, f->mouth_y) / 0.75f);
+    h -=
+        (0.05f + 0.14f * p->age) * bump1(segment_distance(ax, y, 2.05f, f->nose_tip - 0.2f, 3.35f, f->mouth_y) / 0.75f);
     h += nose_height(f, x, y);
     h += lip_height(f, x, y);
 
@@ -326,7 +327,7 @@ v3 mcf_face_express(const face *f, v3 rest, v3 s)
     o.z -= 0.42f * absf(v->smile) * corner;
     if (v->smile > 0) {
         float cheek = bump2((ax - 4.1f) / 3, (y + 3.2f) / 3);
-        o.z -= 0.12f * v->smile * bump1(segment(ax, y, 2.05f, f->nose_tip - 0.2f, 3.35f, f->mouth_y) / 0.75f);
+        o.z -= 0.12f * v->smile * bump1(segment_distance(ax, y, 2.05f, f->nose_tip - 0.2f, 3.35f, f->mouth_y) / 0.75f);
         o.y += 0.42f * v->smile * cheek;
         o.z += 0.42f * v->smile * cheek;
         o.y += 0.12f * v->smile * bump2((ax - 1.4f) / 1.4f, (y - f->nose_tip) / 1.4f);

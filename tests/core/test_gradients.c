@@ -422,9 +422,9 @@ BUILD(transformer_block)
 }
 BUILD(recomputed_block)
 {
-    mcf_segment_begin(g);
+    mcf_recompute_begin(g);
     mcf_value y = block(g, x);
-    mcf_segment_end(g);
+    mcf_recompute_end(g);
     return y;
 }
 

@@ -62,18 +62,18 @@ static void make_network(network *n)
 }
 
 // Residual blocks of norm, linear, gelu; the norm is shared, so its gradient is written DEPTH times.
-static mcf_graph *make_graph(const network *n, bool segments)
+static mcf_graph *make_graph(const network *n, bool recompute)
 {
     mcf_graph *g = mcf_graph_create(1, MCF_F32);
     mcf_value x = mcf_input(g, "x", MCF_F32, MCF_SHAPE(ROWS, WIDTH));
     for (int i = 0; i < DEPTH; i++) {
-        if (segments)
-            mcf_segment_begin(g);
+        if (recompute)
+            mcf_recompute_begin(g);
         mcf_value y =
             mcf_layer_norm(g, x, mcf_param(g, &n->store, n->gamma), mcf_param(g, &n->store, n->beta), 1e-6, MCF_F32);
         y = mcf_linear(g, y, mcf_weight(g, &n->store, n->weight[i]), mcf_param(g, &n->store, n->bias[i]), MCF_F32);
         x = mcf_add(g, x, mcf_gelu(g, y));
-        mcf_segment_end(g);
+        mcf_recompute_end(g);
     }
     mcf_value loss = mcf_reshape(g, mcf_mean(g, mcf_mul(g, x, x), 3), MCF_SHAPE(1));
     mcf_output(g, loss, "loss");
@@ -183,12 +183,12 @@ static void test_recompute_gives_the_same_bits(void **state)
     float *gradients[2];
     float losses[2];
     mcf_program_stats stats[2];
-    for (int segments = 0; segments < 2; segments++) {
+    for (int recompute = 0; recompute < 2; recompute++) {
         mcf_program *program;
-        MUST(mcf_program_create(runtime, make_graph(&n, segments), &program, &err));
-        losses[segments] = run(program, false);
-        gradients[segments] = read_gradients(runtime, &n.store);
-        mcf_program_describe(program, &stats[segments]);
+        MUST(mcf_program_create(runtime, make_graph(&n, recompute), &program, &err));
+        losses[recompute] = run(program, false);
+        gradients[recompute] = read_gradients(runtime, &n.store);
+        mcf_program_describe(program, &stats[recompute]);
         mcf_program_destroy(program);
     }
     assert_true(losses[0] == losses[1]);

@@ -5,24 +5,24 @@
 
 #include <stdlib.h>
 
-struct mcf_segment {
+struct mcf_capture {
     mcf_stream *stream;
     int seen;
     cudaGraphExec_t recorded;
     uint64_t scratch_generation;
 };
 
-mcf_status cuda_segment_create(mcf_stream *stream, mcf_segment **segment, mcf_error *err)
+mcf_status cuda_capture_create(mcf_stream *stream, mcf_capture **capture, mcf_error *err)
 {
-    mcf_segment *s = calloc(1, sizeof *s);
+    mcf_capture *s = calloc(1, sizeof *s);
     if (!s)
-        return mcf_fail(err, MCF_ERR_NOMEM, "no memory for a segment");
+        return mcf_fail(err, MCF_ERR_NOMEM, "no memory for a capture");
     s->stream = stream;
-    *segment = s;
+    *capture = s;
     return MCF_OK;
 }
 
-static void forget(mcf_segment *s)
+static void forget(mcf_capture *s)
 {
     if (s->recorded)
         cudaGraphExecDestroy(s->recorded);
@@ -40,7 +40,7 @@ static void abandon(mcf_stream *stream)
     cudaGetLastError();
 }
 
-void cuda_segment_destroy(mcf_segment *s)
+void cuda_capture_destroy(mcf_capture *s)
 {
     if (!s)
         return;
@@ -51,7 +51,7 @@ void cuda_segment_destroy(mcf_segment *s)
     free(s);
 }
 
-mcf_status cuda_segment_begin(mcf_segment *s, bool *launch, mcf_error *err)
+mcf_status cuda_capture_begin(mcf_capture *s, bool *launch, mcf_error *err)
 {
     mcf_stream *stream = s->stream;
     MCF_TRY(cuda_use(stream->device, err));
@@ -59,18 +59,19 @@ mcf_status cuda_segment_begin(mcf_segment *s, bool *launch, mcf_error *err)
         forget(s);
     *launch = !s->recorded;
     if (s->recorded) {
-        CUDA_TRY(cudaGraphLaunch(s->recorded, stream->stream), "replaying a segment", err);
+        CUDA_TRY(cudaGraphLaunch(s->recorded, stream->stream), "replaying captured work", err);
         return MCF_OK;
     }
     if (s->seen++) {
-        CUDA_TRY(cudaStreamBeginCapture(stream->stream, cudaStreamCaptureModeThreadLocal), "recording a segment", err);
+        CUDA_TRY(cudaStreamBeginCapture(stream->stream, cudaStreamCaptureModeThreadLocal),
+                 "capturing a row of launches", err);
         stream->capturing = true;
         s->scratch_generation = stream->scratch_generation;
     }
     return MCF_OK;
 }
 
-mcf_status cuda_segment_end(mcf_segment *s, mcf_error *err)
+mcf_status cuda_capture_end(mcf_capture *s, mcf_error *err)
 {
     mcf_stream *stream = s->stream;
     cudaGraph_t graph = NULL;
@@ -78,10 +79,10 @@ mcf_status cuda_segment_end(mcf_segment *s, mcf_error *err)
         return MCF_OK;
     stream->capturing = false;
     MCF_TRY(cuda_use(stream->device, err));
-    CUDA_TRY(cudaStreamEndCapture(stream->stream, &graph), "recording a segment", err);
+    CUDA_TRY(cudaStreamEndCapture(stream->stream, &graph), "capturing a row of launches", err);
     cudaError_t code = cudaGraphInstantiateWithFlags(&s->recorded, graph, 0);
     cudaGraphDestroy(graph);
-    CUDA_TRY(code, "recording a segment", err);
-    CUDA_TRY(cudaGraphLaunch(s->recorded, stream->stream), "replaying a segment", err);
+    CUDA_TRY(code, "capturing a row of launches", err);
+    CUDA_TRY(cudaGraphLaunch(s->recorded, stream->stream), "replaying captured work", err);
     return MCF_OK;
 }
