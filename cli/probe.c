@@ -99,7 +99,7 @@ const mcf_command mcf_command_probe = {
     .arguments = "",
     .least = 0,
     .most = 0,
-    .summary = "Ask frozen features whose picture is whose and where the points of a face lie",
+    .summary = "Identity retrieval and a linear probe of facial points, from frozen features",
     .description = "Retrieval: every test picture asks for the others of its person, by the class token and "
                    "by the mean of the "
                    "patch tokens; rank 1 and mAP.\n\n"

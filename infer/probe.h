@@ -1,4 +1,4 @@
-// What frozen features know: whose picture is whose, and, by a linear probe, where the points of a face lie.
+// What frozen features hold: identity retrieval, and a linear probe of facial points.
 #ifndef MCF_TRAIN_PROBE_H
 #define MCF_TRAIN_PROBE_H
 

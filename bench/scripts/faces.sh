@@ -1,6 +1,6 @@
 #!/bin/sh
-# bench/scripts/faces.sh FACES [OUT [CONFIG [KEY.PATH=VALUE]...]]: pre-trains on a folder of faces (a folder a person) and asks,
-# before and after, whose picture is whose. Prints the table of the README. FACES for the README: 1,597 pictures of
+# bench/scripts/faces.sh FACES [OUT [CONFIG [KEY.PATH=VALUE]...]]: pre-trains on a folder of faces (a folder a person) and
+# measures identity retrieval before and after. Prints the table of the README. FACES for the README: 1,597 pictures of
 # 110 people from Labeled Faces in the Wild, all of them seen in training, none of their names.
 set -eu
 here=$(cd "$(dirname "$0")/../.." && pwd)

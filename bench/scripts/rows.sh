@@ -1,7 +1,7 @@
 #!/bin/sh
 # bench/scripts/rows.sh [OUT [BUILD]]: the rows of the paper's Table 8 at a small size, on synthetic faces, over several seeds.
 # Draws faces, trains M_1 by MoCo-v3 on them, then every row of configs/small with that M_1, and asks of each network, on
-# faces of other people: whose picture is whose, and where are the points (mcf probe). Prints a table of means and
+# faces of other people: identity retrieval and a linear probe of the points (mcf probe). Prints a table of means and
 # standard deviations over the seeds. Killed or interrupted, the same command goes on where it was; results that are
 # there are kept.
 #   ROWS_FACES=4000 ROWS_OTHERS=800 pictures, ROWS_EACH=10 of each person, ROWS_SIZE=64 pixels in patches of
