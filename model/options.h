@@ -1,4 +1,10 @@
 // What a network and an objective are made of; run/config/config.c fills these from YAML.
+//
+// Shape letters in model/ (docs/method.md, "Shapes"): B images of a micro-batch on one device; S side of the image and
+// P of a patch, in pixels; L = (S/P)^2 patches of an image, n of them visible; D width of a network (D' of M_1); N tokens
+// of a block, 1 + n or 1 + L with cls, or points of a face; H heads of attention of width d, H d = D; K classes; [B,H,W,C]
+// images and maps of features, channels last. M_0 is the decoder, M_1 the frozen network that judges it, E_b the online
+// encoder, E_o the target encoder.
 #ifndef MCF_MODEL_OPTIONS_H
 #define MCF_MODEL_OPTIONS_H
 
