@@ -115,6 +115,11 @@ mcf_status mcf_file_read(const char *path, size_t limit, char **bytes, size_t *s
     return MCF_OK;
 }
 
+uint64_t mcf_bytes_hash(const void *bytes, size_t size)
+{
+    return XXH64(bytes, size, 0);
+}
+
 mcf_status mcf_file_hash(const char *path, uint64_t *hash, uint64_t *size, mcf_error *err)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);

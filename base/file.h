@@ -15,6 +15,8 @@ mcf_status mcf_file_read(const char *path, size_t limit, char **bytes, size_t *s
 mcf_status mcf_file_read_at(int fd, void *bytes, size_t size, uint64_t offset, const char *path, mcf_error *err);
 // All bytes, through short writes and EINTR.
 mcf_status mcf_file_write_all(int fd, const void *bytes, size_t size, const char *path, mcf_error *err);
+// xxHash64 (seed 0) of bytes in memory.
+uint64_t mcf_bytes_hash(const void *bytes, size_t size);
 // xxHash64 (seed 0) and size of a file's contents.
 mcf_status mcf_file_hash(const char *path, uint64_t *hash, uint64_t *size, mcf_error *err);
 

@@ -14,8 +14,8 @@
 #include "base/file.h"
 
 static const char *const file_names[] = {"model.safetensors", "optimizer.safetensors", "config.yaml"};
-enum { FILE_COUNT = 3, MAX_STATE = 1 << 24 };
-static const char aside_prefix[] = ".tmp-";
+enum { FILE_COUNT = 3, MAX_STATE = 1 << 24, WEIGHTS_VERSION = 1 };
+static const char aside_prefix[] = ".tmp-", own_sum[] = "xxh64";
 
 static mcf_status no_memory(const char *path, mcf_error *err)
 {
@@ -112,22 +112,54 @@ typedef struct {
     uint64_t hash[FILE_COUNT], size[FILE_COUNT];
 } file_sums;
 
-static mcf_status write_state(const char *path, const mcf_checkpoint *checkpoint, const file_sums *sums, mcf_error *err)
+// xxHash64 of the state file's own contents: of its members but "xxh64" itself, sorted, without white space. A digit
+// that changes anywhere in the file changes it.
+static mcf_status sum_of_state(const json_t *root, const char *path, char sum[17], mcf_error *err)
 {
-    json_t *files = json_object();
-    for (int i = 0; i < FILE_COUNT; i++) {
-        char hash[17];
-        snprintf(hash, sizeof(hash), "%016" PRIx64, sums->hash[i]);
-        json_object_set_new(files, file_names[i],
-                            json_pack("{s:s, s:I}", "xxh64", hash, "size", (json_int_t)sums->size[i]));
-    }
-    json_t *root = json_pack("{s:i, s:I, s:O, s:o}", "format_version", MCF_CHECKPOINT_VERSION, "step",
-                             (json_int_t)checkpoint->step, "state", checkpoint->state, "files", files);
-    char *text = root ? json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(17)) : NULL;
-    json_decref(root);
+    json_t *rest = json_copy((json_t *)root);
+    if (!rest)
+        return no_memory(path, err);
+    json_object_del(rest, own_sum);
+    char *text = json_dumps(rest, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(17));
+    json_decref(rest);
     if (!text)
         return no_memory(path, err);
-    mcf_status status = mcf_file_write(path, text, strlen(text), err);
+    snprintf(sum, 17, "%016" PRIx64, mcf_bytes_hash(text, strlen(text)));
+    free(text);
+    return MCF_OK;
+}
+
+static json_t *list_sums(const file_sums *sums)
+{
+    json_t *files = json_object();
+    for (int i = 0; files && i < FILE_COUNT; i++) {
+        char hash[17];
+        snprintf(hash, sizeof(hash), "%016" PRIx64, sums->hash[i]);
+        if (json_object_set_new(files, file_names[i],
+                                json_pack("{s:s, s:I}", "xxh64", hash, "size", (json_int_t)sums->size[i])) != 0) {
+            json_decref(files);
+            files = NULL;
+        }
+    }
+    return files;
+}
+
+static mcf_status write_state(const char *path, const mcf_checkpoint *checkpoint, const file_sums *sums, mcf_error *err)
+{
+    char sum[17];
+    json_t *root = json_pack("{s:i, s:I, s:O, s:o}", "format_version", MCF_CHECKPOINT_VERSION, "step",
+                             (json_int_t)checkpoint->step, "state", checkpoint->state, "files", list_sums(sums));
+    if (!root)
+        return no_memory(path, err);
+    mcf_status status = sum_of_state(root, path, sum, err);
+    if (status == MCF_OK && json_object_set_new(root, own_sum, json_string(sum)) != 0)
+        status = no_memory(path, err);
+    char *text = status == MCF_OK ? json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(17)) : NULL;
+    json_decref(root);
+    MCF_TRY(status);
+    if (!text)
+        return no_memory(path, err);
+    status = mcf_file_write(path, text, strlen(text), err);
     free(text);
     return status;
 }
@@ -137,7 +169,7 @@ static mcf_status write_files(const char *directory, const mcf_checkpoint *check
 {
     char step[24], version[16];
     snprintf(step, sizeof(step), "%" PRId64, checkpoint->step);
-    snprintf(version, sizeof(version), "%d", MCF_CHECKPOINT_VERSION);
+    snprintf(version, sizeof(version), "%d", WEIGHTS_VERSION);
     const char *metadata[] = {"format", "mcf",    "format_version",        version, "step",
                               step,     "config", checkpoint->config_text, NULL};
     file_sums sums;
@@ -326,6 +358,21 @@ static mcf_status check_file(const char *directory, const char *name, const json
     return MCF_OK;
 }
 
+// Version 1 had no sum of its own; one that has a sum is no version 1.
+static mcf_status check_own_sum(const char *directory, const json_t *root, json_int_t version, mcf_error *err)
+{
+    const json_t *written = json_object_get(root, own_sum);
+    char sum[17];
+    if (version == 1 && !written)
+        return MCF_OK;
+    if (!json_is_string(written) || version == 1)
+        return damaged(directory, err, "state.json has no checksum of its own");
+    MCF_TRY(sum_of_state(root, directory, sum, err));
+    if (strcmp(json_string_value(written), sum) != 0)
+        return damaged(directory, err, "state.json is not what was written (its checksum differs)");
+    return MCF_OK;
+}
+
 static mcf_status check_state(const char *directory, const json_t *root, int64_t *step, mcf_error *err)
 {
     const json_t *version = json_object_get(root, "format_version");
@@ -333,11 +380,20 @@ static mcf_status check_state(const char *directory, const json_t *root, int64_t
     if (!json_is_integer(version) || !json_is_integer(number) || json_integer_value(number) < 0 ||
         !json_is_object(json_object_get(root, "state")))
         return damaged(directory, err, "state.json lacks format_version, step or state");
-    if (json_integer_value(version) != MCF_CHECKPOINT_VERSION)
+    if (json_integer_value(version) < 1 || json_integer_value(version) > MCF_CHECKPOINT_VERSION)
         return mcf_fail(err, MCF_ERR_FORMAT,
-                        "%s: checkpoint of format version %" JSON_INTEGER_FORMAT ", this program reads version %d",
+                        "%s: checkpoint of format version %" JSON_INTEGER_FORMAT ", this program reads 1 to %d",
                         directory, json_integer_value(version), MCF_CHECKPOINT_VERSION);
+    MCF_TRY(check_own_sum(directory, root, json_integer_value(version), err));
     *step = json_integer_value(number);
+    const char *name = strrchr(directory, '/');
+    const int64_t named = step_of_name(name ? name + 1 : directory);
+    if (named >= 0 && named != *step) {
+        char what[120];
+        snprintf(what, sizeof(what), "state.json is of step %" PRId64 ", the directory's name of step %" PRId64, *step,
+                 named);
+        return damaged(directory, err, what);
+    }
     for (int i = 0; i < FILE_COUNT; i++)
         MCF_TRY(check_file(directory, file_names[i], json_object_get(root, "files"), err));
     return MCF_OK;

@@ -2,7 +2,7 @@
 //   model.safetensors      parameters and running statistics
 //   optimizer.safetensors  moments and what else the optimiser carries
 //   config.yaml            as run
-//   state.json             format version, step, the loop's own state, size and xxHash64 of the others
+//   state.json             format version, step, the loop's own state, size and xxHash64 of the others and of itself
 // It is written under a name that starts with ".tmp-", synced, renamed; what a killed run leaves has such
 // a name.
 #ifndef MCF_TRAIN_CHECKPOINT_H
@@ -17,7 +17,7 @@
 #include "data/formats/safetensors.h"
 #include "base/error.h"
 
-enum { MCF_CHECKPOINT_VERSION = 1 };
+enum { MCF_CHECKPOINT_VERSION = 2 }; // 1, without the sum of state.json itself, is read too
 
 typedef struct {
     int64_t step;
@@ -39,7 +39,7 @@ mcf_status mcf_checkpoint_latest(const char *run, char **path, int64_t *step, mc
 // Removes what interrupted savings and deletions left. For the start of a run, when nobody else saves there.
 mcf_status mcf_checkpoint_clean(const char *run, mcf_error *err);
 
-// Checks version, sizes and hashes of everything; *state is a new reference. Damage is MCF_ERR_FORMAT.
+// Checks version, sizes, hashes of everything and the step in the directory's name; *state is a new reference. Damage is MCF_ERR_FORMAT.
 mcf_status mcf_checkpoint_read_state(const char *path, int64_t *step, json_t **state, mcf_error *err);
 // Fill every tensor's memory. The file must have exactly these names, dtypes and shapes: what is missing,
 // extra or different is listed in one message.

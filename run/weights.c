@@ -67,9 +67,14 @@ mcf_status mcf_weights_find(const char *path, char *file, size_t size, mcf_error
     char *checkpoint = NULL;
     int length;
     if (mcf_path_exists(path) && mcf_path_is_directory(path)) {
+        json_t *state = NULL;
+        int64_t step;
         MCF_TRY(find_checkpoint(path, &checkpoint, err));
+        mcf_status status = mcf_checkpoint_read_state(checkpoint, &step, &state, err); // against its sums
+        json_decref(state);
         length = snprintf(file, size, "%s/model.safetensors", checkpoint);
         free(checkpoint);
+        MCF_TRY(status);
     } else {
         length = snprintf(file, size, "%s", path);
     }

@@ -16,7 +16,7 @@ typedef struct {
 // path: a RUN (its newest checkpoint), a checkpoint directory, or a safetensors file with its config in the metadata.
 mcf_status mcf_weights_open(mcf_weights *weights, const char *path, mcf_error *err);
 // The file of weights behind `path`, written into `file`: of a run or checkpoint directory its model.safetensors, else
-// the path itself. For M_1 and `init`, which read the file alone.
+// the path itself. A checkpoint is checked against its sums. For M_1 and `init`, which read the file alone.
 mcf_status mcf_weights_find(const char *path, char *file, size_t size, mcf_error *err);
 void mcf_weights_close(mcf_weights *weights); // zeros are fine
 

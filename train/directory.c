@@ -184,7 +184,8 @@ static mcf_status take_state(mcf_run *run, const char *path, const json_t *state
                     "epoch", &epoch, "index", &index, "loss_scale", &run->loss_scale, "good_steps", &good_steps,
                     "skips", &skips, "nonfinite", &nonfinite, "broken", &broken, "data", &data, "images", &images,
                     "devices", &devices) != 0 ||
-        updates < 0 || epoch < 0 || index < 0 || devices < 1 || !(run->loss_scale > 0))
+        updates < 0 || epoch < 0 || index < 0 || devices < 1 || !(run->loss_scale > 0) || skips < 0 ||
+        (json_object_get(state, "skips") && updates + skips != run->step))
         return mcf_fail(err, MCF_ERR_FORMAT, "%s/state.json: not the state of a pre-training run", path);
     if (strcmp(data, json_string_value(json_object_get(now, "data"))) != 0)
         return mcf_fail(err, MCF_ERR_USAGE,
@@ -259,9 +260,9 @@ static mcf_status load(mcf_run *run, const char *path, mcf_error *err)
 {
     json_t *state = NULL, *now = NULL;
     tensor_lists lists = {0};
-    mcf_status status = check_config(run, path, err);
+    mcf_status status = mcf_checkpoint_read_state(path, &run->step, &state, err);
     if (status == MCF_OK)
-        status = mcf_checkpoint_read_state(path, &run->step, &state, err);
+        status = check_config(run, path, err);
     if (status == MCF_OK)
         status = state_of(run, &now, err);
     if (status == MCF_OK)

@@ -239,6 +239,70 @@ static void hostile_states_are_refused(void **state)
     }
 }
 
+// Every single bit of state.json: refused, or it was white space and nothing changed.
+static void no_bit_of_the_state_changes_in_silence(void **state)
+{
+    mcf_error err = {0};
+    char path[256], file[300], *text;
+    size_t size, taken = 0;
+    json_t *json, *right;
+    int64_t step;
+    snprintf(path, sizeof(path), "%s/checkpoints/step-00000010", directory);
+    snprintf(file, sizeof(file), "%s/state.json", path);
+    assert_int_equal(save(directory, 10, 3, &err), MCF_OK);
+    assert_int_equal(mcf_checkpoint_read_state(path, &step, &right, &err), MCF_OK);
+    assert_int_equal(mcf_file_read(file, 1 << 20, &text, &size, &err), MCF_OK);
+    for (size_t bit = 0; bit < 8 * size; bit++) {
+        text[bit / 8] ^= (char)(1 << bit % 8);
+        FILE *out = fopen(file, "w"); // not mcf_file_write: thousands of syncs
+        assert_int_equal(fwrite(text, 1, size, out), size);
+        assert_int_equal(fclose(out), 0);
+        text[bit / 8] ^= (char)(1 << bit % 8);
+        if (mcf_checkpoint_read_state(path, &step, &json, &err) != MCF_OK)
+            continue;
+        if (step != 10 || !json_equal(json, right))
+            fail_msg("bit %zu of byte %zu ('%c') changes the state in silence", bit % 8, bit / 8, text[bit / 8]);
+        json_decref(json);
+        taken++;
+    }
+    assert_true(taken < size / 2); // white space for white space
+    json_decref(right);
+    free(text);
+}
+
+// A state under another step's name, and one of the version without a sum of its own, with a sum and without.
+static void states_stand_under_their_own_name(void **state)
+{
+    mcf_error err = {0};
+    char path[256], other[256], file[300], *text;
+    size_t size;
+    json_t *json;
+    int64_t step;
+    assert_int_equal(save(directory, 10, 3, &err), MCF_OK);
+    snprintf(path, sizeof(path), "%s/checkpoints/step-00000010", directory);
+    snprintf(other, sizeof(other), "%s/checkpoints/step-00000092", directory);
+    assert_int_equal(rename(path, other), 0);
+    assert_int_equal(mcf_checkpoint_read_state(other, &step, &json, &err), MCF_ERR_FORMAT);
+    assert_non_null(strstr(err.message, "state.json is of step 10, the directory's name of step 92"));
+    assert_int_equal(rename(other, path), 0);
+
+    snprintf(file, sizeof(file), "%s/state.json", path);
+    assert_int_equal(mcf_file_read(file, 1 << 20, &text, &size, &err), MCF_OK);
+    json_t *root = json_loads(text, 0, NULL);
+    free(text);
+    json_object_set_new(root, "format_version", json_integer(1));
+    assert_int_equal(json_dump_file(root, file, 0), 0);
+    assert_int_equal(mcf_checkpoint_read_state(path, &step, &json, &err), MCF_ERR_FORMAT);
+    json_object_del(root, "xxh64");
+    assert_int_equal(json_dump_file(root, file, 0), 0);
+    assert_int_equal(mcf_checkpoint_read_state(path, &step, &json, &err), MCF_OK);
+    json_decref(json);
+    json_object_set_new(root, "format_version", json_integer(2));
+    assert_int_equal(json_dump_file(root, file, 0), 0);
+    assert_int_equal(mcf_checkpoint_read_state(path, &step, &json, &err), MCF_ERR_FORMAT);
+    json_decref(root);
+}
+
 static void other_networks_are_refused(void **state)
 {
     mcf_error err = {0};
@@ -364,6 +428,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(leftovers_are_ignored_and_removed, setup, teardown),
         cmocka_unit_test_setup_teardown(damage_is_named, setup, teardown),
         cmocka_unit_test_setup_teardown(hostile_states_are_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(no_bit_of_the_state_changes_in_silence, setup, teardown),
+        cmocka_unit_test_setup_teardown(states_stand_under_their_own_name, setup, teardown),
         cmocka_unit_test_setup_teardown(other_networks_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(file_limit_leaves_old_ones, setup, teardown),
         cmocka_unit_test_setup_teardown(full_disk_leaves_old_ones, setup, teardown),

@@ -55,5 +55,13 @@ check "the same M_1" test "$(first from_run)" = "$(first from_export)"
 check "is M_1 imported by its authors' names" \
     "$mcf" pretrain mcf.yaml --out from_import --quiet --set model.teacher.checkpoint=imported.safetensors
 check "the same M_1 again" test "$(first from_run)" = "$(first from_import)"
+# one bit of a run's weights
+cp -r whole flipped
+weights=$(echo flipped/checkpoints/step-*/model.safetensors | awk '{print $NF}')
+printf '\377\377' | dd of="$weights" bs=1 seek=$(($(wc -c <"$weights") - 100)) conv=notrunc 2>/dev/null
+fails 1 "model.safetensors is not what was written" "a damaged run is no M_1" \
+    "$mcf" pretrain mcf.yaml --out from_damage --quiet --set model.teacher.checkpoint=flipped
+fails 1 "model.safetensors is not what was written" "nor a start of the encoder" \
+    "$mcf" pretrain mcf.yaml --out from_damage_too --quiet --set model.init=flipped
 fails 2 "no decoder" "has no decoder" "$mcf" reconstruct --checkpoint whole --out pictures faces/*/*_000.jpg
 done_testing
