@@ -2,16 +2,32 @@
 #ifndef MCF_OPS_NODE_H
 #define MCF_OPS_NODE_H
 
+#include "ops/each.h"
 #include "ops/types.h"
 
 typedef enum {
 #define MCF_OP(name, ...) MCF_OP_##name,
 #include "ops/ops.def"
-#undef MCF_OP
     MCF_OP_COUNT
 } mcf_op;
 
 enum { MCF_MAX_INPUTS = 7, MCF_MAX_OUTPUTS = 4 };
+
+// Places of operands: launch->in[LAYER_NORM_IN_gamma], launch->out[LAYER_NORM_OUT_rstd].
+#define MCF_PLACE_IN(NAME, operand, type, mark) NAME##_IN_##operand,
+#define MCF_PLACE_OUT(NAME, operand, type, mark) NAME##_OUT_##operand,
+#define MCF_OP(name, NAME, inputs, outputs, ...)                                                                       \
+    enum { MCF_EACH(MCF_PLACE_IN, NAME, inputs) NAME##_INPUTS };                                                       \
+    enum { MCF_EACH(MCF_PLACE_OUT, NAME, outputs) NAME##_OUTPUTS };
+#include "ops/ops.def"
+#undef MCF_PLACE_IN
+#undef MCF_PLACE_OUT
+
+// Places in operations that are written once for all elementwise ones of one and of two inputs, whatever the table calls
+// their operands.
+enum { UNARY_IN_x, UNARY_INPUTS };
+enum { BINARY_IN_a, BINARY_IN_b, BINARY_INPUTS };
+enum { ELEMENTWISE_OUT };
 
 typedef enum { MCF_ACT_NONE, MCF_ACT_RELU, MCF_ACT_GELU } mcf_activation;
 typedef enum { MCF_REDUCE_SUM, MCF_REDUCE_MEAN } mcf_reduce;
@@ -111,12 +127,16 @@ typedef struct {
     uint32_t accumulate; // bit i: add to output i instead of overwriting it
 } mcf_launch;
 
-// The row of an operation.
+// The row of an operation. Masks: bit i stands for input or output i.
 typedef struct {
     const char *name;
-    int inputs, optional, outputs;
-    uint32_t strided, accumulates;
+    int inputs, optional, outputs; // `optional` of the last inputs may be absent
+    uint32_t strided;              // inputs that may have any strides
+    uint32_t changed;              // inputs changed in place; output 0 is input 0 where that is one of them
+    uint32_t accumulates;          // outputs that may be asked to add to what is there
+    bool collective;
     double flops_per_element, tolerance32, tolerance16;
+    const char *in[MCF_MAX_INPUTS], *out[MCF_MAX_OUTPUTS]; // the operands' names
 } mcf_op_info;
 
 const mcf_op_info *mcf_op_describe(mcf_op op);

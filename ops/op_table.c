@@ -3,19 +3,43 @@
 
 #include <string.h>
 
+// Sums and masks over the operands of a row, as constant expressions.
+enum { NONE, OPTIONAL, STRIDED, CHANGED, ADDS };
+#define COUNT_OPTIONAL(NAME, operand, type, mark) +((int)(mark) == (int)OPTIONAL)
+#define BIT_OPTIONAL(NAME, operand, type, mark) | (uint32_t)((mark) == OPTIONAL) << NAME##_IN_##operand
+#define BIT_STRIDED(NAME, operand, type, mark) | (uint32_t)((mark) == STRIDED) << NAME##_IN_##operand
+#define BIT_CHANGED(NAME, operand, type, mark) | (uint32_t)((mark) == CHANGED) << NAME##_IN_##operand
+#define BIT_ADDS(NAME, operand, type, mark) | (uint32_t)((mark) == ADDS) << NAME##_OUT_##operand
+#define WORD(NAME, operand, type, mark) #operand,
+
+#define ROW(name_, NAME, in_, out_, collective_, flops, fp32, fp16)                                                    \
+    [MCF_OP_##name_] = {.name = #name_,                                                                                \
+                        .inputs = NAME##_INPUTS,                                                                       \
+                        .optional = 0 MCF_EACH(COUNT_OPTIONAL, NAME, in_),                                             \
+                        .outputs = NAME##_OUTPUTS,                                                                     \
+                        .strided = 0u MCF_EACH(BIT_STRIDED, NAME, in_),                                                \
+                        .changed = 0u MCF_EACH(BIT_CHANGED, NAME, in_),                                                \
+                        .accumulates = 0u MCF_EACH(BIT_ADDS, NAME, out_),                                              \
+                        .collective = collective_,                                                                     \
+                        .flops_per_element = flops,                                                                    \
+                        .tolerance32 = fp32,                                                                           \
+                        .tolerance16 = fp16,                                                                           \
+                        .in = {MCF_EACH(WORD, NAME, in_)},                                                             \
+                        .out = {MCF_EACH(WORD, NAME, out_)}},
 static const mcf_op_info table[MCF_OP_COUNT] = {
-#define MCF_OP(name, inputs, optional, outputs, strided, accumulates, flops, tolerance32, tolerance16)                 \
-    [MCF_OP_##name] = {#name, inputs, optional, outputs, strided, accumulates, flops, tolerance32, tolerance16},
+#define MCF_OP(name, NAME, in, out, ...) ROW(name, NAME, in, out, false, __VA_ARGS__)
+#define MCF_COLLECTIVE(name, NAME, in, out, ...) ROW(name, NAME, in, out, true, __VA_ARGS__)
 #include "ops/ops.def"
-#undef MCF_OP
 };
 
-#define MCF_OP(name, inputs, optional, outputs, ...)                                                                   \
-    _Static_assert((inputs) <= MCF_MAX_INPUTS && (outputs) <= MCF_MAX_OUTPUTS && (outputs) >= 1 &&                     \
-                       (optional) <= (inputs),                                                                         \
-                   "ops.def: " #name);
+// The optional inputs are the last ones.
+#define MCF_OP(name, NAME, in, out, ...)                                                                               \
+    _Static_assert((int)NAME##_INPUTS <= (int)MCF_MAX_INPUTS && (int)NAME##_OUTPUTS <= (int)MCF_MAX_OUTPUTS && NAME##_OUTPUTS >= 1,        \
+                   "ops.def: operands of " #name);                                                                     \
+    _Static_assert((0u MCF_EACH(BIT_OPTIONAL, NAME, in)) >> (NAME##_INPUTS - (0 MCF_EACH(COUNT_OPTIONAL, NAME, in))) == \
+                       (1u << (0 MCF_EACH(COUNT_OPTIONAL, NAME, in))) - 1u,                                            \
+                   "ops.def: optional inputs of " #name " are not the last");
 #include "ops/ops.def"
-#undef MCF_OP
 
 const mcf_op_info *mcf_op_describe(mcf_op op)
 {
@@ -32,7 +56,7 @@ mcf_op mcf_op_find(const char *name)
 
 bool mcf_op_is_collective(mcf_op op)
 {
-    return op == MCF_OP_all_reduce || op == MCF_OP_all_gather || op == MCF_OP_reduce_scatter || op == MCF_OP_broadcast;
+    return table[op].collective;
 }
 
 void mcf_contiguous_strides(const mcf_shape *shape, int64_t stride[MCF_MAX_RANK])

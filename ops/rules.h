@@ -4,10 +4,8 @@
 
 #include "ops/node.h"
 
-// Types of an operation's inputs and outputs, a letter each:
-//   f  any float; f64 only where all floats of the operation are f64. As an output: the caller's choice
-//   s  f32, or f64 beside f64: statistics, losses, parameters of norms, biases
-//   i  i64;  u  u8;  a  any;  =  as input 0
+// Types of an operation's inputs and outputs, a letter for each type of ops.def:
+//   f  float;  s  f32;  i  i64;  u  u8;  a  any;  =  same
 const char *mcf_op_input_types(mcf_op op);
 const char *mcf_op_output_types(mcf_op op);
 
