@@ -22,15 +22,15 @@ static double flops(const mcf_launch *l)
     const mcf_op_info *info = mcf_op_describe(l->op);
     switch (l->op) {
     case MCF_OP_matmul: {
-        int rank = l->in[0].shape.rank;
-        double k = (double)l->in[0].shape.dim[rank - (l->attr.matmul.trans_a ? 2 : 1)];
-        return 2 * k * (double)mcf_shape_count(&l->out[0].shape);
+        const mcf_shape *a = &l->in[MATMUL_IN_a].shape;
+        double k = (double)a->dim[a->rank - (l->attr.matmul.trans_a ? 2 : 1)];
+        return 2 * k * (double)mcf_shape_count(&l->out[MATMUL_OUT_out].shape);
     }
     case MCF_OP_attention:
-        return attention_flops(&l->in[0].shape);
+        return attention_flops(&l->in[ATTENTION_IN_qkv].shape);
     case MCF_OP_attention_grad:
         // dv, dp, dq, dk and the scores, which are computed again: five products where attention has two.
-        return 2.5 * attention_flops(&l->in[0].shape);
+        return 2.5 * attention_flops(&l->in[ATTENTION_GRAD_IN_qkv].shape);
     default:
         break;
     }
@@ -64,10 +64,10 @@ mcf_cost mcf_op_cost(const mcf_launch *launch)
                 (double)mcf_shape_count(&launch->out[i].shape) * (double)mcf_dtype_size(launch->out[i].dtype);
             cost.bytes += launch->accumulate >> i & 1 ? 2 * bytes : bytes;
         }
-    if (launch->op == MCF_OP_adamw) {
-        // Both moments are written as well.
-        cost.bytes += stored_elements(&launch->in[2]) * (double)mcf_dtype_size(launch->in[2].dtype);
-        cost.bytes += stored_elements(&launch->in[3]) * (double)mcf_dtype_size(launch->in[3].dtype);
-    }
+    // What is changed in place besides the output is written as well.
+    const uint32_t changed = mcf_op_describe(launch->op)->changed;
+    for (int i = 1; i < launch->n_in; i++)
+        if (changed >> i & 1)
+            cost.bytes += stored_elements(&launch->in[i]) * (double)mcf_dtype_size(launch->in[i].dtype);
     return cost;
 }

@@ -34,9 +34,11 @@ static const mcf_op_info table[MCF_OP_COUNT] = {
 
 // The optional inputs are the last ones.
 #define MCF_OP(name, NAME, in, out, ...)                                                                               \
-    _Static_assert((int)NAME##_INPUTS <= (int)MCF_MAX_INPUTS && (int)NAME##_OUTPUTS <= (int)MCF_MAX_OUTPUTS && NAME##_OUTPUTS >= 1,        \
+    _Static_assert((int)NAME##_INPUTS <= (int)MCF_MAX_INPUTS && (int)NAME##_OUTPUTS <= (int)MCF_MAX_OUTPUTS &&         \
+                       NAME##_OUTPUTS >= 1,                                                                            \
                    "ops.def: operands of " #name);                                                                     \
-    _Static_assert((0u MCF_EACH(BIT_OPTIONAL, NAME, in)) >> (NAME##_INPUTS - (0 MCF_EACH(COUNT_OPTIONAL, NAME, in))) == \
+    _Static_assert((0u MCF_EACH(BIT_OPTIONAL, NAME, in)) >>                                                            \
+                           (NAME##_INPUTS - (0 MCF_EACH(COUNT_OPTIONAL, NAME, in))) ==                                 \
                        (1u << (0 MCF_EACH(COUNT_OPTIONAL, NAME, in))) - 1u,                                            \
                    "ops.def: optional inputs of " #name " are not the last");
 #include "ops/ops.def"

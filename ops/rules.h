@@ -1,4 +1,4 @@
-// Parts of mcf_infer_shapes that an oracle and the check use as well.
+// Parts of mcf_infer_shapes that the backends and the check use as well.
 #ifndef MCF_OPS_RULES_H
 #define MCF_OPS_RULES_H
 
@@ -18,5 +18,14 @@ bool mcf_output_is_wanted(const mcf_launch *launch, int output);
 // Checks the element types of the inputs, sets those of the outputs that the operation fixes and checks the
 // others.
 mcf_status mcf_infer_types(mcf_launch *launch, mcf_error *err);
+
+// --- what every backend asks of a launch
+
+// Whether the element types are those of the table; `wide`: f64 may be among them.
+bool mcf_types_are_allowed(const mcf_launch *launch, bool wide);
+// Fails with the numbers where bytes offset to offset + bytes do not lie in a buffer of `size`.
+mcf_status mcf_check_range(uint64_t size, uint64_t offset, uint64_t bytes, const char *what, mcf_error *err);
+// Every operand is aligned to its element and lies in its buffer, of which `size` says the bytes; none is missing.
+mcf_status mcf_check_operands(const mcf_launch *launch, uint64_t (*size)(const mcf_buffer *buffer), mcf_error *err);
 
 #endif

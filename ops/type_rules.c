@@ -53,17 +53,17 @@ mcf_status mcf_infer_types(mcf_launch *l, mcf_error *err)
             continue;
         const char *type = mcf_dtype_name(dtype), *name = info->in[i];
         if ((in[i] == 'f' || in[i] == 's') && !mcf_dtype_is_float(dtype))
-            return mcf_fail(err, MCF_ERR_SHAPE, "input %d (%s) must be a float, is %s", i, name, type);
+            return mcf_fail(err, MCF_ERR_SHAPE, "%s must be a float, is %s", name, type);
         if (in[i] == 's' && dtype != MCF_F32 && dtype != MCF_F64)
-            return mcf_fail(err, MCF_ERR_SHAPE, "input %d (%s) must be f32, is %s", i, name, type);
+            return mcf_fail(err, MCF_ERR_SHAPE, "%s must be f32, is %s", name, type);
         if (in[i] == 'i' && dtype != MCF_I64)
-            return mcf_fail(err, MCF_ERR_SHAPE, "input %d (%s) must be i64, is %s", i, name, type);
+            return mcf_fail(err, MCF_ERR_SHAPE, "%s must be i64, is %s", name, type);
         if (in[i] == 'u' && dtype != MCF_U8)
-            return mcf_fail(err, MCF_ERR_SHAPE, "input %d (%s) must be u8, is %s", i, name, type);
+            return mcf_fail(err, MCF_ERR_SHAPE, "%s must be u8, is %s", name, type);
         if (!mcf_dtype_is_float(dtype))
             continue;
         if (wide >= 0 && wide != (dtype == MCF_F64))
-            return mcf_fail(err, MCF_ERR_SHAPE, "f64 does not mix with other floats (input %d, %s, is %s)", i, name, type);
+            return mcf_fail(err, MCF_ERR_SHAPE, "f64 does not mix with other floats (%s is %s)", name, type);
         wide = dtype == MCF_F64;
     }
     for (int i = 0; i < l->n_out; i++) {
@@ -76,10 +76,10 @@ mcf_status mcf_infer_types(mcf_launch *l, mcf_error *err)
             *dtype = wide == 1 ? MCF_F64 : MCF_F32;
         } else if (out[i] == 'f') {
             if (!mcf_dtype_is_float(*dtype))
-                return mcf_fail(err, MCF_ERR_SHAPE, "output %d (%s) must be a float, is %s", i, info->out[i], mcf_dtype_name(*dtype));
+                return mcf_fail(err, MCF_ERR_SHAPE, "%s must be a float, is %s", info->out[i], mcf_dtype_name(*dtype));
             if (wide >= 0 && wide != (*dtype == MCF_F64))
-                return mcf_fail(err, MCF_ERR_SHAPE, "output %d (%s) is %s, but inputs are%s f64", i, info->out[i], mcf_dtype_name(*dtype),
-                                wide ? "" : " not");
+                return mcf_fail(err, MCF_ERR_SHAPE, "%s is %s, but inputs are%s f64", info->out[i],
+                                mcf_dtype_name(*dtype), wide ? "" : " not");
         }
     }
     const mcf_dtype from = l->in[COPY_IN_x].dtype, to = l->out[COPY_OUT_out].dtype;

@@ -105,6 +105,5 @@ void mcf_cpu_copy_strided(const mcf_device *device, const mcf_shape *shape, void
 typedef mcf_status (*mcf_cpu_operation)(mcf_device *device, const mcf_launch *launch, mcf_error *err);
 #define MCF_OP(name, ...) mcf_status mcf_cpu_op_##name(mcf_device *device, const mcf_launch *launch, mcf_error *err);
 #include "ops/ops.def"
-#undef MCF_OP
 
 #endif

@@ -108,7 +108,6 @@ dev_operation dev_own(const mcf_stream *stream, const mcf_launch *launch);
 
 #define MCF_OP(name, ...) mcf_status dev_op_##name(mcf_stream *stream, const mcf_launch *launch, mcf_error *err);
 #include "ops/ops.def"
-#undef MCF_OP
 bool dev_supports(const mcf_device *device, const mcf_launch *launch);
 mcf_status dev_launch(mcf_stream *stream, const mcf_launch *launch, mcf_error *err);
 mcf_status dev_check_range(const mcf_buffer *buffer, uint64_t offset, uint64_t bytes, const char *what, mcf_error *err);

@@ -1,5 +1,6 @@
 // Devices, buffers, streams and events of cpu-reference. Work is done at once: streams and events are names.
 #include "backends/reference/reference.h"
+#include "ops/rules.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -90,11 +91,7 @@ static void *buffer_host(mcf_buffer *buffer)
 
 mcf_status ref_check_range(const mcf_buffer *buffer, uint64_t offset, uint64_t bytes, const char *what, mcf_error *err)
 {
-    if (offset > buffer->bytes || bytes > buffer->bytes - offset)
-        return mcf_fail(err, MCF_ERR_INTERNAL, "%s: bytes %llu to %llu of a buffer of %llu", what,
-                        (unsigned long long)offset, (unsigned long long)(offset + bytes),
-                        (unsigned long long)buffer->bytes);
-    return MCF_OK;
+    return mcf_check_range(buffer->bytes, offset, bytes, what, err);
 }
 
 static mcf_status upload(mcf_stream *stream, mcf_buffer *to, uint64_t offset, const void *from, uint64_t bytes,

@@ -32,7 +32,6 @@ typedef struct {
 
 #define MCF_OP(name, ...) mcf_status ref_##name(ref_call *call, mcf_error *err);
 #include "ops/ops.def"
-#undef MCF_OP
 
 // Shape of an input or output, for short.
 static inline const int64_t *ref_in_dim(const ref_call *call, int i)
