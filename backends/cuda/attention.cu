@@ -7,6 +7,10 @@
 // blocks fit a multiprocessor. The backward pass is two kernels, one for dq by rows of q and one for dk and dv by rows
 // of k: seven products of N x N x d where five would do, but no sum crosses blocks, so no atomics and the same bits.
 //
+// A warp without rows only helps to load tiles, and the second half of a last tile that has no tokens in it is left out
+// of the products: at 197 tokens the fourth block of a head has rows for one of its four warps, and the seventh tile
+// has five tokens.
+//
 // Fragments are opaque: what depends on rows or columns goes through a warp's room in shared memory, where two lanes
 // share a row of 16 and KEYS columns.
 #include "backends/cuda/vector.h"
@@ -43,13 +47,16 @@ template <> struct exists<__nv_bfloat16> {
 #endif
 
 // Where a thread works: its warp, row of the warp's 16 and half of that row; image and head; the block's first row and
-// the warp's. Group (tile of rows, b * heads + h).
+// the warp's. Group (tile of rows, b * heads + h). A scheduler gets every fourth warp of a multiprocessor, so a block's
+// warps count from another one for each head: else the same scheduler would have all the last blocks' rows.
 struct place {
     int warp, row, half, b, h, first, own;
 };
 __device__ __forceinline__ place place_of(const grid_shape &grid_, int heads)
 {
-    const int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32, first = (int)GROUP_ID(0) * ROWS;
+    // From lane 0, so that the compiler knows it for one number a warp and adds no code for lanes that part.
+    const int number = __shfl_sync(0xffffffffu, (int)threadIdx.x / 32, 0), lane = (int)threadIdx.x % 32;
+    const int warp = (int)(((unsigned)number + (unsigned)GROUP_ID(1)) % WARPS), first = (int)GROUP_ID(0) * ROWS;
     return {warp, lane / 2, lane % 2, (int)(GROUP_ID(1) / heads), (int)(GROUP_ID(1) % heads), first, first + warp * 16};
 }
 
@@ -59,17 +66,21 @@ template <typename T> union eight {
     T value[8];
 };
 
-// Rows [first, first + count) of which `tokens` exist, each `step` elements from the next, to lines of D + 8; zeros
-// for the others. By all threads of the block.
+// Rows [first, first + KEYS) of which `tokens` exist, each `step` elements from the next, to lines of D + 8; zeros for
+// the others. By all threads of the block: each has D / 32 vectors of as many rows.
 template <typename T, int D>
-__device__ __forceinline__ void load_rows(T *to, const T *from, int first, int count, int tokens, int step)
+__device__ __forceinline__ void load_rows(T *to, const T *from, int first, int tokens, int step)
 {
-    for (int t = (int)threadIdx.x; t < count * (D / 8); t += 32 * WARPS) {
-        const int row = t / (D / 8), c = t % (D / 8) * 8;
+    enum { VECTORS = D / 8, PASS = 32 * WARPS / VECTORS }; // of a row; rows that a vector of each thread makes
+    const int row = (int)threadIdx.x / VECTORS, c = (int)threadIdx.x % VECTORS * 8;
+    from += (I64)(first + row) * step + c;
+    to += row * (D + 8) + c;
+#pragma unroll
+    for (int r = 0; r < KEYS; r += PASS) {
         uint4 bits = make_uint4(0, 0, 0, 0);
-        if (first + row < tokens)
-            bits = *(const uint4 *)(from + (I64)(first + row) * step + c);
-        *(uint4 *)(to + row * (D + 8) + c) = bits;
+        if (first + row + r < tokens)
+            bits = *(const uint4 *)(from + r * step);
+        *(uint4 *)(to + r * (D + 8)) = bits;
     }
 }
 
@@ -80,13 +91,12 @@ typedef wmma::fragment<wmma::accumulator, 16, 16, 16, float> sums;
 
 // The warp's own 16 of 64 rows as a factor on the left, through two tiles of shared memory.
 template <typename T, int D>
-__device__ __forceinline__ void load_own(left<T> (&x)[D / 16], T *low, T *high, const T *from, int first, int tokens,
-                                         int step)
+__device__ __forceinline__ void load_own(left<T> (&x)[D / 16], T *low, T *high, const T *from, int warp, int first,
+                                         int tokens, int step)
 {
-    const int warp = (int)threadIdx.x / 32;
     __syncthreads();
-    load_rows<T, D>(low, from, first, KEYS, tokens, step);
-    load_rows<T, D>(high, from, first + KEYS, KEYS, tokens, step);
+    load_rows<T, D>(low, from, first, tokens, step);
+    load_rows<T, D>(high, from, first + KEYS, tokens, step);
     __syncthreads();
 #pragma unroll
     for (int n = 0; n < D / 16; n++)
@@ -99,8 +109,8 @@ __device__ __forceinline__ void load_tiles(T *a, const T *from_a, T *b, const T 
                                            int step)
 {
     __syncthreads();
-    load_rows<T, D>(a, from_a, first, KEYS, tokens, step);
-    load_rows<T, D>(b, from_b, first, KEYS, tokens, step);
+    load_rows<T, D>(a, from_a, first, tokens, step);
+    load_rows<T, D>(b, from_b, first, tokens, step);
     __syncthreads();
 }
 
@@ -111,11 +121,15 @@ template <int N> __device__ __forceinline__ void clear(sums (&x)[N])
         wmma::fill_fragment(x[n], 0.0f);
 }
 
-// The scores of 16 rows with a tile, x y' with y in lines of D + 8, to lines of TILE_LINE.
-template <typename T, int D> __device__ __forceinline__ void score(float *to, const left<T> (&x)[D / 16], const T *y)
+// The scores of 16 rows with the `live` rows of a tile, x y' with y in lines of D + 8, to lines of TILE_LINE. Sixteen
+// columns without rows are left as they were.
+template <typename T, int D>
+__device__ __forceinline__ void score(float *to, const left<T> (&x)[D / 16], const T *y, int live)
 {
 #pragma unroll
     for (int n = 0; n < KEYS / 16; n++) {
+        if (n > 0 && live <= n * 16)
+            break;
         sums s;
         wmma::fill_fragment(s, 0.0f);
 #pragma unroll
@@ -128,11 +142,15 @@ template <typename T, int D> __device__ __forceinline__ void score(float *to, co
     }
 }
 
-// out += w y, w [16, KEYS] in lines of WEIGHT_LINE, y [KEYS, D] in lines of D + 8.
-template <typename T, int D> __device__ __forceinline__ void weigh(sums (&out)[D / 16], const T *w, const T *y)
+// out += w y, w [16, KEYS] in lines of WEIGHT_LINE, y [KEYS, D] with `live` rows in lines of D + 8. Sixteen columns of
+// w that have no rows are not looked at.
+template <typename T, int D>
+__device__ __forceinline__ void weigh(sums (&out)[D / 16], const T *w, const T *y, int live)
 {
 #pragma unroll
     for (int k = 0; k < KEYS / 16; k++) {
+        if (k > 0 && live <= k * 16)
+            break;
         left<T> a;
         wmma::load_matrix_sync(a, w + k * 16, WEIGHT_LINE);
 #pragma unroll
@@ -180,11 +198,11 @@ __device__ __forceinline__ void read_half(float (&to)[HALF], const float *from)
 // Scores x y' and their gradients dx dy' of a tile, of each what the lane has of its row; through two tiles of `room`.
 template <typename T, int D>
 __device__ __forceinline__ void score_both(float (&s)[HALF], float (&ds)[HALF], float *room, const left<T> (&x)[D / 16],
-                                           const T *y, const left<T> (&dx)[D / 16], const T *dy)
+                                           const T *y, const left<T> (&dx)[D / 16], const T *dy, int live)
 {
     const int lane = (int)threadIdx.x % 32, at = lane / 2 * TILE_LINE + lane % 2 * HALF;
-    score<T, D>(room, x, y);
-    score<T, D>(room + 16 * TILE_LINE, dx, dy);
+    score<T, D>(room, x, y, live);
+    score<T, D>(room + 16 * TILE_LINE, dx, dy, live);
     __syncwarp();
     read_half(s, room + at);
     read_half(ds, room + 16 * TILE_LINE + at);
@@ -233,14 +251,16 @@ __device__ __forceinline__ void forward_rows(const grid_shape &grid_, const T *q
     qkv += (I64)b * tokens * step + h * D;
 
     left<T> q[D / 16];
-    load_own<T, D>(q, k, v, qkv, first, tokens, step);
+    load_own<T, D>(q, k, v, qkv, warp, first, tokens, step);
     sums o[D / 16];
     clear(o);
     float largest = LOWEST, sum = 0;
     const float scale2 = scale * LOG2E;
     for (int tile = 0; tile < tokens; tile += KEYS) {
         load_tiles<T, D>(k, qkv + heads * D, v, qkv + 2 * heads * D, tile, tokens, step);
-        score<T, D>(room, q, k);
+        if (own >= tokens)
+            continue;
+        score<T, D>(room, q, k, tokens - tile);
         __syncwarp();
         float s[HALF], most = LOWEST, part = 0;
         read_half(s, room + row * TILE_LINE + half * HALF);
@@ -271,7 +291,7 @@ __device__ __forceinline__ void forward_rows(const grid_shape &grid_, const T *q
 #pragma unroll
             for (int i = 0; i < o[n].num_elements; i++)
                 o[n].x[i] *= f.x[i];
-        weigh<T, D>(o, weights, v);
+        weigh<T, D>(o, weights, v, tokens - tile);
         __syncwarp();
     }
     if (wanted && half == 0 && own + row < tokens)
@@ -301,8 +321,8 @@ __device__ __forceinline__ void backward_q_rows(const grid_shape &grid_, const T
     dout += place;
 
     left<T> q[D / 16], d[D / 16];
-    load_own<T, D>(q, k, v, qkv, first, tokens, step);
-    load_own<T, D>(d, k, v, dout, first, tokens, heads * D);
+    load_own<T, D>(q, k, v, qkv, warp, first, tokens, step);
+    load_own<T, D>(d, k, v, dout, warp, first, tokens, heads * D);
     float a = 0, l = 0;
     if (own + row < tokens) {
         const T *line = (warp < 2 ? k : v) + (warp % 2 * 16 + row) * (D + 8) + half * (D / 2);
@@ -326,8 +346,10 @@ __device__ __forceinline__ void backward_q_rows(const grid_shape &grid_, const T
     clear(dq);
     for (int tile = 0; tile < tokens; tile += KEYS) {
         load_tiles<T, D>(k, qkv + heads * D, v, qkv + 2 * heads * D, tile, tokens, step);
+        if (own >= tokens)
+            continue;
         float s[HALF], ds[HALF];
-        score_both<T, D>(s, ds, room, q, k, d, v);
+        score_both<T, D>(s, ds, room, q, k, d, v, tokens - tile);
         // Rows of k that do not exist are zeros, whatever multiplies them.
 #pragma unroll
         for (int i = 0; i < HALF; i++) {
@@ -337,7 +359,7 @@ __device__ __forceinline__ void backward_q_rows(const grid_shape &grid_, const T
         __syncwarp();
         write_half(weights + row * WEIGHT_LINE + half * HALF, ds);
         __syncwarp();
-        weigh<T, D>(dq, weights, k);
+        weigh<T, D>(dq, weights, k, tokens - tile);
         __syncwarp();
     }
     store_rows<T, D>(dqkv + (I64)own * step, dq, scale, room, tokens - own, step);
@@ -364,23 +386,25 @@ __device__ __forceinline__ void backward_kv_rows(const grid_shape &grid_, const 
     along += GROUP_ID(1) * tokens;
 
     left<T> k[D / 16], v[D / 16];
-    load_own<T, D>(k, q, d, qkv + heads * D, first, tokens, step);
-    load_own<T, D>(v, q, d, qkv + 2 * heads * D, first, tokens, step);
+    load_own<T, D>(k, q, d, qkv + heads * D, warp, first, tokens, step);
+    load_own<T, D>(v, q, d, qkv + 2 * heads * D, warp, first, tokens, step);
     sums dk[D / 16], dv[D / 16];
     clear(dk);
     clear(dv);
     for (int tile = 0; tile < tokens; tile += KEYS) {
         __syncthreads();
-        load_rows<T, D>(q, qkv, tile, KEYS, tokens, step);
-        load_rows<T, D>(d, dout, tile, KEYS, tokens, heads * D);
+        load_rows<T, D>(q, qkv, tile, tokens, step);
+        load_rows<T, D>(d, dout, tile, tokens, heads * D);
         if (threadIdx.x < KEYS) {
             const int i = tile + (int)threadIdx.x;
             lse_of[threadIdx.x] = i < tokens ? lse[i] * LOG2E : 0.0f;
             along_of[threadIdx.x] = i < tokens ? along[i] : 0.0f;
         }
         __syncthreads();
+        if (own >= tokens)
+            continue;
         float p[HALF], ds[HALF];
-        score_both<T, D>(p, ds, room, k, q, v, d);
+        score_both<T, D>(p, ds, room, k, q, v, d, tokens - tile);
 #pragma unroll
         for (int i = 0; i < HALF; i++) {
             const int column = half * HALF + i;
@@ -391,18 +415,18 @@ __device__ __forceinline__ void backward_kv_rows(const grid_shape &grid_, const 
         write_half(weights + row * WEIGHT_LINE + half * HALF, p);
         write_half(weights_d + row * WEIGHT_LINE + half * HALF, ds);
         __syncwarp();
-        weigh<T, D>(dv, weights, d);
-        weigh<T, D>(dk, weights_d, q);
+        weigh<T, D>(dv, weights, d, tokens - tile);
+        weigh<T, D>(dk, weights_d, q, tokens - tile);
         __syncwarp();
     }
     store_rows<T, D>(dqkv + heads * D + (I64)own * step, dk, scale, room, tokens - own, step);
     store_rows<T, D>(dqkv + 2 * heads * D + (I64)own * step, dv, 1, room, tokens - own, step);
 }
 
-// --- kernels
+// --- kernels: with as many blocks on a multiprocessor as fit its registers without spills
 
 template <typename T, int D>
-__global__ void __launch_bounds__(32 * WARPS)
+__global__ void __launch_bounds__(32 * WARPS, D == 64 ? 3 : 4)
     attention_forward(const grid_shape grid_, const T *qkv, I64 qkv_at, T *out, I64 out_at, float *lse, I64 lse_at,
                       int tokens, int heads, float scale, int wanted)
 {
@@ -411,7 +435,7 @@ __global__ void __launch_bounds__(32 * WARPS)
 }
 
 template <typename T, int D>
-__global__ void __launch_bounds__(32 * WARPS)
+__global__ void __launch_bounds__(32 * WARPS, D == 64 ? 3 : 4)
     attention_backward_q(const grid_shape grid_, const T *qkv, I64 qkv_at, const T *out, I64 out_at, const T *dout,
                          I64 dout_at, const float *lse, I64 lse_at, float *along, I64 along_at, T *dqkv, I64 dqkv_at,
                          int tokens, int heads, float scale)
@@ -422,7 +446,7 @@ __global__ void __launch_bounds__(32 * WARPS)
 }
 
 template <typename T, int D>
-__global__ void __launch_bounds__(32 * WARPS)
+__global__ void __launch_bounds__(32 * WARPS, D == 64 ? 2 : 3)
     attention_backward_kv(const grid_shape grid_, const T *qkv, I64 qkv_at, const T *dout, I64 dout_at,
                           const float *lse, I64 lse_at, const float *along, I64 along_at, T *dqkv, I64 dqkv_at,
                           int tokens, int heads, float scale)

@@ -97,6 +97,16 @@ void dev_operand(dev_call *call, const mcf_operand *operand)
     dev_int64(call, there ? (int64_t)(operand->offset / mcf_dtype_size(operand->dtype)) : 0);
 }
 
+cudaDataType cuda_type(mcf_dtype dtype)
+{
+    return dtype == MCF_F32 ? CUDA_R_32F : dtype == MCF_F16 ? CUDA_R_16F : CUDA_R_16BF;
+}
+
+void *cuda_address(const mcf_operand *operand, int64_t elements)
+{
+    return (char *)operand->buffer->memory + operand->offset + elements * (int64_t)mcf_dtype_size(operand->dtype);
+}
+
 mcf_status dev_run(dev_call *call, const size_t local[3], int64_t groups0, int64_t groups1, int64_t groups2,
                    mcf_error *err)
 {

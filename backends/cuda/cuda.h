@@ -24,17 +24,23 @@ mcf_status cuda_fail(mcf_error *err, cudaError_t code, const char *what);
 
 // --- devices (devices.c)
 
-// How long work may take before the device counts as hanging; without a group nobody would be told.
+// A group's watch over its devices (watch.c): after how long their work counts as hanging, who is told, and who names
+// the devices that are late.
 typedef struct {
-    mcf_group *group; // NULL: not watched
     double seconds;
+    mcf_host_group *host; // broken or not, and the one to break
+    mcf_device *const *devices;
+    int count;
+    const mcf_group *group; // what `late` is asked with
+    // Numbers of the devices on which the others wait; "" where none does.
+    void (*late)(const mcf_group *group, char *text, size_t size);
 } cuda_watch;
 
 struct mcf_device {
     int index;
     struct cudaDeviceProp properties;
-    cuda_watch watch;
-    _Atomic bool lost; // see cuda_lost
+    const cuda_watch *watch; // NULL: not watched, for nobody would be told
+    _Atomic bool lost;       // see cuda_lost
 };
 // Whether its work may never end: it hangs, or may wait for one that does. Nothing waits for it any more, and nothing of
 // it is freed, for that would wait.
@@ -72,7 +78,7 @@ struct mcf_stream {
     cublasHandle_t cublas;
     cublasLtHandle_t lt;
     mcf_buffer *workspace; // of products
-    cuda_lt_plan *plans;   // of products by cublasLt (product_lt.c)
+    cuda_lt_plan *plans;   // of products by cublasLt (matmul_lt.c)
     int plan_count, plan_next;
     mcf_buffer *scratch[CUDA_SCRATCH]; // of the operation that runs; in order, so one is enough
     uint64_t scratch_generation;       // grows when a scratch moves
@@ -93,7 +99,7 @@ void cuda_device_close(mcf_device *device);
 // Makes it the calling thread's.
 mcf_status cuda_use(const mcf_device *device, mcf_error *err);
 
-// --- memory and streams (memory.c, upload.c, stream.c)
+// --- memory and streams (memory.c, upload.c, stream.c, watch.c)
 
 mcf_status cuda_buffer_create(mcf_device *device, uint64_t bytes, mcf_buffer **buffer, mcf_error *err);
 void cuda_buffer_destroy(mcf_buffer *buffer);
@@ -121,11 +127,11 @@ mcf_status cuda_event_query(mcf_event *event, bool *done, mcf_error *err);
 // --- operations and kernels (call.c)
 
 bool cuda_supports(const mcf_device *device, const mcf_launch *launch);
-
-// --- products (product.c, product_lt.c)
-
 cudaDataType cuda_type(mcf_dtype dtype);
+// Of an element of the operand, counted from its offset.
 void *cuda_address(const mcf_operand *operand, int64_t elements);
+
+// --- products (matmul.c, matmul_lt.c)
 
 // Row-major c [m,n] = alpha a b + bias, then ReLU; turned: the operand lies with its columns one behind the other. No
 // gaps, for plans are found by their bytes.
@@ -160,12 +166,6 @@ mcf_status cuda_group_create(mcf_device *const *devices, int count, double timeo
                              mcf_error *err);
 void cuda_group_destroy(mcf_group *group);
 void cuda_group_abort(mcf_group *group, const char *reason);
-// The reason where the group has broken.
-mcf_status cuda_group_broken(mcf_group *group, mcf_error *err);
-// Numbers of the devices on which the others wait; "" where none does.
-void cuda_group_late(mcf_group *group, char *text, size_t size);
-// No member's work may be waited for any more.
-void cuda_group_lose(mcf_group *group);
 mcf_status cuda_group_describe(const int *devices, int count, char *text, size_t size, mcf_error *err);
 cuda_link cuda_link_between(int device, int other);
 mcf_status cuda_all_reduce(mcf_group *group, int rank, mcf_stream *stream, mcf_buffer *to, uint64_t to_offset,

@@ -4,7 +4,7 @@
 
 #include "ops/rules.h"
 
-enum { VECTOR = 16, NORM_WIDTH_MAX = 1024 }; // as in vectors.cu and layer_norm.cu
+enum { VECTOR = 16, NORM_WIDTH_MAX = 1024 }; // as in vectors.cu and norm.cu
 
 static bool wanted(const mcf_launch *l, int i)
 {

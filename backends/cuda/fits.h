@@ -12,7 +12,7 @@ bool cuda_product_type_fits(int major, mcf_dtype type);
 // attention and attention_grad, attention.cu: one 16-bit type, heads of 32 or 64 channels, rows that begin at multiples
 // of 16 bytes.
 bool cuda_attention_fits(int major, const mcf_launch *launch);
-// layer_norm and add_layer_norm, layer_norm_grad, layer_norm.cu: an fp32 input of up to 1024 columns, a multiple of 4,
+// layer_norm and add_layer_norm, layer_norm_grad, norm.cu: an fp32 input of up to 1024 columns, a multiple of 4,
 // and operands that begin where vectors do.
 bool cuda_layer_norm_fits(const mcf_launch *launch);
 bool cuda_layer_norm_grad_fits(const mcf_launch *launch);

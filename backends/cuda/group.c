@@ -74,6 +74,34 @@ static mcf_status prepare_chain(mcf_group *g, mcf_error *err)
     return MCF_OK;
 }
 
+// Numbers of devices, those for which it says so, in text.
+static void list(const mcf_group *g, const bool *named, char *text, size_t size)
+{
+    size_t used = 0;
+    for (int i = 0; i < g->count && used < size; i++)
+        if (named[i])
+            used += (size_t)snprintf(text + used, size - used, "%s%d", used ? ", " : "", g->devices[i]->index);
+}
+
+// Who is behind: at the first step of a collective that some members' streams have passed and others have not.
+static void late_members(const mcf_group *g, char *text, size_t size)
+{
+    bool late[CUDA_MEMBERS];
+    text[0] = 0;
+    for (uint64_t n = g->number > RING ? g->number - RING : 0; n < g->number; n++)
+        for (int phase = 0; phase < PHASES; phase++) {
+            int behind = 0;
+            for (int i = 0; i < g->count; i++) {
+                late[i] = cudaEventQuery(g->events[n % RING][i][phase]) == cudaErrorNotReady;
+                behind += late[i];
+            }
+            if (behind) {
+                list(g, late, text, size);
+                return;
+            }
+        }
+}
+
 mcf_status cuda_group_create(mcf_device *const *devices, int count, double timeout_seconds, mcf_group **group,
                              mcf_error *err)
 {
@@ -106,8 +134,14 @@ mcf_status cuda_group_create(mcf_device *const *devices, int count, double timeo
         cuda_group_destroy(g);
         return status;
     }
+    g->watch = (cuda_watch){.seconds = timeout_seconds,
+                            .host = g->host,
+                            .devices = g->devices,
+                            .count = count,
+                            .group = g,
+                            .late = late_members};
     for (int i = 0; i < count; i++)
-        g->devices[i]->watch = (cuda_watch){g, timeout_seconds};
+        g->devices[i]->watch = &g->watch;
     *group = g;
     return MCF_OK;
 }
@@ -118,7 +152,7 @@ void cuda_group_destroy(mcf_group *g)
         return;
     for (int i = 0; i < g->count; i++) {
         const bool lost = cuda_lost(g->devices[i]);
-        g->devices[i]->watch = (cuda_watch){0};
+        g->devices[i]->watch = NULL;
         if (lost)
             continue;
         cudaSetDevice(g->devices[i]->index);
@@ -142,45 +176,6 @@ void cuda_group_destroy(mcf_group *g)
 void cuda_group_abort(mcf_group *group, const char *reason)
 {
     mcf_host_group_abort(group->host, reason);
-}
-
-mcf_status cuda_group_broken(mcf_group *group, mcf_error *err)
-{
-    return mcf_host_group_check(group->host, err);
-}
-
-void cuda_group_lose(mcf_group *g)
-{
-    for (int i = 0; i < g->count; i++)
-        g->devices[i]->lost = true;
-}
-
-// Numbers of devices, those for which it says so, in text.
-static void list(const mcf_group *g, const bool *named, char *text, size_t size)
-{
-    size_t used = 0;
-    for (int i = 0; i < g->count && used < size; i++)
-        if (named[i])
-            used += (size_t)snprintf(text + used, size - used, "%s%d", used ? ", " : "", g->devices[i]->index);
-}
-
-// Who is behind: at the first step of a collective that some members' streams have passed and others have not.
-void cuda_group_late(mcf_group *g, char *text, size_t size)
-{
-    bool late[CUDA_MEMBERS];
-    text[0] = 0;
-    for (uint64_t n = g->number > RING ? g->number - RING : 0; n < g->number; n++)
-        for (int phase = 0; phase < PHASES; phase++) {
-            int behind = 0;
-            for (int i = 0; i < g->count; i++) {
-                late[i] = cudaEventQuery(g->events[n % RING][i][phase]) == cudaErrorNotReady;
-                behind += late[i];
-            }
-            if (behind) {
-                list(g, late, text, size);
-                return;
-            }
-        }
 }
 
 // --- what the enqueuing member does

@@ -10,6 +10,7 @@ enum { READY, ISLAND, PART, SLICE, DONE, PHASES, RING = 64 };
 
 struct mcf_group {
     mcf_host_group *host;
+    cuda_watch watch;
     int count;
     mcf_device *devices[CUDA_MEMBERS];
     cuda_topology topology;

@@ -69,16 +69,6 @@ static mcf_status launch_sum(cuda_work *w, int member, cuda_members members, int
     return MCF_OK;
 }
 
-typedef struct {
-    uint64_t begin, end; // elements
-} range;
-
-// The cuda_operands of a sum: whose memory, and where it begins.
-typedef struct {
-    int count, owner[CUDA_MEMBERS];
-    const char *from[CUDA_MEMBERS];
-} operands;
-
 // Elements of all operands, summed by `member` into out[0, end - begin) and divided.
 mcf_status cuda_sum(cuda_work *w, int member, const cuda_operands *of, char *out, cuda_range r, int divide,
                     mcf_error *err)

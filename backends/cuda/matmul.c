@@ -62,16 +62,6 @@ static bool leading(const dev_steps *s, int64_t rows, int64_t columns, shape *ou
     return ld > 0 && ld <= INT_MAX;
 }
 
-cudaDataType cuda_type(mcf_dtype dtype)
-{
-    return dtype == MCF_F32 ? CUDA_R_32F : dtype == MCF_F16 ? CUDA_R_16F : CUDA_R_16BF;
-}
-
-void *cuda_address(const mcf_operand *operand, int64_t elements)
-{
-    return (char *)operand->buffer->memory + operand->offset + elements * (int64_t)mcf_dtype_size(operand->dtype);
-}
-
 // All batches that one stride reaches, in as few calls as that takes.
 static mcf_status gemm(mcf_stream *s, const dev_product *p, shape a, shape b, shape c, const dev_steps *sc, bool add,
                        mcf_error *err)

@@ -1,9 +1,9 @@
-// Layer norms by layer_norm.cu, where they fit (fits.c). All else goes to kernels/norm.cl.
+// Layer norms by norm.cu, where they fit (fits.c). All else goes to kernels/norm.cl.
 #include "backends/cuda/cuda.h"
 
 #include <stdio.h>
 
-enum { WARPS = 8, THREADS = 32 * WARPS }; // as in layer_norm.cu
+enum { WARPS = 8, THREADS = 32 * WARPS }; // as in norm.cu
 
 static mcf_status begin(dev_call *call, mcf_stream *stream, const mcf_launch *l, const char *kernel, int t1, int t2,
                         mcf_error *err)
@@ -11,7 +11,7 @@ static mcf_status begin(dev_call *call, mcf_stream *stream, const mcf_launch *l,
     const int64_t vectors = (l->in[0].shape.dim[1] + 127) / 128; // of a lane
     char name[64];
     snprintf(name, sizeof name, "%s_%d", kernel, (int)(vectors + 1) / 2 * 2);
-    dev_kernel_key key = {"layer_norm.cu", name, MCF_F32, t1, t2, DEV_NONE, "", 0};
+    dev_kernel_key key = {"norm.cu", name, MCF_F32, t1, t2, DEV_NONE, "", 0};
     MCF_TRY(dev_begin(call, stream, &key, err));
     call->name = kernel;
     return MCF_OK;

@@ -161,7 +161,7 @@ __global__ void __launch_bounds__(THREADS)
         name "_8", {MCF_F32, r, y, -1}, MCF_CUDA_KERNEL((__VA_ARGS__, 8 >))                                            \
     }
 
-extern "C" cuda_kernel_table cuda_kernels_layer_norm_rows(void)
+extern "C" cuda_kernel_table cuda_kernels_norm_rows(void)
 {
     static const cuda_kernel rows[] = {
         EACH_SIZE("norm_rows", -1, MCF_F32, norm_rows < false, float, float),

@@ -1,9 +1,7 @@
 // Streams with what work on them needs: handles of cuBLAS and cublasLt with their workspace. Events.
 #include "backends/cuda/cuda.h"
 
-#include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 static mcf_status fill(mcf_stream *s, mcf_error *err)
 {
@@ -56,63 +54,6 @@ void cuda_stream_destroy(mcf_stream *s)
         cudaStreamDestroy(s->stream);
     cudaGetLastError();
     free(s);
-}
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-bool cuda_lost(const mcf_device *d)
-{
-    return d->lost || (d->watch.group && cuda_group_broken(d->watch.group, NULL) != MCF_OK);
-}
-
-static mcf_status hangs(mcf_device *d, const char *what, mcf_error *err)
-{
-    char late[100];
-    cuda_group_lose(d->watch.group);
-    MCF_TRY(cuda_group_broken(d->watch.group, err)); // another has said so
-    cuda_group_late(d->watch.group, late, sizeof late);
-    if (!late[0])
-        snprintf(late, sizeof late, "%d", d->index);
-    mcf_error said = {0};
-    mcf_fail(&said, MCF_ERR_DEVICE, "%s: device %s has not ended its work for %g s and counts as hanging", what, late,
-             d->watch.seconds);
-    cuda_group_abort(d->watch.group, said.message);
-    return mcf_fail(err, MCF_ERR_DEVICE, "%s", said.message);
-}
-
-// A wait in the driver has no end where a card hangs: it is asked again and again instead, at first without a pause.
-mcf_status cuda_wait(mcf_device *d, cudaStream_t stream, cudaEvent_t event, const char *what, mcf_error *err)
-{
-    enum { ASK_AT_ONCE = 1000, BETWEEN_LOOKS = 64, PAUSE_NS = 20000 };
-    const double start = now();
-    MCF_TRY(cuda_use(d, err));
-    for (int asked = 0;; asked++) {
-        const cudaError_t code = !d->watch.group ? event ? cudaEventSynchronize(event) : cudaStreamSynchronize(stream)
-                                 : event ? cudaEventQuery(event)
-                                                 : cudaStreamQuery(stream);
-        if (code == cudaSuccess)
-            return MCF_OK;
-        if (code != cudaErrorNotReady)
-            return cuda_fail(err, code, what);
-        cudaGetLastError();
-        if (asked % BETWEEN_LOOKS == BETWEEN_LOOKS - 1) {
-            MCF_TRY(cuda_group_broken(d->watch.group, err));
-            if (now() - start > d->watch.seconds)
-                return hangs(d, what, err);
-        }
-        if (asked > ASK_AT_ONCE)
-            nanosleep(&(struct timespec){0, PAUSE_NS}, NULL);
-    }
-}
-
-mcf_status cuda_stream_synchronize(mcf_stream *s, mcf_error *err)
-{
-    return cuda_wait(s->device, s->stream, NULL, "enqueued work", err);
 }
 
 mcf_status cuda_event_create(mcf_device *device, mcf_event **event, mcf_error *err)

@@ -144,7 +144,7 @@ bool ocl_cache_write(const char *name, const void *data, size_t bytes);
 mcf_status ocl_kernel_get(mcf_device *device, const dev_kernel_key *key, cl_kernel *kernel, mcf_error *err);
 void ocl_programs_free(mcf_device *device);
 
-// --- products (product.c)
+// --- products (matmul.c)
 
 // With one way, whatever the tuning says; for tuning and tests.
 mcf_status ocl_multiply_by(mcf_stream *stream, const dev_product *product, ocl_product_way way, mcf_error *err);

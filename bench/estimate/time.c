@@ -27,7 +27,7 @@ static double bytes_of(const mcf_operand *operand)
 
 // --- passes over memory
 
-// Instructions of a lane for an element, branches counted as if all were taken: vectors.cu and layer_norm.cu in
+// Instructions of a lane for an element, branches counted as if all were taken: vectors.cu and norm.cu in
 // sm_70's machine code (cuobjdump; gelu 467 for 8 elements, its gradient 728, add_layer_norm 822 for 24,
 // layer_norm_grad 1390 for 24). The shared kernels' are mostly addresses: 40 to 42 for scale_flat and relu.
 enum { GELU = 58, GELU_GRAD = 91, NORM = 34, NORM_GRAD = 58, ELEMENT = 41 };

@@ -1,5 +1,5 @@
 // How long an operation takes on a card: as the CUDA backend would run it, by a roofline with the efficiencies that
-// bench/estimate/cards.c, predict_product.c and predict_attention.c name.
+// bench/estimate/cards.c, product.c and attention.c name.
 #ifndef MCF_TRAIN_PREDICT_TIME_H
 #define MCF_TRAIN_PREDICT_TIME_H
 
@@ -22,7 +22,7 @@ typedef enum {
     MCF_WAY_CUBLAS,    // tensor cores, or fp32
     MCF_WAY_TILES,     // the shared kernel of products with tiles, fp32
     MCF_WAY_ATTENTION, // attention.cu
-    MCF_WAY_VECTORS,   // vectors.cu, layer_norm.cu: 16 bytes a lane
+    MCF_WAY_VECTORS,   // vectors.cu, norm.cu: 16 bytes a lane
     MCF_WAY_SHARED,    // kernels of backends/kernels: an element a lane
     MCF_WAY_COPY,
 } mcf_way;
