@@ -203,6 +203,18 @@ static mcf_status write_files(const char *directory, const mcf_checkpoint *check
     return mcf_directory_sync(directory, err);
 }
 
+// As a resume would read it, before an older checkpoint goes for it.
+static mcf_status read_back(const char *directory, const mcf_checkpoint *checkpoint, mcf_error *err)
+{
+    json_t *state;
+    int64_t step;
+    MCF_TRY(mcf_checkpoint_read_state(directory, &step, &state, err));
+    const bool same = json_equal(state, checkpoint->state) && step == checkpoint->step;
+    json_decref(state);
+    return same ? MCF_OK
+                : mcf_fail(err, MCF_ERR_INTERNAL, "%s: the state is not read back as it was written", directory);
+}
+
 // Puts the new directory in place. One of the same step (a run that was set back) is exchanged in one go.
 static mcf_status put_in_place(const char *aside, const char *path, mcf_error *err)
 {
@@ -246,6 +258,8 @@ mcf_status mcf_checkpoint_save(const char *run, const mcf_checkpoint *checkpoint
         status = mcf_directory_make(aside, err);
     if (status == MCF_OK)
         status = write_files(aside, checkpoint, err);
+    if (status == MCF_OK)
+        status = read_back(aside, checkpoint, err);
     if (status == MCF_OK)
         status = put_in_place(aside, path, err);
     if (status != MCF_OK) {
@@ -403,7 +417,7 @@ mcf_status mcf_checkpoint_read_state(const char *directory, int64_t *step, json_
 {
     char *path, *text;
     size_t size;
-    json_error_t json_error;
+    json_error_t json_error = {.text = ""};
     *state = NULL;
     MCF_TRY(join(directory, "state.json", &path, err));
     mcf_status status = mcf_file_read(path, MAX_STATE, &text, &size, err);
@@ -411,6 +425,9 @@ mcf_status mcf_checkpoint_read_state(const char *directory, int64_t *step, json_
     MCF_TRY(status);
     json_t *root = json_loadb(text, size, JSON_REJECT_DUPLICATES, &json_error);
     free(text);
+    // Without memory jansson gives up with this code, or with no words at all: the file is not to blame.
+    if (!root && (json_error_code(&json_error) == json_error_out_of_memory || !json_error.text[0]))
+        return no_memory(directory, err);
     if (!root) {
         char what[80];
         snprintf(what, sizeof(what), "state.json is no valid JSON (line %d)", json_error.line);

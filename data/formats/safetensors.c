@@ -191,9 +191,12 @@ static mcf_status read_header(mcf_safetensors *file, mcf_error *err)
     if (status == MCF_OK && !header_is_modest(text, length))
         status = bad(file, err, "the header is nested too deeply or holds too many values");
     if (status == MCF_OK) {
-        json_error_t json_error;
+        json_error_t json_error = {.text = ""};
         file->header = json_loadb(text, length, JSON_REJECT_DUPLICATES, &json_error);
-        if (!file->header) {
+        // Without memory jansson gives up with this code, or with no words at all: the file is not to blame.
+        if (!file->header && (json_error_code(&json_error) == json_error_out_of_memory || !json_error.text[0])) {
+            status = mcf_fail(err, MCF_ERR_NOMEM, "%s: out of memory for the header", file->path);
+        } else if (!file->header) {
             char words[JSON_ERROR_TEXT_LENGTH];
             char what[JSON_ERROR_TEXT_LENGTH + 80];
             snprintf(what, sizeof(what), "header: %s at byte %d", quoted(json_error.text, words, sizeof(words)),

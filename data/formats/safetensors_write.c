@@ -1,4 +1,5 @@
 #define _GNU_SOURCE
+#include <endian.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,8 +92,11 @@ mcf_status mcf_safetensors_writer_declare(mcf_safetensors_writer *writer, const 
         __builtin_add_overflow(writer->declared, size, &end))
         return mcf_fail(err, MCF_ERR_INTERNAL, "%s: tensor '%s' cannot be stored", writer->path, name);
     json_t *dims = json_array();
-    for (int i = 0; i < shape->rank; i++)
-        json_array_append_new(dims, json_integer(shape->dim[i]));
+    for (int i = 0; dims && i < shape->rank; i++)
+        if (json_array_append_new(dims, json_integer(shape->dim[i])) != 0) {
+            json_decref(dims);
+            dims = NULL;
+        }
     json_t *entry = json_pack("{s:s, s:o, s:[I,I]}", "dtype", stored_name(dtype), "shape", dims, "data_offsets",
                               (json_int_t)writer->declared, (json_int_t)end);
     if (!entry || json_object_set_new(writer->header, name, entry) != 0)
@@ -102,29 +106,61 @@ mcf_status mcf_safetensors_writer_declare(mcf_safetensors_writer *writer, const 
     return MCF_OK;
 }
 
-mcf_status mcf_safetensors_writer_begin(mcf_safetensors_writer *writer, mcf_error *err)
+// The header as the file's first bytes: its length, the text, blanks up to a multiple of 8.
+static mcf_status make_header(const mcf_safetensors_writer *writer, char **bytes, size_t *size, mcf_error *err)
 {
+    *bytes = NULL;
     json_t *all = json_object();
-    if (!all)
-        return no_memory(writer, err);
-    int failed = 0;
-    if (json_object_size(writer->metadata) > 0)
-        failed = json_object_set(all, "__metadata__", writer->metadata);
-    failed = failed || json_object_update(all, writer->header);
+    bool failed =
+        !all || (json_object_size(writer->metadata) > 0 && json_object_set(all, "__metadata__", writer->metadata) != 0);
+    failed = failed || json_object_update(all, writer->header) != 0;
     char *text = failed ? NULL : json_dumps(all, JSON_COMPACT);
     json_decref(all);
     if (!text)
         return no_memory(writer, err);
-    uint64_t length = strlen(text);
-    uint64_t padded = (length + 7) / 8 * 8;
-    mcf_status status = padded <= MCF_SAFETENSORS_MAX_HEADER
-                            ? mcf_file_writer_write(writer->file, &padded, sizeof(padded), err)
-                            : mcf_fail(err, MCF_ERR_FORMAT, "%s: the header would exceed 100 MB", writer->path);
-    if (status == MCF_OK)
-        status = mcf_file_writer_write(writer->file, text, length, err);
-    if (status == MCF_OK)
-        status = mcf_file_writer_write(writer->file, "       ", padded - length, err);
+    const size_t length = strlen(text), padded = (length + 7) / 8 * 8;
+    if (padded <= MCF_SAFETENSORS_MAX_HEADER)
+        *bytes = malloc(sizeof(uint64_t) + padded);
+    if (*bytes) {
+        const uint64_t stored = htole64(padded);
+        *size = sizeof stored + padded;
+        memset(*bytes, ' ', *size);
+        memcpy(*bytes, &stored, sizeof stored);
+        memcpy(*bytes + sizeof stored, text, length);
+    }
     free(text);
+    if (padded > MCF_SAFETENSORS_MAX_HEADER)
+        return mcf_fail(err, MCF_ERR_FORMAT, "%s: the header would exceed 100 MB", writer->path);
+    return *bytes ? MCF_OK : no_memory(writer, err);
+}
+
+// The header as its own reader takes it: what memory or a library lost on the way is found before an old file goes. The
+// reader looks at no byte of a tensor here, so none needs to be there.
+static mcf_status read_back(const mcf_safetensors_writer *writer, const char *bytes, size_t size, mcf_error *err)
+{
+    mcf_safetensors *file;
+    mcf_status status = mcf_safetensors_open_memory(&file, bytes, size + writer->declared, writer->path, err);
+    if (status != MCF_OK)
+        return mcf_add_context(err, status, "what was to be written cannot be read back");
+    uint64_t total = 0;
+    for (size_t i = 0; i < mcf_safetensors_count(file); i++)
+        total += mcf_safetensors_at(file, i)->size;
+    if (mcf_safetensors_count(file) != json_object_size(writer->header) || total != writer->declared)
+        status = mcf_fail(err, MCF_ERR_INTERNAL, "%s: the header lost tensors while it was made; nothing is written",
+                          writer->path);
+    mcf_safetensors_close(file);
+    return status;
+}
+
+mcf_status mcf_safetensors_writer_begin(mcf_safetensors_writer *writer, mcf_error *err)
+{
+    char *bytes;
+    size_t size = 0;
+    MCF_TRY(make_header(writer, &bytes, &size, err));
+    mcf_status status = read_back(writer, bytes, size, err);
+    if (status == MCF_OK)
+        status = mcf_file_writer_write(writer->file, bytes, size, err);
+    free(bytes);
     writer->begun = status == MCF_OK;
     return status;
 }
