@@ -67,3 +67,9 @@ foreach(fake no_entry other_abi other_size nothing unusable good)
   set_target_properties(mcf-backend-${fake} PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fake_modules)
   add_dependencies(test_reference_registry mcf-backend-${fake})
 endforeach()
+
+# Preloaded by ci/faults: calls that fail.
+if(NOT MCF_SANITIZE)
+  add_library(faults MODULE tests/tools/faults.c)
+  target_link_libraries(faults PRIVATE ${CMAKE_DL_LIBS})
+endif()

@@ -182,6 +182,21 @@ static mcf_status fill_row(mcf_loader *loader, const row_work *work, int64_t sam
     return transform->apply(transform->options, &in, &out, err);
 }
 
+enum { READ_TRIES = 4 };
+
+// A read error that passes must not change what a run learns from: it is tried again after 0.1, 0.2 and 0.4 s.
+static mcf_status fill_row_patiently(mcf_loader *loader, const row_work *work, int64_t sample,
+                                     mcf_transform_scratch *scratch, mcf_error *err)
+{
+    mcf_status status = fill_row(loader, work, sample, scratch, err);
+    for (int try = 1; try < READ_TRIES && (status == MCF_ERR_IO || status == MCF_ERR_NOMEM); try++) {
+        const struct timespec pause = {0, 50000000L << try};
+        nanosleep(&pause, NULL);
+        status = fill_row(loader, work, sample, scratch, err);
+    }
+    return status;
+}
+
 // A row is the sample it asks for, or the next of the source that is whole.
 static mcf_status make_row(mcf_loader *loader, const row_work *work, mcf_transform_scratch *scratch, mcf_error *err)
 {
@@ -190,13 +205,16 @@ static mcf_status make_row(mcf_loader *loader, const row_work *work, mcf_transfo
     mcf_error why = {0}, first = {0};
     work->slot->batch.sample[work->row] = -1;
     for (; attempt < MCF_REPLACE_LIMIT && attempt < loader->samples; attempt++) {
-        mcf_status status = fill_row(loader, work, sample, scratch, &why);
+        mcf_status status = fill_row_patiently(loader, work, sample, scratch, &why);
         if (status == MCF_OK) {
             work->slot->batch.sample[work->row] = sample;
             return MCF_OK;
         }
-        if (status == MCF_ERR_NOMEM)
-            return mcf_fail(err, status, "%s", why.message);
+        if (status == MCF_ERR_NOMEM || status == MCF_ERR_IO) {
+            char name[512];
+            return mcf_fail(err, status, "%s: %s, also when tried again; the picture is not taken for a broken one",
+                            mcf_source_name(loader->source, sample, name, sizeof name), why.message);
+        }
         if (note_broken(loader, work, sample, attempt, &why) != MCF_OK)
             return mcf_fail(err, MCF_ERR_NOMEM, "out of memory for the names of broken samples");
         if (loader->options.keep_broken)

@@ -254,11 +254,23 @@ uint64_t mcf_source_fingerprint(const mcf_source *source)
     return XXH64_digest(&state);
 }
 
+// What is wrong with this file stays MCF_ERR_FORMAT, so that another may take its place; what is wrong with the system
+// at this moment is MCF_ERR_IO or MCF_ERR_NOMEM, and is tried again.
+static mcf_status fail_open(int code, mcf_error *err)
+{
+    static const int own[] = {ENOENT, ENOTDIR, EACCES, EPERM, ELOOP, ENAMETOOLONG, EISDIR, ENXIO, ENODEV};
+    mcf_status status = code == ENOMEM ? MCF_ERR_NOMEM : MCF_ERR_IO;
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        if (code == own[i])
+            status = MCF_ERR_FORMAT;
+    return mcf_fail(err, status, "cannot be opened: %s", strerror(code));
+}
+
 static mcf_status read_file(const char *path, mcf_bytes *out, mcf_error *err)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return mcf_fail(err, MCF_ERR_IO, "cannot be opened: %s", strerror(errno));
+        return fail_open(errno, err);
     struct stat info;
     mcf_status status = MCF_OK;
     if (fstat(fd, &info) != 0)
@@ -287,7 +299,7 @@ static mcf_status read_member(const source_container *container, uint64_t offset
         return mcf_file_read_at(container->fd, out->data, size, offset, container->path, err);
     int fd = open(container->path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return mcf_fail(err, MCF_ERR_IO, "cannot be opened: %s", strerror(errno));
+        return fail_open(errno, err);
     mcf_status status = mcf_file_read_at(fd, out->data, size, offset, container->path, err);
     close(fd);
     return status;
@@ -302,7 +314,7 @@ mcf_status mcf_source_read(const mcf_source *source, int64_t i, mcf_bytes *out, 
         return read_member(container, sample->offset, sample->size, out, err);
     char path[8192];
     if (write_path(container, name, path, sizeof path) >= (int)sizeof path)
-        return mcf_fail(err, MCF_ERR_IO, "its path is too long");
+        return mcf_fail(err, MCF_ERR_FORMAT, "its path is too long");
     return read_file(path, out, err);
 }
 

@@ -13,7 +13,8 @@
 typedef struct {
     struct jpeg_error_mgr base;
     jmp_buf leave;
-    bool ran_out; // the source asked for bytes past the end
+    bool ran_out;   // the source asked for bytes past the end
+    bool no_memory; // libjpeg's or the sink's: the picture is not to blame
     char message[JMSG_LENGTH_MAX];
 } jpeg_errors;
 
@@ -21,6 +22,7 @@ static void leave_with_message(j_common_ptr info)
 {
     jpeg_errors *errors = (jpeg_errors *)info->err;
     info->err->format_message(info, errors->message);
+    errors->no_memory = errors->no_memory || info->err->msg_code == JERR_OUT_OF_MEMORY;
     longjmp(errors->leave, 1);
 }
 
@@ -122,6 +124,8 @@ static mcf_status read_jpeg(jpeg_reader *reader, size_t size, const mcf_decode_o
 {
     j_decompress_ptr decoder = &reader->decoder;
     if (setjmp(reader->errors.leave)) {
+        if (reader->errors.no_memory)
+            return mcf_fail(err, MCF_ERR_NOMEM, "JPEG decoder: %s", reader->errors.message);
         if (reader->errors.ran_out)
             return mcf_fail(err, MCF_ERR_FORMAT, "truncated JPEG: it ends after %zu bytes, before its picture does",
                             size);
@@ -200,20 +204,55 @@ mcf_status mcf_jpeg_decode(const uint8_t *bytes, size_t size, const mcf_decode_o
     return status;
 }
 
+// The sink grows the caller's own buffer. libjpeg's jpeg_mem_dest says where its buffer is at the end only: after a
+// failure nobody knows what is to be freed.
 typedef struct {
     struct jpeg_compress_struct encoder;
     jpeg_errors errors;
-    unsigned char *bytes;
-    unsigned long size;
+    struct jpeg_destination_mgr sink;
+    mcf_bytes *out;
 } jpeg_writer;
+
+static void grow(j_compress_ptr encoder, size_t used)
+{
+    jpeg_writer *writer = (jpeg_writer *)encoder;
+    mcf_bytes *out = writer->out;
+    const size_t capacity = used < 8192 ? 16384 : 2 * used;
+    uint8_t *grown = realloc(out->data, capacity);
+    if (!grown) {
+        writer->errors.no_memory = true;
+        ERREXIT1(encoder, JERR_OUT_OF_MEMORY, 0);
+    }
+    *out = (mcf_bytes){.data = grown, .size = used, .capacity = capacity};
+    writer->sink.next_output_byte = grown + used;
+    writer->sink.free_in_buffer = capacity - used;
+}
+
+static void begin_output(j_compress_ptr encoder)
+{
+    grow(encoder, 0);
+}
+
+static boolean grow_output(j_compress_ptr encoder)
+{
+    grow(encoder, ((jpeg_writer *)encoder)->out->capacity);
+    return TRUE;
+}
+
+static void end_output(j_compress_ptr encoder)
+{
+    jpeg_writer *writer = (jpeg_writer *)encoder;
+    writer->out->size = writer->out->capacity - writer->sink.free_in_buffer;
+}
 
 static mcf_status write_jpeg(jpeg_writer *writer, const mcf_image *image, int quality, mcf_error *err)
 {
     j_compress_ptr encoder = &writer->encoder;
     if (setjmp(writer->errors.leave))
-        return mcf_fail(err, MCF_ERR_FORMAT, "JPEG encoder: %s", writer->errors.message);
+        return mcf_fail(err, writer->errors.no_memory ? MCF_ERR_NOMEM : MCF_ERR_FORMAT, "JPEG encoder: %s",
+                        writer->errors.message);
     jpeg_create_compress(encoder);
-    jpeg_mem_dest(encoder, &writer->bytes, &writer->size);
+    encoder->dest = &writer->sink;
     encoder->image_width = (JDIMENSION)image->width;
     encoder->image_height = (JDIMENSION)image->height;
     encoder->input_components = image->channels;
@@ -234,16 +273,13 @@ static mcf_status write_jpeg(jpeg_writer *writer, const mcf_image *image, int qu
 mcf_status mcf_image_encode_jpeg(const mcf_image *image, int quality, mcf_bytes *out, mcf_error *err)
 {
     MCF_TRY(mcf_image_check_size((uint64_t)image->width, (uint64_t)image->height, err));
-    jpeg_writer writer = {0};
+    jpeg_writer writer = {
+        .out = out,
+        .sink = {.init_destination = begin_output, .empty_output_buffer = grow_output, .term_destination = end_output}};
     writer.encoder.err = jpeg_std_error(&writer.errors.base);
     writer.errors.base.error_exit = leave_with_message;
     writer.errors.base.output_message = ignore_message;
     mcf_status status = write_jpeg(&writer, image, quality, err);
-    if (status == MCF_OK)
-        status = mcf_bytes_resize(out, writer.size, err);
-    if (status == MCF_OK)
-        memcpy(out->data, writer.bytes, writer.size);
     jpeg_destroy_compress(&writer.encoder);
-    free(writer.bytes);
     return status;
 }

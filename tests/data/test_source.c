@@ -97,7 +97,7 @@ static void lists_are_relative(void **state)
     expect_bytes(source, 1, "two");
     mcf_bytes bytes = {0};
     mcf_error err = {0};
-    assert_int_equal(mcf_source_read(source, 2, &bytes, &err), MCF_ERR_IO);
+    assert_int_equal(mcf_source_read(source, 2, &bytes, &err), MCF_ERR_FORMAT);
     assert_non_null(strstr(err.message, "No such file"));
     mcf_source_close(source);
     write_file(dir, "bad.txt", "good.jpg\nbad\0name.jpg\n", 22);

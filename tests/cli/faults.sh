@@ -1,0 +1,46 @@
+#!/bin/sh
+# A sample of ci/faults: commands whose allocations, reads, writes or threads fail end with an error of their own.
+. "$(dirname "$0")/../lib.sh"
+[ -f "$build/libfaults.so" ] || { echo "skipped: no libfaults.so in this build"; exit 77; }
+sh "$source_dir/ci/faults" --build "$build" --points 6 >"$work/table" 2>&1
+grep '^| [a-z]' "$work/table" | grep -v '^| command' | while IFS='|' read -r _ command fault calls tried well rest; do
+    if [ "$tried" -eq "$well" ]; then
+        echo "ok -$command:$fault:$calls calls,$tried tried"
+    else
+        echo "not ok -$command:$fault:$calls calls,$tried tried,$well ended well"
+        echo bad >>"$work/bad"
+    fi
+done
+[ ! -f "$work/bad" ] || failures=1
+check "every command ran" test "$(grep -c '^| [a-z]' "$work/table")" -gt 40
+cat "$work/table" | grep -v '^|'
+
+# A read error that passes changes nothing that is learned; one that stays ends the run with the file's name.
+cd "$work" || exit 1
+cat >tiny.yaml <<YAML
+data: {train: [$work/faces/images], workers: 2}
+model:
+  image_size: 16
+  patch_size: 8
+  encoder: {dim: 16, depth: 1, heads: 2, mlp_ratio: 2}
+  decoder: {dim: 16, depth: 1, heads: 2, mlp_ratio: 2}
+objective: {feature: {weight: 0}, pixel: {weight: 1}, contrastive: {weight: 0}}
+schedule: {epochs: 2, warmup_epochs: 0}
+batch: {per_device: 4, accumulate: 1}
+YAML
+check "faces" "$mcf" synth --out faces --count 12 --size 32 --quiet
+pretrain() {
+    run=$1
+    shift
+    env "$@" "$mcf" pretrain tiny.yaml --out "$run" --backend cpu-reference --quiet
+}
+check "without faults" pretrain whole A=B
+fault="LD_PRELOAD=$build/libfaults.so MCF_FAULT_UNDER=$work/faces/ MCF_FAULT_ERRNO=5"
+for call in open pread; do
+    check "one $call fails" pretrain "$call" $fault MCF_FAULT_CALLS=$call MCF_FAULT_AT=9
+    check "the same losses after a failed $call" \
+        test "$(grep -o '"loss[^,]*' whole/log.jsonl)" = "$(grep -o '"loss[^,]*' "$call/log.jsonl")"
+    fails 1 ".jpg: " "a $call that goes on failing ends the run" \
+        pretrain "$call-always" $fault MCF_FAULT_CALLS=$call MCF_FAULT_AT=9 MCF_FAULT_ALWAYS=1
+done
+done_testing
