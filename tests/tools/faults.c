@@ -154,31 +154,31 @@ OPEN(open64)
             return -1;                                                                                                 \
         size /= 2;                                                                                                     \
     }                                                                                                                  \
-    return syscall(NUMBER, fd, pointer, size, ##__VA_ARGS__);
+    return syscall(NUMBER, fd, pointer, size, ##__VA_ARGS__)
 
 ssize_t read(int fd, void *bytes, size_t size)
 {
-    TRANSFER(read, SYS_read, bytes)
+    TRANSFER(read, SYS_read, bytes);
 }
 
 ssize_t write(int fd, const void *bytes, size_t size)
 {
-    TRANSFER(write, SYS_write, bytes)
+    TRANSFER(write, SYS_write, bytes);
 }
 
 ssize_t pread(int fd, void *bytes, size_t size, off_t offset)
 {
-    TRANSFER(pread, SYS_pread64, bytes, offset)
+    TRANSFER(pread, SYS_pread64, bytes, offset);
 }
 
 ssize_t pread64(int fd, void *bytes, size_t size, off_t offset)
 {
-    TRANSFER(pread, SYS_pread64, bytes, offset)
+    TRANSFER(pread, SYS_pread64, bytes, offset);
 }
 
 ssize_t pwrite(int fd, const void *bytes, size_t size, off_t offset)
 {
-    TRANSFER(pwrite, SYS_pwrite64, bytes, offset)
+    TRANSFER(pwrite, SYS_pwrite64, bytes, offset);
 }
 
 int fsync(int fd)
