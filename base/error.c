@@ -3,11 +3,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/printable.h"
+
 mcf_status mcf_vfail(mcf_error *err, mcf_status status, const char *format, va_list args)
 {
     if (err) {
         err->status = status;
         vsnprintf(err->message, sizeof err->message, format, args);
+        mcf_printable_in_place(err->message, sizeof err->message);
     }
     return status;
 }
@@ -30,6 +33,7 @@ mcf_status mcf_add_context(mcf_error *err, mcf_status status, const char *format
     va_start(args, format);
     vsnprintf(context, sizeof context, format, args);
     va_end(args);
+    mcf_printable_in_place(context, sizeof context);
     // The tail of an over-long message is cut; the outermost context matters most.
     const size_t room = sizeof err->message - 1, first = strlen(context), old = strlen(err->message);
     if (first + 2 <= room) {

@@ -19,7 +19,8 @@ typedef enum {
     MCF_ERR_INTERNAL     // a broken invariant: a bug of ours
 } mcf_status;
 
-// One line: what, where (file and place), what to do. No trailing newline.
+// One line: what, where (file and place), what to do. No trailing newline. Printable whatever names it quotes
+// (base/printable.h).
 typedef struct {
     mcf_status status;
     char message[1024];

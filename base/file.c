@@ -13,27 +13,52 @@
 
 #include <xxhash.h>
 
-enum { BUFFER_SIZE = 1 << 20 };
+#include "base/output.h"
 
-// strerror_r as a value; the words to act on for the refusals users meet.
-static mcf_status fail_errno(mcf_error *err, const char *what, const char *path)
-{
-    int code = errno;
-    char text[128];
-    const char *words = strerror_r(code, text, sizeof(text));
-    const char *remedy = "";
-    if (code == ENOSPC || code == EDQUOT)
-        remedy = "; free some space or choose another place";
-    else if (code == EACCES || code == EPERM || code == EROFS)
-        remedy = "; check the permissions or choose another place";
-    else if (code == EFBIG)
-        remedy = "; the file size limit of the process (ulimit -f) or file system is reached";
-    return mcf_fail(err, code == ENOMEM ? MCF_ERR_NOMEM : MCF_ERR_IO, "%s: cannot %s: %s%s", path, what, words, remedy);
-}
+enum { BUFFER_SIZE = 1 << 20 };
 
 static mcf_status no_memory(mcf_error *err, const char *path)
 {
     return mcf_fail(err, MCF_ERR_NOMEM, "%s: out of memory", path);
+}
+
+const char *mcf_file_kind(unsigned mode)
+{
+    return S_ISDIR(mode)    ? "a directory"
+           : S_ISFIFO(mode) ? "a pipe"
+           : S_ISSOCK(mode) ? "a socket"
+           : S_ISREG(mode)  ? "a file"
+                            : "a device";
+}
+
+mcf_status mcf_file_open(const char *path, int *fd, uint64_t *size, mcf_error *err)
+{
+    struct stat info;
+    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY); // a pipe without a writer would never open
+    if (*fd < 0 && (errno == ENXIO || errno == ENODEV) && stat(path, &info) == 0 && !S_ISREG(info.st_mode))
+        return mcf_fail(err, MCF_ERR_FORMAT, "%s: is %s, not a file; save its contents in one", path,
+                        mcf_file_kind(info.st_mode));
+    if (*fd < 0)
+        return mcf_fail_errno(err, "open", path);
+    mcf_status status = MCF_OK;
+    if (fstat(*fd, &info) != 0)
+        status = mcf_fail_errno(err, "open", path);
+    else if (!S_ISREG(info.st_mode))
+        status = mcf_fail(err, MCF_ERR_FORMAT, "%s: is %s, not a file%s", path, mcf_file_kind(info.st_mode),
+                          S_ISDIR(info.st_mode) ? "" : "; save its contents in one");
+    else if (size)
+        *size = (uint64_t)info.st_size;
+    if (status != MCF_OK) {
+        close(*fd);
+        *fd = -1;
+    }
+    return status;
+}
+
+// Of the process itself: open already, so that nobody waits for it.
+static bool is_own_descriptor(const char *path)
+{
+    return !strcmp(path, "/dev/stdin") || !strncmp(path, "/dev/fd/", 8) || !strncmp(path, "/proc/self/fd/", 14);
 }
 
 mcf_status mcf_file_read_at(int fd, void *bytes, size_t size, uint64_t offset, const char *path, mcf_error *err)
@@ -44,7 +69,7 @@ mcf_status mcf_file_read_at(int fd, void *bytes, size_t size, uint64_t offset, c
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
-            return fail_errno(err, "read", path);
+            return mcf_fail_errno(err, "read", path);
         if (got == 0)
             return mcf_fail(err, MCF_ERR_FORMAT, "%s: ends at byte %llu, too early: the file is truncated", path,
                             (unsigned long long)offset);
@@ -63,7 +88,7 @@ mcf_status mcf_file_write_all(int fd, const void *bytes, size_t size, const char
         if (done < 0 && errno == EINTR)
             continue;
         if (done < 0)
-            return fail_errno(err, "write", path);
+            return mcf_fail_errno(err, "write", path);
         at += done;
         size -= (size_t)done;
     }
@@ -74,9 +99,11 @@ mcf_status mcf_file_read(const char *path, size_t limit, char **bytes, size_t *s
 {
     *bytes = NULL;
     *size = 0;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return fail_errno(err, "open", path);
+    int fd;
+    if (!is_own_descriptor(path))
+        MCF_TRY(mcf_file_open(path, &fd, NULL, err));
+    else if ((fd = open(path, O_RDONLY | O_CLOEXEC)) < 0)
+        return mcf_fail_errno(err, "open", path);
     // Grown while reading, since pipes and /proc have no size to ask for.
     size_t room = 4096, used = 0;
     char *buffer = malloc(room + 1);
@@ -86,7 +113,7 @@ mcf_status mcf_file_read(const char *path, size_t limit, char **bytes, size_t *s
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0) {
-            status = fail_errno(err, "read", path);
+            status = mcf_fail_errno(err, "read", path);
             break;
         }
         if (got == 0)
@@ -122,9 +149,8 @@ uint64_t mcf_bytes_hash(const void *bytes, size_t size)
 
 mcf_status mcf_file_hash(const char *path, uint64_t *hash, uint64_t *size, mcf_error *err)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return fail_errno(err, "open", path);
+    int fd;
+    MCF_TRY(mcf_file_open(path, &fd, NULL, err));
     XXH64_state_t *state = XXH64_createState();
     char *buffer = malloc(BUFFER_SIZE);
     mcf_status status = state && buffer ? MCF_OK : no_memory(err, path);
@@ -136,7 +162,7 @@ mcf_status mcf_file_hash(const char *path, uint64_t *hash, uint64_t *size, mcf_e
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
-            status = fail_errno(err, "read", path);
+            status = mcf_fail_errno(err, "read", path);
         if (got <= 0)
             break;
         XXH64_update(state, buffer, (size_t)got);
@@ -148,41 +174,6 @@ mcf_status mcf_file_hash(const char *path, uint64_t *hash, uint64_t *size, mcf_e
     free(buffer);
     close(fd);
     return status;
-}
-
-bool mcf_path_exists(const char *path)
-{
-    struct stat info;
-    return lstat(path, &info) == 0;
-}
-
-bool mcf_path_is_directory(const char *path)
-{
-    struct stat info;
-    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
-}
-
-char *mcf_path_join(const char *a, const char *b)
-{
-    size_t length = strlen(a);
-    char *path;
-    if (length == 0 || b[0] == '/')
-        return strdup(b);
-    if (asprintf(&path, a[length - 1] == '/' ? "%s%s" : "%s/%s", a, b) < 0)
-        return NULL;
-    return path;
-}
-
-char *mcf_path_parent(const char *path)
-{
-    size_t length = strlen(path);
-    while (length > 1 && path[length - 1] == '/')
-        length--;
-    while (length > 0 && path[length - 1] != '/')
-        length--;
-    while (length > 1 && path[length - 1] == '/')
-        length--;
-    return length > 0 ? strndup(path, length) : strdup(".");
 }
 
 mcf_status mcf_directory_make(const char *path, mcf_error *err)
@@ -199,8 +190,8 @@ mcf_status mcf_directory_make(const char *path, mcf_error *err)
             *at = '\0';
         int made = mkdir(copy, 0777), why = errno;
         if (made != 0 && !mcf_path_is_directory(copy)) {
-            errno = why == EEXIST ? ENOTDIR : why;
-            status = fail_errno(err, "make the directory", copy);
+            errno = why;
+            status = mcf_fail_errno(err, "make the directory", copy);
         }
         if (at)
             *at++ = '/';
@@ -213,11 +204,11 @@ mcf_status mcf_directory_sync(const char *path, mcf_error *err)
 {
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
-        return fail_errno(err, "open", path);
+        return mcf_fail_errno(err, "open", path);
     mcf_status status = MCF_OK;
     // Some file systems cannot sync directories and say EINVAL: nothing more can be done there.
     if (fsync(fd) != 0 && errno != EINVAL)
-        status = fail_errno(err, "sync", path);
+        status = mcf_fail_errno(err, "sync", path);
     close(fd);
     return status;
 }
@@ -227,7 +218,7 @@ static mcf_status remove_inside(int fd, const char *path, mcf_error *err)
     DIR *dir = fdopendir(fd);
     if (!dir) {
         close(fd);
-        return fail_errno(err, "list", path);
+        return mcf_fail_errno(err, "list", path);
     }
     mcf_status status = MCF_OK;
     struct dirent *entry;
@@ -238,13 +229,13 @@ static mcf_status remove_inside(int fd, const char *path, mcf_error *err)
         if (unlinkat(dirfd(dir), name, 0) == 0)
             continue;
         if (errno != EISDIR && errno != EPERM) {
-            status = fail_errno(err, "remove what is in", path);
+            status = mcf_fail_errno(err, "remove what is in", path);
             break;
         }
         int child = openat(dirfd(dir), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        status = child < 0 ? fail_errno(err, "remove what is in", path) : remove_inside(child, path, err);
+        status = child < 0 ? mcf_fail_errno(err, "remove what is in", path) : remove_inside(child, path, err);
         if (status == MCF_OK && unlinkat(dirfd(dir), name, AT_REMOVEDIR) != 0)
-            status = fail_errno(err, "remove what is in", path);
+            status = mcf_fail_errno(err, "remove what is in", path);
     }
     closedir(dir);
     return status;
@@ -255,28 +246,56 @@ mcf_status mcf_tree_remove(const char *path, mcf_error *err)
     if (unlink(path) == 0 || errno == ENOENT)
         return MCF_OK;
     if (errno != EISDIR && errno != EPERM)
-        return fail_errno(err, "remove", path);
+        return mcf_fail_errno(err, "remove", path);
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
-        return fail_errno(err, "remove", path);
+        return mcf_fail_errno(err, "remove", path);
     MCF_TRY(remove_inside(fd, path, err));
     if (rmdir(path) != 0)
-        return fail_errno(err, "remove", path);
+        return mcf_fail_errno(err, "remove", path);
     return MCF_OK;
 }
 
 struct mcf_file_writer {
     int fd;
-    char *path, *aside;
+    char *path;  // as it was given, for messages
+    char *aside; // NULL: written straight into its place
+    mcf_output_place place;
     char *buffer;
     size_t used;
     uint64_t total;
     XXH64_state_t *hash;
 };
 
-mcf_status mcf_file_writer_open(mcf_file_writer **out, const char *path, mcf_error *err)
+static mcf_status open_stream(mcf_file_writer *writer, mcf_error *err)
+{
+    writer->fd = open(writer->path, O_WRONLY | O_NOCTTY | O_CLOEXEC);
+    return writer->fd < 0 ? mcf_fail_errno(err, "write", writer->path) : MCF_OK;
+}
+
+static mcf_status open_aside(mcf_file_writer *writer, mcf_error *err)
 {
     static atomic_uint counter; // two writers of one process never share a name
+    if (asprintf(&writer->aside, "%s.tmp-%d-%u", writer->place.path, (int)getpid(), atomic_fetch_add(&counter, 1u)) <
+        0) {
+        writer->aside = NULL;
+        return no_memory(err, writer->path);
+    }
+    writer->fd = open(writer->aside, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666);
+    if (writer->fd < 0)
+        return mcf_fail_errno(err, "write", writer->path);
+    const struct stat *old = &writer->place.info;
+    if (writer->place.kind != MCF_OUTPUT_REPLACE)
+        return MCF_OK;
+    // Only root may give a file away; who may not keeps the mode alone.
+    const bool given = fchown(writer->fd, old->st_uid, old->st_gid) == 0;
+    if (fchmod(writer->fd, old->st_mode & (given ? 07777 : 0777)) != 0 && errno != EPERM && errno != ENOTSUP)
+        return mcf_fail_errno(err, "keep the mode of", writer->path);
+    return MCF_OK;
+}
+
+mcf_status mcf_file_writer_open(mcf_file_writer **out, const char *path, mcf_error *err)
+{
     *out = NULL;
     mcf_file_writer *writer = calloc(1, sizeof(*writer));
     if (!writer)
@@ -285,16 +304,15 @@ mcf_status mcf_file_writer_open(mcf_file_writer **out, const char *path, mcf_err
     writer->path = strdup(path);
     writer->buffer = malloc(BUFFER_SIZE);
     writer->hash = XXH64_createState();
-    if (asprintf(&writer->aside, "%s.tmp-%d-%u", path, (int)getpid(), atomic_fetch_add(&counter, 1u)) < 0)
-        writer->aside = NULL;
-    if (!writer->path || !writer->aside || !writer->buffer || !writer->hash) {
+    if (!writer->path || !writer->buffer || !writer->hash) {
         mcf_file_writer_abort(writer);
         return no_memory(err, path);
     }
     XXH64_reset(writer->hash, 0);
-    writer->fd = open(writer->aside, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666);
-    if (writer->fd < 0) {
-        mcf_status status = fail_errno(err, "write", path);
+    mcf_status status = mcf_output_find(path, &writer->place, err);
+    if (status == MCF_OK)
+        status = writer->place.kind == MCF_OUTPUT_STREAM ? open_stream(writer, err) : open_aside(writer, err);
+    if (status != MCF_OK) {
         mcf_file_writer_abort(writer);
         return status;
     }
@@ -324,31 +342,36 @@ mcf_status mcf_file_writer_write(mcf_file_writer *writer, const void *bytes, siz
     return MCF_OK;
 }
 
+// The name a complete file gets, and its directory synced.
+static mcf_status put_in_place(mcf_file_writer *writer, mcf_error *err)
+{
+    if (rename(writer->aside, writer->place.path) != 0)
+        return mcf_fail_errno(err, "put in place", writer->path);
+    free(writer->aside);
+    writer->aside = NULL;
+    char *parent = mcf_path_parent(writer->place.path);
+    mcf_status status = parent ? mcf_directory_sync(parent, err) : no_memory(err, writer->path);
+    free(parent);
+    return status;
+}
+
 mcf_status mcf_file_writer_commit(mcf_file_writer *writer, uint64_t *hash, uint64_t *total, mcf_error *err)
 {
     mcf_status status = writer_flush(writer, err);
-    if (status == MCF_OK && fsync(writer->fd) != 0)
-        status = fail_errno(err, "sync", writer->path);
+    // Pipes and most devices have nothing to sync.
+    if (status == MCF_OK && fsync(writer->fd) != 0 && (writer->aside || (errno != EINVAL && errno != EROFS)))
+        status = mcf_fail_errno(err, "sync", writer->path);
     // Network file systems report a full disk only here.
     int closed = close(writer->fd);
     writer->fd = -1;
     if (status == MCF_OK && closed != 0)
-        status = fail_errno(err, "close", writer->path);
-    if (status == MCF_OK && rename(writer->aside, writer->path) != 0)
-        status = fail_errno(err, "put in place", writer->path);
-    if (status != MCF_OK) {
-        mcf_file_writer_abort(writer);
-        return status;
-    }
-    if (hash)
+        status = mcf_fail_errno(err, "close", writer->path);
+    if (status == MCF_OK && writer->aside)
+        status = put_in_place(writer, err);
+    if (status == MCF_OK && hash)
         *hash = XXH64_digest(writer->hash);
-    if (total)
+    if (status == MCF_OK && total)
         *total = writer->total;
-    char *parent = mcf_path_parent(writer->path);
-    status = parent ? mcf_directory_sync(parent, err) : no_memory(err, writer->path);
-    free(parent);
-    free(writer->aside);
-    writer->aside = NULL;
     mcf_file_writer_abort(writer);
     return status;
 }
@@ -362,6 +385,7 @@ void mcf_file_writer_abort(mcf_file_writer *writer)
     if (writer->aside)
         unlink(writer->aside);
     XXH64_freeState(writer->hash);
+    mcf_output_place_free(&writer->place);
     free(writer->path);
     free(writer->aside);
     free(writer->buffer);
@@ -370,16 +394,10 @@ void mcf_file_writer_abort(mcf_file_writer *writer)
 
 mcf_status mcf_file_check_place(const char *path, mcf_error *err)
 {
-    char *parent = mcf_path_parent(path);
-    if (!parent)
-        return no_memory(err, path);
-    int refused = faccessat(AT_FDCWD, parent, W_OK | X_OK, AT_EACCESS);
-    free(parent);
-    if (refused == 0 && mcf_path_is_directory(path)) {
-        errno = EISDIR;
-        refused = -1;
-    }
-    return refused ? fail_errno(err, "write", path) : MCF_OK;
+    mcf_output_place place;
+    MCF_TRY(mcf_output_find(path, &place, err));
+    mcf_output_place_free(&place);
+    return MCF_OK;
 }
 
 mcf_status mcf_file_write(const char *path, const void *bytes, size_t size, mcf_error *err)

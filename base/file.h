@@ -7,9 +7,16 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/path.h"
 
+// Opens a regular file for reading, without waiting for one that is none: pipes, sockets, devices and directories are
+// refused by their name (MCF_ERR_FORMAT). *size (NULL allowed): its bytes.
+mcf_status mcf_file_open(const char *path, int *fd, uint64_t *size, mcf_error *err);
+// "a pipe", "a directory", ... by st_mode.
+const char *mcf_file_kind(unsigned mode);
 // Reads a whole file into malloc'd memory with a NUL behind it (not counted in *size).
-// A file of more than `limit` bytes is MCF_ERR_FORMAT.
+// A file of more than `limit` bytes is MCF_ERR_FORMAT. As mcf_file_open, but the process's own descriptors
+// (/dev/stdin, /dev/fd/N) may be pipes.
 mcf_status mcf_file_read(const char *path, size_t limit, char **bytes, size_t *size, mcf_error *err);
 // Exactly `size` bytes at `offset`; a file that ends before is MCF_ERR_FORMAT. `path` is for the message.
 mcf_status mcf_file_read_at(int fd, void *bytes, size_t size, uint64_t offset, const char *path, mcf_error *err);
@@ -20,13 +27,6 @@ uint64_t mcf_bytes_hash(const void *bytes, size_t size);
 // xxHash64 (seed 0) and size of a file's contents.
 mcf_status mcf_file_hash(const char *path, uint64_t *hash, uint64_t *size, mcf_error *err);
 
-bool mcf_path_exists(const char *path);
-bool mcf_path_is_directory(const char *path);
-// malloc'd "a/b"; b alone when a is "" or b is absolute. NULL without memory.
-char *mcf_path_join(const char *a, const char *b);
-// malloc'd directory part: "." for a bare name. NULL without memory.
-char *mcf_path_parent(const char *path);
-
 // Makes a directory and what is missing above it; one that exists is fine.
 mcf_status mcf_directory_make(const char *path, mcf_error *err);
 // fsync of a directory: makes renames and new names in it durable.
@@ -34,7 +34,8 @@ mcf_status mcf_directory_sync(const char *path, mcf_error *err);
 // Removes a file or a directory with all that is in it, following no links; nothing there is fine.
 mcf_status mcf_tree_remove(const char *path, mcf_error *err);
 
-// A file written beside its place and renamed when complete. A failure leaves what was there before.
+// A file written beside its place and renamed when complete: links are followed and stay, a file that is replaced keeps
+// its mode, and a failure leaves what was there before. A pipe or device is written straight into (base/output.h).
 typedef struct mcf_file_writer mcf_file_writer;
 mcf_status mcf_file_writer_open(mcf_file_writer **writer, const char *path, mcf_error *err);
 // Buffered; after a failure only mcf_file_writer_abort makes sense.

@@ -121,7 +121,7 @@ void mcf_bar_update(mcf_bar *bar, double done, double total, double rate, const 
     snprintf(line + used, sizeof line - used, " %s%s%s%s%s%s%s", bar->unit, *speed ? "  " : "", speed,
              *left ? "  " : "", left, *left ? " left" : "", detail && *detail ? "  " : "");
     if (!bar->terminal) {
-        fprintf(stderr, "%s%s\n", line, detail ? detail : "");
+        mcf_say(stderr, "%s%s", line, detail ? detail : "");
         return;
     }
     // the numbers first, a bar where it fits, and of the detail what the terminal's width leaves
@@ -148,9 +148,8 @@ void mcf_bar_say(mcf_bar *bar, const char *format, ...)
         return;
     clear(bar);
     va_start(args, format);
-    vfprintf(stderr, format, args);
+    mcf_vsay(stderr, format, args);
     va_end(args);
-    fputc('\n', stderr);
     bar->last = bar->terminal ? -1 : bar->last;
 }
 

@@ -5,6 +5,7 @@
 #include "cli/commands.h"
 #include "base/file.h"
 #include "bench/bench.h"
+#include "run/output.h"
 
 // The yardstick depends on no config.
 static mcf_status yardstick_alone(const mcf_config *config, const mcf_bench_options *options, mcf_bench_report *report,
@@ -69,7 +70,7 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
     if (yardstick && (path || call->set_count))
         return mcf_fail(err, MCF_ERR_USAGE, "bench: the yardstick depends on no config; leave --config and --set out");
     if (mcf_call_value(call, "out"))
-        MCF_TRY(mcf_file_check_place(mcf_call_value(call, "out"), err));
+        MCF_TRY(mcf_check_output(mcf_call_value(call, "out"), &path, 1, err));
     // without a config: the defaults, ViT-B/16 at 224 with M_1 at its random start
     static const char measured[] = "model: {teacher: {checkpoint: random}}\n";
     static const char predicted[] = "precision: fp16\nmodel: {teacher: {checkpoint: random}}\n";
@@ -88,7 +89,7 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
         .card = device,
         .stop = mcf_interrupt_flag(),
     };
-    mcf_interrupt_install();
+    mcf_interrupt_install(MCF_PATIENCE);
     mcf_status status = tune ? mcf_bench_tune(&options, &report, err)
                         : strchr(call->job.backend, ',') && function != mcf_bench_data && !predict
                             ? mcf_bench_backends(function, &config, &options, &report, err)

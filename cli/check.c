@@ -128,7 +128,7 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
     MCF_TRY(mcf_call_integer(call, "seeds", 1, 1, 1000000, &seeds, err));
     MCF_TRY(parse_precision(mcf_call_value(call, "precision"), &options.dtypes, err));
     MCF_TRY(mcf_backend_find(call->job.backend, &backend, err));
-    mcf_interrupt_install();
+    mcf_interrupt_install(MCF_PATIENCE);
     t.progress = mcf_bar_start(call->quiet, "cases");
     const int devices = call->job.device_count ? call->job.device_count : 1;
     for (int64_t turn = 0; turn < seeds * devices && status == MCF_OK; turn++) {

@@ -3,9 +3,11 @@
 #define MCF_CLI_CLI_H
 
 #include <signal.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "core/job.h"
 
@@ -92,12 +94,22 @@ const mcf_option *mcf_common_options(unsigned common);
 
 // --- signals (cli/interrupt.c)
 // SIGINT, SIGTERM and SIGHUP (unless it is ignored, as under nohup) set a flag from here on; a second one ends the
-// program at once.
-void mcf_interrupt_install(void);
+// program at once, and so does `patience` seconds after the first, in whatever it is waiting then; 0: it takes the time
+// it needs to save.
+void mcf_interrupt_install(unsigned patience);
+enum { MCF_PATIENCE = 10 }; // of commands that have nothing to save
 // What the first signal is answered on stderr at once, since a step may take minutes; NULL: nothing.
 void mcf_interrupt_answer(const char *line);
 // The flag itself, for loops below that poll it.
 const volatile sig_atomic_t *mcf_interrupt_flag(void);
+
+// --- lines (cli/say.c)
+// Formats one line, escapes what would not show as itself (base/printable.h) and ends it. Every line that may quote a
+// name goes through here or through the bar and the tables below, which do the same.
+void mcf_say(FILE *to, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void mcf_vsay(FILE *to, const char *format, va_list args);
+// Where the words about a result go: stdout, or stderr where stdout receives the result itself (--out /dev/stdout).
+FILE *mcf_words_beside(const char *out);
 
 // --- progress on stderr (cli/bar.c)
 typedef struct mcf_bar mcf_bar;

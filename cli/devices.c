@@ -129,13 +129,13 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
         if (group_count)
             printf("\nall devices together:\n");
         for (int i = 0; i < group_count; i++)
-            printf("  %s\n", groups[i]);
+            mcf_say(stdout, "  %s", groups[i]);
         if (version[0])
-            printf("\nseveral machines: %s\n", version);
+            printf("\n"), mcf_say(stdout, "several machines: %s", version);
         if (missing_count)
             printf("\nnot usable here:\n");
         for (int i = 0; i < missing_count; i++)
-            printf("  %s\n", missing[i]);
+            mcf_say(stdout, "  %s", missing[i]);
     }
     mcf_table_free(table);
     json_decref(list);

@@ -29,8 +29,8 @@ static void print(const mcf_call *call, const mcf_embed_result *r)
         return;
     }
     if (!call->quiet || !retrieval)
-        printf("%lld image%s, %d features each%s%s\n", (long long)r->images, r->images == 1 ? "" : "s", r->dim,
-               out ? ", written to " : "", out ? out : "");
+        mcf_say(mcf_words_beside(out), "%lld image%s, %d features each%s%s", (long long)r->images,
+                r->images == 1 ? "" : "s", r->dim, out ? ", written to " : "", out ? out : "");
     if (retrieval)
         printf("retrieval: rank 1 %.2f %%, mAP %.2f %% (%lld queries, %lld people)\n", 100 * r->retrieval.rank1,
                100 * r->retrieval.map, (long long)r->retrieval.queries, (long long)r->retrieval.people);
@@ -73,14 +73,14 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
         .context = progress,
         .stop = mcf_interrupt_flag(),
     };
-    mcf_interrupt_install();
+    mcf_interrupt_install(MCF_PATIENCE);
     mcf_status status = mcf_embed(&options, &result, err);
     mcf_bar_end(progress);
     if (path)
         mcf_config_free(&config);
     if (status == MCF_OK) {
         if (result.broken)
-            fprintf(stderr, "mcf: %lld image%s left out as unreadable, the first: %s\n", (long long)result.broken,
+            mcf_say(stderr, "mcf: %lld image%s left out as unreadable, the first: %s", (long long)result.broken,
                     result.broken == 1 ? "" : "s", result.first_broken ? result.first_broken : "");
         print(call, &result);
     }

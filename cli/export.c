@@ -10,7 +10,7 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
     int tensors;
     MCF_TRY(mcf_export(call->arguments[0], out, &tensors, err));
     if (!call->quiet)
-        printf("%d tensors written to %s\n", tensors, out);
+        mcf_say(mcf_words_beside(out), "%d tensors written to %s", tensors, out);
     return MCF_OK;
 }
 

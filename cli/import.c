@@ -59,8 +59,8 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
     options.std = has_std ? std : NULL;
     MCF_TRY(mcf_import_file(call->arguments[0], &options, out, &result, err));
     if (!call->quiet)
-        printf("%d tensors (width %d, %d blocks, %d heads, %d pixels) written to %s\n", result.tensors,
-               result.encoder.dim, result.encoder.depth, result.encoder.heads, result.image_size, out);
+        mcf_say(mcf_words_beside(out), "%d tensors (width %d, %d blocks, %d heads, %d pixels) written to %s",
+                result.tensors, result.encoder.dim, result.encoder.depth, result.encoder.heads, result.image_size, out);
     return MCF_OK;
 }
 

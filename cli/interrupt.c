@@ -7,6 +7,16 @@
 
 static volatile sig_atomic_t interrupted;
 static const char *answer; // said once, on the first signal
+static unsigned seconds_left;
+
+static void on_alarm(int number)
+{
+    static const char words[] = "mcf: stopped\n";
+    (void)number;
+    if (write(STDERR_FILENO, words, sizeof words - 1) < 0)
+        _exit(130);
+    _exit(130);
+}
 
 static void on_signal(int number)
 {
@@ -14,6 +24,8 @@ static void on_signal(int number)
     if (interrupted)
         _exit(130);
     interrupted = 1;
+    if (seconds_left)
+        alarm(seconds_left);
     if (answer && write(STDERR_FILENO, answer, strlen(answer)) < 0)
         return; // nobody reads
 }
@@ -23,10 +35,13 @@ void mcf_interrupt_answer(const char *line)
     answer = line;
 }
 
-void mcf_interrupt_install(void)
+void mcf_interrupt_install(unsigned patience)
 {
     struct sigaction action;
     memset(&action, 0, sizeof action);
+    seconds_left = patience;
+    action.sa_handler = on_alarm;
+    sigaction(SIGALRM, &action, NULL);
     action.sa_handler = on_signal;
     sigemptyset(&action.sa_mask);
     action.sa_flags = SA_RESTART;

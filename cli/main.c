@@ -1,5 +1,7 @@
 // mcf: finds the command, runs it, turns what went wrong into one line and an exit code.
+#include <errno.h>
 #include <locale.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,23 +22,19 @@ static int exit_code(mcf_status status)
     }
 }
 
-// One line whatever the message quotes: names of files may hold anything.
 static int fail(const mcf_error *err, mcf_status status)
 {
-    fputs("mcf: ", stderr);
-    for (const char *at = err->message; *at; at++)
-        fputc((unsigned char)*at < ' ' || *at == 127 ? ' ' : *at, stderr);
-    fputc('\n', stderr);
+    mcf_say(stderr, "mcf: %s", err->message);
     return exit_code(status);
 }
 
 static int unknown_command(const char *name)
 {
-    fprintf(stderr, "mcf: %s is not a command; the commands are", name);
+    char list[512] = "";
     for (int i = 0; mcf_commands[i]; i++)
         if (!mcf_commands[i]->hidden)
-            fprintf(stderr, "%s %s", i ? "," : "", mcf_commands[i]->name);
-    fputc('\n', stderr);
+            snprintf(list + strlen(list), sizeof list - strlen(list), "%s %s", i ? "," : "", mcf_commands[i]->name);
+    mcf_say(stderr, "mcf: %s is not a command; the commands are%s", name, list);
     return 2;
 }
 
@@ -46,6 +44,24 @@ static const mcf_command *find(const char *name)
         if (!strcmp(mcf_commands[i]->name, name))
             return mcf_commands[i];
     return NULL;
+}
+
+// What was printed has arrived, or it is said that it has not: a full disk shows only here.
+static mcf_status flush(mcf_error *err)
+{
+    errno = 0;
+    const bool broken = ferror(stdout) != 0;
+    if (fflush(stdout) == 0 && !broken)
+        return MCF_OK;
+    return mcf_fail(err, MCF_ERR_IO, "standard output: cannot be written%s%s; free some space or send it elsewhere",
+                    errno ? ": " : "", errno ? strerror(errno) : "");
+}
+
+static int finish_words(void)
+{
+    mcf_error err = {0};
+    const mcf_status status = flush(&err);
+    return status == MCF_OK ? 0 : fail(&err, status);
 }
 
 static mcf_status run_with_others(const mcf_command *command, mcf_call *call, mcf_error *err)
@@ -70,10 +86,8 @@ static int run(const mcf_command *command, int argc, char **argv)
     if (cluster)
         status = mcf_cluster_leave(cluster, status, &err, &tell, &ended);
     mcf_call_free(&call);
-    if (fflush(stdout) != 0 || ferror(stdout)) {
-        if (status == MCF_OK)
-            status = mcf_fail(&err, MCF_ERR_IO, "standard output: could not be written; is the disk full?");
-    }
+    if (status == MCF_OK)
+        status = flush(&err);
     if (status == MCF_OK)
         return 0;
     const int code = tell ? fail(&err, status) : exit_code(status);
@@ -93,7 +107,8 @@ static void spin_briefly(void)
 int main(int argc, char **argv)
 {
     spin_briefly();
-    setlocale(LC_CTYPE, ""); // what the terminal can show; numbers stay in the C locale
+    signal(SIGXFSZ, SIG_IGN); // a file size limit is then an error of the write, with the file's name
+    setlocale(LC_CTYPE, "");  // what the terminal can show; numbers stay in the C locale
     const char *name = argc > 1 ? argv[1] : NULL;
     if (!name) {
         fprintf(stderr, "mcf: no command is given; `mcf --help` lists them\n");
@@ -101,7 +116,7 @@ int main(int argc, char **argv)
     }
     if (!strcmp(name, "--version")) {
         printf("mcf %s\n", MCF_VERSION);
-        return 0;
+        return finish_words();
     }
     if (!strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "help")) {
         const mcf_command *command = argc > 2 ? find(argv[2]) : NULL;
@@ -111,7 +126,7 @@ int main(int argc, char **argv)
             mcf_help_command(command);
         else
             mcf_help_program();
-        return 0;
+        return finish_words();
     }
     const mcf_command *command = find(name);
     if (!command)

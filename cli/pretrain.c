@@ -49,7 +49,7 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
         mcf_interrupt_answer(isatty(STDERR_FILENO)
                                  ? "\nmcf: saving after this step; once more stops at once, without saving\n"
                                  : "mcf: saving after this step; once more stops at once, without saving\n");
-    mcf_interrupt_install();
+    mcf_interrupt_install(0);
     mcf_status status = mcf_pretrain(&config, &options, err);
     mcf_bar_end(progress);
     mcf_config_free(&config);

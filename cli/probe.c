@@ -72,7 +72,7 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
         .context = progress,
         .stop = mcf_interrupt_flag(),
     };
-    mcf_interrupt_install();
+    mcf_interrupt_install(MCF_PATIENCE);
     const mcf_status status = mcf_probe(&options, &result, err);
     mcf_bar_end(progress);
     if (path)

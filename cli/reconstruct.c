@@ -27,18 +27,18 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
         .context = progress,
         .stop = mcf_interrupt_flag(),
     };
-    mcf_interrupt_install();
+    mcf_interrupt_install(MCF_PATIENCE);
     mcf_status status = mcf_reconstruct(&options, &result, err);
     mcf_bar_end(progress);
     if (status != MCF_OK)
         return status;
     if (result.broken)
-        fprintf(stderr, "mcf: %lld image%s left out as unreadable, the first: %s\n", (long long)result.broken,
+        mcf_say(stderr, "mcf: %lld image%s left out as unreadable, the first: %s", (long long)result.broken,
                 result.broken == 1 ? "" : "s", result.first_broken ? result.first_broken : "");
     free(result.first_broken);
     if (!call->quiet)
-        printf("%lld picture%s in %s; masked patches differ by %.4g (mean square, normalised units)\n",
-               (long long)result.images, result.images == 1 ? "" : "s", options.out, result.pixel_mse);
+        mcf_say(stdout, "%lld picture%s in %s; masked patches differ by %.4g (mean square, normalised units)",
+                (long long)result.images, result.images == 1 ? "" : "s", options.out, result.pixel_mse);
     return MCF_OK;
 }
 

@@ -30,17 +30,18 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
         .context = progress,
         .stop = mcf_interrupt_flag(),
     };
-    mcf_interrupt_install();
+    mcf_interrupt_install(MCF_PATIENCE);
     mcf_status status = mcf_report(&options, &result, err);
     mcf_bar_end(progress);
     if (status != MCF_OK || call->quiet)
         return status;
     char size[32];
     char *path = realpath(out, NULL);
-    printf("%s (%s)\n", path ? path : out, mcf_format_bytes(size, sizeof size, (double)result.bytes));
+    mcf_say(mcf_words_beside(out), "%s (%s)", path ? path : out,
+            mcf_format_bytes(size, sizeof size, (double)result.bytes));
     free(path);
     if (result.missing)
-        fprintf(stderr, "mcf: %d part%s could not be made and the page says why; the first: %s\n", result.missing,
+        mcf_say(stderr, "mcf: %d part%s could not be made and the page says why; the first: %s", result.missing,
                 result.missing > 1 ? "s" : "", result.first);
     return MCF_OK;
 }

@@ -21,8 +21,8 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
     mcf_status status = mcf_step(&config, &options, &result, err);
     mcf_config_free(&config);
     if (status == MCF_OK && !call->quiet)
-        printf("loss %.9g after %lld step%s on %lld images, written to %s\n", result.loss, (long long)steps,
-               steps == 1 ? "" : "s", (long long)result.batch, options.out);
+        mcf_say(mcf_words_beside(options.out), "loss %.9g after %lld step%s on %lld images, written to %s", result.loss,
+                (long long)steps, steps == 1 ? "" : "s", (long long)result.batch, options.out);
     return status;
 }
 

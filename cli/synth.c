@@ -48,7 +48,7 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
     mcf_bar *progress = mcf_bar_start(call->quiet, "img");
     o.progress = on_progress;
     o.context = progress;
-    mcf_interrupt_install();
+    mcf_interrupt_install(MCF_PATIENCE);
     double began = seconds(CLOCK_MONOTONIC), used = seconds(CLOCK_PROCESS_CPUTIME_ID);
     mcf_status status = mcf_synth_write(&o, err);
     double wall = seconds(CLOCK_MONOTONIC) - began;
@@ -57,10 +57,11 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
     if (status != MCF_OK)
         return status;
     if (!call->quiet)
-        printf("%lld faces of %lld people in %s, labels in %s/labels.jsonl; %.1f a second, %.1f a second and "
-               "core\n",
-               (long long)count, (long long)((count + per_identity - 1) / per_identity), o.out, o.out,
-               (double)count / wall, (double)count / used);
+        mcf_say(stdout,
+                "%lld faces of %lld people in %s, labels in %s/labels.jsonl; %.1f a second, %.1f a second and "
+                "core",
+                (long long)count, (long long)((count + per_identity - 1) / per_identity), o.out, o.out,
+                (double)count / wall, (double)count / used);
     return MCF_OK;
 }
 

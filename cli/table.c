@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/printable.h"
 #include "cli/cli.h"
 
 enum { MAX_COLUMNS = 16 };
@@ -64,7 +65,9 @@ void mcf_table_cell(mcf_table *table, const char *format, ...)
     if (vasprintf(&text, format, args) < 0)
         text = NULL;
     va_end(args);
-    add(table, text);
+    char *shown = text ? mcf_printable_copy(text) : NULL;
+    free(text);
+    add(table, shown);
 }
 
 // Columns a UTF-8 text takes, for the characters that occur here.

@@ -7,8 +7,9 @@
 #include <string.h>
 #include <time.h>
 
-#include "base/file.h"
+#include "base/printable.h"
 #include "infer/network.h"
+#include "run/output.h"
 
 enum { USUAL_BATCH = 32 };
 
@@ -174,9 +175,9 @@ static mcf_status save(const embed_job *j, const char *path, mcf_error *err)
     for (int64_t i = 0; i < j->rows; i++) {
         char name[4096];
         mcf_source_name(j->set.source, j->sample[i], name, sizeof name);
-        // Names that are no UTF-8 have no place in JSON.
-        json_t *text = json_string(name);
-        json_array_append_new(names, text ? text : json_string("?"));
+        char *stored = mcf_name_as_utf8(name); // JSON has no place for other bytes
+        json_array_append_new(names, stored ? json_string(stored) : NULL);
+        free(stored);
     }
     char *list = names ? json_dumps(names, JSON_COMPACT) : NULL;
     json_decref(names);
@@ -244,8 +245,10 @@ static mcf_status retrieval(const embed_job *j, mcf_retrieval *result, mcf_error
 static mcf_status embed(embed_job *j, const mcf_embed_options *options, mcf_embed_result *result, mcf_error *err)
 {
     const double begin = now();
-    if (options->out)
-        MCF_TRY(mcf_file_check_place(options->out, err));
+    if (options->out) {
+        MCF_TRY(mcf_check_output(options->out, options->paths, options->path_count, err));
+        MCF_TRY(mcf_check_output(options->out, &options->network.checkpoint, 1, err));
+    }
     MCF_TRY(mcf_embedder_open(&j->embedder, &options->network, err));
     const mcf_config *c = &j->embedder->network.config;
     MCF_TRY(mcf_image_set_open(&j->set, options->paths, options->path_count, options->format, c->model.image_size,

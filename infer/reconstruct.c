@@ -7,7 +7,9 @@
 
 #include "base/rng.h"
 #include "base/file.h"
+#include "base/output.h"
 #include "infer/network.h"
+#include "run/output.h"
 
 enum { BATCH = 16, GAP = 4 }; // GAP: white pixels between the pictures
 
@@ -141,14 +143,35 @@ static mcf_status one_batch(reconstruction *r, const mcf_reconstruct_options *op
     return status;
 }
 
+// None of the images lies in the folder for the results, whose files might get its name.
+static mcf_status check_folder(const reconstruction *r, const char *out, mcf_error *err)
+{
+    char name[4096], before[4096] = "";
+    for (int64_t i = 0; i < mcf_source_count(r->set.source); i++) {
+        mcf_source_name(r->set.source, i, name, sizeof name);
+        char *parent = mcf_path_parent(name);
+        const bool known = parent && !strcmp(parent, before), same = parent && !known && mcf_same_file(parent, out);
+        if (parent && strlen(parent) < sizeof before)
+            strcpy(before, parent);
+        free(parent);
+        if (same)
+            return mcf_fail(err, MCF_ERR_USAGE,
+                            "%s: the image %s lies in it and might be replaced; name another folder for the results",
+                            out, name);
+    }
+    return MCF_OK;
+}
+
 static mcf_status reconstruct(reconstruction *r, const mcf_reconstruct_options *options, mcf_reconstruct_result *result,
                               mcf_error *err)
 {
+    MCF_TRY(mcf_check_output_folder(options->out, options->paths, options->path_count, err));
     MCF_TRY(mcf_inference_open(&r->network, &options->job, options->checkpoint, NULL, MCF_PART_DECODER, err));
     const mcf_config *c = &r->network.config;
     MCF_TRY(mcf_image_set_open(&r->set, options->paths, options->path_count, options->format, c->model.image_size,
                                c->data.fast_decode, c->data.workers, BATCH, err));
     MCF_TRY(mcf_directory_make(options->out, err));
+    MCF_TRY(check_folder(r, options->out, err));
     const size_t side = (size_t)c->model.image_size;
     r->ids = malloc(BATCH * (size_t)r->network.model->patches * sizeof *r->ids);
     r->pseudo = malloc(BATCH * 3 * side * side * sizeof *r->pseudo);

@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "report/internal.h"
+#include "run/output.h"
 
 #ifndef MCF_VERSION
 #define MCF_VERSION "unknown"
@@ -118,12 +119,19 @@ static mcf_status write_page(mcf_report_page *page, mcf_error *err)
     mcf_html_add(h, "</script>\n</body>\n</html>\n");
     if (h->failed)
         return mcf_fail(err, MCF_ERR_NOMEM, "no memory for the report");
-    char *folder = mcf_path_parent(page->options->out);
+    page->result->bytes = (int64_t)h->size;
+    return mcf_file_write(page->options->out, h->text, h->size, err);
+}
+
+// The page's folder is made before the work, and its place looked at.
+static mcf_status check_place(const mcf_report_options *options, mcf_error *err)
+{
+    char *folder = mcf_path_parent(options->out);
     mcf_status status = folder ? mcf_directory_make(folder, err) : mcf_fail(err, MCF_ERR_NOMEM, "no memory for a path");
     free(folder);
     MCF_TRY(status);
-    page->result->bytes = (int64_t)h->size;
-    return mcf_file_write(page->options->out, h->text, h->size, err);
+    MCF_TRY(mcf_check_output(options->out, options->runs, options->run_count, err));
+    return mcf_check_output(options->out, options->images, options->image_count, err);
 }
 
 mcf_status mcf_report(const mcf_report_options *options, mcf_report_result *result, mcf_error *err)
@@ -132,6 +140,7 @@ mcf_status mcf_report(const mcf_report_options *options, mcf_report_result *resu
     *result = (mcf_report_result){0};
     if (options->run_count < 1 || options->run_count > MCF_REPORT_RUNS)
         return mcf_fail(err, MCF_ERR_USAGE, "%zu runs: a report takes 1 to %d", options->run_count, MCF_REPORT_RUNS);
+    MCF_TRY(check_place(options, err));
     page.runs = calloc((size_t)page.count, sizeof *page.runs);
     mcf_status status = page.runs ? MCF_OK : mcf_fail(err, MCF_ERR_NOMEM, "no memory for the runs");
     for (int i = 0; i < page.count && status == MCF_OK; i++) {

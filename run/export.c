@@ -6,6 +6,7 @@
 
 #include "model/pretrain.h"
 #include "run/weights.h"
+#include "run/output.h"
 
 static mcf_status write(const mcf_weights *w, const mcf_pretrain_model *model, const mcf_params *params,
                         const char *out, int *written, mcf_error *err)
@@ -49,6 +50,7 @@ static mcf_status write(const mcf_weights *w, const mcf_pretrain_model *model, c
 mcf_status mcf_export(const char *checkpoint, const char *out, int *tensors, mcf_error *err)
 {
     mcf_weights weights;
+    MCF_TRY(mcf_check_output(out, &checkpoint, 1, err));
     MCF_TRY(mcf_weights_open(&weights, checkpoint, err));
     mcf_objective_options none = weights.config.objective;
     none.method = MCF_METHOD_MCF;

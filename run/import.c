@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "run/config/config.h"
+#include "run/output.h"
 
 static mcf_status write(const mcf_imported *imported, const char *kind, const double mean[3], const double std[3],
                         const char *out, mcf_error *err)
@@ -44,6 +45,7 @@ mcf_status mcf_import_file(const char *in, const mcf_import_file_options *option
                            mcf_import_result *result, mcf_error *err)
 {
     mcf_imported imported;
+    MCF_TRY(mcf_check_output(out, &in, 1, err));
     MCF_TRY(mcf_import(in, &options->read, &imported, err));
     mcf_status status =
         write(&imported, mcf_import_names[options->read.kind], options->mean ? options->mean : imported.mean,

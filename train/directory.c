@@ -16,6 +16,7 @@
 
 #include "base/file.h"
 #include "run/checkpoint.h"
+#include "run/output.h"
 #include "train/run_state.h"
 #include "run/weights.h"
 
@@ -39,9 +40,20 @@ static bool has(const char *run, const char *name)
     return there;
 }
 
+static mcf_status check_place(const mcf_run *run, mcf_error *err)
+{
+    const mcf_data_options *data = &run->config->data;
+    MCF_TRY(mcf_check_output_folder(run->options->run, (const char *const *)data->train.items,
+                                    (size_t)data->train.count, err));
+    return mcf_check_output_folder(run->options->run, (const char *const *)data->validation.items,
+                                   (size_t)data->validation.count, err);
+}
+
 mcf_status mcf_run_open(mcf_run *run, mcf_error *err)
 {
     const char *at = run->options->run;
+    if (!run->options->resume)
+        MCF_TRY(check_place(run, err));
     MCF_TRY(mcf_directory_make(at, err));
     run->lock = open(at, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (run->lock < 0)

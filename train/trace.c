@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "train/engine.h"
+#include "run/output.h"
 
 typedef struct {
     mcf_engine *engine;
@@ -309,7 +310,8 @@ static mcf_status step(step_job *s, const mcf_config *config, const mcf_step_opt
     const int steps = options->steps ? options->steps : 1;
     if (steps < 1)
         return mcf_fail(err, MCF_ERR_USAGE, "steps: %d is not a number of steps; give 1 or more", steps);
-    MCF_TRY(mcf_file_check_place(options->out, err));
+    const char *const inputs[] = {options->init, options->batch, config->model.init, config->model.teacher_checkpoint};
+    MCF_TRY(mcf_check_output(options->out, inputs, sizeof inputs / sizeof *inputs, err));
     MCF_TRY(mcf_engine_create(&s->engine, config, &options->job, true, err));
     const mcf_store *store = &s->engine->model->store;
     MCF_TRY(load_params(s, options->init, err));
