@@ -89,18 +89,15 @@ static mcf_status check_parent(const char *path, mcf_error *err)
     mcf_status status = MCF_OK;
     struct stat info;
     if (stat(parent, &info) != 0)
-        status = errno == ENOENT
-                     ? mcf_fail(err, MCF_ERR_IO, "%s: cannot be written: there is no directory %s; make it first", path,
-                                parent)
-                     : mcf_fail_errno(err, "write", path);
+        status = errno == ENOENT ? mcf_fail(err, MCF_ERR_IO,
+                                            "%s: cannot write: there is no directory %s; make it first", path, parent)
+                                 : mcf_fail_errno(err, "write", path);
     else if (!S_ISDIR(info.st_mode)) {
         errno = ENOTDIR;
         status = mcf_fail_errno(err, "write", path);
-    }
-    else if (faccessat(AT_FDCWD, parent, W_OK | X_OK, AT_EACCESS) != 0)
-        status = mcf_fail(err, MCF_ERR_IO,
-                          "%s: cannot be written: %s; check the permissions of %s or choose another place", path,
-                          strerror(errno), parent);
+    } else if (faccessat(AT_FDCWD, parent, W_OK | X_OK, AT_EACCESS) != 0)
+        status = mcf_fail(err, MCF_ERR_IO, "%s: cannot write: %s; check the permissions of %s or choose another place",
+                          path, strerror(errno), parent);
     free(parent);
     return status;
 }
@@ -110,12 +107,12 @@ mcf_status mcf_output_find(const char *path, mcf_output_place *place, mcf_error 
     *place = (mcf_output_place){.kind = MCF_OUTPUT_NEW};
     const bool there = stat(path, &place->info) == 0;
     if (!there && errno != ENOENT && errno != ENOTDIR && errno != ELOOP)
-        return mcf_fail(err, MCF_ERR_IO, "%s: cannot be written: %s", path, strerror(errno));
+        return mcf_fail(err, MCF_ERR_IO, "%s: cannot write: %s", path, strerror(errno));
     const mode_t mode = place->info.st_mode;
     if (there && S_ISDIR(mode))
-        return mcf_fail(err, MCF_ERR_IO, "%s: cannot be written: it is a directory; name a file in it", path);
+        return mcf_fail(err, MCF_ERR_IO, "%s: cannot write: it is a directory; name a file in it", path);
     if (there && S_ISSOCK(mode))
-        return mcf_fail(err, MCF_ERR_IO, "%s: cannot be written: it is a socket; name a file or a pipe", path);
+        return mcf_fail(err, MCF_ERR_IO, "%s: cannot write: it is a socket; name a file or a pipe", path);
     if (there && (!S_ISREG(mode) || leads_to_descriptor(path, err))) {
         place->kind = MCF_OUTPUT_STREAM;
         return MCF_OK;

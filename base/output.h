@@ -16,7 +16,7 @@ typedef enum {
 
 typedef struct {
     mcf_output_kind kind;
-    char *path;       // malloc'd; with all links followed, so that the target is written and the link stays. NULL: STREAM
+    char *path; // malloc'd; with all links followed, so that the target is written and the link stays. NULL: STREAM
     struct stat info; // of what stands there; not of NEW
 } mcf_output_place;
 

@@ -15,7 +15,10 @@ static int character(const unsigned char *text, uint32_t *number)
         *number = text[0];
         return 1;
     }
-    int length = text[0] >= 0xc2 && text[0] < 0xe0 ? 2 : (text[0] & 0xf0) == 0xe0 ? 3 : (text[0] & 0xf8) == 0xf0 ? 4 : 0;
+    int length = text[0] >= 0xc2 && text[0] < 0xe0 ? 2
+                 : (text[0] & 0xf0) == 0xe0        ? 3
+                 : (text[0] & 0xf8) == 0xf0        ? 4
+                                                   : 0;
     if (!length)
         return 0;
     uint32_t value = text[0] & (0xffu >> (length + 1));

@@ -100,8 +100,8 @@ mcf_status mcf_check_output(const char *out, const char *const *inputs, size_t c
     mcf_status status = mcf_output_differs(out, inputs, count, err);
     const char *stands = status == MCF_OK && place.kind == MCF_OUTPUT_REPLACE ? precious(place.path) : NULL;
     if (stands)
-        status = mcf_fail(err, MCF_ERR_USAGE, "%s: %s stands there, which would be lost; name another output", out,
-                          stands);
+        status =
+            mcf_fail(err, MCF_ERR_USAGE, "%s: %s stands there, which would be lost; name another output", out, stands);
     if (status == MCF_OK && place.path)
         status = check_kept(out, place.path, err);
     mcf_output_place_free(&place);
@@ -123,10 +123,11 @@ mcf_status mcf_check_output_folder(const char *out, const char *const *inputs, s
         char *folder = inputs[i] && mcf_path_is_directory(inputs[i]) ? realpath(inputs[i], NULL) : NULL;
         const size_t length = folder ? strlen(folder) : 0;
         if (folder && !strncmp(real, folder, length) && (real[length] == '/' || real[length] == '\0'))
-            status = mcf_fail(err, MCF_ERR_USAGE,
-                              "%s: lies in %s, whose pictures are read: what is written there would be taken for some of "
-                              "them; name a folder elsewhere",
-                              out, inputs[i]);
+            status =
+                mcf_fail(err, MCF_ERR_USAGE,
+                         "%s: lies in %s, whose pictures are read: what is written there would be taken for some of "
+                         "them; name a folder elsewhere",
+                         out, inputs[i]);
         free(folder);
     }
     free(real);

@@ -23,7 +23,9 @@ static const struct {
     {"\033[2J\033]0;title\a", "\\x1b[2J\\x1b]0;title\\x07"},
     {"\x7f", "\\x7f"},
     {"latin \xe9\xff", "latin \\xe9\\xff"},
-    {"c1 \xc2\x9b" "31m", "c1 \\u{9b}31m"},
+    {"c1 \xc2\x9b"
+     "31m",
+     "c1 \\u{9b}31m"},
     {"overlong \xc0\x8a", "overlong \\xc0\\x8a"},
     {"surrogate \xed\xa0\x80", "surrogate \\xed\\xa0\\x80"},
     {"past \xf4\x90\x80\x80", "past \\xf4\\x90\\x80\\x80"},
@@ -76,7 +78,8 @@ static void test_errors_are_printable(void **state)
 // Different names stay different, whatever bytes they have.
 static void test_stored_names_differ(void **state)
 {
-    static const char *const names[] = {"a\xff", "a\xfe", "a\\xff", "a\\\\xff", "a\\", "a\\\xff", "a\\x5c\xff", "a?", "a\xc3\xbf"};
+    static const char *const names[] = {"a\xff",   "a\xfe",      "a\\xff", "a\\\\xff", "a\\",
+                                        "a\\\xff", "a\\x5c\xff", "a?",     "a\xc3\xbf"};
     enum { COUNT = sizeof names / sizeof *names };
     char *stored[COUNT];
     for (int i = 0; i < COUNT; i++) {

@@ -37,7 +37,7 @@ check "many broken pictures in a row are left out" sh -c "'$mcf' embed --config 
 fails 1 "nowhere/f.safetensors: cannot write" "a place that is none is found before the work" "$mcf" embed \
     --config tiny.yaml --out nowhere/f.safetensors --quiet useless
 : >file
-fails 1 "file: cannot make the directory: Not a directory" "a file in the place of a run" "$mcf" pretrain tiny.yaml --quiet \
+fails 1 "file: cannot make the directory: file is a file" "a file in the place of a run" "$mcf" pretrain tiny.yaml --quiet \
     --out file/run --set "data.train=[faces]"
 fails 2 "'schedule.epochs: 5' was 'schedule.epochs: 2'" "a run is not resumed with another config" "$mcf" pretrain \
     tiny.yaml --quiet --out broken-run --set "data.train=[broken]" --set schedule.epochs=5 --resume
