@@ -119,7 +119,7 @@ mcf_status mcf_source_open(mcf_source **out, const char *const *paths, int path_
         int64_t before = source->count;
         status = add_path(source, paths[i], format, err);
         if (status == MCF_OK && source->count == before)
-            status = mcf_fail(err, MCF_ERR_USAGE, "%s: no .jpg, .jpeg or .png found in it", paths[i]);
+            status = mcf_fail(err, MCF_ERR_USAGE, "%s: no .jpg, .jpeg, .png or .webp found in it", paths[i]);
     }
     if (status == MCF_OK && path_count < 1)
         status = mcf_fail(err, MCF_ERR_USAGE, "no data given: data.train is empty");

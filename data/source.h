@@ -1,14 +1,14 @@
 // Where samples come from: folders of pictures, tar shards, text lists, single files. A source is a fixed,
 // ordered list of encoded pictures that any thread may read at random.
 //
-// - folder: every .jpg .jpeg .png (any case) below it, links followed, hidden names skipped; each directory
+// - folder: every .jpg .jpeg .png .webp (any case) below it, links followed, hidden names skipped; each directory
 //   in byte order of its names, so the order does not depend on locale or file system.
-// - shards (tar): KEY.jpg|jpeg|png in the order of the tar; KEY.txt (caption) and KEY.json next to it belong
+// - shards (tar): KEY.jpg|jpeg|png|webp in the order of the tar; KEY.txt (caption) and KEY.json next to it belong
 //   to the sample. Hidden names (macOS "._x.jpg") are skipped.
 // - list: one path a line, relative to the list's directory or absolute; empty lines are skipped. Files are
 //   looked at only when read.
 // - auto: a directory is a folder, or its shards if it holds *.tar and no picture; *.tar is a shard;
-//   .jpg .jpeg .png is one sample; any other file is a list.
+//   .jpg .jpeg .png .webp is one sample; any other file is a list.
 #ifndef MCF_DATA_SOURCE_H
 #define MCF_DATA_SOURCE_H
 

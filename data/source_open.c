@@ -20,7 +20,8 @@ bool mcf_has_extension(const char *name, const char *extension)
 
 bool mcf_has_picture_extension(const char *name)
 {
-    return mcf_has_extension(name, ".jpg") || mcf_has_extension(name, ".jpeg") || mcf_has_extension(name, ".png");
+    return mcf_has_extension(name, ".jpg") || mcf_has_extension(name, ".jpeg") || mcf_has_extension(name, ".png") ||
+           mcf_has_extension(name, ".webp");
 }
 
 static int by_bytes(const FTSENT **a, const FTSENT **b)

@@ -20,6 +20,16 @@ static int is_large(const uint8_t *bytes, size_t size)
                 (uint64_t)(bytes[i + 5] << 8 | bytes[i + 6]) * (uint64_t)(bytes[i + 7] << 8 | bytes[i + 8]);
             pixels = claim > pixels ? claim : pixels;
         }
+    // WebP keeps its size in one of three places; what libwebp reads from them is at most this.
+    if (mcf_image_format_of(bytes, size) == MCF_IMAGE_WEBP && size >= 30) {
+        const uint64_t extended = (1 + ((uint64_t)bytes[24] | bytes[25] << 8 | bytes[26] << 16)) *
+                                  (1 + ((uint64_t)bytes[27] | bytes[28] << 8 | bytes[29] << 16));
+        const uint64_t lossy =
+            (uint64_t)((bytes[26] | bytes[27] << 8) & 0x3fff) * (uint64_t)((bytes[28] | bytes[29] << 8) & 0x3fff);
+        const uint32_t bits = (uint32_t)(bytes[21] | bytes[22] << 8 | bytes[23] << 16) | (uint32_t)bytes[24] << 24;
+        const uint64_t lossless = (uint64_t)(1 + (bits & 0x3fff)) * (1 + (bits >> 14 & 0x3fff));
+        pixels = bytes[15] == 'X' ? extended : bytes[15] == 'L' ? lossless : lossy;
+    }
     return pixels > 1 << 18 && pixels <= MCF_IMAGE_MAX_PIXELS;
 }
 
@@ -27,7 +37,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size < 1 || is_large(data + 1, size - 1))
         return 0;
-    mcf_decode_options options = {.channels = data[0] & 1 ? 4 : 3, .min_side = data[0] >> 2};
+    mcf_decode_options options = {
+        .channels = data[0] & 1 ? 4 : 3, .min_side = data[0] >> 2, .upright = data[0] & 4, .over_white = data[0] & 8};
     mcf_bytes buffer = {0}, file = {0};
     mcf_decoded decoded;
     mcf_error err = {.status = MCF_OK};

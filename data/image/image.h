@@ -1,13 +1,14 @@
-// Pictures in memory: JPEG and PNG to 8-bit RGB and back. Bytes are foreign: every size is checked before
+// Pictures in memory: JPEG, PNG and, where libwebp is built in, WebP to 8-bit RGB; JPEG and PNG back. Bytes are foreign: every size is checked before
 // memory is taken, and a picture that is damaged, truncated or too large is an error that says so.
 //
 // What the pixels are (as PIL's Image.open(...).convert("RGB") unless noted):
 // - JPEG: grey is replicated; CMYK and YCCK are taken in Adobe's inverted convention, R = K - K (255 - C) /
 //   255.
-// - PNG: grey of 1, 2, 4 bits is scaled to 0..255; palettes are looked up; alpha and tRNS are dropped, not
-//   blended; 16-bit channels keep their high byte (PIL does so for colour; it saturates 16-bit grey, we do
+// - PNG: grey of 1, 2, 4 bits is scaled to 0..255; palettes are looked up; alpha and tRNS are dropped
+//   or, with over_white, blended over white: floor(v a + 255 (1 - a) + 0.5); 16-bit channels keep their high byte (PIL does so for colour; it saturates 16-bit grey, we do
 //   not); gamma and colour profiles are ignored.
-// - EXIF orientation is ignored, as torchvision's folder loader does.
+// - WebP: as libwebp decodes it; of an animation the first frame on its canvas; alpha as in PNG.
+// - EXIF orientation is ignored, as torchvision's folder loader does, unless `upright` asks for it.
 #ifndef MCF_DATA_IMAGE_H
 #define MCF_DATA_IMAGE_H
 
@@ -42,7 +43,7 @@ typedef struct {
     const uint8_t *pixels;
 } mcf_image;
 
-typedef enum { MCF_IMAGE_UNKNOWN = 0, MCF_IMAGE_JPEG, MCF_IMAGE_PNG } mcf_image_format;
+typedef enum { MCF_IMAGE_UNKNOWN = 0, MCF_IMAGE_JPEG, MCF_IMAGE_PNG, MCF_IMAGE_WEBP } mcf_image_format;
 
 // Told by the first bytes, never by the name.
 mcf_image_format mcf_image_format_of(const uint8_t *bytes, size_t size);
@@ -52,15 +53,32 @@ typedef struct {
     // fast decode: when > 0 a JPEG is decoded at the smallest DCT scale of 1/8, 1/4, 1/2, 1 whose
     // shorter side is still >= this; PNG ignores it.
     int min_side;
+    bool upright;    // turned and mirrored as the EXIF orientation says
+    bool over_white; // what is transparent shows white
 } mcf_decode_options;
 
+// Why a picture was not decoded; names for counting them are mcf_image_refusal_names.
+typedef enum {
+    MCF_IMAGE_ACCEPTED = 0,
+    MCF_IMAGE_EMPTY,       // a file without bytes
+    MCF_IMAGE_NO_IMAGE,    // not the first bytes of a picture
+    MCF_IMAGE_TRUNCATED,   // ends before its picture does
+    MCF_IMAGE_DAMAGED,     // a picture's first bytes, then nonsense
+    MCF_IMAGE_TOO_LARGE,   // above the limits
+    MCF_IMAGE_UNSUPPORTED, // a picture of a kind that is not read
+    MCF_IMAGE_REFUSALS
+} mcf_image_refusal;
+extern const char *const mcf_image_refusal_names[MCF_IMAGE_REFUSALS];
+
 typedef struct {
-    mcf_image image; // view into the caller's buffer
-    int original_width, original_height;
+    mcf_image image;                     // view into the caller's buffer
+    int original_width, original_height; // after turning
     // Size of the whole picture on the decoded grid, original * scale: not integral when the scale cuts a
     // pixel.
     double scaled_width, scaled_height;
     mcf_image_format format;
+    int orientation;           // EXIF, 1..8; 1 where there is none or it makes no sense. Read only with `upright`
+    mcf_image_refusal refusal; // set on failure, unless memory was missing
 } mcf_decoded;
 
 // Decodes bytes[0..size) into buffer (rows tightly packed) and describes it in *out. options may be NULL.

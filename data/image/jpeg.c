@@ -126,13 +126,14 @@ static mcf_status read_jpeg(jpeg_reader *reader, size_t size, const mcf_decode_o
     if (setjmp(reader->errors.leave)) {
         if (reader->errors.no_memory)
             return mcf_fail(err, MCF_ERR_NOMEM, "JPEG decoder: %s", reader->errors.message);
+        out->refusal = reader->errors.ran_out ? MCF_IMAGE_TRUNCATED : MCF_IMAGE_DAMAGED;
         if (reader->errors.ran_out)
             return mcf_fail(err, MCF_ERR_FORMAT, "truncated JPEG: it ends after %zu bytes, before its picture does",
                             size);
         return mcf_fail(err, MCF_ERR_FORMAT, "damaged JPEG: %s", reader->errors.message);
     }
     jpeg_read_header(decoder, TRUE);
-    MCF_TRY(mcf_image_check_size(decoder->image_width, decoder->image_height, err));
+    MCF_TRY(mcf_image_check_size(decoder->image_width, decoder->image_height, &out->refusal, err));
 
     bool cmyk = decoder->jpeg_color_space == JCS_CMYK || decoder->jpeg_color_space == JCS_YCCK;
     decoder->out_color_space = cmyk ? JCS_CMYK : options->channels == 4 ? JCS_EXT_RGBX : JCS_RGB;
@@ -161,8 +162,10 @@ static mcf_status read_jpeg(jpeg_reader *reader, size_t size, const mcf_decode_o
         jpeg_read_scanlines(decoder, rows, count);
     }
     // A later scan that never came raises no warning: it shows only as an early end.
-    if (reader->errors.ran_out && jpeg_has_multiple_scans(decoder))
+    if (reader->errors.ran_out && jpeg_has_multiple_scans(decoder)) {
+        out->refusal = MCF_IMAGE_TRUNCATED;
         return mcf_fail(err, MCF_ERR_FORMAT, "truncated JPEG: it ends after %zu bytes, before its last scan", size);
+    }
 
     out->original_width = (int)decoder->image_width;
     out->original_height = (int)decoder->image_height;
@@ -272,7 +275,8 @@ static mcf_status write_jpeg(jpeg_writer *writer, const mcf_image *image, int qu
 
 mcf_status mcf_image_encode_jpeg(const mcf_image *image, int quality, mcf_bytes *out, mcf_error *err)
 {
-    MCF_TRY(mcf_image_check_size((uint64_t)image->width, (uint64_t)image->height, err));
+    mcf_image_refusal refusal;
+    MCF_TRY(mcf_image_check_size((uint64_t)image->width, (uint64_t)image->height, &refusal, err));
     jpeg_writer writer = {
         .out = out,
         .sink = {.init_destination = begin_output, .empty_output_buffer = grow_output, .term_destination = end_output}};

@@ -46,6 +46,7 @@ static mcf_status read_png(png_state *state, const mcf_decode_options *options, 
 {
     png_structp png = state->png;
     if (setjmp(png_jmpbuf(png))) {
+        out->refusal = state->ran_out ? MCF_IMAGE_TRUNCATED : MCF_IMAGE_DAMAGED;
         if (state->ran_out)
             return mcf_fail(err, MCF_ERR_FORMAT, "truncated PNG: it ends after %zu bytes, before its picture does",
                             state->size);
@@ -59,7 +60,7 @@ static mcf_status read_png(png_state *state, const mcf_decode_options *options, 
     png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
     png_read_info(png, state->info);
     uint32_t width = png_get_image_width(png, state->info), height = png_get_image_height(png, state->info);
-    MCF_TRY(mcf_image_check_size(width, height, err));
+    MCF_TRY(mcf_image_check_size(width, height, &out->refusal, err));
 
     int colour = png_get_color_type(png, state->info);
     png_set_strip_16(png);
@@ -70,14 +71,18 @@ static mcf_status read_png(png_state *state, const mcf_decode_options *options, 
     if (!(colour & PNG_COLOR_MASK_COLOR))
         png_set_gray_to_rgb(png);
     bool alpha = colour & PNG_COLOR_MASK_ALPHA || png_get_valid(png, state->info, PNG_INFO_tRNS);
-    if (alpha)
+    const bool blend = alpha && options->over_white;
+    const int channels = blend ? 4 : options->channels;
+    if (blend && !(colour & PNG_COLOR_MASK_ALPHA))
+        png_set_tRNS_to_alpha(png);
+    if (alpha && !blend)
         png_set_strip_alpha(png);
-    if (options->channels == 4)
+    if (channels == 4 && !blend)
         png_set_filler(png, 255, PNG_FILLER_AFTER);
     png_set_interlace_handling(png);
     png_read_update_info(png, state->info);
 
-    size_t stride = (size_t)width * (size_t)options->channels;
+    size_t stride = (size_t)width * (size_t)channels;
     if (png_get_rowbytes(png, state->info) != stride)
         return mcf_fail(err, MCF_ERR_FORMAT, "damaged PNG: rows of %zu bytes where %zu were expected",
                         (size_t)png_get_rowbytes(png, state->info), stride);
@@ -88,16 +93,17 @@ static mcf_status read_png(png_state *state, const mcf_decode_options *options, 
     for (uint32_t y = 0; y < height; y++)
         state->rows[y] = buffer->data + y * stride;
     png_read_image(png, state->rows);
-    *out = (mcf_decoded){.image = {.width = (int)width,
-                                   .height = (int)height,
-                                   .channels = options->channels,
-                                   .stride = stride,
-                                   .pixels = buffer->data},
-                         .original_width = (int)width,
-                         .original_height = (int)height,
-                         .scaled_width = width,
-                         .scaled_height = height,
-                         .format = MCF_IMAGE_PNG};
+    if (blend)
+        mcf_image_over_white(buffer->data, (size_t)width * height, options->channels);
+    out->image = (mcf_image){.width = (int)width,
+                             .height = (int)height,
+                             .channels = options->channels,
+                             .stride = (size_t)width * (size_t)options->channels,
+                             .pixels = buffer->data};
+    out->original_width = (int)width;
+    out->original_height = (int)height;
+    out->scaled_width = width;
+    out->scaled_height = height;
     return MCF_OK;
 }
 
@@ -154,7 +160,8 @@ static mcf_status write_png(png_state *state, const mcf_image *image, mcf_error 
 
 mcf_status mcf_image_encode_png(const mcf_image *image, mcf_bytes *out, mcf_error *err)
 {
-    MCF_TRY(mcf_image_check_size((uint64_t)image->width, (uint64_t)image->height, err));
+    mcf_image_refusal refusal;
+    MCF_TRY(mcf_image_check_size((uint64_t)image->width, (uint64_t)image->height, &refusal, err));
     png_state state = {.out = out};
     MCF_TRY(mcf_bytes_resize(out, 0, err));
     state.png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &state, leave_with_message, ignore_warning);
