@@ -8,9 +8,8 @@ int mcf_pyramid(int width, int height, double min_face, mcf_level levels[MCF_PYR
     double scale = 12.0 / min_face, least = (double)(width < height ? width : height) * scale;
     int count = 0;
     while (least >= 12 && count < MCF_PYRAMID_MAX) {
-        levels[count++] = (mcf_level){.scale = scale,
-                                      .width = (int)((double)width * scale + 1),
-                                      .height = (int)((double)height * scale + 1)};
+        levels[count++] = (mcf_level){
+            .scale = scale, .width = (int)((double)width * scale + 1), .height = (int)((double)height * scale + 1)};
         scale = scale * factor;
         least = least * factor;
     }
@@ -81,11 +80,11 @@ mcf_status mcf_area_resize(mcf_area_scratch *scratch, const mcf_image *image, mc
     span *spans = (span *)scratch->spans.data;
     for (int x = 0; x < part.width; x++) {
         const int64_t first = first_of(part.left + x, window.width, width);
-        spans[x] = (span){.first = (int)(first - left),
-                          .count = (int)(end_of(part.left + x, window.width, width) - first)};
+        spans[x] =
+            (span){.first = (int)(first - left), .count = (int)(end_of(part.left + x, window.width, width) - first)};
     }
-    const uint8_t *corner = image->pixels + (size_t)window.top * image->stride +
-                            (size_t)(window.left + left) * (size_t)channels;
+    const uint8_t *corner =
+        image->pixels + (size_t)window.top * image->stride + (size_t)(window.left + left) * (size_t)channels;
     for (int y = 0; y < part.height; y++) {
         const int64_t first = first_of(part.top + y, window.height, height);
         const int rows = (int)(end_of(part.top + y, window.height, height) - first);

@@ -50,8 +50,8 @@ mcf_status mcf_zip_member(const char *path, const char *suffix, size_t limit, ch
     mcf_status status = MCF_OK;
     bool found = false;
     if (archive_read_open_filename(reader, path, 16384) != ARCHIVE_OK)
-        status = mcf_fail(err, MCF_ERR_FORMAT, "%s: no zip file can be read here: %s", path,
-                          archive_error_string(reader));
+        status =
+            mcf_fail(err, MCF_ERR_FORMAT, "%s: no zip file can be read here: %s", path, archive_error_string(reader));
     while (status == MCF_OK && !found) {
         struct archive_entry *entry;
         const int result = archive_read_next_header(reader, &entry);

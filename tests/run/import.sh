@@ -48,7 +48,6 @@ fails 1 "norm_pre.weight" "an encoder with a norm too many" \
     "$mcf" pretrain run.yaml --out other --quiet --set model.teacher.pre_norm=false
 
 fails 2 "none of mcf, mae, moco-v3, timm, farl" "an unknown kind" "$mcf" import "$files/timm.pth" --kind clip --out x
-fails 1 "comes with the face detector" "the detector's weights" "$mcf" import "$files/timm.pth" --kind mtcnn --out x
 fails 2 "--kind KIND is missing" "no kind" "$mcf" import "$files/timm.pth" --out x
 fails 2 "which has two" "--encoder for a file with one" "$mcf" import "$files/timm.pth" --kind timm --encoder base --out x
 fails 2 "neither base nor momentum" "an unknown encoder" "$mcf" import "$files/moco_v3.pth.tar" --kind moco-v3 --encoder q --out x
