@@ -124,8 +124,8 @@ mcf_value mcf_axpby(mcf_graph *graph, double alpha, mcf_value a, double beta, mc
     if (!mcf_graph_ok(graph) || a < 0 || b < 0)
         return MCF_NO_VALUE;
     mcf_attr attr = {.add = {alpha, beta}};
-    mcf_value in[2] = {a, mcf_expand(graph, b, graph->values[a].shape)};
-    return mcf_emit1(graph, MCF_OP_add, &attr, in, 2, graph->values[a].dtype);
+    mcf_value in[] = {[ADD_IN_a] = a, [ADD_IN_b] = mcf_expand(graph, b, graph->values[a].shape)};
+    return mcf_emit1(graph, MCF_OP_add, &attr, in, ADD_INPUTS, graph->values[a].dtype);
 }
 
 mcf_value mcf_add(mcf_graph *graph, mcf_value a, mcf_value b)
@@ -137,8 +137,8 @@ mcf_value mcf_mul(mcf_graph *graph, mcf_value a, mcf_value b)
 {
     if (!mcf_graph_ok(graph) || a < 0 || b < 0)
         return MCF_NO_VALUE;
-    mcf_value in[2] = {a, mcf_expand(graph, b, graph->values[a].shape)};
-    return mcf_emit1(graph, MCF_OP_mul, NULL, in, 2, graph->values[a].dtype);
+    mcf_value in[] = {[MUL_IN_a] = a, [MUL_IN_b] = mcf_expand(graph, b, graph->values[a].shape)};
+    return mcf_emit1(graph, MCF_OP_mul, NULL, in, MUL_INPUTS, graph->values[a].dtype);
 }
 
 mcf_value mcf_scale(mcf_graph *graph, mcf_value x, double alpha, double beta)
@@ -182,18 +182,21 @@ mcf_value mcf_mean(mcf_graph *graph, mcf_value x, uint32_t axes)
 mcf_value mcf_concat(mcf_graph *graph, mcf_value a, mcf_value b, int axis)
 {
     mcf_attr attr = {.concat = {axis}};
-    return mcf_emit1(graph, MCF_OP_concat, &attr, (mcf_value[]){a, b}, 2, mcf_value_dtype(graph, a));
+    mcf_value in[] = {[CONCAT_IN_a] = a, [CONCAT_IN_b] = b};
+    return mcf_emit1(graph, MCF_OP_concat, &attr, in, CONCAT_INPUTS, mcf_value_dtype(graph, a));
 }
 
 mcf_value mcf_gather_rows(mcf_graph *graph, mcf_value x, mcf_value ids)
 {
-    return mcf_emit1(graph, MCF_OP_gather_rows, NULL, (mcf_value[]){x, ids}, 2, mcf_value_dtype(graph, x));
+    mcf_value in[] = {[GATHER_ROWS_IN_x] = x, [GATHER_ROWS_IN_ids] = ids};
+    return mcf_emit1(graph, MCF_OP_gather_rows, NULL, in, GATHER_ROWS_INPUTS, mcf_value_dtype(graph, x));
 }
 
 mcf_value mcf_matmul(mcf_graph *graph, mcf_value a, mcf_value b, bool trans_a, bool trans_b, mcf_dtype out)
 {
     mcf_attr attr = {.matmul = {trans_a, trans_b, MCF_ACT_NONE}};
-    return mcf_emit1(graph, MCF_OP_matmul, &attr, (mcf_value[]){a, b, MCF_NO_VALUE}, 3, out);
+    mcf_value in[] = {[MATMUL_IN_a] = a, [MATMUL_IN_b] = b, [MATMUL_IN_bias] = MCF_NO_VALUE};
+    return mcf_emit1(graph, MCF_OP_matmul, &attr, in, MATMUL_INPUTS, out);
 }
 
 mcf_value mcf_linear(mcf_graph *graph, mcf_value x, mcf_value weight, mcf_value bias, mcf_dtype out)
@@ -208,7 +211,8 @@ mcf_value mcf_linear(mcf_graph *graph, mcf_value x, mcf_value weight, mcf_value 
                     MCF_SHAPE(mcf_shape_count(&shape) / (shape.dim[shape.rank - 1] ? shape.dim[shape.rank - 1] : 1),
                               shape.dim[shape.rank - 1]));
     mcf_attr attr = {.matmul = {false, true, MCF_ACT_NONE}};
-    mcf_value y = mcf_emit1(graph, MCF_OP_matmul, &attr, (mcf_value[]){rows, weight, bias}, 3, out);
+    mcf_value in[] = {[MATMUL_IN_a] = rows, [MATMUL_IN_b] = weight, [MATMUL_IN_bias] = bias};
+    mcf_value y = mcf_emit1(graph, MCF_OP_matmul, &attr, in, MATMUL_INPUTS, out);
     shape.dim[shape.rank - 1] = mcf_value_dim(graph, y, 1);
     return mcf_reshape(graph, y, shape);
 }
@@ -228,8 +232,10 @@ static mcf_value as_rows(mcf_graph *graph, mcf_value x)
 mcf_value mcf_layer_norm(mcf_graph *graph, mcf_value x, mcf_value gamma, mcf_value beta, double eps, mcf_dtype out)
 {
     mcf_attr attr = {.norm = {eps}};
-    mcf_value in[3] = {as_rows(graph, x), gamma, beta};
-    mcf_value y = emit_with_statistics(graph, MCF_OP_layer_norm, &attr, in, 3, out, 1);
+    mcf_value in[] = {
+        [LAYER_NORM_IN_x] = as_rows(graph, x), [LAYER_NORM_IN_gamma] = gamma, [LAYER_NORM_IN_beta] = beta};
+    mcf_value y =
+        emit_with_statistics(graph, MCF_OP_layer_norm, &attr, in, LAYER_NORM_INPUTS, out, LAYER_NORM_OUT_mean);
     return mcf_reshape(graph, y, mcf_value_shape(graph, x));
 }
 
@@ -238,14 +244,18 @@ mcf_value mcf_add_layer_norm(mcf_graph *graph, mcf_value x, mcf_value r, mcf_val
 {
     *sum = MCF_NO_VALUE;
     mcf_attr attr = {.norm = {eps}};
-    mcf_value in[4] = {as_rows(graph, x), as_rows(graph, r), gamma, beta};
-    int node = mcf_emit(graph, MCF_OP_add_layer_norm, &attr, in, 4, out);
+    mcf_value in[] = {[ADD_LAYER_NORM_IN_x] = as_rows(graph, x),
+                      [ADD_LAYER_NORM_IN_r] = as_rows(graph, r),
+                      [ADD_LAYER_NORM_IN_gamma] = gamma,
+                      [ADD_LAYER_NORM_IN_beta] = beta};
+    int node = mcf_emit(graph, MCF_OP_add_layer_norm, &attr, in, ADD_LAYER_NORM_INPUTS, out);
     if (node < 0)
         return MCF_NO_VALUE;
     const mcf_value *outputs = graph->nodes[node].out;
-    mcf_value s = outputs[0], y = outputs[1];
+    mcf_value s = outputs[ADD_LAYER_NORM_OUT_s], y = outputs[ADD_LAYER_NORM_OUT_y];
     graph->values[s].dtype = graph->values[x].dtype;
-    graph->values[outputs[2]].requires_grad = graph->values[outputs[3]].requires_grad = false;
+    graph->values[outputs[ADD_LAYER_NORM_OUT_mean]].requires_grad = false;
+    graph->values[outputs[ADD_LAYER_NORM_OUT_rstd]].requires_grad = false;
     *sum = mcf_reshape(graph, s, mcf_value_shape(graph, x));
     return mcf_reshape(graph, y, mcf_value_shape(graph, x));
 }
@@ -264,27 +274,31 @@ mcf_value mcf_softmax(mcf_graph *graph, mcf_value x)
 mcf_value mcf_attention(mcf_graph *graph, mcf_value qkv, double scale)
 {
     mcf_attr attr = {.attention = {scale}};
-    return emit_with_statistics(graph, MCF_OP_attention, &attr, &qkv, 1, mcf_value_dtype(graph, qkv), 1);
+    return emit_with_statistics(graph, MCF_OP_attention, &attr, &qkv, ATTENTION_INPUTS, mcf_value_dtype(graph, qkv),
+                                ATTENTION_OUT_lse);
 }
 
 mcf_value mcf_token_mse(mcf_graph *graph, mcf_value a, mcf_value b, double eps)
 {
     mcf_attr attr = {.token_mse = {eps}};
-    return emit_with_statistics(graph, MCF_OP_token_mse, &attr, (mcf_value[]){a, b}, 2, mcf_statistics_dtype(graph, a),
-                                1);
+    mcf_value in[] = {[TOKEN_MSE_IN_a] = a, [TOKEN_MSE_IN_b] = b};
+    return emit_with_statistics(graph, MCF_OP_token_mse, &attr, in, TOKEN_MSE_INPUTS, mcf_statistics_dtype(graph, a),
+                                TOKEN_MSE_OUT_norm_a);
 }
 
 mcf_value mcf_cross_entropy(mcf_graph *graph, mcf_value logits, mcf_value labels)
 {
-    return emit_with_statistics(graph, MCF_OP_cross_entropy, NULL, (mcf_value[]){logits, labels}, 2,
-                                mcf_statistics_dtype(graph, logits), 1);
+    mcf_value in[] = {[CROSS_ENTROPY_IN_logits] = logits, [CROSS_ENTROPY_IN_labels] = labels};
+    return emit_with_statistics(graph, MCF_OP_cross_entropy, NULL, in, CROSS_ENTROPY_INPUTS,
+                                mcf_statistics_dtype(graph, logits), CROSS_ENTROPY_OUT_lse);
 }
 
 mcf_value mcf_normalize_image(mcf_graph *graph, mcf_value image, mcf_value flip, const float mean[3],
                               const float std[3])
 {
     mcf_attr attr = {.normalize_image = {{mean[0], mean[1], mean[2]}, {std[0], std[1], std[2]}}};
-    return mcf_emit1(graph, MCF_OP_normalize_image, &attr, (mcf_value[]){image, flip}, 2, MCF_F32);
+    mcf_value in[] = {[NORMALIZE_IMAGE_IN_image] = image, [NORMALIZE_IMAGE_IN_flip] = flip};
+    return mcf_emit1(graph, MCF_OP_normalize_image, &attr, in, NORMALIZE_IMAGE_INPUTS, MCF_F32);
 }
 
 mcf_value mcf_resize_nearest(mcf_graph *graph, mcf_value x, int64_t height, int64_t width)
@@ -338,8 +352,9 @@ void mcf_ema(mcf_graph *graph, mcf_value target, mcf_value source, double moment
         return;
     }
     mcf_attr attr = {.ema = {momentum, scale}};
-    mcf_value in[3] = {target, mcf_detach(graph, source), momentum_value};
-    write_to(graph, mcf_emit(graph, MCF_OP_ema, &attr, in, 3, MCF_F32), target);
+    mcf_value in[] = {
+        [EMA_IN_target] = target, [EMA_IN_source] = mcf_detach(graph, source), [EMA_IN_momentum] = momentum_value};
+    write_to(graph, mcf_emit(graph, MCF_OP_ema, &attr, in, EMA_INPUTS, MCF_F32), target);
 }
 
 void mcf_refresh_low_precision(mcf_graph *graph, const mcf_store *store, mcf_role role)

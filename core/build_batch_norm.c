@@ -16,6 +16,16 @@ static void move_running(mcf_graph *graph, mcf_value running, mcf_value statisti
     mcf_ema(graph, running, first, 1.0 - momentum, scale, MCF_NO_VALUE);
 }
 
+static void set_inputs(mcf_value in[BATCH_NORM_INPUTS], mcf_value x, mcf_value mean, mcf_value var,
+                       const mcf_batch_norm_options *o)
+{
+    in[BATCH_NORM_IN_x] = x;
+    in[BATCH_NORM_IN_mean] = mean;
+    in[BATCH_NORM_IN_var] = var;
+    in[BATCH_NORM_IN_gamma] = o->gamma;
+    in[BATCH_NORM_IN_beta] = o->beta;
+}
+
 mcf_value mcf_batch_norm(mcf_graph *graph, mcf_value x, const mcf_batch_norm_options *o)
 {
     if (!mcf_graph_ok(graph) || x < 0)
@@ -34,20 +44,22 @@ mcf_value mcf_batch_norm(mcf_graph *graph, mcf_value x, const mcf_batch_norm_opt
     mcf_value mean = mcf_mean(graph, fixed, 1u << 1);
     if (sync)
         mean = mcf_all_reduce(graph, mean, MCF_REDUCE_MEAN);
+    mcf_value spread[] = {[BATCH_VARIANCE_IN_x] = fixed, [BATCH_VARIANCE_IN_mean] = mean};
     mcf_value var =
-        mcf_emit1(graph, MCF_OP_batch_variance, NULL, (mcf_value[]){fixed, mean}, 2, mcf_statistics_dtype(graph, x));
+        mcf_emit1(graph, MCF_OP_batch_variance, NULL, spread, BATCH_VARIANCE_INPUTS, mcf_statistics_dtype(graph, x));
     if (sync)
         var = mcf_all_reduce(graph, var, MCF_REDUCE_MEAN);
 
     mcf_attr attr = {.norm = {o->eps}};
-    int node = mcf_emit(graph, MCF_OP_batch_norm, &attr, (mcf_value[]){grouped, mean, var, o->gamma, o->beta}, 5,
-                        mcf_value_dtype(graph, x));
+    mcf_value in[BATCH_NORM_INPUTS];
+    set_inputs(in, grouped, mean, var, o);
+    int node = mcf_emit(graph, MCF_OP_batch_norm, &attr, in, BATCH_NORM_INPUTS, mcf_value_dtype(graph, x));
     if (node < 0)
         return MCF_NO_VALUE;
     graph->nodes[node].sync = sync;
     move_running(graph, o->running_mean, mean, o->momentum, 1.0);
     move_running(graph, o->running_var, var, o->momentum, unbiased(sync ? group_rows * graph->world : group_rows));
-    return mcf_reshape(graph, graph->nodes[node].out[0], MCF_SHAPE(rows, channels));
+    return mcf_reshape(graph, graph->nodes[node].out[BATCH_NORM_OUT_y], MCF_SHAPE(rows, channels));
 }
 
 mcf_value mcf_batch_norm_frozen(mcf_graph *graph, mcf_value x, const mcf_batch_norm_options *o)
@@ -59,7 +71,8 @@ mcf_value mcf_batch_norm_frozen(mcf_graph *graph, mcf_value x, const mcf_batch_n
     mcf_value mean = mcf_reshape(graph, o->running_mean, MCF_SHAPE(1, 1, channels));
     mcf_value var = mcf_reshape(graph, o->running_var, MCF_SHAPE(1, 1, channels));
     mcf_attr attr = {.norm = {o->eps}};
-    mcf_value y = mcf_emit1(graph, MCF_OP_batch_norm, &attr, (mcf_value[]){one_group, mean, var, o->gamma, o->beta}, 5,
-                            mcf_value_dtype(graph, x));
+    mcf_value in[BATCH_NORM_INPUTS];
+    set_inputs(in, one_group, mean, var, o);
+    mcf_value y = mcf_emit1(graph, MCF_OP_batch_norm, &attr, in, BATCH_NORM_INPUTS, mcf_value_dtype(graph, x));
     return mcf_detach(graph, mcf_reshape(graph, y, MCF_SHAPE(rows, channels)));
 }

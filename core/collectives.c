@@ -215,7 +215,7 @@ mcf_status mcf_reduce_end(mcf_runtime *runtime, int index, int64_t begin, int64_
 static mcf_status over_group(mcf_runtime *runtime, const mcf_launch *l, mcf_error *err)
 {
     const mcf_backend *b = runtime->backend;
-    const mcf_operand *in = &l->in[0], *out = &l->out[0];
+    const mcf_operand *in = &l->in[COLLECTIVE_IN], *out = &l->out[COLLECTIVE_OUT];
     mcf_group *group = runtime->member.group;
     const int rank = runtime->member.local;
     const uint64_t count = (uint64_t)mcf_shape_count(&in->shape);
@@ -242,7 +242,7 @@ static mcf_status scatter_over_machines(mcf_runtime *runtime, const mcf_launch *
 {
     struct mcf_collectives *s = runtime->collectives;
     const mcf_backend *b = runtime->backend;
-    const mcf_operand *in = &l->in[0], *out = &l->out[0];
+    const mcf_operand *in = &l->in[COLLECTIVE_IN], *out = &l->out[COLLECTIVE_OUT];
     const uint64_t size = mcf_dtype_size(in->dtype), count = (uint64_t)mcf_shape_count(&in->shape);
     const uint64_t own = (uint64_t)mcf_shape_count(&out->shape) * size;
     if (count * size > s->work_bytes) {
@@ -263,9 +263,11 @@ static mcf_status over_machines(mcf_runtime *runtime, const mcf_launch *l, mcf_e
 {
     MCF_TRY(state_of(runtime, err));
     const mcf_member *m = &runtime->member;
-    const spot in = {l->in[0].buffer, l->in[0].offset}, out = {l->out[0].buffer, l->out[0].offset};
-    const mcf_dtype dtype = l->in[0].dtype;
-    const uint64_t count = (uint64_t)mcf_shape_count(&l->in[0].shape), bytes = count * mcf_dtype_size(dtype);
+    const spot in = {l->in[COLLECTIVE_IN].buffer, l->in[COLLECTIVE_IN].offset},
+               out = {l->out[COLLECTIVE_OUT].buffer, l->out[COLLECTIVE_OUT].offset};
+    const mcf_dtype dtype = l->in[COLLECTIVE_IN].dtype;
+    const uint64_t count = (uint64_t)mcf_shape_count(&l->in[COLLECTIVE_IN].shape),
+                   bytes = count * mcf_dtype_size(dtype);
     route *r = &runtime->collectives->node;
     switch (l->op) {
     case MCF_OP_all_reduce:
@@ -290,7 +292,7 @@ static mcf_status over_machines(mcf_runtime *runtime, const mcf_launch *l, mcf_e
 
 mcf_status mcf_collective_run(mcf_runtime *runtime, const mcf_launch *l, mcf_error *err)
 {
-    const mcf_operand *in = &l->in[0], *out = &l->out[0];
+    const mcf_operand *in = &l->in[COLLECTIVE_IN], *out = &l->out[COLLECTIVE_OUT];
     if (runtime->member.cluster)
         return over_machines(runtime, l, err);
     if (runtime->member.group)

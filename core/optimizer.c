@@ -24,8 +24,8 @@ static mcf_status refresh_role(mcf_runtime *runtime, mcf_role role, mcf_error *e
         return MCF_OK;
     int64_t count = runtime->store->role_count[role];
     mcf_launch launch = {.op = MCF_OP_copy, .n_in = 1, .n_out = 1};
-    launch.in[0] = flat(runtime->master[role], MCF_F32, count);
-    launch.out[0] = flat(runtime->low[role], runtime->low_precision, count);
+    launch.in[COPY_IN_x] = flat(runtime->master[role], MCF_F32, count);
+    launch.out[COPY_OUT_out] = flat(runtime->low[role], runtime->low_precision, count);
     return runtime->backend->launch(runtime->stream, &launch, err);
 }
 
@@ -103,18 +103,18 @@ mcf_status mcf_runtime_adamw(mcf_runtime *runtime, const mcf_adamw_step *step, m
     MCF_TRY(runtime->backend->upload(runtime->stream, runtime->scalars, 0, scalars, sizeof scalars, err));
     int64_t count = runtime->store->role_count[MCF_ROLE_TRAINED];
     mcf_launch norm = {.op = MCF_OP_sum_squares, .n_in = 1, .n_out = 1};
-    norm.in[0] = flat(runtime->gradient, MCF_F32, count);
-    norm.out[0] = flat(runtime->scalars, MCF_F32, 1);
-    norm.out[0].offset = MCF_ADAMW_NORM2 * sizeof(float);
+    norm.in[SUM_SQUARES_IN_x] = flat(runtime->gradient, MCF_F32, count);
+    norm.out[SUM_SQUARES_OUT_out] = flat(runtime->scalars, MCF_F32, 1);
+    norm.out[SUM_SQUARES_OUT_out].offset = MCF_ADAMW_NORM2 * sizeof(float);
     MCF_TRY(runtime->backend->launch(runtime->stream, &norm, err));
-    mcf_launch launch = {.op = MCF_OP_adamw, .n_in = 7, .n_out = 1};
-    launch.in[0] = launch.out[0] = flat(runtime->master[MCF_ROLE_TRAINED], MCF_F32, count);
-    launch.in[1] = norm.in[0];
-    launch.in[2] = flat(runtime->moment1, MCF_F32, count);
-    launch.in[3] = flat(runtime->moment2, MCF_F32, count);
-    launch.in[4] = pairs(runtime->ranges, MCF_I64, runtime->range_count);
-    launch.in[5] = pairs(runtime->rates, MCF_F32, runtime->range_count);
-    launch.in[6] = flat(runtime->scalars, MCF_F32, MCF_ADAMW_SCALARS);
+    mcf_launch launch = {.op = MCF_OP_adamw, .n_in = ADAMW_INPUTS, .n_out = ADAMW_OUTPUTS};
+    launch.in[ADAMW_IN_param] = launch.out[ADAMW_OUT_out] = flat(runtime->master[MCF_ROLE_TRAINED], MCF_F32, count);
+    launch.in[ADAMW_IN_grad] = norm.in[SUM_SQUARES_IN_x];
+    launch.in[ADAMW_IN_m] = flat(runtime->moment1, MCF_F32, count);
+    launch.in[ADAMW_IN_v] = flat(runtime->moment2, MCF_F32, count);
+    launch.in[ADAMW_IN_ranges] = pairs(runtime->ranges, MCF_I64, runtime->range_count);
+    launch.in[ADAMW_IN_rates] = pairs(runtime->rates, MCF_F32, runtime->range_count);
+    launch.in[ADAMW_IN_scalars] = flat(runtime->scalars, MCF_F32, MCF_ADAMW_SCALARS);
     MCF_TRY(runtime->backend->launch(runtime->stream, &launch, err));
     return refresh_role(runtime, MCF_ROLE_TRAINED, err);
 }
@@ -136,9 +136,9 @@ mcf_status mcf_runtime_ema(mcf_runtime *runtime, double momentum, mcf_error *err
     int64_t count = runtime->store->averaged_count;
     if (!count)
         return MCF_OK;
-    mcf_launch launch = {.op = MCF_OP_ema, .attr = {.ema = {momentum, 1.0}}, .n_in = 3, .n_out = 1};
-    launch.in[0] = launch.out[0] = flat(runtime->master[MCF_ROLE_TARGET], MCF_F32, count);
-    launch.in[1] = flat(runtime->master[MCF_ROLE_TRAINED], MCF_F32, count);
+    mcf_launch launch = {.op = MCF_OP_ema, .attr = {.ema = {momentum, 1.0}}, .n_in = EMA_INPUTS, .n_out = EMA_OUTPUTS};
+    launch.in[EMA_IN_target] = launch.out[EMA_OUT_out] = flat(runtime->master[MCF_ROLE_TARGET], MCF_F32, count);
+    launch.in[EMA_IN_source] = flat(runtime->master[MCF_ROLE_TRAINED], MCF_F32, count);
     MCF_TRY(runtime->backend->launch(runtime->stream, &launch, err));
     return refresh_role(runtime, MCF_ROLE_TARGET, err);
 }

@@ -32,19 +32,19 @@ static void fuse_activations(mcf_graph *graph, int *uses)
         // In a recomputed block the product comes again unfused, and must come out with the same bits.
         if ((node->op != MCF_OP_gelu && node->op != MCF_OP_relu) || node->recompute)
             continue;
-        const mcf_graph_value *in = &graph->values[node->in[0]];
+        const mcf_graph_value *in = &graph->values[node->in[ELEMENTWISE_IN_a]];
         mcf_value base = in->base;
         const mcf_graph_value *product = &graph->values[base];
         if (product->node < 0 || product->place != MCF_PLACE_ARENA || product->is_output || uses[base] != 1 ||
-            product->dtype != graph->values[node->out[0]].dtype ||
+            product->dtype != graph->values[node->out[ELEMENTWISE_OUT]].dtype ||
             mcf_shape_count(&in->shape) != mcf_shape_count(&product->shape))
             continue;
         mcf_graph_node *matmul = &graph->nodes[product->node];
         if (matmul->op != MCF_OP_matmul || matmul->attr.matmul.activation != MCF_ACT_NONE)
             continue;
         matmul->attr.matmul.activation = node->op == MCF_OP_gelu ? MCF_ACT_GELU : MCF_ACT_RELU;
-        uses[base] = uses[node->out[0]];
-        become_view(graph, node->out[0], base);
+        uses[base] = uses[node->out[ELEMENTWISE_OUT]];
+        become_view(graph, node->out[ELEMENTWISE_OUT], base);
         node->n_out = 0;
         node->n_in = 0; // dead: removed below
     }

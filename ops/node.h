@@ -23,11 +23,12 @@ enum { MCF_MAX_INPUTS = 7, MCF_MAX_OUTPUTS = 4 };
 #undef MCF_PLACE_IN
 #undef MCF_PLACE_OUT
 
-// Places in operations that are written once for all elementwise ones of one and of two inputs, whatever the table calls
+// Places in code that is written once for all elementwise operations, and for all collectives, whatever the table calls
 // their operands.
-enum { UNARY_IN_x, UNARY_INPUTS };
-enum { BINARY_IN_a, BINARY_IN_b, BINARY_INPUTS };
+enum { ELEMENTWISE_IN_a, ELEMENTWISE_IN_b };
 enum { ELEMENTWISE_OUT };
+enum { COLLECTIVE_IN };
+enum { COLLECTIVE_OUT };
 
 typedef enum { MCF_ACT_NONE, MCF_ACT_RELU, MCF_ACT_GELU } mcf_activation;
 typedef enum { MCF_REDUCE_SUM, MCF_REDUCE_MEAN } mcf_reduce;

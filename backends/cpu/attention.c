@@ -22,7 +22,7 @@ static int64_t whole(int64_t n, int64_t lanes)
 
 static plan make_plan(const mcf_device *device, const mcf_launch *l, bool backward)
 {
-    const int64_t *x = l->in[0].shape.dim;
+    const int64_t *x = l->in[ATTENTION_IN_qkv].shape.dim;
     plan p = {.batch = x[0], .tokens = x[1], .heads = x[3], .d = x[4], .scale = (float)l->attr.attention.scale};
     p.width = whole(p.d, device->kernels->lanes);
     p.length = whole(p.tokens, device->kernels->lanes);
@@ -99,12 +99,14 @@ static void forward_head(const mcf_device *device, const mcf_launch *l, const pl
                          int64_t h)
 {
     const mcf_cpu_kernels *k = device->kernels;
-    const mcf_operand *qkv = &l->in[0], *out = &l->out[0];
+    const mcf_operand *qkv = &l->in[ATTENTION_IN_qkv], *out = &l->out[ATTENTION_OUT_out];
     const mcf_cpu_head at = mcf_cpu_head_at(p, b, h);
     int64_t panel = p->length * p->width, third = at.plain_step, n = p->tokens, first = at.packed, to = at.plain;
     float *q = room, *values = q + panel, *keys = values + panel, *scores = keys + panel,
           *result = scores + p->rows * p->length;
-    float *lse = mcf_cpu_has_output(l, 1) ? (float *)mcf_cpu_address(&l->out[1]) + (b * p->heads + h) * n : NULL;
+    float *lse = mcf_cpu_has_output(l, ATTENTION_OUT_lse)
+                     ? (float *)mcf_cpu_address(&l->out[ATTENTION_OUT_lse]) + (b * p->heads + h) * n
+                     : NULL;
     read_panel(k, p, values, qkv, first + third, 3 * third);
     transpose(p, keys, values);
     read_panel(k, p, values, qkv, first + 2 * third, 3 * third);
@@ -125,13 +127,14 @@ static void backward_head(const mcf_device *device, const mcf_launch *l, const p
                           int64_t h)
 {
     const mcf_cpu_kernels *k = device->kernels;
-    const mcf_operand *qkv = &l->in[0], *out = &l->in[1], *dout = &l->in[3], *dqkv = &l->out[0];
+    const mcf_operand *qkv = &l->in[ATTENTION_GRAD_IN_qkv], *out = &l->in[ATTENTION_GRAD_IN_out],
+                      *dout = &l->in[ATTENTION_GRAD_IN_dout], *dqkv = &l->out[ATTENTION_GRAD_OUT_dqkv];
     const mcf_cpu_head at = mcf_cpu_head_at(p, b, h);
     int64_t panel = p->length * p->width, third = at.plain_step, n = p->tokens, first = at.packed, to = at.plain;
     float *q = room, *keys = q + panel, *keys_t = keys + panel, *values_t = keys_t + panel, *slope = values_t + panel,
           *dq = slope + panel, *dk = dq + panel, *dv = dk + panel, *prob = dv + panel,
           *dprob = prob + p->rows * p->length, *result = dprob + p->rows * p->length;
-    const float *lse = (const float *)mcf_cpu_address(&l->in[2]) + (b * p->heads + h) * n;
+    const float *lse = (const float *)mcf_cpu_address(&l->in[ATTENTION_GRAD_IN_lse]) + (b * p->heads + h) * n;
     read_panel(k, p, dq, qkv, first + 2 * third, 3 * third);
     transpose(p, values_t, dq);
     read_panel(k, p, keys, qkv, first + third, 3 * third);

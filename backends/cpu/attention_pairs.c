@@ -8,8 +8,10 @@
 bool mcf_cpu_attention_has_pairs(const mcf_device *device, const mcf_launch *l, bool backward)
 {
     // Rows must start at even elements.
-    return device->kernels->gemm_pairs && l->in[0].dtype == MCF_BF16 && (!backward || l->in[3].dtype == MCF_BF16) &&
-           l->in[0].shape.dim[4] % 2 == 0 && l->in[0].offset % 4 == 0 && (!backward || l->in[3].offset % 4 == 0);
+    return device->kernels->gemm_pairs && l->in[ATTENTION_IN_qkv].dtype == MCF_BF16 &&
+           (!backward || l->in[ATTENTION_GRAD_IN_dout].dtype == MCF_BF16) &&
+           l->in[ATTENTION_IN_qkv].shape.dim[4] % 2 == 0 && l->in[ATTENTION_IN_qkv].offset % 4 == 0 &&
+           (!backward || l->in[ATTENTION_GRAD_IN_dout].offset % 4 == 0);
 }
 
 // Scratch, as pointers into one thread's room.
@@ -105,10 +107,12 @@ void mcf_cpu_attention_pairs(const mcf_device *device, const mcf_launch *l, cons
                              int64_t image, int64_t head)
 {
     const mcf_cpu_kernels *k = device->kernels;
-    const mcf_operand *qkv = &l->in[0], *out = &l->out[0];
+    const mcf_operand *qkv = &l->in[ATTENTION_IN_qkv], *out = &l->out[ATTENTION_OUT_out];
     const mcf_cpu_head at = mcf_cpu_head_at(p, image, head);
     int64_t n = p->tokens, third = at.plain_step;
-    float *lse = mcf_cpu_has_output(l, 1) ? (float *)mcf_cpu_address(&l->out[1]) + (image * p->heads + head) * n : NULL;
+    float *lse = mcf_cpu_has_output(l, ATTENTION_OUT_lse)
+                     ? (float *)mcf_cpu_address(&l->out[ATTENTION_OUT_lse]) + (image * p->heads + head) * n
+                     : NULL;
     space s;
     lay_out(&s, p, false, room);
     across(p, s.keys_across, qkv, at.packed + third, at.packed_step);
@@ -145,10 +149,11 @@ void mcf_cpu_attention_grad_pairs(const mcf_device *device, const mcf_launch *l,
                                   float *room, int64_t image, int64_t head)
 {
     const mcf_cpu_kernels *k = device->kernels;
-    const mcf_operand *qkv = &l->in[0], *out = &l->in[1], *dout = &l->in[3], *dqkv = &l->out[0];
+    const mcf_operand *qkv = &l->in[ATTENTION_GRAD_IN_qkv], *out = &l->in[ATTENTION_GRAD_IN_out],
+                      *dout = &l->in[ATTENTION_GRAD_IN_dout], *dqkv = &l->out[ATTENTION_GRAD_OUT_dqkv];
     const mcf_cpu_head at = mcf_cpu_head_at(p, image, head);
     int64_t n = p->tokens, third = at.plain_step;
-    const float *lse = (const float *)mcf_cpu_address(&l->in[2]) + (image * p->heads + head) * n;
+    const float *lse = (const float *)mcf_cpu_address(&l->in[ATTENTION_GRAD_IN_lse]) + (image * p->heads + head) * n;
     space s;
     lay_out(&s, p, true, room);
     across(p, s.keys_across, qkv, at.packed + third, at.packed_step);

@@ -69,9 +69,9 @@ static int64_t lay_out(space *s, const mcf_cpu_attention *p, bool backward, floa
 
 bool mcf_cpu_attention_has_tiles(const mcf_device *device, const mcf_launch *l, bool backward)
 {
-    mcf_dtype made = l->out[0].dtype;
-    return device->kernels->tiles && l->in[0].dtype == MCF_BF16 && (!backward || l->in[3].dtype == MCF_BF16) &&
-           (made == MCF_BF16 || made == MCF_F32);
+    mcf_dtype made = l->out[ATTENTION_OUT_out].dtype;
+    return device->kernels->tiles && l->in[ATTENTION_IN_qkv].dtype == MCF_BF16 &&
+           (!backward || l->in[ATTENTION_GRAD_IN_dout].dtype == MCF_BF16) && (made == MCF_BF16 || made == MCF_F32);
 }
 
 int64_t mcf_cpu_attention_tiles_floats(const mcf_cpu_attention *plan, bool backward)
@@ -106,11 +106,13 @@ void mcf_cpu_attention_tiles(const mcf_device *device, const mcf_launch *l, cons
 {
     const mcf_cpu_kernels *k = device->kernels;
     const mcf_cpu_tiles *tiles = k->tiles;
-    const mcf_operand *qkv = &l->in[0], *out = &l->out[0];
+    const mcf_operand *qkv = &l->in[ATTENTION_IN_qkv], *out = &l->out[ATTENTION_OUT_out];
     const mcf_cpu_head at = mcf_cpu_head_at(p, image, head);
     const mcf_cpu_tile_result result = {.step = at.plain_step, .bf16 = out->dtype == MCF_BF16};
     int64_t n = p->tokens, third = at.plain_step, step = at.packed_step, t = blocks(n), d = blocks(p->d);
-    float *lse = mcf_cpu_has_output(l, 1) ? (float *)mcf_cpu_address(&l->out[1]) + (image * p->heads + head) * n : NULL;
+    float *lse = mcf_cpu_has_output(l, ATTENTION_OUT_lse)
+                     ? (float *)mcf_cpu_address(&l->out[ATTENTION_OUT_lse]) + (image * p->heads + head) * n
+                     : NULL;
     space s;
     lay_out(&s, p, false, room);
     pack_along(tiles, p, s.keys, qkv, at.packed + third, step);
@@ -138,7 +140,8 @@ void mcf_cpu_attention_grad_tiles(const mcf_device *device, const mcf_launch *l,
 {
     const mcf_cpu_kernels *k = device->kernels;
     const mcf_cpu_tiles *tiles = k->tiles;
-    const mcf_operand *qkv = &l->in[0], *out = &l->in[1], *dout = &l->in[3], *dqkv = &l->out[0];
+    const mcf_operand *qkv = &l->in[ATTENTION_GRAD_IN_qkv], *out = &l->in[ATTENTION_GRAD_IN_out],
+                      *dout = &l->in[ATTENTION_GRAD_IN_dout], *dqkv = &l->out[ATTENTION_GRAD_OUT_dqkv];
     const mcf_cpu_head at = mcf_cpu_head_at(p, image, head);
     const mcf_cpu_tile_result result = {.step = at.packed_step, .bf16 = dqkv->dtype == MCF_BF16};
     int64_t n = p->tokens, third = at.plain_step, step = at.packed_step, t = blocks(n), d = blocks(p->d);
@@ -147,7 +150,8 @@ void mcf_cpu_attention_grad_tiles(const mcf_device *device, const mcf_launch *l,
     lay_out(&s, p, true, room);
     memset(s.lse, 0, (size_t)line * sizeof *s.lse);
     memset(s.delta, 0, (size_t)line * sizeof *s.delta);
-    memcpy(s.lse, (const float *)mcf_cpu_address(&l->in[2]) + (image * p->heads + head) * n, (size_t)n * sizeof *s.lse);
+    memcpy(s.lse, (const float *)mcf_cpu_address(&l->in[ATTENTION_GRAD_IN_lse]) + (image * p->heads + head) * n,
+           (size_t)n * sizeof *s.lse);
     for (int64_t i = 0; i < n; i++) {
         float *a = s.scores, *b = s.slopes;
         s.delta[i] = k->dot(mcf_cpu_read(k, a, mcf_cpu_at(out, at.plain + i * third), out->dtype, 1, p->d),

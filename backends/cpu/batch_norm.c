@@ -36,7 +36,7 @@ static const float *row(const block *b, int input, float *room, int64_t r)
 // Calls work for all blocks; `variance` is the input that holds it, or -1.
 static mcf_status each_block(mcf_device *device, const mcf_launch *l, int variance, void (*work)(const block *))
 {
-    const int64_t *x = l->in[0].shape.dim;
+    const int64_t *x = l->in[BATCH_NORM_IN_x].shape.dim;
     int64_t blocks = (x[2] + COLUMNS - 1) / COLUMNS;
     float eps = (float)l->attr.norm.eps;
 #pragma omp parallel for schedule(static) num_threads(mcf_cpu_team(device, x[0] * x[1] * x[2]))
@@ -62,7 +62,7 @@ static mcf_status each_block(mcf_device *device, const mcf_launch *l, int varian
 
 static void put_row(const block *b, int64_t r, float *room, const float *line)
 {
-    const mcf_operand *out = &b->l->out[0];
+    const mcf_operand *out = &b->l->out[BATCH_NORM_OUT_y];
     mcf_cpu_write(b->k, mcf_cpu_at(out, b->first + r * b->channels), out->dtype, line, b->n);
 }
 
@@ -71,7 +71,8 @@ static void variance_block(const block *b)
     float room[COLUMNS], sum[COLUMNS] = {0};
     for (int64_t r = 0; r < b->rows; r++)
         b->k->square_difference(sum, row(b, 0, room, r), b->mean, b->n);
-    b->k->scale((float *)mcf_cpu_address(&b->l->out[0]) + b->statistic, sum, 1.0f / (float)b->rows, 0, b->n);
+    b->k->scale((float *)mcf_cpu_address(&b->l->out[BATCH_VARIANCE_OUT_var]) + b->statistic, sum, 1.0f / (float)b->rows,
+                0, b->n);
 }
 
 mcf_status mcf_cpu_op_batch_variance(mcf_device *device, const mcf_launch *l, mcf_error *err)

@@ -16,7 +16,7 @@ typedef struct {
 static loops collapse(const mcf_launch *l)
 {
     loops s = {0};
-    const mcf_shape *shape = &l->out[0].shape;
+    const mcf_shape *shape = &l->out[ELEMENTWISE_OUT].shape;
     for (int i = 0; i < shape->rank; i++) {
         int64_t size = shape->dim[i];
         if (size == 1)
@@ -41,7 +41,7 @@ static loops collapse(const mcf_launch *l)
 
 static mcf_status each_line(mcf_device *device, const mcf_launch *l, line_function function)
 {
-    const mcf_operand *out = &l->out[0];
+    const mcf_operand *out = &l->out[ELEMENTWISE_OUT];
     const mcf_cpu_kernels *k = device->kernels;
     int64_t total = mcf_shape_count(&out->shape);
     if (total == 0)
@@ -64,7 +64,7 @@ static mcf_status each_line(mcf_device *device, const mcf_launch *l, line_functi
         }
         void *to = mcf_cpu_at(out, line * n + begin);
         float *result = mcf_cpu_place(room[MAX_OPERANDS], to, out->dtype);
-        function(k, l, result, in[0], in[1], count);
+        function(k, l, result, in[ELEMENTWISE_IN_a], in[ELEMENTWISE_IN_b], count);
         mcf_cpu_write(k, to, out->dtype, result, count);
     }
     return MCF_OK;
@@ -103,13 +103,13 @@ static void relu_grad_line(const mcf_cpu_kernels *k, const mcf_launch *l, float 
 static void gelu_line(const mcf_cpu_kernels *k, const mcf_launch *l, float *out, const float *a, const float *b,
                       int64_t n)
 {
-    (l->out[0].dtype == MCF_BF16 ? k->gelu_low : k->gelu)(out, a, n);
+    (l->out[ELEMENTWISE_OUT].dtype == MCF_BF16 ? k->gelu_low : k->gelu)(out, a, n);
 }
 
 static void gelu_grad_line(const mcf_cpu_kernels *k, const mcf_launch *l, float *out, const float *a, const float *b,
                            int64_t n)
 {
-    (l->out[0].dtype == MCF_BF16 ? k->gelu_grad_low : k->gelu_grad)(out, a, b, n);
+    (l->out[ELEMENTWISE_OUT].dtype == MCF_BF16 ? k->gelu_grad_low : k->gelu_grad)(out, a, b, n);
 }
 
 static void sigmoid_line(const mcf_cpu_kernels *k, const mcf_launch *l, float *out, const float *a, const float *b,

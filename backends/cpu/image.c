@@ -5,8 +5,8 @@
 
 mcf_status mcf_cpu_op_normalize_image(mcf_device *device, const mcf_launch *l, mcf_error *err)
 {
-    const mcf_operand *image = &l->in[0], *out = &l->out[0];
-    const uint8_t *flip = mcf_cpu_address(&l->in[1]), *pixels = mcf_cpu_address(image);
+    const mcf_operand *image = &l->in[NORMALIZE_IMAGE_IN_image], *out = &l->out[NORMALIZE_IMAGE_OUT_out];
+    const uint8_t *flip = mcf_cpu_address(&l->in[NORMALIZE_IMAGE_IN_flip]), *pixels = mcf_cpu_address(image);
     const mcf_cpu_kernels *k = device->kernels;
     int64_t batch = image->shape.dim[0], height = image->shape.dim[1], width = image->shape.dim[2];
     float table[3][256]; // of every byte
@@ -33,7 +33,7 @@ mcf_status mcf_cpu_op_normalize_image(mcf_device *device, const mcf_launch *l, m
 
 mcf_status mcf_cpu_op_resize_nearest(mcf_device *device, const mcf_launch *l, mcf_error *err)
 {
-    const mcf_operand *in = &l->in[0], *out = &l->out[0];
+    const mcf_operand *in = &l->in[RESIZE_NEAREST_IN_x], *out = &l->out[RESIZE_NEAREST_OUT_y];
     const int64_t *from = in->shape.dim, *to = out->shape.dim;
     int64_t planes = from[0] * from[1];
 #pragma omp parallel for schedule(static) num_threads(mcf_cpu_team(device, planes *to[2] * to[3]))
@@ -51,7 +51,7 @@ mcf_status mcf_cpu_op_resize_nearest(mcf_device *device, const mcf_launch *l, mc
 // Every plane is its own: a plane's gradients are added in the order of its pixels.
 mcf_status mcf_cpu_op_resize_nearest_grad(mcf_device *device, const mcf_launch *l, mcf_error *err)
 {
-    const mcf_operand *dy = &l->in[0], *dx = &l->out[0];
+    const mcf_operand *dy = &l->in[RESIZE_NEAREST_GRAD_IN_dy], *dx = &l->out[RESIZE_NEAREST_GRAD_OUT_dx];
     const int64_t *large = dy->shape.dim, *small = dx->shape.dim;
     int64_t planes = small[0] * small[1], size = small[2] * small[3];
     void *memory;

@@ -32,7 +32,7 @@ static const float *token(const mcf_cpu_kernels *k, const block *b, float *room,
 
 mcf_status mcf_cpu_op_token_mse(mcf_device *device, const mcf_launch *l, mcf_error *err)
 {
-    const mcf_operand *a = &l->in[0], *b = &l->in[1];
+    const mcf_operand *a = &l->in[TOKEN_MSE_IN_a], *b = &l->in[TOKEN_MSE_IN_b];
     const mcf_cpu_kernels *k = device->kernels;
     const int64_t *dim = a->shape.dim;
     int64_t jobs = block_count(dim), total = mcf_shape_count(&a->shape);
@@ -68,18 +68,19 @@ mcf_status mcf_cpu_op_token_mse(mcf_device *device, const mcf_launch *l, mcf_err
     }
     for (int64_t job = 0; job < jobs; job++)
         sum += partial[job];
-    *(float *)mcf_cpu_address(&l->out[0]) = (float)(sum / (double)total);
+    *(float *)mcf_cpu_address(&l->out[TOKEN_MSE_OUT_loss]) = (float)(sum / (double)total);
     return MCF_OK;
 }
 
 // d(a/|a|) is the part of the difference across a; where the norm was held at eps the whole of it.
 mcf_status mcf_cpu_op_token_mse_grad(mcf_device *device, const mcf_launch *l, mcf_error *err)
 {
-    const mcf_operand *a = &l->in[0], *b = &l->in[1], *da = &l->out[0];
+    const mcf_operand *a = &l->in[TOKEN_MSE_GRAD_IN_a], *b = &l->in[TOKEN_MSE_GRAD_IN_b],
+                      *da = &l->out[TOKEN_MSE_GRAD_OUT_da];
     const mcf_cpu_kernels *k = device->kernels;
     const int64_t *dim = a->shape.dim;
     int64_t total = mcf_shape_count(&a->shape), jobs = block_count(dim);
-    float factor = *(const float *)mcf_cpu_address(&l->in[4]) * 2.0f / (float)total;
+    float factor = *(const float *)mcf_cpu_address(&l->in[TOKEN_MSE_GRAD_IN_dloss]) * 2.0f / (float)total;
     float eps = (float)l->attr.token_mse.eps;
 #pragma omp parallel for schedule(static) num_threads(mcf_cpu_team(device, total))
     for (int64_t job = 0; job < jobs; job++) {
@@ -93,7 +94,8 @@ mcf_status mcf_cpu_op_token_mse_grad(mcf_device *device, const mcf_launch *l, mc
         for (int64_t t = 0; t < at.tokens; t++)
             k->hat_product(along, token(k, &at, room[0], a, t), token(k, &at, room[1], b, t), inverse[0], inverse[1],
                            at.n);
-        const float *norm = (const float *)mcf_cpu_address(&l->in[2]) + at.image * at.channels + at.column;
+        const float *norm =
+            (const float *)mcf_cpu_address(&l->in[TOKEN_MSE_GRAD_IN_norm_a]) + at.image * at.channels + at.column;
         for (int64_t c = 0; c < at.n; c++)
             if (norm[c] <= eps)
                 along[c] = 0;

@@ -112,7 +112,7 @@ static void convert(mcf_device *device, matrix *m, int rank, mcf_dtype dtype, vo
 // act(bias), or nothing to add: what a product over no elements leaves.
 static void empty_product(mcf_device *device, const mcf_launch *l, const float *bias, int64_t rows, int64_t n)
 {
-    const mcf_operand *out = &l->out[0];
+    const mcf_operand *out = &l->out[MATMUL_OUT_out];
     const mcf_cpu_kernels *k = device->kernels;
     const mcf_shape one = MCF_SHAPE(1);
     const int64_t zero[MCF_MAX_RANK] = {0};
@@ -153,9 +153,10 @@ static int64_t aligned(int64_t bytes)
 static mcf_status run_onednn(mcf_device *device, const mcf_launch *l, const matrix *a, const matrix *b, int rank,
                              bool direct, void *c, mcf_error *err)
 {
-    const mcf_operand *out = &l->out[0];
+    const mcf_operand *out = &l->out[MATMUL_OUT_out];
     int activation = l->attr.matmul.activation;
-    const float *bias = mcf_cpu_has_input(l, 2) ? (const float *)mcf_cpu_address(&l->in[2]) : NULL;
+    const float *bias =
+        mcf_cpu_has_input(l, MATMUL_IN_bias) ? (const float *)mcf_cpu_address(&l->in[MATMUL_IN_bias]) : NULL;
     mcf_cpu_product product;
     memset(&product, 0, sizeof product);
     product.rank = rank;
@@ -166,7 +167,7 @@ static mcf_status run_onednn(mcf_device *device, const mcf_launch *l, const matr
     bool own_gelu = activation == MCF_ACT_GELU && product.c_dtype == MCF_F32;
     product.activation = own_gelu ? MCF_ACT_NONE : activation;
     product.accumulate = direct && (l->accumulate & 1);
-    product.packed = rank == 2 && l->in[1].version != 0 && a->dim[0] >= PACK_ROWS;
+    product.packed = rank == 2 && l->in[MATMUL_IN_b].version != 0 && a->dim[0] >= PACK_ROWS;
     for (int i = 0; i < rank; i++) {
         product.a_dim[i] = a->dim[i];
         product.a_stride[i] = a->stride[i];
@@ -181,12 +182,13 @@ static mcf_status run_onednn(mcf_device *device, const mcf_launch *l, const matr
 
 mcf_status mcf_cpu_op_matmul(mcf_device *device, const mcf_launch *l, mcf_error *err)
 {
-    const mcf_operand *out = &l->out[0];
+    const mcf_operand *out = &l->out[MATMUL_OUT_out];
     int rank = out->shape.rank;
     bool accumulate = l->accumulate & 1;
     int activation = l->attr.matmul.activation;
-    const float *bias = mcf_cpu_has_input(l, 2) ? (const float *)mcf_cpu_address(&l->in[2]) : NULL;
-    matrix a = take(&l->in[0], l->attr.matmul.trans_a), b = take(&l->in[1], l->attr.matmul.trans_b);
+    const float *bias =
+        mcf_cpu_has_input(l, MATMUL_IN_bias) ? (const float *)mcf_cpu_address(&l->in[MATMUL_IN_bias]) : NULL;
+    matrix a = take(&l->in[MATMUL_IN_a], l->attr.matmul.trans_a), b = take(&l->in[MATMUL_IN_b], l->attr.matmul.trans_b);
     int64_t total = mcf_shape_count(&out->shape), n = out->shape.dim[rank - 1];
     if (total == 0)
         return MCF_OK;

@@ -5,7 +5,7 @@
 
 mcf_status mcf_cpu_op_fill(mcf_device *device, const mcf_launch *l, mcf_error *err)
 {
-    const mcf_operand *out = &l->out[0];
+    const mcf_operand *out = &l->out[FILL_OUT_out];
     int64_t count = mcf_shape_count(&out->shape);
     size_t size = mcf_dtype_size(out->dtype);
     unsigned char element[8] = {0};
@@ -46,8 +46,9 @@ mcf_status mcf_cpu_op_fill(mcf_device *device, const mcf_launch *l, mcf_error *e
 
 mcf_status mcf_cpu_op_copy(mcf_device *device, const mcf_launch *l, mcf_error *err)
 {
-    mcf_cpu_copy_strided(device, &l->in[0].shape, mcf_cpu_address(&l->out[0]), l->out[0].dtype, l->out[0].stride,
-                         mcf_cpu_address(&l->in[0]), l->in[0].dtype, l->in[0].stride, l->accumulate & 1);
+    mcf_cpu_copy_strided(device, &l->in[COPY_IN_x].shape, mcf_cpu_address(&l->out[COPY_OUT_out]),
+                         l->out[COPY_OUT_out].dtype, l->out[COPY_OUT_out].stride, mcf_cpu_address(&l->in[COPY_IN_x]),
+                         l->in[COPY_IN_x].dtype, l->in[COPY_IN_x].stride, l->accumulate & 1);
     return MCF_OK;
 }
 
@@ -59,7 +60,7 @@ static void copy_into(mcf_device *device, const mcf_operand *in, const mcf_opera
 
 mcf_status mcf_cpu_op_pad(mcf_device *device, const mcf_launch *l, mcf_error *err)
 {
-    const mcf_operand *out = &l->out[0];
+    const mcf_operand *out = &l->out[PAD_OUT_out];
     int axis = l->attr.pad.axis;
     // Only the margins are cleared.
     int64_t outer = 1, inner = out->stride[axis], size = (int64_t)mcf_dtype_size(out->dtype);
@@ -72,15 +73,15 @@ mcf_status mcf_cpu_op_pad(mcf_device *device, const mcf_launch *l, mcf_error *er
         memset(line, 0, (size_t)(before * size));
         memset(line + (whole - after) * size, 0, (size_t)(after * size));
     }
-    copy_into(device, &l->in[0], out, axis, l->attr.pad.before);
+    copy_into(device, &l->in[PAD_IN_x], out, axis, l->attr.pad.before);
     return MCF_OK;
 }
 
 mcf_status mcf_cpu_op_concat(mcf_device *device, const mcf_launch *l, mcf_error *err)
 {
     int axis = l->attr.concat.axis;
-    copy_into(device, &l->in[0], &l->out[0], axis, 0);
-    copy_into(device, &l->in[1], &l->out[0], axis, l->in[0].shape.dim[axis]);
+    copy_into(device, &l->in[CONCAT_IN_a], &l->out[CONCAT_OUT_out], axis, 0);
+    copy_into(device, &l->in[CONCAT_IN_b], &l->out[CONCAT_OUT_out], axis, l->in[CONCAT_IN_a].shape.dim[axis]);
     return MCF_OK;
 }
 
@@ -102,7 +103,8 @@ static mcf_status check_rows(const char *op, const mcf_operand *ids, int64_t row
 
 mcf_status mcf_cpu_op_gather_rows(mcf_device *device, const mcf_launch *l, mcf_error *err)
 {
-    const mcf_operand *x = &l->in[0], *ids = &l->in[1], *out = &l->out[0];
+    const mcf_operand *x = &l->in[GATHER_ROWS_IN_x], *ids = &l->in[GATHER_ROWS_IN_ids],
+                      *out = &l->out[GATHER_ROWS_OUT_out];
     int64_t n = ids->shape.dim[1], d = x->shape.dim[2], rows = ids->shape.dim[0] * n;
     MCF_TRY(check_rows("gather_rows", ids, x->shape.dim[1], err));
     const int64_t *id = (const int64_t *)mcf_cpu_address(ids);
@@ -116,7 +118,8 @@ mcf_status mcf_cpu_op_gather_rows(mcf_device *device, const mcf_launch *l, mcf_e
 // Rows of one image are added in order, so that a row that is named twice has one result; images share nothing.
 mcf_status mcf_cpu_op_scatter_rows(mcf_device *device, const mcf_launch *l, mcf_error *err)
 {
-    const mcf_operand *x = &l->in[0], *ids = &l->in[1], *out = &l->out[0];
+    const mcf_operand *x = &l->in[SCATTER_ROWS_IN_x], *ids = &l->in[SCATTER_ROWS_IN_ids],
+                      *out = &l->out[SCATTER_ROWS_OUT_out];
     const mcf_cpu_kernels *k = device->kernels;
     int64_t batch = x->shape.dim[0], n = x->shape.dim[1], d = x->shape.dim[2], rows = l->attr.scatter_rows.rows;
     MCF_TRY(check_rows("scatter_rows", ids, rows, err));

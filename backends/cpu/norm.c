@@ -17,17 +17,22 @@ static mcf_status row_room(mcf_device *device, int64_t columns, int lines, float
     return MCF_OK;
 }
 
-// y = norm(x) where sum_out is NULL, else sum_out = x + r and y = norm(x + r).
-static mcf_status forward(mcf_device *device, const mcf_launch *l, const mcf_operand *r, const mcf_operand *sum_out,
-                          int first_parameter, int y_index, mcf_error *err)
+// Places of the operands of layer_norm and add_layer_norm; r and sum are -1 where nothing is added.
+typedef struct {
+    int x, r, gamma, beta, sum, y, mean, rstd;
+} places;
+
+// y = norm(x), or sum = x + r and y = norm(sum).
+static mcf_status forward(mcf_device *device, const mcf_launch *l, const places *at, mcf_error *err)
 {
-    const mcf_operand *x = &l->in[0], *y = &l->out[y_index];
-    const float *gamma = (const float *)mcf_cpu_address(&l->in[first_parameter]);
-    const float *beta = (const float *)mcf_cpu_address(&l->in[first_parameter + 1]);
+    const mcf_operand *x = &l->in[at->x], *y = &l->out[at->y];
+    const mcf_operand *r = at->r < 0 ? NULL : &l->in[at->r], *sum_out = at->sum < 0 ? NULL : &l->out[at->sum];
+    const float *gamma = (const float *)mcf_cpu_address(&l->in[at->gamma]);
+    const float *beta = (const float *)mcf_cpu_address(&l->in[at->beta]);
     const mcf_cpu_kernels *k = device->kernels;
     int64_t rows = x->shape.dim[0], n = x->shape.dim[1];
-    float *mean = statistics(l, y_index + 1), *rstd = statistics(l, y_index + 2), *room, eps = (float)l->attr.norm.eps;
-    bool want_y = mcf_cpu_has_output(l, y_index);
+    float *mean = statistics(l, at->mean), *rstd = statistics(l, at->rstd), *room, eps = (float)l->attr.norm.eps;
+    bool want_y = mcf_cpu_has_output(l, at->y);
     MCF_TRY(row_room(device, n, 4, &room, err));
     int shares = mcf_cpu_team(device, rows * n);
 #pragma omp parallel for schedule(static) num_threads(shares)
@@ -60,12 +65,28 @@ static mcf_status forward(mcf_device *device, const mcf_launch *l, const mcf_ope
 
 mcf_status mcf_cpu_op_layer_norm(mcf_device *device, const mcf_launch *l, mcf_error *err)
 {
-    return forward(device, l, NULL, NULL, 1, 0, err);
+    static const places at = {.x = LAYER_NORM_IN_x,
+                              .r = -1,
+                              .gamma = LAYER_NORM_IN_gamma,
+                              .beta = LAYER_NORM_IN_beta,
+                              .sum = -1,
+                              .y = LAYER_NORM_OUT_y,
+                              .mean = LAYER_NORM_OUT_mean,
+                              .rstd = LAYER_NORM_OUT_rstd};
+    return forward(device, l, &at, err);
 }
 
 mcf_status mcf_cpu_op_add_layer_norm(mcf_device *device, const mcf_launch *l, mcf_error *err)
 {
-    return forward(device, l, &l->in[1], &l->out[0], 2, 1, err);
+    static const places at = {.x = ADD_LAYER_NORM_IN_x,
+                              .r = ADD_LAYER_NORM_IN_r,
+                              .gamma = ADD_LAYER_NORM_IN_gamma,
+                              .beta = ADD_LAYER_NORM_IN_beta,
+                              .sum = ADD_LAYER_NORM_OUT_s,
+                              .y = ADD_LAYER_NORM_OUT_y,
+                              .mean = ADD_LAYER_NORM_OUT_mean,
+                              .rstd = ADD_LAYER_NORM_OUT_rstd};
+    return forward(device, l, &at, err);
 }
 
 // A parameter's gradient: the threads' parts in order, set or added.
@@ -83,13 +104,16 @@ static void gather_parts(const mcf_cpu_kernels *k, const mcf_launch *l, int i, c
 
 mcf_status mcf_cpu_op_layer_norm_grad(mcf_device *device, const mcf_launch *l, mcf_error *err)
 {
-    const mcf_operand *x = &l->in[0], *dy = &l->in[4], *dx = &l->out[0];
-    const mcf_operand *dsum = mcf_cpu_has_input(l, 5) ? &l->in[5] : NULL;
-    const float *gamma = (const float *)mcf_cpu_address(&l->in[1]), *mean = (const float *)mcf_cpu_address(&l->in[2]);
-    const float *rstd = (const float *)mcf_cpu_address(&l->in[3]);
+    const mcf_operand *x = &l->in[LAYER_NORM_GRAD_IN_x], *dy = &l->in[LAYER_NORM_GRAD_IN_dy],
+                      *dx = &l->out[LAYER_NORM_GRAD_OUT_dx];
+    const mcf_operand *dsum = mcf_cpu_has_input(l, LAYER_NORM_GRAD_IN_dsum) ? &l->in[LAYER_NORM_GRAD_IN_dsum] : NULL;
+    const float *gamma = (const float *)mcf_cpu_address(&l->in[LAYER_NORM_GRAD_IN_gamma]),
+                *mean = (const float *)mcf_cpu_address(&l->in[LAYER_NORM_GRAD_IN_mean]);
+    const float *rstd = (const float *)mcf_cpu_address(&l->in[LAYER_NORM_GRAD_IN_rstd]);
     const mcf_cpu_kernels *k = device->kernels;
     int64_t rows = x->shape.dim[0], n = x->shape.dim[1];
-    bool want_gamma = mcf_cpu_has_output(l, 1), want_beta = mcf_cpu_has_output(l, 2);
+    bool want_gamma = mcf_cpu_has_output(l, LAYER_NORM_GRAD_OUT_dgamma);
+    bool want_beta = mcf_cpu_has_output(l, LAYER_NORM_GRAD_OUT_dbeta);
     float *room;
     MCF_TRY(row_room(device, n, 6, &room, err));
     int shares = mcf_cpu_team(device, rows * n);
@@ -109,7 +133,7 @@ mcf_status mcf_cpu_op_layer_norm_grad(mcf_device *device, const mcf_launch *l, m
             mcf_cpu_write(k, mcf_cpu_at(dx, i * n), dx->dtype, to, n);
         }
     }
-    gather_parts(k, l, 1, room + 4 * n, shares, 6 * n, n);
-    gather_parts(k, l, 2, room + 5 * n, shares, 6 * n, n);
+    gather_parts(k, l, LAYER_NORM_GRAD_OUT_dgamma, room + 4 * n, shares, 6 * n, n);
+    gather_parts(k, l, LAYER_NORM_GRAD_OUT_dbeta, room + 5 * n, shares, 6 * n, n);
     return MCF_OK;
 }

@@ -48,7 +48,7 @@ static int64_t pop(axes *a, int64_t *stride)
 
 static void finish(const mcf_cpu_kernels *k, const mcf_launch *l, int64_t begin, float *sums, int64_t n)
 {
-    const mcf_operand *out = &l->out[0];
+    const mcf_operand *out = &l->out[REDUCE_SUM_OUT_out];
     float room[COLUMNS];
     void *to = mcf_cpu_at(out, begin);
     k->scale(sums, sums, (float)l->attr.reduce_sum.scale, 0, n);
@@ -60,7 +60,7 @@ static void finish(const mcf_cpu_kernels *k, const mcf_launch *l, int64_t begin,
 // Lines lie along an axis that stays: whole lines are added. Each share adds its rows, then shares are added.
 static mcf_status sum_lines(mcf_device *device, const mcf_launch *l, axes kept, const axes *gone, mcf_error *err)
 {
-    const mcf_operand *x = &l->in[0];
+    const mcf_operand *x = &l->in[REDUCE_SUM_IN_x];
     const mcf_cpu_kernels *k = device->kernels;
     int64_t stride, n = pop(&kept, &stride), blocks = (n + COLUMNS - 1) / COLUMNS, jobs = kept.count * blocks;
     int64_t shares = mcf_cpu_max(1, mcf_cpu_min(gone->count / 16, 2 * device->threads / mcf_cpu_max(jobs, 1)));
@@ -92,7 +92,7 @@ static mcf_status sum_lines(mcf_device *device, const mcf_launch *l, axes kept, 
 // Lines lie along an axis that goes: each line is summed. Pieces of a line and lines are added in doubles.
 static mcf_status sum_within_lines(mcf_device *device, const mcf_launch *l, const axes *kept, axes gone, mcf_error *err)
 {
-    const mcf_operand *x = &l->in[0];
+    const mcf_operand *x = &l->in[REDUCE_SUM_IN_x];
     const mcf_cpu_kernels *k = device->kernels;
     int64_t stride, n = pop(&gone, &stride), pieces = (n + MCF_CPU_LINE - 1) / MCF_CPU_LINE,
                     parts = gone.count * pieces;
@@ -125,7 +125,7 @@ static mcf_status sum_within_lines(mcf_device *device, const mcf_launch *l, cons
 
 mcf_status mcf_cpu_op_reduce_sum(mcf_device *device, const mcf_launch *l, mcf_error *err)
 {
-    const mcf_operand *x = &l->in[0];
+    const mcf_operand *x = &l->in[REDUCE_SUM_IN_x];
     axes kept = {.count = 1}, gone = {.count = 1};
     int last = -1; // the last axis with more than one element
     for (int i = 0; i < x->shape.rank; i++) {
@@ -148,7 +148,7 @@ mcf_status mcf_cpu_op_reduce_sum(mcf_device *device, const mcf_launch *l, mcf_er
 
 mcf_status mcf_cpu_op_sum_squares(mcf_device *device, const mcf_launch *l, mcf_error *err)
 {
-    const mcf_operand *x = &l->in[0];
+    const mcf_operand *x = &l->in[SUM_SQUARES_IN_x];
     const mcf_cpu_kernels *k = device->kernels;
     int64_t total = mcf_shape_count(&x->shape), chunks = (total + CHUNK - 1) / CHUNK;
     void *memory;
@@ -163,6 +163,6 @@ mcf_status mcf_cpu_op_sum_squares(mcf_device *device, const mcf_launch *l, mcf_e
     }
     for (int64_t i = 0; i < chunks; i++)
         sum += partial[i];
-    *(float *)mcf_cpu_address(&l->out[0]) = (float)sum;
+    *(float *)mcf_cpu_address(&l->out[SUM_SQUARES_OUT_out]) = (float)sum;
     return MCF_OK;
 }

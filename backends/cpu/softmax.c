@@ -14,7 +14,7 @@ static mcf_status row_room(mcf_device *device, int64_t columns, int lines, float
 
 mcf_status mcf_cpu_op_softmax(mcf_device *device, const mcf_launch *l, mcf_error *err)
 {
-    const mcf_operand *x = &l->in[0], *y = &l->out[0];
+    const mcf_operand *x = &l->in[SOFTMAX_IN_x], *y = &l->out[SOFTMAX_OUT_y];
     const mcf_cpu_kernels *k = device->kernels;
     int64_t n = x->shape.dim[x->shape.rank - 1], rows = mcf_shape_count(&x->shape) / n;
     float *room;
@@ -38,7 +38,8 @@ mcf_status mcf_cpu_op_softmax(mcf_device *device, const mcf_launch *l, mcf_error
 
 mcf_status mcf_cpu_op_softmax_grad(mcf_device *device, const mcf_launch *l, mcf_error *err)
 {
-    const mcf_operand *y = &l->in[0], *dy = &l->in[1], *dx = &l->out[0];
+    const mcf_operand *y = &l->in[SOFTMAX_GRAD_IN_y], *dy = &l->in[SOFTMAX_GRAD_IN_dy],
+                      *dx = &l->out[SOFTMAX_GRAD_OUT_dx];
     const mcf_cpu_kernels *k = device->kernels;
     int64_t n = y->shape.dim[y->shape.rank - 1], rows = mcf_shape_count(&y->shape) / n;
     float *room;
@@ -72,12 +73,13 @@ static mcf_status check_labels(const int64_t *labels, int64_t rows, int64_t clas
 
 mcf_status mcf_cpu_op_cross_entropy(mcf_device *device, const mcf_launch *l, mcf_error *err)
 {
-    const mcf_operand *x = &l->in[0];
-    const int64_t *labels = (const int64_t *)mcf_cpu_address(&l->in[1]);
+    const mcf_operand *x = &l->in[CROSS_ENTROPY_IN_logits];
+    const int64_t *labels = (const int64_t *)mcf_cpu_address(&l->in[CROSS_ENTROPY_IN_labels]);
     const mcf_cpu_kernels *k = device->kernels;
     int64_t rows = x->shape.dim[0], n = x->shape.dim[1];
-    float *loss = (float *)mcf_cpu_address(&l->out[0]), *room;
-    float *lse = mcf_cpu_has_output(l, 1) ? (float *)mcf_cpu_address(&l->out[1]) : NULL;
+    float *loss = (float *)mcf_cpu_address(&l->out[CROSS_ENTROPY_OUT_loss]), *room;
+    float *lse =
+        mcf_cpu_has_output(l, CROSS_ENTROPY_OUT_lse) ? (float *)mcf_cpu_address(&l->out[CROSS_ENTROPY_OUT_lse]) : NULL;
     MCF_TRY(check_labels(labels, rows, n, err));
     MCF_TRY(row_room(device, n + rows, 2, &room, err));
     double total = 0;
@@ -95,12 +97,12 @@ mcf_status mcf_cpu_op_cross_entropy(mcf_device *device, const mcf_launch *l, mcf
 
 mcf_status mcf_cpu_op_cross_entropy_grad(mcf_device *device, const mcf_launch *l, mcf_error *err)
 {
-    const mcf_operand *x = &l->in[0], *dx = &l->out[0];
-    const int64_t *labels = (const int64_t *)mcf_cpu_address(&l->in[1]);
-    const float *lse = (const float *)mcf_cpu_address(&l->in[2]);
+    const mcf_operand *x = &l->in[CROSS_ENTROPY_GRAD_IN_logits], *dx = &l->out[CROSS_ENTROPY_GRAD_OUT_dlogits];
+    const int64_t *labels = (const int64_t *)mcf_cpu_address(&l->in[CROSS_ENTROPY_GRAD_IN_labels]);
+    const float *lse = (const float *)mcf_cpu_address(&l->in[CROSS_ENTROPY_GRAD_IN_lse]);
     const mcf_cpu_kernels *k = device->kernels;
     int64_t rows = x->shape.dim[0], n = x->shape.dim[1];
-    float factor = *(const float *)mcf_cpu_address(&l->in[3]) / (float)rows, *room;
+    float factor = *(const float *)mcf_cpu_address(&l->in[CROSS_ENTROPY_GRAD_IN_dloss]) / (float)rows, *room;
     MCF_TRY(check_labels(labels, rows, n, err));
     MCF_TRY(row_room(device, n, 2, &room, err));
     for (int64_t i = 0; i < rows; i++) {
@@ -131,9 +133,9 @@ static around split(const mcf_shape *shape, int axis)
 
 // dy NULL: y = x/|x|; else the gradient. Vectors along the axis lie side by side: up to a line of them is done at
 // once; where the axis is the last, each vector is a line of its own.
-static mcf_status l2(mcf_device *device, const mcf_launch *l, const mcf_operand *dy, mcf_error *err)
+static mcf_status l2(mcf_device *device, const mcf_launch *l, const mcf_operand *x, const mcf_operand *dy,
+                     const mcf_operand *out, mcf_error *err)
 {
-    const mcf_operand *x = &l->in[0], *out = &l->out[0];
     const mcf_cpu_kernels *k = device->kernels;
     const around s = split(&x->shape, l->attr.l2_normalize.axis);
     float eps = (float)l->attr.l2_normalize.eps, *room = NULL;
@@ -201,10 +203,11 @@ static mcf_status l2(mcf_device *device, const mcf_launch *l, const mcf_operand 
 
 mcf_status mcf_cpu_op_l2_normalize(mcf_device *device, const mcf_launch *l, mcf_error *err)
 {
-    return l2(device, l, NULL, err);
+    return l2(device, l, &l->in[L2_NORMALIZE_IN_x], NULL, &l->out[L2_NORMALIZE_OUT_y], err);
 }
 
 mcf_status mcf_cpu_op_l2_normalize_grad(mcf_device *device, const mcf_launch *l, mcf_error *err)
 {
-    return l2(device, l, &l->in[1], err);
+    return l2(device, l, &l->in[L2_NORMALIZE_GRAD_IN_x], &l->in[L2_NORMALIZE_GRAD_IN_dy],
+              &l->out[L2_NORMALIZE_GRAD_OUT_dx], err);
 }

@@ -5,9 +5,10 @@
 
 mcf_status mcf_cpu_op_ema(mcf_device *device, const mcf_launch *l, mcf_error *err)
 {
-    const mcf_operand *target = &l->out[0], *source = &l->in[1];
+    const mcf_operand *target = &l->out[EMA_OUT_out], *source = &l->in[EMA_IN_source];
     const mcf_cpu_kernels *k = device->kernels;
-    double m = mcf_cpu_has_input(l, 2) ? *(const float *)mcf_cpu_address(&l->in[2]) : l->attr.ema.momentum;
+    double m =
+        mcf_cpu_has_input(l, 2) ? *(const float *)mcf_cpu_address(&l->in[EMA_IN_momentum]) : l->attr.ema.momentum;
     float keep = (float)m, take = (float)((1 - m) * l->attr.ema.scale);
     int64_t total = mcf_shape_count(&target->shape), pieces = (total + MCF_CPU_LINE - 1) / MCF_CPU_LINE;
 #pragma omp parallel for schedule(static) num_threads(mcf_cpu_team(device, total))
@@ -27,13 +28,13 @@ mcf_status mcf_cpu_op_ema(mcf_device *device, const mcf_launch *l, mcf_error *er
 mcf_status mcf_cpu_op_adamw(mcf_device *device, const mcf_launch *l, mcf_error *err)
 {
     enum { PIECE = 16384 };
-    float *param = (float *)mcf_cpu_address(&l->in[0]), *m = (float *)mcf_cpu_address(&l->in[2]);
-    float *v = (float *)mcf_cpu_address(&l->in[3]);
-    const float *grad = (const float *)mcf_cpu_address(&l->in[1]);
-    const int64_t *ranges = (const int64_t *)mcf_cpu_address(&l->in[4]);
-    const float *rates = (const float *)mcf_cpu_address(&l->in[5]);
-    const float *scalars = (const float *)mcf_cpu_address(&l->in[6]);
-    int64_t count = l->in[4].shape.dim[0], total = mcf_shape_count(&l->in[0].shape);
+    float *param = (float *)mcf_cpu_address(&l->in[ADAMW_IN_param]), *m = (float *)mcf_cpu_address(&l->in[ADAMW_IN_m]);
+    float *v = (float *)mcf_cpu_address(&l->in[ADAMW_IN_v]);
+    const float *grad = (const float *)mcf_cpu_address(&l->in[ADAMW_IN_grad]);
+    const int64_t *ranges = (const int64_t *)mcf_cpu_address(&l->in[ADAMW_IN_ranges]);
+    const float *rates = (const float *)mcf_cpu_address(&l->in[ADAMW_IN_rates]);
+    const float *scalars = (const float *)mcf_cpu_address(&l->in[ADAMW_IN_scalars]);
+    int64_t count = l->in[ADAMW_IN_ranges].shape.dim[0], total = mcf_shape_count(&l->in[ADAMW_IN_param].shape);
     if (!isfinite(scalars[MCF_ADAMW_NORM2]))
         return MCF_OK;
     float scale = scalars[MCF_ADAMW_GRAD_SCALE], norm = sqrtf(scalars[MCF_ADAMW_NORM2]) * scale;

@@ -18,29 +18,29 @@ bool cuda_product_type_fits(int major, mcf_dtype type)
 
 // --- attention
 
-static bool same_type(const mcf_launch *l)
+// Of one type, and rows begin at vectors.
+static bool fits_beside(const mcf_operand *qkv, const mcf_operand *other)
 {
-    const mcf_dtype type = l->in[0].dtype;
-    return l->out[0].dtype == type && (l->n_in < 4 || (l->in[1].dtype == type && l->in[3].dtype == type));
+    return other->dtype == qkv->dtype && other->offset % VECTOR == 0;
 }
 
-static bool rows_begin_at_vectors(const mcf_launch *l)
+static bool operands_fit(const mcf_launch *l)
 {
-    const mcf_operand *read[] = {&l->in[0], &l->in[1], &l->in[3], &l->out[0]};
-    for (int i = 0; i < 4; i++)
-        if (((i != 1 && i != 2) || l->n_in == 4) && read[i]->offset % 16)
-            return false;
-    return true;
+    if (l->op == MCF_OP_attention)
+        return fits_beside(&l->in[ATTENTION_IN_qkv], &l->in[ATTENTION_IN_qkv]) &&
+               fits_beside(&l->in[ATTENTION_IN_qkv], &l->out[ATTENTION_OUT_out]);
+    const mcf_operand *qkv = &l->in[ATTENTION_GRAD_IN_qkv];
+    return fits_beside(qkv, qkv) && fits_beside(qkv, &l->in[ATTENTION_GRAD_IN_out]) &&
+           fits_beside(qkv, &l->in[ATTENTION_GRAD_IN_dout]) && fits_beside(qkv, &l->out[ATTENTION_GRAD_OUT_dqkv]);
 }
 
 bool cuda_attention_fits(int major, const mcf_launch *l)
 {
-    const int64_t *dim = l->in[0].shape.dim;
-    const mcf_dtype type = l->in[0].dtype;
+    const int64_t *dim = l->in[ATTENTION_IN_qkv].shape.dim;
+    const mcf_dtype type = l->in[ATTENTION_IN_qkv].dtype;
     const bool cores = (type == MCF_F16 && major >= 7) || (type == MCF_BF16 && major >= 8);
-    return cores && same_type(l) && (dim[4] == 32 || dim[4] == 64) && dim[1] <= INT_MAX / CUDA_ATTENTION_ROWS &&
-           3 * dim[3] * dim[4] <= INT_MAX / CUDA_ATTENTION_ROWS && dim[0] <= INT_MAX / (dim[3] > 0 ? dim[3] : 1) &&
-           rows_begin_at_vectors(l);
+    return cores && operands_fit(l) && (dim[4] == 32 || dim[4] == 64) && dim[1] <= INT_MAX / CUDA_ATTENTION_ROWS &&
+           3 * dim[3] * dim[4] <= INT_MAX / CUDA_ATTENTION_ROWS && dim[0] <= INT_MAX / (dim[3] > 0 ? dim[3] : 1);
 }
 
 // --- layer norm
@@ -52,7 +52,7 @@ static bool begins_at_vector(const mcf_operand *operand)
 
 static bool norm_fits(const mcf_launch *l)
 {
-    const mcf_operand *x = &l->in[0];
+    const mcf_operand *x = &l->in[LAYER_NORM_IN_x]; // of add_layer_norm and layer_norm_grad as well
     const int64_t width = x->shape.dim[1];
     bool even = true;
     for (int i = 0; i < l->n_in; i++)
@@ -66,13 +66,17 @@ static bool norm_fits(const mcf_launch *l)
 bool cuda_layer_norm_fits(const mcf_launch *l)
 {
     const bool adds = l->op == MCF_OP_add_layer_norm;
-    const mcf_dtype r = adds ? l->in[1].dtype : MCF_F32, y = wanted(l, adds) ? l->out[adds].dtype : MCF_F32;
-    return norm_fits(l) && (!adds || (l->out[0].dtype == MCF_F32 && (r == y || y == MCF_F32)));
+    if (!adds)
+        return norm_fits(l);
+    const mcf_dtype r = l->in[ADD_LAYER_NORM_IN_r].dtype;
+    const mcf_dtype y = wanted(l, ADD_LAYER_NORM_OUT_y) ? l->out[ADD_LAYER_NORM_OUT_y].dtype : MCF_F32;
+    return norm_fits(l) && l->out[ADD_LAYER_NORM_OUT_s].dtype == MCF_F32 && (r == y || y == MCF_F32);
 }
 
 bool cuda_layer_norm_grad_fits(const mcf_launch *l)
 {
-    return norm_fits(l) && l->out[0].dtype == MCF_F32 && (!mcf_input_is_present(l, 5) || l->in[5].dtype == MCF_F32);
+    return norm_fits(l) && l->out[LAYER_NORM_GRAD_OUT_dx].dtype == MCF_F32 &&
+           (!mcf_input_is_present(l, LAYER_NORM_GRAD_IN_dsum) || l->in[LAYER_NORM_GRAD_IN_dsum].dtype == MCF_F32);
 }
 
 // --- vectors
@@ -85,16 +89,16 @@ static bool in_vectors(const mcf_operand *operand, int64_t count)
 
 bool cuda_gelu_fits(const mcf_launch *l)
 {
-    const int64_t count = mcf_shape_count(&l->out[0].shape);
-    bool fits = count > 0 && in_vectors(&l->out[0], count);
+    const int64_t count = mcf_shape_count(&l->out[ELEMENTWISE_OUT].shape);
+    bool fits = count > 0 && in_vectors(&l->out[ELEMENTWISE_OUT], count);
     for (int i = 0; i < l->n_in; i++)
-        fits = fits && l->in[i].dtype == l->out[0].dtype && in_vectors(&l->in[i], count);
+        fits = fits && l->in[i].dtype == l->out[ELEMENTWISE_OUT].dtype && in_vectors(&l->in[i], count);
     return fits;
 }
 
 bool cuda_as_columns(const mcf_launch *l, int64_t *rows, int64_t *columns)
 {
-    const mcf_operand *x = &l->in[0];
+    const mcf_operand *x = &l->in[REDUCE_SUM_IN_x];
     bool behind = false;
     *rows = *columns = 1;
     for (int i = 0; i < x->shape.rank; i++) {
@@ -110,6 +114,7 @@ bool cuda_as_columns(const mcf_launch *l, int64_t *rows, int64_t *columns)
 bool cuda_column_sums_fit(const mcf_launch *l)
 {
     int64_t rows, columns;
-    return cuda_as_columns(l, &rows, &columns) && l->out[0].dtype == MCF_F32 && mcf_dtype_is_float(l->in[0].dtype) &&
-           l->in[0].dtype != MCF_F64 && in_vectors(&l->in[0], columns) && rows >= 64;
+    return cuda_as_columns(l, &rows, &columns) && l->out[REDUCE_SUM_OUT_out].dtype == MCF_F32 &&
+           mcf_dtype_is_float(l->in[REDUCE_SUM_IN_x].dtype) && l->in[REDUCE_SUM_IN_x].dtype != MCF_F64 &&
+           in_vectors(&l->in[REDUCE_SUM_IN_x], columns) && rows >= 64;
 }

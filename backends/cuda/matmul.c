@@ -112,9 +112,9 @@ static mcf_status epilogue(mcf_stream *stream, const dev_product *p, const mcf_o
 static mcf_status gelu_in_place(mcf_stream *s, const dev_product *p, mcf_error *err)
 {
     mcf_launch l = {.op = MCF_OP_gelu, .n_in = 1, .n_out = 1};
-    l.in[0] = *p->c.operand;
-    l.in[0].shape = MCF_SHAPE(p->m * p->n);
-    l.out[0] = l.in[0];
+    l.in[GELU_IN_x] = *p->c.operand;
+    l.in[GELU_IN_x].shape = MCF_SHAPE(p->m * p->n);
+    l.out[GELU_OUT_y] = l.in[GELU_IN_x];
     if (p->c.steps.row == p->n && cuda_gelu_fits(&l))
         return cuda_gelu(s, &l, err);
     return epilogue(s, p, p->c.operand, p->c.steps.row, NULL, err);

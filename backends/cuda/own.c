@@ -5,11 +5,13 @@ dev_operation dev_own(const mcf_stream *stream, const mcf_launch *l)
 {
     switch (l->op) {
     case MCF_OP_attention:
-        return mcf_shape_count(&l->in[0].shape) && cuda_attention_fits(stream->device->properties.major, l)
+        return mcf_shape_count(&l->in[ATTENTION_IN_qkv].shape) &&
+                       cuda_attention_fits(stream->device->properties.major, l)
                    ? cuda_attention
                    : NULL;
     case MCF_OP_attention_grad:
-        return mcf_shape_count(&l->in[0].shape) && cuda_attention_fits(stream->device->properties.major, l)
+        return mcf_shape_count(&l->in[ATTENTION_IN_qkv].shape) &&
+                       cuda_attention_fits(stream->device->properties.major, l)
                    ? cuda_attention_grad
                    : NULL;
     case MCF_OP_layer_norm:

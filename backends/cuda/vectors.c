@@ -12,7 +12,7 @@ static mcf_status run(dev_call *call, const mcf_operand *out, int64_t count, mcf
 
 mcf_status cuda_gelu(mcf_stream *stream, const mcf_launch *l, mcf_error *err)
 {
-    const mcf_operand *out = &l->out[0];
+    const mcf_operand *out = &l->out[ELEMENTWISE_OUT];
     dev_kernel_key key = {"vectors.cu", l->n_in == 2 ? "gelu_grad_vectors" : "gelu_vectors",
                           out->dtype,   DEV_NONE,
                           DEV_NONE,     DEV_NONE,
@@ -45,7 +45,7 @@ static mcf_status sum_columns(mcf_stream *stream, const mcf_operand *x, int64_t 
 // Chunks of rows until eight blocks run on each multiprocessor, then the sums of those.
 mcf_status cuda_column_sums(mcf_stream *stream, const mcf_launch *l, mcf_error *err)
 {
-    const mcf_operand *x = &l->in[0], *out = &l->out[0];
+    const mcf_operand *x = &l->in[REDUCE_SUM_IN_x], *out = &l->out[REDUCE_SUM_OUT_out];
     const double scale = l->attr.reduce_sum.scale;
     const bool add = l->accumulate & 1;
     int64_t rows, columns;

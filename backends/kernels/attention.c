@@ -11,7 +11,7 @@ typedef struct {
 
 static sizes sizes_of(const mcf_launch *l)
 {
-    const int64_t *dim = l->in[0].shape.dim;
+    const int64_t *dim = l->in[ATTENTION_IN_qkv].shape.dim;
     return (sizes){dim[0], dim[1], dim[3], dim[4], l->attr.attention.scale};
 }
 
@@ -42,18 +42,19 @@ static mcf_status along(mcf_stream *stream, const sizes *s, const mcf_operand *o
 static mcf_status forward_kernel(mcf_stream *stream, const mcf_launch *l, const sizes *s, mcf_error *err)
 {
     const int group = attention_group(stream);
-    dev_kernel_key key = {"attention.cl", "attention",     l->in[0].dtype,    NONE,
-                          NONE,           l->out[0].dtype, "-DMCF_ATTENTION", group};
+    dev_kernel_key key = {
+        "attention.cl",    "attention", l->in[ATTENTION_IN_qkv].dtype, NONE, NONE, l->out[ATTENTION_OUT_out].dtype,
+        "-DMCF_ATTENTION", group};
     dev_call call;
     MCF_TRY(dev_begin(&call, stream, &key, err));
-    dev_operand(&call, &l->in[0]);
-    dev_operand(&call, &l->out[0]);
-    dev_operand(&call, dev_wanted(l, 1) ? &l->out[1] : NULL);
+    dev_operand(&call, &l->in[ATTENTION_IN_qkv]);
+    dev_operand(&call, &l->out[ATTENTION_OUT_out]);
+    dev_operand(&call, dev_wanted(l, ATTENTION_OUT_lse) ? &l->out[ATTENTION_OUT_lse] : NULL);
     dev_int64(&call, s->tokens);
     dev_int64(&call, s->heads);
     dev_int64(&call, s->width);
     dev_float(&call, s->scale);
-    dev_int(&call, dev_wanted(l, 1));
+    dev_int(&call, dev_wanted(l, ATTENTION_OUT_lse));
     return dev_run(&call, (const size_t[]){(size_t)group, 1, 1}, s->tokens, s->images * s->heads, 1, err);
 }
 
@@ -61,15 +62,21 @@ static mcf_status backward_kernel(mcf_stream *stream, const mcf_launch *l, const
                                   const char *kernel, mcf_error *err)
 {
     const int group = attention_group(stream);
-    dev_kernel_key key = {"attention.cl", kernel,          l->in[0].dtype,         l->in[3].dtype,
-                          NONE,           l->out[0].dtype, "-DMCF_ATTENTION_GRAD", group};
+    dev_kernel_key key = {"attention.cl",
+                          kernel,
+                          l->in[ATTENTION_GRAD_IN_qkv].dtype,
+                          l->in[ATTENTION_GRAD_IN_dout].dtype,
+                          NONE,
+                          l->out[ATTENTION_GRAD_OUT_dqkv].dtype,
+                          "-DMCF_ATTENTION_GRAD",
+                          group};
     dev_call call;
     MCF_TRY(dev_begin(&call, stream, &key, err));
-    dev_operand(&call, &l->in[0]);
-    dev_operand(&call, &l->in[3]);
-    dev_operand(&call, &l->in[2]);
+    dev_operand(&call, &l->in[ATTENTION_GRAD_IN_qkv]);
+    dev_operand(&call, &l->in[ATTENTION_GRAD_IN_dout]);
+    dev_operand(&call, &l->in[ATTENTION_GRAD_IN_lse]);
     dev_operand(&call, a);
-    dev_operand(&call, &l->out[0]);
+    dev_operand(&call, &l->out[ATTENTION_GRAD_OUT_dqkv]);
     dev_int64(&call, s->tokens);
     dev_int64(&call, s->heads);
     dev_int64(&call, s->width);
@@ -134,28 +141,29 @@ static mcf_status multiply(mcf_stream *stream, const sizes *s, int64_t images, d
 static mcf_status forward_products(mcf_stream *stream, const mcf_launch *l, const sizes *s, mcf_error *err)
 {
     const int64_t most = images_at_once(s);
-    const bool wanted = dev_wanted(l, 1);
+    const bool wanted = dev_wanted(l, ATTENTION_OUT_lse);
     mcf_operand scores, q, k, v, o, lse;
     MCF_TRY(dev_scratch(stream, 0, (uint64_t)((most < s->images ? most : s->images) * s->heads * s->tokens * s->tokens),
                         &scores, err));
     for (int64_t first = 0; first < s->images; first += most) {
         int64_t images = s->images - first < most ? s->images - first : most;
-        MCF_TRY(multiply(stream, s, images, qkv_matrix(&q, &l->in[0], s, first, 0),
-                         transposed(qkv_matrix(&k, &l->in[0], s, first, 1)), score_matrix(&scores, s), s->tokens,
-                         s->width, err));
+        MCF_TRY(multiply(stream, s, images, qkv_matrix(&q, &l->in[ATTENTION_IN_qkv], s, first, 0),
+                         transposed(qkv_matrix(&k, &l->in[ATTENTION_IN_qkv], s, first, 1)), score_matrix(&scores, s),
+                         s->tokens, s->width, err));
         dev_kernel_key key = {"softmax.cl", "softmax_scores", NONE, NONE, NONE, NONE, "-DMCF_SCORES", 0};
         dev_call call;
         MCF_TRY(dev_begin(&call, stream, &key, err));
         dev_operand(&call, &scores);
         if (wanted)
-            moved(&lse, &l->out[1], first * s->heads * s->tokens, (dev_steps){0});
+            moved(&lse, &l->out[ATTENTION_OUT_lse], first * s->heads * s->tokens, (dev_steps){0});
         dev_operand(&call, wanted ? &lse : NULL);
         dev_int64(&call, s->tokens);
         dev_float(&call, s->scale);
         dev_int(&call, wanted);
         MCF_TRY(dev_run_lines(&call, images * s->heads * s->tokens, err));
-        MCF_TRY(multiply(stream, s, images, score_matrix(&scores, s), qkv_matrix(&v, &l->in[0], s, first, 2),
-                         out_matrix(&o, &l->out[0], s, first), s->width, s->tokens, err));
+        MCF_TRY(multiply(stream, s, images, score_matrix(&scores, s),
+                         qkv_matrix(&v, &l->in[ATTENTION_IN_qkv], s, first, 2),
+                         out_matrix(&o, &l->out[ATTENTION_OUT_out], s, first), s->width, s->tokens, err));
     }
     return MCF_OK;
 }
@@ -164,17 +172,17 @@ static mcf_status backward_piece(mcf_stream *stream, const mcf_launch *l, const 
                                  const mcf_operand *p, const mcf_operand *dp, int64_t first, int64_t images,
                                  mcf_error *err)
 {
-    const mcf_operand *qkv = &l->in[0], *dqkv = &l->out[0];
+    const mcf_operand *qkv = &l->in[ATTENTION_GRAD_IN_qkv], *dqkv = &l->out[ATTENTION_GRAD_OUT_dqkv];
     mcf_operand q, k, v, dout, dq, dk, dv, lse, at;
     dev_matrix mq = qkv_matrix(&q, qkv, s, first, 0), mk = qkv_matrix(&k, qkv, s, first, 1),
-               mv = qkv_matrix(&v, qkv, s, first, 2), mo = out_matrix(&dout, &l->in[3], s, first),
+               mv = qkv_matrix(&v, qkv, s, first, 2), mo = out_matrix(&dout, &l->in[ATTENTION_GRAD_IN_dout], s, first),
                mp = score_matrix(p, s), mdp = score_matrix(dp, s);
     MCF_TRY(multiply(stream, s, images, mq, transposed(mk), mp, s->tokens, s->width, err));
     MCF_TRY(multiply(stream, s, images, mo, transposed(mv), mdp, s->tokens, s->width, err));
     dev_kernel_key key = {"softmax.cl", "scores_grad", NONE, NONE, NONE, NONE, "-DMCF_SCORES", 0};
     dev_call call;
     MCF_TRY(dev_begin(&call, stream, &key, err));
-    moved(&lse, &l->in[2], first * s->heads * s->tokens, (dev_steps){0});
+    moved(&lse, &l->in[ATTENTION_GRAD_IN_lse], first * s->heads * s->tokens, (dev_steps){0});
     moved(&at, a, first * s->heads * s->tokens, (dev_steps){0});
     dev_operand(&call, p);
     dev_operand(&call, dp);
@@ -196,7 +204,7 @@ static mcf_status backward_piece(mcf_stream *stream, const mcf_launch *l, const 
 mcf_status dev_op_attention(mcf_stream *stream, const mcf_launch *l, mcf_error *err)
 {
     sizes s = sizes_of(l);
-    if (!mcf_shape_count(&l->in[0].shape))
+    if (!mcf_shape_count(&l->in[ATTENTION_IN_qkv].shape))
         return MCF_OK;
     return dev_sizes_of(stream).attention_products ? forward_products(stream, l, &s, err)
                                                    : forward_kernel(stream, l, &s, err);
@@ -206,10 +214,10 @@ mcf_status dev_op_attention_grad(mcf_stream *stream, const mcf_launch *l, mcf_er
 {
     sizes s = sizes_of(l);
     mcf_operand a, p, dp;
-    if (!mcf_shape_count(&l->in[0].shape))
+    if (!mcf_shape_count(&l->in[ATTENTION_GRAD_IN_qkv].shape))
         return MCF_OK;
     MCF_TRY(dev_scratch(stream, 3, (uint64_t)(s.images * s.heads * s.tokens), &a, err));
-    MCF_TRY(along(stream, &s, &l->in[1], &l->in[3], &a, err));
+    MCF_TRY(along(stream, &s, &l->in[ATTENTION_GRAD_IN_out], &l->in[ATTENTION_GRAD_IN_dout], &a, err));
     if (!dev_sizes_of(stream).attention_products) {
         MCF_TRY(backward_kernel(stream, l, &s, &a, "attention_grad_q", err));
         return backward_kernel(stream, l, &s, &a, "attention_grad_kv", err);

@@ -7,7 +7,7 @@
 static mcf_status pointwise(mcf_stream *stream, const mcf_launch *l, const char *flat, const char *strided,
                             double alpha, double beta, mcf_error *err)
 {
-    const mcf_operand *out = &l->out[0];
+    const mcf_operand *out = &l->out[ELEMENTWISE_OUT];
     const bool two = mcf_op_describe(l->op)->inputs == 2;
     const int64_t count = mcf_shape_count(&out->shape);
     if (!count)
@@ -15,24 +15,24 @@ static mcf_status pointwise(mcf_stream *stream, const mcf_launch *l, const char 
     dev_layout s = {.rank = out->shape.rank};
     size_t bytes = sizeof(int64_t) * (size_t)s.rank;
     memcpy(s.dim, out->shape.dim, bytes);
-    memcpy(s.a, l->in[0].stride, bytes);
-    memcpy(s.b, l->in[two].stride, bytes);
+    memcpy(s.a, l->in[ELEMENTWISE_IN_a].stride, bytes);
+    memcpy(s.b, l->in[two ? ELEMENTWISE_IN_b : ELEMENTWISE_IN_a].stride, bytes);
     memcpy(s.out, out->stride, bytes);
     dev_layout_join(&s);
     const bool plain = !strided || (s.rank == 1 && s.a[0] == 1 && s.b[0] == 1);
     dev_kernel_key key = {"elementwise.cl",
                           plain ? flat : strided,
-                          l->in[0].dtype,
-                          two ? (int)l->in[1].dtype : DEV_NONE,
+                          l->in[ELEMENTWISE_IN_a].dtype,
+                          two ? (int)l->in[ELEMENTWISE_IN_b].dtype : DEV_NONE,
                           DEV_NONE,
                           out->dtype,
                           "",
                           0};
     dev_call call;
     MCF_TRY(dev_begin(&call, stream, &key, err));
-    dev_operand(&call, &l->in[0]);
+    dev_operand(&call, &l->in[ELEMENTWISE_IN_a]);
     if (two)
-        dev_operand(&call, &l->in[1]);
+        dev_operand(&call, &l->in[ELEMENTWISE_IN_b]);
     dev_operand(&call, out);
     if (plain)
         dev_int64(&call, count);

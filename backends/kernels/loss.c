@@ -5,39 +5,46 @@
 
 mcf_status dev_op_token_mse(mcf_stream *stream, const mcf_launch *l, mcf_error *err)
 {
-    const mcf_operand *a = &l->in[0];
+    const mcf_operand *a = &l->in[TOKEN_MSE_IN_a];
     const int64_t *dim = a->shape.dim;
     const int64_t strips = dev_strips(stream, dim[2]);
     mcf_operand part;
     MCF_TRY(dev_scratch(stream, 0, (uint64_t)(dim[0] * strips), &part, err));
-    dev_kernel_key key = {"loss.cl", "token_mse", a->dtype, l->in[1].dtype, NONE, NONE, "-DMCF_TOKEN_MSE", 0};
+    dev_kernel_key key = {"loss.cl", "token_mse", a->dtype,          l->in[TOKEN_MSE_IN_b].dtype,
+                          NONE,      NONE,        "-DMCF_TOKEN_MSE", 0};
     dev_call call;
     MCF_TRY(dev_begin(&call, stream, &key, err));
     dev_operand(&call, a);
-    dev_operand(&call, &l->in[1]);
+    dev_operand(&call, &l->in[TOKEN_MSE_IN_b]);
     dev_operand(&call, &part);
-    dev_operand(&call, dev_wanted(l, 1) ? &l->out[1] : NULL);
-    dev_operand(&call, dev_wanted(l, 2) ? &l->out[2] : NULL);
+    dev_operand(&call, dev_wanted(l, TOKEN_MSE_OUT_norm_a) ? &l->out[TOKEN_MSE_OUT_norm_a] : NULL);
+    dev_operand(&call, dev_wanted(l, TOKEN_MSE_OUT_norm_b) ? &l->out[TOKEN_MSE_OUT_norm_b] : NULL);
     dev_int64(&call, dim[1]);
     dev_int64(&call, dim[2]);
     dev_int64(&call, strips);
     dev_float(&call, l->attr.token_mse.eps);
-    dev_int(&call, dev_wanted(l, 1) | dev_wanted(l, 2) << 1);
+    dev_int(&call, dev_wanted(l, TOKEN_MSE_OUT_norm_a) | dev_wanted(l, TOKEN_MSE_OUT_norm_b) << 1);
     MCF_TRY(dev_run_strips(&call, dim[2], dim[0], 1, err));
-    return dev_sum(stream, &part, 1, dim[0] * strips, 1, 1 / (double)mcf_shape_count(&a->shape), &l->out[0], false,
-                   err);
+    return dev_sum(stream, &part, 1, dim[0] * strips, 1, 1 / (double)mcf_shape_count(&a->shape),
+                   &l->out[TOKEN_MSE_OUT_loss], false, err);
 }
 
 mcf_status dev_op_token_mse_grad(mcf_stream *stream, const mcf_launch *l, mcf_error *err)
 {
-    const mcf_operand *a = &l->in[0];
-    dev_kernel_key key = {"loss.cl",       "token_mse_grad",       a->dtype, l->in[1].dtype, NONE,
-                          l->out[0].dtype, "-DMCF_TOKEN_MSE_GRAD", 0};
+    const mcf_operand *a = &l->in[TOKEN_MSE_GRAD_IN_a];
+    dev_kernel_key key = {"loss.cl",
+                          "token_mse_grad",
+                          a->dtype,
+                          l->in[TOKEN_MSE_GRAD_IN_b].dtype,
+                          NONE,
+                          l->out[TOKEN_MSE_GRAD_OUT_da].dtype,
+                          "-DMCF_TOKEN_MSE_GRAD",
+                          0};
     dev_call call;
     MCF_TRY(dev_begin(&call, stream, &key, err));
     for (int i = 0; i < 5; i++)
         dev_operand(&call, &l->in[i]);
-    dev_operand(&call, &l->out[0]);
+    dev_operand(&call, &l->out[TOKEN_MSE_GRAD_OUT_da]);
     dev_int64(&call, a->shape.dim[1]);
     dev_int64(&call, a->shape.dim[2]);
     dev_float(&call, 2 / (double)mcf_shape_count(&a->shape));
@@ -47,7 +54,7 @@ mcf_status dev_op_token_mse_grad(mcf_stream *stream, const mcf_launch *l, mcf_er
 
 mcf_status dev_op_cross_entropy(mcf_stream *stream, const mcf_launch *l, mcf_error *err)
 {
-    const mcf_operand *x = &l->in[0];
+    const mcf_operand *x = &l->in[CROSS_ENTROPY_IN_logits];
     const int64_t rows = x->shape.dim[0];
     mcf_operand part;
     MCF_TRY(dev_scratch(stream, 0, (uint64_t)rows, &part, err));
@@ -55,25 +62,31 @@ mcf_status dev_op_cross_entropy(mcf_stream *stream, const mcf_launch *l, mcf_err
     dev_call call;
     MCF_TRY(dev_begin(&call, stream, &key, err));
     dev_operand(&call, x);
-    dev_operand(&call, &l->in[1]);
+    dev_operand(&call, &l->in[CROSS_ENTROPY_IN_labels]);
     dev_operand(&call, &part);
-    dev_operand(&call, dev_wanted(l, 1) ? &l->out[1] : NULL);
+    dev_operand(&call, dev_wanted(l, CROSS_ENTROPY_OUT_lse) ? &l->out[CROSS_ENTROPY_OUT_lse] : NULL);
     dev_int64(&call, x->shape.dim[1]);
-    dev_int(&call, dev_wanted(l, 1));
+    dev_int(&call, dev_wanted(l, CROSS_ENTROPY_OUT_lse));
     MCF_TRY(dev_run_lines(&call, rows, err));
-    return dev_sum(stream, &part, 1, rows, 1, 1 / (double)rows, &l->out[0], false, err);
+    return dev_sum(stream, &part, 1, rows, 1, 1 / (double)rows, &l->out[CROSS_ENTROPY_OUT_loss], false, err);
 }
 
 mcf_status dev_op_cross_entropy_grad(mcf_stream *stream, const mcf_launch *l, mcf_error *err)
 {
-    const mcf_operand *x = &l->in[0];
-    dev_kernel_key key = {"loss.cl",       "cross_entropy_grad",       x->dtype, NONE, NONE,
-                          l->out[0].dtype, "-DMCF_CROSS_ENTROPY_GRAD", 0};
+    const mcf_operand *x = &l->in[CROSS_ENTROPY_GRAD_IN_logits];
+    dev_kernel_key key = {"loss.cl",
+                          "cross_entropy_grad",
+                          x->dtype,
+                          NONE,
+                          NONE,
+                          l->out[CROSS_ENTROPY_GRAD_OUT_dlogits].dtype,
+                          "-DMCF_CROSS_ENTROPY_GRAD",
+                          0};
     dev_call call;
     MCF_TRY(dev_begin(&call, stream, &key, err));
     for (int i = 0; i < 4; i++)
         dev_operand(&call, &l->in[i]);
-    dev_operand(&call, &l->out[0]);
+    dev_operand(&call, &l->out[CROSS_ENTROPY_GRAD_OUT_dlogits]);
     dev_int64(&call, x->shape.dim[0]);
     dev_int64(&call, x->shape.dim[1]);
     return dev_run_items(&call, x->shape.dim[1], x->shape.dim[0], 1, err);
@@ -83,13 +96,15 @@ mcf_status dev_op_cross_entropy_grad(mcf_stream *stream, const mcf_launch *l, mc
 
 mcf_status dev_op_normalize_image(mcf_stream *stream, const mcf_launch *l, mcf_error *err)
 {
-    const int64_t *dim = l->in[0].shape.dim;
-    dev_kernel_key key = {"image.cl", "normalize_image", NONE, NONE, NONE, l->out[0].dtype, "-DMCF_NORMALIZE_IMAGE", 0};
+    const int64_t *dim = l->in[NORMALIZE_IMAGE_IN_image].shape.dim;
+    dev_kernel_key key = {
+        "image.cl", "normalize_image", NONE, NONE, NONE, l->out[NORMALIZE_IMAGE_OUT_out].dtype, "-DMCF_NORMALIZE_IMAGE",
+        0};
     dev_call call;
     MCF_TRY(dev_begin(&call, stream, &key, err));
-    dev_operand(&call, &l->in[0]);
-    dev_operand(&call, &l->in[1]);
-    dev_operand(&call, &l->out[0]);
+    dev_operand(&call, &l->in[NORMALIZE_IMAGE_IN_image]);
+    dev_operand(&call, &l->in[NORMALIZE_IMAGE_IN_flip]);
+    dev_operand(&call, &l->out[NORMALIZE_IMAGE_OUT_out]);
     dev_bytes(&call, &l->attr.normalize_image, 6 * sizeof(float));
     dev_int64(&call, dim[1]);
     dev_int64(&call, dim[2]);
@@ -114,20 +129,22 @@ static mcf_status resize(mcf_stream *stream, const mcf_launch *l, const char *ke
 
 mcf_status dev_op_resize_nearest(mcf_stream *stream, const mcf_launch *l, mcf_error *err)
 {
-    return resize(stream, l, "resize_nearest", l->in[0].shape.dim, l->out[0].shape.dim, err);
+    return resize(stream, l, "resize_nearest", l->in[RESIZE_NEAREST_IN_x].shape.dim,
+                  l->out[RESIZE_NEAREST_OUT_y].shape.dim, err);
 }
 
 mcf_status dev_op_resize_nearest_grad(mcf_stream *stream, const mcf_launch *l, mcf_error *err)
 {
-    return resize(stream, l, "resize_nearest_grad", l->out[0].shape.dim, l->in[0].shape.dim, err);
+    return resize(stream, l, "resize_nearest_grad", l->out[RESIZE_NEAREST_GRAD_OUT_dx].shape.dim,
+                  l->in[RESIZE_NEAREST_GRAD_IN_dy].shape.dim, err);
 }
 
 // --- state
 
 mcf_status dev_op_ema(mcf_stream *stream, const mcf_launch *l, mcf_error *err)
 {
-    const mcf_operand *target = &l->in[0];
-    dev_kernel_key key = {"state.cl", "ema", target->dtype, l->in[1].dtype, NONE, NONE, "-DMCF_EMA", 0};
+    const mcf_operand *target = &l->in[EMA_IN_target];
+    dev_kernel_key key = {"state.cl", "ema", target->dtype, l->in[EMA_IN_source].dtype, NONE, NONE, "-DMCF_EMA", 0};
     dev_call call;
     MCF_TRY(dev_begin(&call, stream, &key, err));
     for (int i = 0; i < 3; i++)
@@ -135,13 +152,14 @@ mcf_status dev_op_ema(mcf_stream *stream, const mcf_launch *l, mcf_error *err)
     dev_int64(&call, mcf_shape_count(&target->shape));
     dev_float(&call, l->attr.ema.momentum);
     dev_float(&call, l->attr.ema.scale);
-    dev_int(&call, dev_present(l, 2));
+    dev_int(&call, dev_present(l, EMA_IN_momentum));
     return dev_run_items(&call, mcf_shape_count(&target->shape), 1, 1, err);
 }
 
 mcf_status dev_op_adamw(mcf_stream *stream, const mcf_launch *l, mcf_error *err)
 {
-    const int64_t n = mcf_shape_count(&l->in[0].shape), chunk = dev_sizes_of(stream).group > 1 ? 4096 : 16384;
+    const int64_t n = mcf_shape_count(&l->in[ADAMW_IN_param].shape),
+                  chunk = dev_sizes_of(stream).group > 1 ? 4096 : 16384;
     dev_kernel_key key = {"state.cl", "adamw", NONE, NONE, NONE, NONE, "-DMCF_ADAMW", 0};
     dev_call call;
     MCF_TRY(dev_begin(&call, stream, &key, err));
@@ -149,6 +167,6 @@ mcf_status dev_op_adamw(mcf_stream *stream, const mcf_launch *l, mcf_error *err)
         dev_operand(&call, &l->in[i]);
     dev_int64(&call, n);
     dev_int64(&call, chunk);
-    dev_int64(&call, l->in[4].shape.dim[0]);
+    dev_int64(&call, l->in[ADAMW_IN_ranges].shape.dim[0]);
     return dev_run_lines(&call, (n + chunk - 1) / chunk, err);
 }

@@ -5,7 +5,7 @@
 
 mcf_status dev_op_fill(mcf_stream *stream, const mcf_launch *l, mcf_error *err)
 {
-    const mcf_operand *out = &l->out[0];
+    const mcf_operand *out = &l->out[FILL_OUT_out];
     const int64_t count = mcf_shape_count(&out->shape);
     const double value = l->attr.fill.value;
     dev_kernel_key key = {"movement.cl", "fill", DEV_NONE, DEV_NONE, DEV_NONE, out->dtype, "", 0};
@@ -83,29 +83,32 @@ static mcf_status copy_into(mcf_stream *stream, const mcf_operand *x, const mcf_
 
 mcf_status dev_op_copy(mcf_stream *stream, const mcf_launch *l, mcf_error *err)
 {
-    return copy_into(stream, &l->in[0], &l->out[0], 0, l->out[0].stride, l->accumulate & 1, err);
+    return copy_into(stream, &l->in[COPY_IN_x], &l->out[COPY_OUT_out], 0, l->out[COPY_OUT_out].stride,
+                     l->accumulate & 1, err);
 }
 
 mcf_status dev_op_pad(mcf_stream *stream, const mcf_launch *l, mcf_error *err)
 {
-    const mcf_operand *out = &l->out[0];
+    const mcf_operand *out = &l->out[PAD_OUT_out];
     MCF_TRY(dev_zero(stream, out->buffer, out->offset,
                      (uint64_t)mcf_shape_count(&out->shape) * mcf_dtype_size(out->dtype), err));
-    return copy_into(stream, &l->in[0], out, l->attr.pad.before * out->stride[l->attr.pad.axis], out->stride, false,
-                     err);
+    return copy_into(stream, &l->in[PAD_IN_x], out, l->attr.pad.before * out->stride[l->attr.pad.axis], out->stride,
+                     false, err);
 }
 
 mcf_status dev_op_concat(mcf_stream *stream, const mcf_launch *l, mcf_error *err)
 {
-    const mcf_operand *out = &l->out[0];
+    const mcf_operand *out = &l->out[CONCAT_OUT_out];
     const int axis = l->attr.concat.axis;
-    MCF_TRY(copy_into(stream, &l->in[0], out, 0, out->stride, false, err));
-    return copy_into(stream, &l->in[1], out, l->in[0].shape.dim[axis] * out->stride[axis], out->stride, false, err);
+    MCF_TRY(copy_into(stream, &l->in[CONCAT_IN_a], out, 0, out->stride, false, err));
+    return copy_into(stream, &l->in[CONCAT_IN_b], out, l->in[CONCAT_IN_a].shape.dim[axis] * out->stride[axis],
+                     out->stride, false, err);
 }
 
 mcf_status dev_op_gather_rows(mcf_stream *stream, const mcf_launch *l, mcf_error *err)
 {
-    const mcf_operand *x = &l->in[0], *ids = &l->in[1], *out = &l->out[0];
+    const mcf_operand *x = &l->in[GATHER_ROWS_IN_x], *ids = &l->in[GATHER_ROWS_IN_ids],
+                      *out = &l->out[GATHER_ROWS_OUT_out];
     dev_kernel_key key = {"movement.cl", "gather_rows", x->dtype, DEV_NONE, DEV_NONE, out->dtype, "", 0};
     dev_call call;
     MCF_TRY(dev_begin(&call, stream, &key, err));
@@ -122,12 +125,12 @@ mcf_status dev_op_gather_rows(mcf_stream *stream, const mcf_launch *l, mcf_error
 
 mcf_status dev_op_scatter_rows(mcf_stream *stream, const mcf_launch *l, mcf_error *err)
 {
-    const mcf_operand *x = &l->in[0], *out = &l->out[0];
+    const mcf_operand *x = &l->in[SCATTER_ROWS_IN_x], *out = &l->out[SCATTER_ROWS_OUT_out];
     dev_kernel_key key = {"movement.cl", "scatter_rows", x->dtype, DEV_NONE, DEV_NONE, out->dtype, "", 0};
     dev_call call;
     MCF_TRY(dev_begin(&call, stream, &key, err));
     dev_operand(&call, x);
-    dev_operand(&call, &l->in[1]);
+    dev_operand(&call, &l->in[SCATTER_ROWS_IN_ids]);
     dev_operand(&call, out);
     dev_int64(&call, x->shape.dim[1]);
     dev_int64(&call, out->shape.dim[1]);

@@ -69,7 +69,7 @@ mcf_status dev_sum(mcf_stream *stream, const mcf_operand *x, int64_t outer, int6
 // The shape as [outer, rows, width] with the sum over rows, where it is that.
 static bool as_rows(const mcf_launch *l, int64_t *outer, int64_t *rows, int64_t *width)
 {
-    const mcf_operand *x = &l->in[0];
+    const mcf_operand *x = &l->in[REDUCE_SUM_IN_x];
     uint32_t axes = l->attr.reduce_sum.axes;
     int stage = 0; // before, within and behind the axes that are summed
     *outer = *rows = *width = 1;
@@ -93,7 +93,7 @@ static bool as_rows(const mcf_launch *l, int64_t *outer, int64_t *rows, int64_t 
 
 mcf_status dev_op_reduce_sum(mcf_stream *stream, const mcf_launch *l, mcf_error *err)
 {
-    const mcf_operand *x = &l->in[0], *out = &l->out[0];
+    const mcf_operand *x = &l->in[REDUCE_SUM_IN_x], *out = &l->out[REDUCE_SUM_OUT_out];
     const double scale = l->attr.reduce_sum.scale;
     const bool add = l->accumulate & 1;
     const int64_t count = mcf_shape_count(&out->shape);
@@ -127,6 +127,6 @@ mcf_status dev_op_reduce_sum(mcf_stream *stream, const mcf_launch *l, mcf_error 
 
 mcf_status dev_op_sum_squares(mcf_stream *stream, const mcf_launch *l, mcf_error *err)
 {
-    return sum_lines(stream, "reduce_squares", &l->in[0], 1, mcf_shape_count(&l->in[0].shape), 1, &l->out[0], false,
-                     err);
+    return sum_lines(stream, "reduce_squares", &l->in[SUM_SQUARES_IN_x], 1,
+                     mcf_shape_count(&l->in[SUM_SQUARES_IN_x].shape), 1, &l->out[SUM_SQUARES_OUT_out], false, err);
 }

@@ -73,8 +73,8 @@ static mcf_status run_gelu(tuner *t, const void *what, mcf_error *err)
 {
     mcf_launch l = {.op = MCF_OP_gelu, .n_in = 1, .n_out = 1};
     (void)what;
-    l.in[0] = tensor(t->a, MCF_SHAPE(1576, 3072));
-    l.out[0] = tensor(t->c, MCF_SHAPE(1576, 3072));
+    l.in[GELU_IN_x] = tensor(t->a, MCF_SHAPE(1576, 3072));
+    l.out[GELU_OUT_y] = tensor(t->c, MCF_SHAPE(1576, 3072));
     return dev_launch(t->stream, &l, err);
 }
 
@@ -82,9 +82,9 @@ static mcf_status run_lines(tuner *t, const void *what, mcf_error *err)
 {
     mcf_launch l = {.op = MCF_OP_layer_norm, .n_in = 3, .n_out = 3, .attr = {.norm = {1e-6}}};
     (void)what;
-    l.in[0] = tensor(t->a, MCF_SHAPE(1576, 768));
-    l.in[1] = l.in[2] = tensor(t->b, MCF_SHAPE(768));
-    l.out[0] = tensor(t->c, MCF_SHAPE(1576, 768));
+    l.in[LAYER_NORM_IN_x] = tensor(t->a, MCF_SHAPE(1576, 768));
+    l.in[LAYER_NORM_IN_gamma] = l.in[LAYER_NORM_IN_beta] = tensor(t->b, MCF_SHAPE(768));
+    l.out[LAYER_NORM_OUT_y] = tensor(t->c, MCF_SHAPE(1576, 768));
     return dev_launch(t->stream, &l, err);
 }
 
@@ -92,8 +92,8 @@ static mcf_status run_columns(tuner *t, const void *what, mcf_error *err)
 {
     mcf_launch l = {.op = MCF_OP_reduce_sum, .n_in = 1, .n_out = 1, .attr = {.reduce_sum = {1, 1}}};
     (void)what;
-    l.in[0] = tensor(t->a, MCF_SHAPE(1576, 3072));
-    l.out[0] = tensor(t->c, MCF_SHAPE(1, 3072));
+    l.in[REDUCE_SUM_IN_x] = tensor(t->a, MCF_SHAPE(1576, 3072));
+    l.out[REDUCE_SUM_OUT_out] = tensor(t->c, MCF_SHAPE(1, 3072));
     return dev_launch(t->stream, &l, err);
 }
 
@@ -103,16 +103,16 @@ static mcf_status run_attention(tuner *t, const void *what, mcf_error *err)
     const mcf_shape qkv = MCF_SHAPE(8, 197, 3, 12, 64), out = MCF_SHAPE(8, 197, 12, 64), lse = MCF_SHAPE(8, 12, 197);
     mcf_launch l = {.op = MCF_OP_attention, .n_in = 1, .n_out = 2, .attr = {.attention = {0.125}}};
     (void)what;
-    l.in[0] = tensor(t->a, qkv);
-    l.out[0] = tensor(t->b, out);
-    l.out[1] = tensor(t->b, lse);
-    l.out[1].offset = (4 << 20) * sizeof(float);
+    l.in[ATTENTION_IN_qkv] = tensor(t->a, qkv);
+    l.out[ATTENTION_OUT_out] = tensor(t->b, out);
+    l.out[ATTENTION_OUT_lse] = tensor(t->b, lse);
+    l.out[ATTENTION_OUT_lse].offset = (4 << 20) * sizeof(float);
     MCF_TRY(dev_launch(t->stream, &l, err));
     mcf_launch back = {.op = MCF_OP_attention_grad, .n_in = 4, .n_out = 1, .attr = {.attention = {0.125}}};
-    back.in[0] = l.in[0];
-    back.in[1] = back.in[3] = l.out[0];
-    back.in[2] = l.out[1];
-    back.out[0] = tensor(t->c, qkv);
+    back.in[ATTENTION_GRAD_IN_qkv] = l.in[ATTENTION_IN_qkv];
+    back.in[ATTENTION_GRAD_IN_out] = back.in[ATTENTION_GRAD_IN_dout] = l.out[ATTENTION_OUT_out];
+    back.in[ATTENTION_GRAD_IN_lse] = l.out[ATTENTION_OUT_lse];
+    back.out[ATTENTION_GRAD_OUT_dqkv] = tensor(t->c, qkv);
     return dev_launch(t->stream, &back, err);
 }
 

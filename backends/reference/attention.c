@@ -20,27 +20,30 @@ static double softmax_row(const double *x, int64_t n, double *y)
 
 static int64_t last_size(const ref_call *call)
 {
-    return ref_in_dim(call, 0)[call->launch->in[0].shape.rank - 1];
+    return ref_in_dim(call, SOFTMAX_IN_x)[call->launch->in[SOFTMAX_IN_x].shape.rank - 1];
 }
 
 mcf_status ref_softmax(ref_call *call, mcf_error *err)
 {
+    const double *x = call->in[SOFTMAX_IN_x];
+    double *y = call->out[SOFTMAX_OUT_y];
     int64_t n = last_size(call);
-    for (int64_t i = 0, count = ref_in_count(call, 0); i < count; i += n)
-        softmax_row(call->in[0] + i, n, call->out[0] + i);
+    for (int64_t i = 0, count = ref_in_count(call, SOFTMAX_IN_x); i < count; i += n)
+        softmax_row(x + i, n, y + i);
     return MCF_OK;
 }
 
 mcf_status ref_softmax_grad(ref_call *call, mcf_error *err)
 {
+    double *dx = call->out[SOFTMAX_GRAD_OUT_dx];
     int64_t n = last_size(call);
-    for (int64_t i = 0, count = ref_in_count(call, 0); i < count; i += n) {
-        const double *y = call->in[0] + i, *dy = call->in[1] + i;
+    for (int64_t i = 0, count = ref_in_count(call, SOFTMAX_GRAD_IN_y); i < count; i += n) {
+        const double *y = call->in[SOFTMAX_GRAD_IN_y] + i, *dy = call->in[SOFTMAX_GRAD_IN_dy] + i;
         double along = 0;
         for (int64_t j = 0; j < n; j++)
             along += y[j] * dy[j];
         for (int64_t j = 0; j < n; j++)
-            call->out[0][i + j] = y[j] * (dy[j] - along);
+            dx[i + j] = y[j] * (dy[j] - along);
     }
     return MCF_OK;
 }
@@ -54,7 +57,7 @@ typedef struct {
 
 static ref_heads heads_of(const ref_call *call)
 {
-    const int64_t *dim = ref_in_dim(call, 0);
+    const int64_t *dim = ref_in_dim(call, ATTENTION_IN_qkv);
     return (ref_heads){dim[0], dim[1], dim[3], dim[4], call->launch->attr.attention.scale};
 }
 
@@ -79,8 +82,9 @@ static double dot(const double *x, const double *y, int64_t n)
 
 mcf_status ref_attention(ref_call *call, mcf_error *err)
 {
+    double *lse = call->out[ATTENTION_OUT_lse];
     ref_heads s = heads_of(call);
-    const double *qkv = call->in[0];
+    const double *qkv = call->in[ATTENTION_IN_qkv];
     double *scores = malloc((size_t)s.tokens * sizeof *scores);
     if (!scores)
         return mcf_fail(err, MCF_ERR_NOMEM, "no memory for %lld scores", (long long)s.tokens);
@@ -89,8 +93,8 @@ mcf_status ref_attention(ref_call *call, mcf_error *err)
             for (int64_t i = 0; i < s.tokens; i++) {
                 for (int64_t j = 0; j < s.tokens; j++)
                     scores[j] = s.scale * dot(qkv + qkv_at(s, b, i, 0, h), qkv + qkv_at(s, b, j, 1, h), s.width);
-                call->out[1][(b * s.heads + h) * s.tokens + i] = softmax_row(scores, s.tokens, scores);
-                double *out = call->out[0] + out_at(s, b, i, h);
+                lse[(b * s.heads + h) * s.tokens + i] = softmax_row(scores, s.tokens, scores);
+                double *out = call->out[ATTENTION_OUT_out] + out_at(s, b, i, h);
                 for (int64_t j = 0; j < s.tokens; j++)
                     for (int64_t c = 0; c < s.width; c++)
                         out[c] += scores[j] * qkv[qkv_at(s, b, j, 2, h) + c];
@@ -104,8 +108,9 @@ mcf_status ref_attention(ref_call *call, mcf_error *err)
 mcf_status ref_attention_grad(ref_call *call, mcf_error *err)
 {
     ref_heads s = heads_of(call);
-    const double *qkv = call->in[0], *out = call->in[1], *lse = call->in[2], *dout = call->in[3];
-    double *dqkv = call->out[0];
+    const double *qkv = call->in[ATTENTION_GRAD_IN_qkv], *out = call->in[ATTENTION_GRAD_IN_out],
+                 *lse = call->in[ATTENTION_GRAD_IN_lse], *dout = call->in[ATTENTION_GRAD_IN_dout];
+    double *dqkv = call->out[ATTENTION_GRAD_OUT_dqkv];
     for (int64_t b = 0; b < s.batch; b++)
         for (int64_t h = 0; h < s.heads; h++)
             for (int64_t i = 0; i < s.tokens; i++) {

@@ -95,8 +95,8 @@ mcf_status ref_group_barrier(mcf_group *group, int rank, mcf_stream *stream, mcf
 
 static mcf_status keep(ref_call *call)
 {
-    for (int64_t i = 0, count = ref_in_count(call, 0); i < count; i++)
-        call->out[0][i] = call->in[0][i];
+    for (int64_t i = 0, count = ref_in_count(call, COLLECTIVE_IN); i < count; i++)
+        call->out[COLLECTIVE_OUT][i] = call->in[COLLECTIVE_IN][i];
     return MCF_OK;
 }
 

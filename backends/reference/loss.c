@@ -15,43 +15,48 @@ static double token_norm(const double *x, int64_t tokens, int64_t width, double 
 
 mcf_status ref_token_mse(ref_call *call, mcf_error *err)
 {
-    const int64_t *dim = ref_in_dim(call, 0);
+    double *norm_b = call->out[TOKEN_MSE_OUT_norm_b], *loss = call->out[TOKEN_MSE_OUT_loss];
+    const int64_t *dim = ref_in_dim(call, TOKEN_MSE_IN_a);
     int64_t batch = dim[0], tokens = dim[1], width = dim[2];
     double eps = call->launch->attr.token_mse.eps, sum = 0;
     for (int64_t b = 0; b < batch; b++)
         for (int64_t d = 0; d < width; d++) {
-            const double *a = call->in[0] + b * tokens * width + d, *t = call->in[1] + b * tokens * width + d;
+            const double *a = call->in[TOKEN_MSE_IN_a] + b * tokens * width + d,
+                         *t = call->in[TOKEN_MSE_IN_b] + b * tokens * width + d;
             double norm_a = token_norm(a, tokens, width, eps), norm_t = token_norm(t, tokens, width, eps);
             for (int64_t n = 0; n < tokens; n++) {
                 double difference = a[n * width] / norm_a - t[n * width] / norm_t;
                 sum += difference * difference;
             }
-            call->out[1][b * width + d] = norm_a;
-            call->out[2][b * width + d] = norm_t;
+            call->out[TOKEN_MSE_OUT_norm_a][b * width + d] = norm_a;
+            norm_b[b * width + d] = norm_t;
         }
-    call->out[0][0] = sum / (double)ref_in_count(call, 0);
+    loss[0] = sum / (double)ref_in_count(call, TOKEN_MSE_IN_a);
     return MCF_OK;
 }
 
 // With u = a/|a|, w = b/|b| and e = 2/count dloss (u - w): da = (e - u <u,e>)/|a|; e/eps where |a| <= eps.
 mcf_status ref_token_mse_grad(ref_call *call, mcf_error *err)
 {
-    const int64_t *dim = ref_in_dim(call, 0);
+    const double *dloss = call->in[TOKEN_MSE_GRAD_IN_dloss], *norm_b = call->in[TOKEN_MSE_GRAD_IN_norm_b];
+    double *da = call->out[TOKEN_MSE_GRAD_OUT_da];
+    const int64_t *dim = ref_in_dim(call, TOKEN_MSE_GRAD_IN_a);
     int64_t batch = dim[0], tokens = dim[1], width = dim[2];
-    double factor = 2 * call->in[4][0] / (double)ref_in_count(call, 0);
+    double factor = 2 * dloss[0] / (double)ref_in_count(call, TOKEN_MSE_GRAD_IN_a);
     // A norm at its lower bound has been rounded to f32 with it.
     double bound = call->launch->attr.token_mse.eps * (1 + 1e-6);
     for (int64_t b = 0; b < batch; b++)
         for (int64_t d = 0; d < width; d++) {
             int64_t start = b * tokens * width + d;
-            const double *a = call->in[0] + start, *t = call->in[1] + start;
-            double norm_a = call->in[2][b * width + d], norm_t = call->in[3][b * width + d], along = 0;
+            const double *a = call->in[TOKEN_MSE_GRAD_IN_a] + start, *t = call->in[TOKEN_MSE_GRAD_IN_b] + start;
+            double norm_a = call->in[TOKEN_MSE_GRAD_IN_norm_a][b * width + d], norm_t = norm_b[b * width + d],
+                   along = 0;
             if (norm_a > bound)
                 for (int64_t n = 0; n < tokens * width; n += width)
                     along += a[n] / norm_a * factor * (a[n] / norm_a - t[n] / norm_t);
             for (int64_t n = 0; n < tokens * width; n += width) {
                 double u = a[n] / norm_a;
-                call->out[0][start + n] = (factor * (u - t[n] / norm_t) - u * along) / norm_a;
+                da[start + n] = (factor * (u - t[n] / norm_t) - u * along) / norm_a;
             }
         }
     return MCF_OK;
@@ -79,28 +84,34 @@ static mcf_status check_label(double label, int64_t classes, int64_t row, mcf_er
 
 mcf_status ref_cross_entropy(ref_call *call, mcf_error *err)
 {
-    int64_t rows = ref_in_dim(call, 0)[0], classes = ref_in_dim(call, 0)[1];
+    const double *labels = call->in[CROSS_ENTROPY_IN_labels];
+    double *loss = call->out[CROSS_ENTROPY_OUT_loss];
+    int64_t rows = ref_in_dim(call, CROSS_ENTROPY_IN_logits)[0], classes = ref_in_dim(call, CROSS_ENTROPY_IN_logits)[1];
     double sum = 0;
     for (int64_t r = 0; r < rows; r++) {
-        MCF_TRY(check_label(call->in[1][r], classes, r, err));
-        const double *logits = call->in[0] + r * classes;
+        MCF_TRY(check_label(labels[r], classes, r, err));
+        const double *logits = call->in[CROSS_ENTROPY_IN_logits] + r * classes;
         double lse = log_sum_exp(logits, classes);
-        sum += lse - logits[(int64_t)call->in[1][r]];
-        call->out[1][r] = lse;
+        sum += lse - logits[(int64_t)labels[r]];
+        call->out[CROSS_ENTROPY_OUT_lse][r] = lse;
     }
-    call->out[0][0] = sum / (double)rows;
+    loss[0] = sum / (double)rows;
     return MCF_OK;
 }
 
 mcf_status ref_cross_entropy_grad(ref_call *call, mcf_error *err)
 {
-    int64_t rows = ref_in_dim(call, 0)[0], classes = ref_in_dim(call, 0)[1];
-    double factor = call->in[3][0] / (double)rows;
+    const double *dloss = call->in[CROSS_ENTROPY_GRAD_IN_dloss], *labels = call->in[CROSS_ENTROPY_GRAD_IN_labels],
+                 *logits = call->in[CROSS_ENTROPY_GRAD_IN_logits], *lse = call->in[CROSS_ENTROPY_GRAD_IN_lse];
+    double *dlogits = call->out[CROSS_ENTROPY_GRAD_OUT_dlogits];
+    int64_t rows = ref_in_dim(call, CROSS_ENTROPY_GRAD_IN_logits)[0],
+            classes = ref_in_dim(call, CROSS_ENTROPY_GRAD_IN_logits)[1];
+    double factor = dloss[0] / (double)rows;
     for (int64_t r = 0; r < rows; r++) {
-        MCF_TRY(check_label(call->in[1][r], classes, r, err));
+        MCF_TRY(check_label(labels[r], classes, r, err));
         for (int64_t c = 0; c < classes; c++) {
-            double p = exp(call->in[0][r * classes + c] - call->in[2][r]);
-            call->out[0][r * classes + c] = factor * (p - (c == (int64_t)call->in[1][r] ? 1 : 0));
+            double p = exp(logits[r * classes + c] - lse[r]);
+            dlogits[r * classes + c] = factor * (p - (c == (int64_t)labels[r] ? 1 : 0));
         }
     }
     return MCF_OK;
