@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "backends/cpu/guard.h"
 #include "backends/cpu/launch.h"
 #include "backends/cpu/onednn.h"
 #include "backends/host/group.h"
@@ -85,6 +86,11 @@ static void device_close(mcf_device *device)
     free(device);
 }
 
+static mcf_status create_onednn(void *device, mcf_error *err)
+{
+    return mcf_cpu_onednn_create(&((mcf_device *)device)->onednn, err);
+}
+
 static mcf_status device_open(int index, const mcf_device_options *options, mcf_device **device, mcf_error *err)
 {
     MCF_TRY(check_index(index, err));
@@ -98,7 +104,7 @@ static mcf_status device_open(int index, const mcf_device_options *options, mcf_
     if (d->threads < 1)
         d->threads = 1;
     d->kernels = mcf_cpu_choose_kernels();
-    mcf_status status = mcf_cpu_onednn_create(&d->onednn, err);
+    mcf_status status = mcf_cpu_guarded(create_onednn, d, err);
     if (status != MCF_OK) {
         device_close(d);
         return status;

@@ -2,6 +2,7 @@
 #include <omp.h>
 
 #include "backends/cpu/cpu.h"
+#include "backends/cpu/guard.h"
 #include "backends/cpu/launch.h"
 #include "ops/rules.h"
 
@@ -36,10 +37,16 @@ mcf_status mcf_cpu_check_range(const mcf_buffer *buffer, uint64_t offset, uint64
     return mcf_check_range(buffer->bytes, offset, bytes, what, err);
 }
 
-static mcf_status run(mcf_device *device, const mcf_launch *launch, mcf_error *err)
+typedef struct {
+    mcf_device *device;
+    const mcf_launch *launch;
+} guarded_launch;
+
+static mcf_status run(void *context, mcf_error *err)
 {
-    MCF_TRY(mcf_check_operands(launch, size_of, err));
-    return operations[launch->op](device, launch, err);
+    const guarded_launch *l = context;
+    MCF_TRY(mcf_check_operands(l->launch, size_of, err));
+    return operations[l->launch->op](l->device, l->launch, err);
 }
 
 mcf_status mcf_cpu_launch(mcf_stream *stream, const mcf_launch *launch, mcf_error *err)
@@ -50,7 +57,7 @@ mcf_status mcf_cpu_launch(mcf_stream *stream, const mcf_launch *launch, mcf_erro
     int before = omp_get_max_threads(), threads = stream->device->threads;
     if (before != threads)
         omp_set_num_threads(threads);
-    mcf_status status = run(stream->device, launch, err);
+    mcf_status status = mcf_cpu_guarded(run, &(guarded_launch){stream->device, launch}, err);
     if (before != threads)
         omp_set_num_threads(before);
     return status == MCF_OK ? status : mcf_add_context(err, status, "cpu: %s", mcf_op_describe(launch->op)->name);
