@@ -54,13 +54,6 @@ static void read_panel(const mcf_cpu_kernels *k, const plan *p, float *panel, co
     }
 }
 
-void mcf_cpu_write_panel(const mcf_cpu_kernels *k, const mcf_cpu_attention *p, const float *panel, const mcf_operand *x,
-                         int64_t first, int64_t step, int64_t rows)
-{
-    for (int64_t i = 0; i < rows; i++)
-        mcf_cpu_write(k, mcf_cpu_at(x, first + i * step), x->dtype, panel + i * p->width, p->d);
-}
-
 // [tokens, width] -> [width, length], the padding 0; in blocks that stay in the nearest cache.
 static void transpose(const plan *p, float *to, const float *from)
 {
@@ -74,25 +67,6 @@ static void transpose(const plan *p, float *to, const float *from)
             for (; i < end; i++)
                 line[i] = 0;
         }
-}
-
-void mcf_cpu_softmax_rows(const mcf_cpu_kernels *k, const mcf_cpu_attention *p, float *scores, int64_t rows, float *lse,
-                          float *inverse)
-{
-    for (int64_t r = 0; r < rows; r++) {
-        float *row = scores + r * p->length, most;
-        if (p->scale < 0) { // the largest score times the scale is the smallest score
-            k->scale(row, row, -1, 0, p->tokens);
-            most = -p->scale * k->largest(row, p->tokens);
-            k->scale(row, row, -1, 0, p->tokens);
-        } else {
-            most = p->scale * k->largest(row, p->tokens);
-        }
-        float sum = k->exp_sum(row, row, p->scale, most, p->tokens);
-        inverse[r] = 1.0f / sum;
-        if (lse)
-            lse[r] = most + logf(sum);
-    }
 }
 
 static void forward_head(const mcf_device *device, const mcf_launch *l, const plan *p, float *room, int64_t b,

@@ -89,6 +89,8 @@ void mcf_cpu_write(const mcf_cpu_kernels *k, void *to, mcf_dtype dtype, const fl
 // Copies a line between any strides; types are equal, or both are floats.
 void mcf_cpu_copy_line(const mcf_cpu_kernels *k, void *to, mcf_dtype to_dtype, int64_t to_stride, const void *from,
                        mcf_dtype from_dtype, int64_t from_stride, int64_t n);
+// Scratch for `lines` whole rows of `columns` floats for each thread.
+mcf_status mcf_cpu_row_room(mcf_device *device, int64_t columns, int lines, float **room, mcf_error *err);
 float mcf_cpu_read_one(const void *from, mcf_dtype dtype);
 
 static inline unsigned char *mcf_cpu_at(const mcf_operand *operand, int64_t element)

@@ -173,3 +173,11 @@ void mcf_cpu_copy_strided(const mcf_device *device, const mcf_shape *shape, void
                                                     from_step, count);
     }
 }
+
+mcf_status mcf_cpu_row_room(mcf_device *device, int64_t columns, int lines, float **room, mcf_error *err)
+{
+    void *memory;
+    MCF_TRY(mcf_cpu_scratch(device, (size_t)(columns * lines * device->threads) * sizeof(float), &memory, err));
+    *room = memory;
+    return MCF_OK;
+}

@@ -1,5 +1,5 @@
-// The feature loss: both operands L2-normalised along tokens, then the mean squared difference, in two passes over
-// each without storing the normalised ones; and its gradient.
+// token_mse and cross_entropy, with their gradients. token_mse: both operands L2-normalised along tokens, then the mean
+// squared difference, in two passes over each without storing the normalised ones.
 #include <math.h>
 
 #include "backends/cpu/cpu.h"
@@ -105,6 +105,62 @@ mcf_status mcf_cpu_op_token_mse_grad(mcf_device *device, const mcf_launch *l, mc
             mcf_cpu_write(k, mcf_cpu_at(da, (at.image * at.tokens + t) * at.channels + at.column), da->dtype, result,
                           at.n);
         }
+    }
+    return MCF_OK;
+}
+
+// --- cross-entropy of rows
+
+static mcf_status check_labels(const int64_t *labels, int64_t rows, int64_t classes, mcf_error *err)
+{
+    for (int64_t i = 0; i < rows; i++)
+        if (labels[i] < 0 || labels[i] >= classes)
+            return mcf_fail(err, MCF_ERR_SHAPE, "cross_entropy: label %lld of row %lld is not in [0, %lld)",
+                            (long long)labels[i], (long long)i, (long long)classes);
+    return MCF_OK;
+}
+
+mcf_status mcf_cpu_op_cross_entropy(mcf_device *device, const mcf_launch *l, mcf_error *err)
+{
+    const mcf_operand *x = &l->in[CROSS_ENTROPY_IN_logits];
+    const int64_t *labels = (const int64_t *)mcf_cpu_address(&l->in[CROSS_ENTROPY_IN_labels]);
+    const mcf_cpu_kernels *k = device->kernels;
+    int64_t rows = x->shape.dim[0], n = x->shape.dim[1];
+    float *loss = (float *)mcf_cpu_address(&l->out[CROSS_ENTROPY_OUT_loss]), *room;
+    float *lse =
+        mcf_cpu_has_output(l, CROSS_ENTROPY_OUT_lse) ? (float *)mcf_cpu_address(&l->out[CROSS_ENTROPY_OUT_lse]) : NULL;
+    MCF_TRY(check_labels(labels, rows, n, err));
+    MCF_TRY(mcf_cpu_row_room(device, n + rows, 2, &room, err));
+    double total = 0;
+    for (int64_t i = 0; i < rows; i++) {
+        const float *a = mcf_cpu_read(k, room, mcf_cpu_at(x, i * n), x->dtype, 1, n);
+        float most = k->largest(a, n);
+        float log_sum = most + logf(k->exp_sum(room + n, a, 1, most, n));
+        total += (double)log_sum - a[labels[i]];
+        if (lse)
+            lse[i] = log_sum;
+    }
+    *loss = (float)(total / (double)rows);
+    return MCF_OK;
+}
+
+mcf_status mcf_cpu_op_cross_entropy_grad(mcf_device *device, const mcf_launch *l, mcf_error *err)
+{
+    const mcf_operand *x = &l->in[CROSS_ENTROPY_GRAD_IN_logits], *dx = &l->out[CROSS_ENTROPY_GRAD_OUT_dlogits];
+    const int64_t *labels = (const int64_t *)mcf_cpu_address(&l->in[CROSS_ENTROPY_GRAD_IN_labels]);
+    const float *lse = (const float *)mcf_cpu_address(&l->in[CROSS_ENTROPY_GRAD_IN_lse]);
+    const mcf_cpu_kernels *k = device->kernels;
+    int64_t rows = x->shape.dim[0], n = x->shape.dim[1];
+    float factor = *(const float *)mcf_cpu_address(&l->in[CROSS_ENTROPY_GRAD_IN_dloss]) / (float)rows, *room;
+    MCF_TRY(check_labels(labels, rows, n, err));
+    MCF_TRY(mcf_cpu_row_room(device, n, 2, &room, err));
+    for (int64_t i = 0; i < rows; i++) {
+        const float *a = mcf_cpu_read(k, room, mcf_cpu_at(x, i * n), x->dtype, 1, n);
+        float *to = room + n;
+        k->exp_sum(to, a, 1, lse[i], n);
+        to[labels[i]] -= 1;
+        k->scale(to, to, factor, 0, n);
+        mcf_cpu_write(k, mcf_cpu_at(dx, i * n), dx->dtype, to, n);
     }
     return MCF_OK;
 }

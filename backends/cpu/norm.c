@@ -1,4 +1,6 @@
-// Layer norm (Ba et al. 2016), forward and backward, with the residual addition before it.
+// Layer norm (Ba et al. 2016), forward and backward, with the residual addition before it, and L2 normalisation. Batch
+// norm has its own file.
+#include <math.h>
 #include <string.h>
 
 #include "backends/cpu/cpu.h"
@@ -6,15 +8,6 @@
 static float *statistics(const mcf_launch *l, int i)
 {
     return mcf_cpu_has_output(l, i) ? (float *)mcf_cpu_address(&l->out[i]) : NULL;
-}
-
-// Lines of a whole row: `lines` of them for each thread.
-static mcf_status row_room(mcf_device *device, int64_t columns, int lines, float **room, mcf_error *err)
-{
-    void *memory;
-    MCF_TRY(mcf_cpu_scratch(device, (size_t)(columns * lines * device->threads) * sizeof(float), &memory, err));
-    *room = memory;
-    return MCF_OK;
 }
 
 // Places of the operands of layer_norm and add_layer_norm; r and sum are -1 where nothing is added.
@@ -33,7 +26,7 @@ static mcf_status forward(mcf_device *device, const mcf_launch *l, const places 
     int64_t rows = x->shape.dim[0], n = x->shape.dim[1];
     float *mean = statistics(l, at->mean), *rstd = statistics(l, at->rstd), *room, eps = (float)l->attr.norm.eps;
     bool want_y = mcf_cpu_has_output(l, at->y);
-    MCF_TRY(row_room(device, n, 4, &room, err));
+    MCF_TRY(mcf_cpu_row_room(device, n, 4, &room, err));
     int shares = mcf_cpu_team(device, rows * n);
 #pragma omp parallel for schedule(static) num_threads(shares)
     for (int share = 0; share < shares; share++) {
@@ -115,7 +108,7 @@ mcf_status mcf_cpu_op_layer_norm_grad(mcf_device *device, const mcf_launch *l, m
     bool want_gamma = mcf_cpu_has_output(l, LAYER_NORM_GRAD_OUT_dgamma);
     bool want_beta = mcf_cpu_has_output(l, LAYER_NORM_GRAD_OUT_dbeta);
     float *room;
-    MCF_TRY(row_room(device, n, 6, &room, err));
+    MCF_TRY(mcf_cpu_row_room(device, n, 6, &room, err));
     int shares = mcf_cpu_team(device, rows * n);
 #pragma omp parallel for schedule(static) num_threads(shares)
     for (int share = 0; share < shares; share++) {
@@ -136,4 +129,102 @@ mcf_status mcf_cpu_op_layer_norm_grad(mcf_device *device, const mcf_launch *l, m
     gather_parts(k, l, LAYER_NORM_GRAD_OUT_dgamma, room + 4 * n, shares, 6 * n, n);
     gather_parts(k, l, LAYER_NORM_GRAD_OUT_dbeta, room + 5 * n, shares, 6 * n, n);
     return MCF_OK;
+}
+
+// --- L2 normalisation along an axis
+
+// x as [outer, n, inner] around the axis.
+typedef struct {
+    int64_t outer, n, inner;
+} around;
+
+static around split(const mcf_shape *shape, int axis)
+{
+    around s = {1, shape->dim[axis], 1};
+    for (int i = 0; i < axis; i++)
+        s.outer *= shape->dim[i];
+    for (int i = axis + 1; i < shape->rank; i++)
+        s.inner *= shape->dim[i];
+    return s;
+}
+
+// dy NULL: y = x/|x|; else the gradient. Vectors along the axis lie side by side: up to a line of them is done at
+// once; where the axis is the last, each vector is a line of its own.
+static mcf_status l2(mcf_device *device, const mcf_launch *l, const mcf_operand *x, const mcf_operand *dy,
+                     const mcf_operand *out, mcf_error *err)
+{
+    const mcf_cpu_kernels *k = device->kernels;
+    const around s = split(&x->shape, l->attr.l2_normalize.axis);
+    float eps = (float)l->attr.l2_normalize.eps, *room = NULL;
+    if (s.outer * s.n * s.inner == 0)
+        return MCF_OK;
+    bool last = s.inner == 1;
+    if (last)
+        MCF_TRY(mcf_cpu_row_room(device, s.n, 3, &room, err));
+    int64_t blocks = (s.inner + MCF_CPU_LINE - 1) / MCF_CPU_LINE;
+    int64_t jobs = s.outer * blocks;
+    int shares = mcf_cpu_team(device, s.outer * s.n * s.inner);
+#pragma omp parallel for schedule(static) num_threads(shares)
+    for (int share = 0; share < shares; share++) {
+        int64_t begin, end;
+        mcf_cpu_share(jobs, shares, share, &begin, &end);
+        for (int64_t job = begin; job < end; job++) {
+            if (last) {
+                float *line = room + share * 3 * s.n, *to = line + 2 * s.n;
+                const float *a = mcf_cpu_read(k, line, mcf_cpu_at(x, job * s.n), x->dtype, 1, s.n);
+                float norm = sqrtf(k->dot(a, a, s.n)), inverse = 1.0f / (norm > eps ? norm : eps);
+                if (norm != norm)
+                    inverse = norm;
+                if (!dy) {
+                    k->scale(to, a, inverse, 0, s.n);
+                } else {
+                    const float *d = mcf_cpu_read(k, line + s.n, mcf_cpu_at(dy, job * s.n), dy->dtype, 1, s.n);
+                    float along = norm <= eps ? 0 : k->dot(a, d, s.n) * inverse * inverse * inverse;
+                    k->add(to, d, a, inverse, -along, s.n);
+                }
+                mcf_cpu_write(k, mcf_cpu_at(out, job * s.n), out->dtype, to, s.n);
+                continue;
+            }
+            int64_t column = job % blocks * MCF_CPU_LINE, count = mcf_cpu_min(s.inner - column, MCF_CPU_LINE);
+            int64_t first = job / blocks * s.n * s.inner + column;
+            float lines[2][MCF_CPU_LINE], inverse[MCF_CPU_LINE] = {0}, along[MCF_CPU_LINE] = {0};
+            for (int64_t i = 0; i < s.n; i++) {
+                const float *a = mcf_cpu_read(k, lines[0], mcf_cpu_at(x, first + i * s.inner), x->dtype, 1, count);
+                k->multiply_add(inverse, a, a, count);
+                if (dy)
+                    k->multiply_add(along, a,
+                                    mcf_cpu_read(k, lines[1], mcf_cpu_at(dy, first + i * s.inner), dy->dtype, 1, count),
+                                    count);
+            }
+            for (int64_t c = 0; c < count; c++) {
+                float norm = sqrtf(inverse[c]);
+                inverse[c] = norm != norm ? norm : 1.0f / (norm > eps ? norm : eps);
+                along[c] = norm <= eps ? 0 : -along[c] * inverse[c] * inverse[c] * inverse[c];
+            }
+            for (int64_t i = 0; i < s.n; i++) {
+                int64_t at = first + i * s.inner;
+                const float *a = mcf_cpu_read(k, lines[0], mcf_cpu_at(x, at), x->dtype, 1, count);
+                float result[MCF_CPU_LINE];
+                if (!dy) {
+                    k->mul(result, a, inverse, count);
+                } else {
+                    k->mul(result, mcf_cpu_read(k, lines[1], mcf_cpu_at(dy, at), dy->dtype, 1, count), inverse, count);
+                    k->multiply_add(result, a, along, count);
+                }
+                mcf_cpu_write(k, mcf_cpu_at(out, at), out->dtype, result, count);
+            }
+        }
+    }
+    return MCF_OK;
+}
+
+mcf_status mcf_cpu_op_l2_normalize(mcf_device *device, const mcf_launch *l, mcf_error *err)
+{
+    return l2(device, l, &l->in[L2_NORMALIZE_IN_x], NULL, &l->out[L2_NORMALIZE_OUT_y], err);
+}
+
+mcf_status mcf_cpu_op_l2_normalize_grad(mcf_device *device, const mcf_launch *l, mcf_error *err)
+{
+    return l2(device, l, &l->in[L2_NORMALIZE_GRAD_IN_x], &l->in[L2_NORMALIZE_GRAD_IN_dy],
+              &l->out[L2_NORMALIZE_GRAD_OUT_dx], err);
 }

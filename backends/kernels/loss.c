@@ -1,4 +1,4 @@
-// token_mse, cross_entropy, images, ema and adamw.
+// token_mse, cross_entropy and their gradients.
 #include "backends/kernels/host.h"
 
 #define NONE DEV_NONE
@@ -90,83 +90,4 @@ mcf_status dev_op_cross_entropy_grad(mcf_stream *stream, const mcf_launch *l, mc
     dev_int64(&call, x->shape.dim[0]);
     dev_int64(&call, x->shape.dim[1]);
     return dev_run_items(&call, x->shape.dim[1], x->shape.dim[0], 1, err);
-}
-
-// --- images
-
-mcf_status dev_op_normalize_image(mcf_stream *stream, const mcf_launch *l, mcf_error *err)
-{
-    const int64_t *dim = l->in[NORMALIZE_IMAGE_IN_image].shape.dim;
-    dev_kernel_key key = {
-        "image.cl", "normalize_image", NONE, NONE, NONE, l->out[NORMALIZE_IMAGE_OUT_out].dtype, "-DMCF_NORMALIZE_IMAGE",
-        0};
-    dev_call call;
-    MCF_TRY(dev_begin(&call, stream, &key, err));
-    dev_operand(&call, &l->in[NORMALIZE_IMAGE_IN_image]);
-    dev_operand(&call, &l->in[NORMALIZE_IMAGE_IN_flip]);
-    dev_operand(&call, &l->out[NORMALIZE_IMAGE_OUT_out]);
-    dev_bytes(&call, &l->attr.normalize_image, 6 * sizeof(float));
-    dev_int64(&call, dim[1]);
-    dev_int64(&call, dim[2]);
-    return dev_run_items(&call, dim[2], dim[1], dim[0] * 3, err);
-}
-
-static mcf_status resize(mcf_stream *stream, const mcf_launch *l, const char *kernel, const int64_t *small,
-                         const int64_t *large, mcf_error *err)
-{
-    const int64_t *out = l->out[0].shape.dim;
-    dev_kernel_key key = {"image.cl", kernel, l->in[0].dtype, NONE, NONE, l->out[0].dtype, "-DMCF_RESIZE_NEAREST", 0};
-    dev_call call;
-    MCF_TRY(dev_begin(&call, stream, &key, err));
-    dev_operand(&call, &l->in[0]);
-    dev_operand(&call, &l->out[0]);
-    dev_int64(&call, small[2]);
-    dev_int64(&call, small[3]);
-    dev_int64(&call, large[2]);
-    dev_int64(&call, large[3]);
-    return dev_run_items(&call, out[3], out[2], out[0] * out[1], err);
-}
-
-mcf_status dev_op_resize_nearest(mcf_stream *stream, const mcf_launch *l, mcf_error *err)
-{
-    return resize(stream, l, "resize_nearest", l->in[RESIZE_NEAREST_IN_x].shape.dim,
-                  l->out[RESIZE_NEAREST_OUT_y].shape.dim, err);
-}
-
-mcf_status dev_op_resize_nearest_grad(mcf_stream *stream, const mcf_launch *l, mcf_error *err)
-{
-    return resize(stream, l, "resize_nearest_grad", l->out[RESIZE_NEAREST_GRAD_OUT_dx].shape.dim,
-                  l->in[RESIZE_NEAREST_GRAD_IN_dy].shape.dim, err);
-}
-
-// --- state
-
-mcf_status dev_op_ema(mcf_stream *stream, const mcf_launch *l, mcf_error *err)
-{
-    const mcf_operand *target = &l->in[EMA_IN_target];
-    dev_kernel_key key = {"state.cl", "ema", target->dtype, l->in[EMA_IN_source].dtype, NONE, NONE, "-DMCF_EMA", 0};
-    dev_call call;
-    MCF_TRY(dev_begin(&call, stream, &key, err));
-    for (int i = 0; i < 3; i++)
-        dev_operand(&call, dev_present(l, i) ? &l->in[i] : NULL);
-    dev_int64(&call, mcf_shape_count(&target->shape));
-    dev_float(&call, l->attr.ema.momentum);
-    dev_float(&call, l->attr.ema.scale);
-    dev_int(&call, dev_present(l, EMA_IN_momentum));
-    return dev_run_items(&call, mcf_shape_count(&target->shape), 1, 1, err);
-}
-
-mcf_status dev_op_adamw(mcf_stream *stream, const mcf_launch *l, mcf_error *err)
-{
-    const int64_t n = mcf_shape_count(&l->in[ADAMW_IN_param].shape),
-                  chunk = dev_sizes_of(stream).group > 1 ? 4096 : 16384;
-    dev_kernel_key key = {"state.cl", "adamw", NONE, NONE, NONE, NONE, "-DMCF_ADAMW", 0};
-    dev_call call;
-    MCF_TRY(dev_begin(&call, stream, &key, err));
-    for (int i = 0; i < 7; i++)
-        dev_operand(&call, &l->in[i]);
-    dev_int64(&call, n);
-    dev_int64(&call, chunk);
-    dev_int64(&call, l->in[ADAMW_IN_ranges].shape.dim[0]);
-    return dev_run_lines(&call, (n + chunk - 1) / chunk, err);
 }

@@ -48,6 +48,8 @@ static inline int64_t ref_in_count(const ref_call *call, int i)
 }
 
 double ref_gelu_value(double x);
+// Writes softmax(x) to y where y is wanted (it may be x); returns the log of the sum of exponentials.
+double ref_softmax_row(const double *x, int64_t n, double *y);
 
 // Where buffer[offset, offset + bytes) does not lie in the buffer, fails with the numbers.
 mcf_status ref_check_range(const mcf_buffer *buffer, uint64_t offset, uint64_t bytes, const char *what, mcf_error *err);
