@@ -11,6 +11,7 @@ message(STATUS "mcf ${PROJECT_VERSION}, ${CMAKE_BUILD_TYPE}, ${CMAKE_C_COMPILER_
 mcf_say("libjpeg" "${JPEG_VERSION}" "")
 mcf_say("libpng" "${PNG_VERSION}" "")
 mcf_say("libarchive" "${ARCHIVE_VERSION}" "")
+mcf_say("libzip" "${ZIP_VERSION}" "")
 mcf_say("libyaml" "${YAML_VERSION}" "")
 mcf_say("jansson" "${JANSSON_VERSION}" "")
 mcf_say("xxhash" "${XXHASH_VERSION}" "")

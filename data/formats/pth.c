@@ -27,7 +27,7 @@ struct mcf_pth {
     const uint8_t *bytes; // the whole file
     size_t size;
     void *mapped;
-    bool zip;
+    mcf_pth_zip *zip;   // NULL: a stream file
     char *pickle_bytes; // of a zip's data.pkl
     mcf_pickle *pickle;
     mcf_pth_entry *entries;
@@ -96,8 +96,7 @@ bool mcf_pth_is(const void *bytes, size_t size)
 static mcf_status read_part(const mcf_pth *file, const char *name, int64_t size, size_t limit, char **bytes,
                             size_t *length, mcf_error *err)
 {
-    mcf_pth_zip zip = {file->bytes, file->size, file->label};
-    return mcf_pth_zip_read(&zip, name, size, limit, bytes, length, err);
+    return mcf_pth_zip_read(file->zip, name, size, limit, bytes, length, err);
 }
 
 static mcf_status check_byte_order(const mcf_pth *file, mcf_error *err)
@@ -331,6 +330,7 @@ static mcf_status collect(mcf_pth *file, const mcf_pickle_node *dict, const char
 static mcf_status open_zip_file(mcf_pth *file, mcf_error *err)
 {
     size_t length, used;
+    MCF_TRY(mcf_pth_zip_open(&file->zip, file->bytes, file->size, file->label, err));
     MCF_TRY(check_byte_order(file, err));
     MCF_TRY(read_part(file, "data.pkl", -1, MAX_PICKLE, &file->pickle_bytes, &length, err));
     mcf_status status = mcf_pickle_read(file->pickle_bytes, length, &file->pickle, &used, err);
@@ -409,9 +409,8 @@ static mcf_status read_contents(mcf_pth *file, mcf_error *err)
     if (!mcf_pth_is(file->bytes, file->size))
         return mcf_fail(err, MCF_ERR_FORMAT, "%s: neither a zip file nor a pickle; it is no PyTorch checkpoint",
                         file->label);
-    file->zip = file->bytes[0] == 'P';
     size_t after = 0;
-    MCF_TRY(file->zip ? open_zip_file(file, err) : open_stream_file(file, &after, err));
+    MCF_TRY(file->bytes[0] == 'P' ? open_zip_file(file, err) : open_stream_file(file, &after, err));
     const mcf_pickle_node *root = mcf_pickle_root(file->pickle);
     if (!mcf_pickle_is(root, MCF_PICKLE_DICT)) {
         size_t length = 0;
@@ -503,6 +502,7 @@ void mcf_pth_close(mcf_pth *file)
     free(file->entries);
     free(file->storages);
     free(file->loaded);
+    mcf_pth_zip_close(file->zip);
     if (file->mapped)
         munmap(file->mapped, file->size);
     free(file->label);

@@ -4,11 +4,15 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <archive.h>
+#include <archive_entry.h>
 #include <glob.h>
 
 #include <cmocka.h>
 
+#include "base/file.h"
 #include "data/formats/pth.h"
+#include "data/formats/pth_zip.h"
 #include "model/import.h"
 #include "tests/judge.h"
 
@@ -119,12 +123,89 @@ static void truncated_anywhere(void **state)
     }
 }
 
+// All tensors of a file in memory; the first error.
+static mcf_status read_all(const char *bytes, size_t size)
+{
+    mcf_pth *pth;
+    MCF_TRY(mcf_pth_open_memory(&pth, bytes, size, "a file", &err));
+    mcf_status status = MCF_OK;
+    for (size_t i = 0; i < mcf_pth_count(pth) && status == MCF_OK; i++) {
+        const mcf_pth_entry *entry = mcf_pth_at(pth, i);
+        float *values = malloc((size_t)(entry->count + 1) * sizeof *values);
+        if (!entry->object)
+            status = mcf_pth_read_f32(pth, entry, values, &err);
+        free(values);
+    }
+    mcf_pth_close(pth);
+    return status;
+}
+
+// Every 97th byte of a sound file: where it lies in a storage, the CRC-32 tells.
+static void flipped_bytes_are_seen(void **state)
+{
+    char *bytes;
+    size_t size, by_sum = 0;
+    OK(mcf_file_read(FIXTURES "timm.pth", 1 << 24, &bytes, &size, &err));
+    OK(read_all(bytes, size));
+    char *was = malloc(size);
+    memcpy(was, bytes, size);
+    for (size_t at = 0; at < size; at += 97) {
+        bytes[at] ^= 0x10;
+        if (read_all(bytes, size) != MCF_OK && strstr(err.message, "CRC-32"))
+            by_sum++;
+        bytes[at] ^= 0x10;
+    }
+    assert_memory_equal(was, bytes, size);
+    assert_true(by_sum > size / 97 / 3);
+    free(was);
+    free(bytes);
+}
+
+// A zip of `count` empty members, the last of them named as `last`.
+static char *make_zip(int count, const char *last, size_t *used)
+{
+    const size_t room = (size_t)count * 256 + 4096;
+    char *bytes = malloc(room), name[64];
+    struct archive *a = archive_write_new();
+    archive_write_set_format_zip(a);
+    archive_write_zip_set_compression_store(a);
+    assert_int_equal(archive_write_open_memory(a, bytes, room, used), ARCHIVE_OK);
+    for (int i = 0; i < count; i++) {
+        snprintf(name, sizeof name, "archive/data/%d", i);
+        struct archive_entry *entry = archive_entry_new();
+        archive_entry_set_pathname(entry, i == count - 1 ? last : name);
+        archive_entry_set_filetype(entry, AE_IFREG);
+        archive_entry_set_perm(entry, 0644);
+        archive_entry_set_size(entry, 0);
+        assert_int_equal(archive_write_header(a, entry), ARCHIVE_OK);
+        archive_entry_free(entry);
+    }
+    assert_int_equal(archive_write_close(a), ARCHIVE_OK);
+    archive_write_free(a);
+    return bytes;
+}
+
+static void directories_are_bounded_and_plain(void **state)
+{
+    size_t size;
+    char *zip = make_zip(20, "archive/data/7", &size);
+    assert_int_equal(read_all(zip, size), MCF_ERR_FORMAT);
+    assert_non_null(strstr(err.message, "two members named data/7"));
+    free(zip);
+    zip = make_zip(MCF_PTH_ZIP_MEMBERS + 1, "archive/data.pkl", &size);
+    assert_int_equal(read_all(zip, size), MCF_ERR_FORMAT);
+    assert_non_null(strstr(err.message, "more than any checkpoint"));
+    free(zip);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_of_every_kind),
         cmocka_unit_test(hostile_files),
         cmocka_unit_test(truncated_anywhere),
+        cmocka_unit_test(flipped_bytes_are_seen),
+        cmocka_unit_test(directories_are_bounded_and_plain),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
