@@ -312,7 +312,7 @@ mcf_status mcf_bench_ops(const mcf_config *config, const mcf_bench_options *opti
                          mcf_error *err)
 {
     *out = (mcf_bench_report){0};
-    MCF_TRY(mcf_engine_check(config, err));
+    MCF_TRY(mcf_config_check_task(config, err));
     mcf_text table = {0};
     ops_task task = {.config = config, .options = options};
     mcf_pretrain_model *model = NULL;

@@ -10,7 +10,7 @@
 
 #include "base/rng.h"
 #include "bench/internal.h"
-#include "train/engine.h"
+#include "train/optimise.h"
 
 // --- shared by the benchmarks
 
@@ -80,72 +80,41 @@ void mcf_bench_report_free(mcf_bench_report *report)
 typedef struct {
     mcf_engine *engine;
     const mcf_config *config;
-    int64_t batch, step;
-    int accumulate;
-    uint8_t *images, *flip;
-    int64_t *ids, *ids_target;
+    mcf_step_plan plan;
+    mcf_inputs inputs; // random; every micro-batch has the same
+    mcf_losses *losses;
 } stepper;
 
 static mcf_status random_inputs(stepper *s, mcf_error *err)
 {
-    const int64_t side = s->config->model.image_size, patches = s->engine->model->patches;
-    const int64_t count = s->batch * s->engine->local;
-    s->images = malloc((size_t)(count * side * side * 3));
-    s->flip = calloc((size_t)count, 1);
-    s->ids = malloc((size_t)(count * patches) * sizeof *s->ids);
-    s->ids_target = malloc((size_t)(count * patches) * sizeof *s->ids_target);
-    if (!s->images || !s->flip || !s->ids || !s->ids_target)
-        return mcf_fail(err, MCF_ERR_NOMEM, "no memory for %lld images", (long long)count);
+    mcf_engine *e = s->engine;
     mcf_rng rng = mcf_rng_make(s->config->seed, MCF_RNG_TEST, 0, 0);
-    for (int64_t i = 0; i < count * side * side * 3; i++)
-        s->images[i] = (uint8_t)mcf_rng_u32(&rng);
-    for (int64_t i = 0; i < count; i++) {
-        s->flip[i] = (uint8_t)(i & 1);
-        mcf_rng_permutation(&rng, s->ids + i * patches, patches);
-        mcf_rng_permutation(&rng, s->ids_target + i * patches, patches);
-    }
-    return MCF_OK;
+    s->losses = calloc((size_t)s->plan.micro_batches, sizeof *s->losses);
+    if (!s->losses)
+        return mcf_fail(err, MCF_ERR_NOMEM, "no memory for the losses");
+    return e->task->random(s->config, &e->objective, &rng, s->plan.batch * e->local, s->plan.batch * e->first,
+                           &s->inputs, err);
 }
 
-static mcf_micro_options micro_options(const stepper *s, int micro)
+static mcf_status same_inputs(void *context, int number, const mcf_inputs **inputs, mcf_error *err)
 {
-    return (mcf_micro_options){.batch = s->batch,
-                               .image_u8 = true,
-                               .backward = true,
-                               .average = s->engine->model->contrastive &&
-                                          s->config->objective.momentum_update == MCF_EMA_MICRO_BATCH,
-                               .accumulate = micro > 0,
-                               .reduce = micro == s->accumulate - 1,
-                               .loss_scale = 1};
+    *inputs = &((stepper *)context)->inputs;
+    return MCF_OK;
 }
 
 static mcf_status optimiser_step(stepper *s, mcf_error *err)
 {
-    mcf_engine *e = s->engine;
-    const int64_t side = s->config->model.image_size, patches = e->model->patches;
-    mcf_pretrain_batch batches[MCF_MAX_DEVICES];
-    for (int i = 0; i < e->local; i++)
-        batches[i] = (mcf_pretrain_batch){.image = s->images + i * s->batch * side * side * 3,
-                                          .flip = s->flip + i * s->batch,
-                                          .ids_shuffle = s->ids + i * s->batch * patches,
-                                          .ids_shuffle_target = s->ids_target + i * s->batch * patches};
-    for (int micro = 0; micro < s->accumulate; micro++) {
-        const mcf_micro_options options = micro_options(s, micro);
-        mcf_losses losses;
-        MCF_TRY(mcf_engine_run(e, &options, batches, &losses, err));
-        if (!isfinite(losses.total))
-            return mcf_fail(err, MCF_ERR_NUMERIC, "the loss on random images is %g", losses.total);
-    }
-    const mcf_optimizer_options *o = &s->config->optimizer;
-    const mcf_adamw_step update = {.lr = 1e-5,
-                                   .beta1 = o->betas[0],
-                                   .beta2 = o->betas[1],
-                                   .eps = o->eps,
-                                   .weight_decay = o->weight_decay,
-                                   .step = ++s->step,
-                                   .grad_scale = 1.0 / s->accumulate,
-                                   .rate_factor = {1, 1, 1, 1}};
-    return mcf_engine_adamw(e, &update, err);
+    double norm2;
+    bool made;
+    char text[256];
+    s->plan.number++;
+    MCF_TRY(mcf_optimise(s->engine, &s->plan, same_inputs, s, &made, err));
+    MCF_TRY(mcf_engine_losses(s->engine, s->plan.micro_batches, s->losses, err));
+    for (int i = 0; i < s->plan.micro_batches; i++)
+        if (!isfinite(s->losses[i].value[0]))
+            return mcf_fail(err, MCF_ERR_NUMERIC, "the loss on random images is %s",
+                            mcf_losses_print(&s->losses[i], text, sizeof text));
+    return mcf_engine_gradient_norm2(s->engine, &norm2, err);
 }
 
 static mcf_status steps(stepper *s, const mcf_bench_options *options, int count, double *best, double *mean,
@@ -181,7 +150,7 @@ static int by_seconds(const void *a, const void *b)
 static mcf_status profile(stepper *s, const mcf_bench_options *options, json_t *rows, mcf_text *table,
                           double by_operation[MCF_OP_COUNT], mcf_error *err)
 {
-    const mcf_micro_options micro = micro_options(s, 0);
+    const mcf_micro_options micro = mcf_step_micro(s->engine, &s->plan, 0);
     mcf_program *program;
     MCF_TRY(mcf_engine_program(s->engine, 0, &micro, &program, err));
     mcf_program_profile(program, true);
@@ -239,8 +208,7 @@ static mcf_status bench_step(stepper *s, const mcf_bench_options *options, mcf_b
     MCF_TRY(mcf_engine_create(&s->engine, c, &options->job, true, err));
     mcf_engine *e = s->engine;
     // Any start serves: M_1 is random here whatever the config says.
-    mcf_pretrain_init(e->model, c->seed, &e->params);
-    mcf_pretrain_copy_target(e->model, &e->params);
+    e->objective.init(&e->objective, c->seed, &e->params);
     MCF_TRY(mcf_engine_upload(e, err));
     MCF_TRY(random_inputs(s, err));
     double best, mean, ignored;
@@ -251,13 +219,13 @@ static mcf_status bench_step(stepper *s, const mcf_bench_options *options, mcf_b
     const uint64_t free_after = free_memory(options, &ignored_error);
     const int64_t on_device = free_before > free_after ? (int64_t)(free_before - free_after) : 0;
 
-    const mcf_micro_options micro = micro_options(s, 0);
+    const mcf_micro_options micro = mcf_step_micro(s->engine, &s->plan, 0);
     mcf_program *program;
     mcf_program_stats stats;
     MCF_TRY(mcf_engine_program(e, 0, &micro, &program, err));
     mcf_program_describe(program, &stats);
-    const double images = (double)(s->batch * s->accumulate * e->world);
-    const double flops = stats.flops * s->accumulate * e->world;
+    const double images = (double)(s->plan.batch * s->plan.micro_batches * e->world);
+    const double flops = stats.flops * s->plan.micro_batches * e->world;
     const double arena = (double)stats.arena_bytes;
     mcf_text table = {0};
     json_t *rows = json_array();
@@ -266,21 +234,21 @@ static mcf_status bench_step(stepper *s, const mcf_bench_options *options, mcf_b
                  "%.3f images/s (mean of %d steps; best %.3f), %.2f GFLOP an image, %.1f GFLOP/s\n"
                  "peak resident memory %.0f MiB, arena %.0f MiB (%.0f MiB without reuse), %d nodes\n",
                  mcf_job_backend(e->job)->name, e->world, e->world > 1 ? "s" : "", mcf_dtype_name(e->compute),
-                 (long long)s->batch, s->accumulate, images / mean, count, images / best, flops / images * 1e-9,
-                 flops / mean * 1e-9, (double)rss / 0x1p20, arena / 0x1p20, (double)stats.value_bytes / 0x1p20,
-                 stats.nodes);
+                 (long long)s->plan.batch, s->plan.micro_batches, images / mean, count, images / best,
+                 flops / images * 1e-9, flops / mean * 1e-9, (double)rss / 0x1p20, arena / 0x1p20,
+                 (double)stats.value_bytes / 0x1p20, stats.nodes);
     if (on_device)
         mcf_text_add(&table, "memory of the device %.0f MiB\n", (double)on_device / 0x1p20);
     mcf_text_add(&table, "by operation, one step, each waited for: time, what it computes and moves, rates reached:\n");
     double by_operation[MCF_OP_COUNT];
     mcf_status status = profile(s, options, rows, &table, by_operation, err);
-    json_t *root =
-        json_pack("{s:s, s:i, s:s, s:I, s:i, s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:I, s:o}", "backend",
-                  mcf_job_backend(e->job)->name, "devices", e->world, "precision", mcf_dtype_name(e->compute), "batch",
-                  (json_int_t)s->batch, "accumulate", s->accumulate, "steps", count, "images_per_second", images / mean,
-                  "images_per_second_best", images / best, "seconds_per_step", mean, "flops_per_image", flops / images,
-                  "flops_per_step", flops, "gflops", flops / mean * 1e-9, "peak_rss_bytes", (json_int_t)rss,
-                  "arena_bytes", (json_int_t)stats.arena_bytes, "device_bytes", (json_int_t)on_device, "profile", rows);
+    json_t *root = json_pack(
+        "{s:s, s:i, s:s, s:I, s:i, s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:I, s:o}", "backend",
+        mcf_job_backend(e->job)->name, "devices", e->world, "precision", mcf_dtype_name(e->compute), "batch",
+        (json_int_t)s->plan.batch, "accumulate", s->plan.micro_batches, "steps", count, "images_per_second",
+        images / mean, "images_per_second_best", images / best, "seconds_per_step", mean, "flops_per_image",
+        flops / images, "flops_per_step", flops, "gflops", flops / mean * 1e-9, "peak_rss_bytes", (json_int_t)rss,
+        "arena_bytes", (json_int_t)stats.arena_bytes, "device_bytes", (json_int_t)on_device, "profile", rows);
     if (status == MCF_OK)
         status = beside(s, options, images / mean, by_operation, &table, root, err);
     if (status == MCF_OK)
@@ -295,13 +263,14 @@ mcf_status mcf_bench_step(const mcf_config *config, const mcf_bench_options *opt
 {
     *report = (mcf_bench_report){0};
     stepper s = {.config = config,
-                 .batch = options->batch ? options->batch : config->batch.per_device,
-                 .accumulate = options->batch ? 1 : config->batch.accumulate};
+                 .plan = {.micro_batches = options->batch ? 1 : config->batch.accumulate,
+                          .batch = options->batch ? options->batch : config->batch.per_device,
+                          .image_u8 = true,
+                          .loss_scale = 1,
+                          .lr = 1e-5}};
     mcf_status status = bench_step(&s, options, report, err);
     mcf_engine_destroy(s.engine);
-    free(s.images);
-    free(s.flip);
-    free(s.ids);
-    free(s.ids_target);
+    mcf_inputs_free(&s.inputs);
+    free(s.losses);
     return status;
 }

@@ -1,5 +1,4 @@
 // mcf pretrain: trains as a config says, into a run directory.
-#include <math.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -9,14 +8,11 @@
 static void on_step(void *context, const mcf_train_progress *p)
 {
     char text[160];
-    size_t used = (size_t)snprintf(text, sizeof text, "epoch %d/%d  loss %.4g", p->epoch, p->epochs, p->loss);
-    const struct {
-        const char *name;
-        double value;
-    } terms[] = {{"feature", p->feature}, {"contrastive", p->contrastive}, {"pixel", p->pixel}};
-    for (size_t i = 0; i < 3; i++)
-        if (!isnan(terms[i].value) && used < sizeof text)
-            used += (size_t)snprintf(text + used, sizeof text - used, "  %s %.4g", terms[i].name, terms[i].value);
+    size_t used =
+        (size_t)snprintf(text, sizeof text, "epoch %d/%d  loss %.4g", p->epoch, p->epochs, p->losses.value[0]);
+    for (int i = 1; i < p->losses.count && used < sizeof text; i++)
+        used += (size_t)snprintf(text + used, sizeof text - used, "  %s %.4g", mcf_losses_short(p->losses.name[i]),
+                                 p->losses.value[i]);
     if (used < sizeof text)
         used += (size_t)snprintf(text + used, sizeof text - used, "  %.1f img/s", p->images_per_second);
     if (p->broken && used < sizeof text)
@@ -36,7 +32,7 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
     mcf_config config;
     MCF_TRY(mcf_config_load(&config, call->arguments[0], call->sets, call->set_count, err));
     mcf_bar *progress = mcf_bar_start(call->quiet, "steps");
-    mcf_pretrain_options options = {
+    mcf_train_options options = {
         .job = call->job,
         .run = mcf_call_value(call, "out"),
         .resume = mcf_call_flag(call, "resume"),
@@ -50,7 +46,7 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
                                  ? "\nmcf: saving after this step; once more stops at once, without saving\n"
                                  : "mcf: saving after this step; once more stops at once, without saving\n");
     mcf_interrupt_install(0);
-    mcf_status status = mcf_pretrain(&config, &options, err);
+    mcf_status status = mcf_train(&config, &options, err);
     mcf_bar_end(progress);
     mcf_config_free(&config);
     return status;

@@ -54,6 +54,17 @@ mcf_status mcf_graph_status(const mcf_graph *graph, mcf_error *err)
     return graph->error.status;
 }
 
+mcf_status mcf_graph_finish(mcf_graph *graph, mcf_graph **out, const char *what, mcf_error *err)
+{
+    mcf_status status = mcf_graph_status(graph, err);
+    if (status != MCF_OK) {
+        mcf_graph_destroy(graph);
+        return mcf_add_context(err, status, "building %s", what);
+    }
+    *out = graph;
+    return MCF_OK;
+}
+
 mcf_value mcf_graph_fail(mcf_graph *graph, mcf_status status, const char *format, ...)
 {
     if (mcf_graph_ok(graph)) {

@@ -23,6 +23,8 @@ typedef int32_t mcf_value;
 mcf_graph *mcf_graph_create(int world, mcf_dtype compute); // NULL: out of memory
 void mcf_graph_destroy(mcf_graph *graph);
 mcf_status mcf_graph_status(const mcf_graph *graph, mcf_error *err);
+// Ends building: *out = graph where nothing failed; else the graph is destroyed and the error says "building WHAT".
+mcf_status mcf_graph_finish(mcf_graph *graph, mcf_graph **out, const char *what, mcf_error *err);
 int mcf_graph_world(const mcf_graph *graph);
 mcf_dtype mcf_graph_compute(const mcf_graph *graph);
 // Remembers an error found by a builder above this floor (first one wins); returns MCF_NO_VALUE.

@@ -131,14 +131,21 @@ mcf_status mcf_runtime_gradient_norm2(mcf_runtime *runtime, double *norm2, mcf_e
     return MCF_OK;
 }
 
-mcf_status mcf_runtime_ema(mcf_runtime *runtime, double momentum, mcf_error *err)
+static mcf_status follow(mcf_runtime *runtime, mcf_role target, mcf_role source, int64_t count, double momentum,
+                         mcf_error *err)
 {
-    int64_t count = runtime->store->averaged_count;
     if (!count)
         return MCF_OK;
     mcf_launch launch = {.op = MCF_OP_ema, .attr = {.ema = {momentum, 1.0}}, .n_in = EMA_INPUTS, .n_out = EMA_OUTPUTS};
-    launch.in[EMA_IN_target] = launch.out[EMA_OUT_out] = flat(runtime->master[MCF_ROLE_TARGET], MCF_F32, count);
-    launch.in[EMA_IN_source] = flat(runtime->master[MCF_ROLE_TRAINED], MCF_F32, count);
+    launch.in[EMA_IN_target] = launch.out[EMA_OUT_out] = flat(runtime->master[target], MCF_F32, count);
+    launch.in[EMA_IN_source] = flat(runtime->master[source], MCF_F32, count);
     MCF_TRY(runtime->backend->launch(runtime->stream, &launch, err));
-    return refresh_role(runtime, MCF_ROLE_TARGET, err);
+    return refresh_role(runtime, target, err);
+}
+
+mcf_status mcf_runtime_ema(mcf_runtime *runtime, double momentum, mcf_error *err)
+{
+    const mcf_store *store = runtime->store;
+    MCF_TRY(follow(runtime, MCF_ROLE_TARGET, MCF_ROLE_TRAINED, store->averaged_count, momentum, err));
+    return follow(runtime, MCF_ROLE_TARGET_STATS, MCF_ROLE_STATS, store->averaged_stats, momentum, err);
 }

@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const role_names[MCF_ROLE_COUNT] = {"trained", "target", "frozen", "frozen weights", "statistics"};
+static const char *const role_names[MCF_ROLE_COUNT] = {"trained",        "target",     "frozen",
+                                                       "frozen weights", "statistics", "averaged statistics"};
 
 void mcf_runtime_touch(mcf_runtime *runtime, mcf_role role)
 {

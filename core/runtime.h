@@ -65,7 +65,7 @@ mcf_status mcf_runtime_adamw(mcf_runtime *runtime, const mcf_adamw_step *step, m
 // The sum of squares of all gradients (after all-reduce, before scaling) that the last mcf_runtime_adamw found; not
 // finite where it left everything alone. Waits for the device.
 mcf_status mcf_runtime_gradient_norm2(mcf_runtime *runtime, double *norm2, mcf_error *err);
-// Averages TARGET towards TRAINED outside a graph (momentum_update: step).
+// Averages TARGET towards TRAINED, and TARGET_STATS towards STATS, outside a graph. Does not wait.
 mcf_status mcf_runtime_ema(mcf_runtime *runtime, double momentum, mcf_error *err);
 mcf_status mcf_runtime_synchronize(mcf_runtime *runtime, mcf_error *err);
 

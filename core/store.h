@@ -14,6 +14,7 @@ typedef enum {
     MCF_ROLE_FROZEN,         // tables; of M_1 what is used in fp32
     MCF_ROLE_FROZEN_WEIGHTS, // M_1's matrices: in bf16 and fp16 runs only their low-precision copy exists
     MCF_ROLE_STATS,          // running statistics
+    MCF_ROLE_TARGET_STATS,   // the averaged copy of the first entries of STATS, in the same order and layout
     MCF_ROLE_COUNT
 } mcf_role;
 
@@ -36,6 +37,7 @@ typedef struct {
     int count, capacity;
     int64_t role_count[MCF_ROLE_COUNT]; // elements in use, padding included
     int64_t averaged_count;             // elements of TRAINED that TARGET follows; 0: no target
+    int64_t averaged_stats;             // elements of STATS that TARGET_STATS follows; 0: none
 } mcf_store;
 
 void mcf_store_init(mcf_store *store);

@@ -9,6 +9,7 @@
 
 #include "base/printable.h"
 #include "infer/network.h"
+#include "model/embed.h"
 #include "run/output.h"
 
 enum { USUAL_BATCH = 32 };

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "train/engine.h"
+#include "model/load.h"
 
 // --- the network
 
@@ -57,7 +57,7 @@ static mcf_status open_network(mcf_inference *in, const mcf_job_options *job, co
     } else {
         in->config = *config;
     }
-    MCF_TRY(mcf_engine_check(&in->config, err));
+    MCF_TRY(mcf_config_check_task(&in->config, err));
     mcf_objective_options *o = &in->config.objective;
     if (part == MCF_PART_DECODER && o->method == MCF_METHOD_MOCO_V3)
         return mcf_fail(err, MCF_ERR_USAGE, "%s: trained by MoCo-v3, so it has no decoder",

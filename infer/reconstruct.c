@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/output.h"
 #include "infer/network.h"
+#include "model/reconstruct.h"
 #include "run/output.h"
 
 enum { BATCH = 16, GAP = 4 }; // GAP: white pixels between the pictures
@@ -16,6 +17,7 @@ enum { BATCH = 16, GAP = 4 }; // GAP: white pixels between the pictures
 typedef struct {
     mcf_inference network;
     mcf_image_set set;
+    mcf_inputs inputs;
     int64_t *ids;     // [BATCH, L]
     float *pseudo;    // [BATCH, 3, S, S]
     uint8_t *picture; // [S, 3 S + 2 GAP, 3]
@@ -47,11 +49,13 @@ static mcf_status run(int rank, void *context, mcf_error *err)
         MCF_TRY(mcf_program_create(n->runtime, graph, &program, err));
         MCF_TRY(mcf_runtime_cache(n->runtime, key, program, err));
     }
-    const mcf_pretrain_batch batch = {
-        .image = t->batch->pixels, .flip = t->batch->flip, .ids_shuffle = r->ids, .loss_scale = 1};
-    MCF_TRY(mcf_reconstruct_write(n->model, &options, program, &batch, err));
-    MCF_TRY(mcf_program_run(program, false, false, err));
     const int64_t side = n->config.model.image_size;
+    mcf_inputs_begin(&r->inputs, t->rows);
+    MCF_TRY(mcf_inputs_point(&r->inputs, "image", t->batch->pixels, (size_t)(side * side * 3), err));
+    MCF_TRY(mcf_inputs_point(&r->inputs, "flip", t->batch->flip, 1, err));
+    MCF_TRY(mcf_reconstruct_inputs(n->model, r->ids, &r->inputs, err));
+    MCF_TRY(mcf_inputs_write(&r->inputs, program, 0, t->rows, err));
+    MCF_TRY(mcf_program_run(program, false, false, err));
     return mcf_program_read(program, "pseudo", r->pseudo, t->rows * 3 * side * side, err);
 }
 
@@ -209,6 +213,7 @@ mcf_status mcf_reconstruct(const mcf_reconstruct_options *options, mcf_reconstru
     *result = (mcf_reconstruct_result){0};
     reconstruction r = {0};
     mcf_status status = reconstruct(&r, options, result, err);
+    mcf_inputs_free(&r.inputs);
     free(r.ids);
     free(r.pseudo);
     free(r.picture);

@@ -1,5 +1,6 @@
-// The decoder M_0: from visible tokens to the pixels of all patches.
-#include "model/parts.h"
+#include "model/decoder.h"
+
+#include "model/position.h"
 
 mcf_status mcf_decoder_add(mcf_store *store, const mcf_vit_options *options, int64_t in, int64_t patch, int64_t side,
                            mcf_decoder *decoder, mcf_error *err)
@@ -16,15 +17,24 @@ mcf_status mcf_decoder_add(mcf_store *store, const mcf_vit_options *options, int
     return mcf_linear_add(store, "decoder_pred", 3 * patch * patch, dim, true, MCF_ROLE_TRAINED, &decoder->pred, err);
 }
 
-mcf_value mcf_decoder_forward(mcf_graph *graph, const mcf_pretrain_model *model, mcf_value latent,
-                              mcf_value ids_restore)
+void mcf_decoder_init(const mcf_init *init, const mcf_decoder *d, int64_t side)
 {
-    const mcf_decoder *decoder = &model->decoder;
-    const mcf_store *store = &model->store;
+    mcf_init_linear(init, d->embed);
+    mcf_init_normal(init, d->mask_token, 0.02);
+    mcf_position_table(mcf_params_at(init->params, init->store, d->pos_embed), d->stack.dim, side, side);
+    mcf_init_blocks(init, &d->stack);
+    mcf_init_norm(init, d->norm);
+    mcf_init_linear(init, d->pred);
+}
+
+mcf_value mcf_decoder_forward(mcf_graph *graph, const mcf_decoder *decoder, mcf_value latent, mcf_value ids_restore,
+                              mcf_recompute recompute)
+{
+    const mcf_store *store = decoder->stack.store;
     int64_t b = mcf_value_dim(graph, latent, 0), n = mcf_value_dim(graph, latent, 1) - 1;
     int64_t count = mcf_value_dim(graph, ids_restore, 1), dim = decoder->stack.dim;
 
-    mcf_value x = mcf_vit_linear(graph, store, decoder->embed, latent, MCF_F32);
+    mcf_value x = mcf_linear_layer(graph, store, decoder->embed, latent, MCF_F32);
     mcf_value cls = mcf_slice(graph, x, 1, 0, 1), patches = mcf_slice(graph, x, 1, 1, n);
     if (count > n) {
         mcf_value mask = mcf_param(graph, store, decoder->mask_token);
@@ -34,7 +44,7 @@ mcf_value mcf_decoder_forward(mcf_graph *graph, const mcf_pretrain_model *model,
     x = mcf_concat(graph, cls, patches, 1);
     x = mcf_add(graph, x, mcf_param(graph, store, decoder->pos_embed));
     x = mcf_blocks_forward(graph, &decoder->stack, x, decoder->stack.depth, decoder->norm, mcf_graph_compute(graph),
-                           model->model.recompute, NULL);
+                           recompute, NULL);
     // cls is dropped here and not after the product: the copy that makes rows contiguous is narrower.
-    return mcf_vit_linear(graph, store, decoder->pred, mcf_slice(graph, x, 1, 1, count), MCF_F32);
+    return mcf_linear_layer(graph, store, decoder->pred, mcf_slice(graph, x, 1, 1, count), MCF_F32);
 }

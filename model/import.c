@@ -7,8 +7,8 @@
 #include <sys/stat.h>
 
 #include "data/formats/pth.h"
+#include "model/load.h"
 #include "model/position.h"
-#include "model/pretrain.h"
 
 const char *const mcf_import_names[MCF_IMPORT_KINDS] = {"mcf", "mae", "moco-v3", "timm", "farl"};
 

@@ -38,15 +38,4 @@ typedef struct {
 mcf_status mcf_import(const char *path, const mcf_import_options *options, mcf_imported *out, mcf_error *err);
 void mcf_imported_free(mcf_imported *imported); // zeros are fine
 
-// What does not fit, as model/load.c puts it into one message.
-typedef struct {
-    int missing, extra, misshapen;
-    char missing_names[256], extra_names[256], shapes[320];
-} mcf_load_report;
-void mcf_load_missing(mcf_load_report *report, const char *name);
-void mcf_load_extra(mcf_load_report *report, const char *name);
-void mcf_load_misshapen(mcf_load_report *report, const char *name, const mcf_shape *found, const mcf_shape *wanted);
-// MCF_OK where nothing was noted.
-mcf_status mcf_load_conclude(const mcf_load_report *report, const char *path, mcf_error *err);
-
 #endif

@@ -1,7 +1,5 @@
 #include "model/inspect.h"
 
-#include <stdlib.h>
-
 mcf_status mcf_inspect_graph(const mcf_pretrain_model *model, int64_t batch, mcf_dtype compute, mcf_graph **graph,
                              mcf_error *err)
 {
@@ -22,13 +20,7 @@ mcf_status mcf_inspect_graph(const mcf_pretrain_model *model, int64_t batch, mcf
     mcf_value x = stack->depth > 1 ? taps[stack->depth - 2] : start;
     mcf_value y = mcf_layer_norm(g, x, mcf_param(g, stack->store, last->norm1.weight),
                                  mcf_param(g, stack->store, last->norm1.bias), stack->norm_eps, compute);
-    mcf_output(g, mcf_vit_linear(g, stack->store, last->qkv, y, MCF_F32), "qkv");
+    mcf_output(g, mcf_linear_layer(g, stack->store, last->qkv, y, MCF_F32), "qkv");
     mcf_output(g, tokens, "tokens");
-    mcf_status status = mcf_graph_status(g, err);
-    if (status != MCF_OK) {
-        mcf_graph_destroy(g);
-        return mcf_add_context(err, status, "building the encoder to look at");
-    }
-    *graph = g;
-    return MCF_OK;
+    return mcf_graph_finish(g, graph, "the encoder to look at", err);
 }

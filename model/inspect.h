@@ -2,7 +2,7 @@
 #ifndef MCF_MODEL_INSPECT_H
 #define MCF_MODEL_INSPECT_H
 
-#include "model/pretrain.h"
+#include "model/pretrain_model.h"
 
 // The online encoder over all patches of images of the model's size, no gradient. Input: image f32 [B,3,S,S], already
 // normalised. Outputs, f32: qkv [B,1+L,3*D] of the last block, its thirds queries, keys and values, each by head;

@@ -1,12 +1,11 @@
-// Parameters from safetensors files, with all that does not fit in one message.
+#include "model/load.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/import.h"
 #include "model/position.h"
-#include "model/pretrain.h"
 
 // --- what does not fit
 enum { SHOWN = 4 };

@@ -1,8 +1,11 @@
 // The objective of mask contrastive faces: equations (5) and (6) of the paper, MAE's pixel loss, and their
 // sum.
+#include "model/mcf.h"
+
 #include <math.h>
 
-#include "model/parts.h"
+#include "model/contrast.h"
+#include "model/masks.h"
 
 // M_1: outputs of its tapped blocks, f32 [B,1+L,D'] each, for patches of an image taken as normalised.
 static void m1(mcf_graph *graph, const mcf_pretrain_model *model, mcf_value patches, mcf_recompute recompute,
@@ -30,15 +33,6 @@ static mcf_value l_mim(mcf_graph *graph, const mcf_pretrain_model *model, const 
         sum = j ? mcf_add(graph, sum, term) : term;
     }
     return sum;
-}
-
-// Equation (6): L_con = -log(exp(q k+/T) / sum_i exp(q k_i/T)), times 2T as the authors' code has it; k of
-// all devices, `labels` say which is the own one.
-mcf_value mcf_contrastive_loss(mcf_graph *graph, mcf_value q, mcf_value k, mcf_value labels, double temperature)
-{
-    mcf_value logits = mcf_matmul(graph, q, mcf_all_gather(graph, k), false, true, MCF_F32);
-    logits = mcf_scale(graph, logits, 1 / temperature, 0);
-    return mcf_scale(graph, mcf_cross_entropy(graph, logits, labels), 2 * temperature, 0);
 }
 
 // MAE (He et al. 2022): mean squared error of the removed patches, the target's patches normalised if wanted.
@@ -82,14 +76,17 @@ static mcf_value key(mcf_graph *graph, const mcf_pretrain_model *model, mcf_valu
         mcf_refresh_low_precision(graph, store, MCF_ROLE_TARGET);
     }
     mcf_value latent = mcf_encode(graph, &model->target, patches, ids_keep, MCF_RECOMPUTE_NONE);
-    mcf_value k = mcf_projector_forward(graph, model, &model->target_head, pooled(graph, model, latent));
+    mcf_value k =
+        mcf_projector_forward(graph, &model->store, &model->model, &model->target_head, pooled(graph, model, latent));
     return mcf_l2_normalize(graph, k, 1, 1e-12);
 }
 
 static mcf_value query(mcf_graph *graph, const mcf_pretrain_model *model, mcf_value latent)
 {
-    mcf_value q = mcf_projector_forward(graph, model, &model->online_head, pooled(graph, model, latent));
-    return mcf_l2_normalize(graph, mcf_projector_forward(graph, model, &model->predictor, q), 1, 1e-12);
+    mcf_value q =
+        mcf_projector_forward(graph, &model->store, &model->model, &model->online_head, pooled(graph, model, latent));
+    return mcf_l2_normalize(graph, mcf_projector_forward(graph, &model->store, &model->model, &model->predictor, q), 1,
+                            1e-12);
 }
 
 // Patches of M_1's own image, from an image of the model's size.
@@ -117,7 +114,7 @@ static mcf_value add_term(mcf_graph *graph, mcf_value total, mcf_value term, dou
 
 // The order matters for memory: what needs no gradient runs first, before the online encoder leaves its
 // activations.
-static void build(mcf_graph *graph, const mcf_pretrain_model *model, const mcf_pretrain_graph_options *options)
+static void build(mcf_graph *graph, const mcf_pretrain_model *model, const mcf_step_graph_options *options)
 {
     int64_t b = options->batch, count = model->patches, n = model->visible;
     const mcf_objective_options *objective = &model->objective;
@@ -149,7 +146,7 @@ static void build(mcf_graph *graph, const mcf_pretrain_model *model, const mcf_p
     }
     if (model->decodes) {
         mcf_value ids_restore = mcf_input(graph, "ids_restore", MCF_I64, MCF_SHAPE(b, count));
-        mcf_value pred = mcf_decoder_forward(graph, model, latent, ids_restore);
+        mcf_value pred = mcf_decoder_forward(graph, &model->decoder, latent, ids_restore, model->model.recompute);
         if (options->outputs)
             mcf_output(graph, pred, "out.pred");
         if (model->pixel) {
@@ -168,26 +165,105 @@ static void build(mcf_graph *graph, const mcf_pretrain_model *model, const mcf_p
         mcf_backward(graph, total, mcf_input(graph, "loss_scale", MCF_F32, MCF_SHAPE(1)));
 }
 
-mcf_status mcf_pretrain_graph(const mcf_pretrain_model *model, const mcf_pretrain_graph_options *options,
-                              mcf_graph **graph, mcf_error *err)
+// --- networks
+
+static mcf_status add_encoders(mcf_pretrain_model *model, mcf_error *err)
 {
-    *graph = NULL;
-    if (!model->moco && !model->contrastive && !model->decodes)
-        return mcf_fail(err, MCF_ERR_USAGE,
-                        "objective: all weights are 0; set feature.weight, pixel.weight or "
-                        "contrastive.weight");
-    mcf_graph *g = mcf_graph_create(options->world, options->compute);
-    if (!g)
-        return mcf_fail(err, MCF_ERR_NOMEM, "no memory for a graph");
-    if (model->moco)
-        mcf_moco_build(g, model, options);
-    else
-        build(g, model, options);
-    mcf_status status = mcf_graph_status(g, err);
-    if (status != MCF_OK) {
-        mcf_graph_destroy(g);
-        return mcf_add_context(err, status, "building the pre-training step");
-    }
-    *graph = g;
+    const mcf_model_options *m = &model->model;
+    mcf_store *store = &model->store;
+    int64_t dim = m->encoder.dim, hidden = m->projector_hidden, out = m->projector_out;
+    MCF_TRY(mcf_vit_add(store, "online_encoder", &m->encoder, m->image_size, m->patch_size, MCF_ROLE_TRAINED,
+                        &model->online, err));
+    if (!model->contrastive)
+        return MCF_OK;
+    MCF_TRY(mcf_projector_add(store, "online_encoder.fc", dim, hidden, out, true, MCF_ROLE_TRAINED, &model->online_head,
+                              err));
+    store->averaged_count = store->role_count[MCF_ROLE_TRAINED];
+    MCF_TRY(mcf_vit_add(store, "target_encoder", &m->encoder, m->image_size, m->patch_size, MCF_ROLE_TARGET,
+                        &model->target, err));
+    MCF_TRY(mcf_projector_add(store, "target_encoder.fc", dim, hidden, out, true, MCF_ROLE_TARGET, &model->target_head,
+                              err));
+    if (store->role_count[MCF_ROLE_TARGET] != store->averaged_count)
+        return mcf_fail(err, MCF_ERR_INTERNAL, "the target's layout is not the online encoder's");
+    return mcf_projector_add(store, "predictor", out, hidden, out, false, MCF_ROLE_TRAINED, &model->predictor, err);
+}
+
+static mcf_status add(mcf_pretrain_model *model, mcf_error *err)
+{
+    const mcf_model_options *m = &model->model;
+    const mcf_objective_options *o = &model->objective;
+    model->feature = o->feature_weight != 0;
+    model->pixel = o->pixel_weight != 0;
+    model->contrastive = o->contrastive_weight != 0;
+    model->decodes = model->feature || model->pixel;
+    MCF_TRY(add_encoders(model, err));
+    if (model->decodes)
+        MCF_TRY(mcf_decoder_add(&model->store, &m->decoder, m->encoder.dim, m->patch_size,
+                                m->image_size / m->patch_size, &model->decoder, err));
+    if (model->feature)
+        MCF_TRY(mcf_vit_add(&model->store, "perceptual_loss.model", &m->teacher, m->teacher_image_size, m->patch_size,
+                            MCF_ROLE_FROZEN, &model->teacher, err));
     return MCF_OK;
+}
+
+static void init(const mcf_pretrain_model *model, const mcf_init *c)
+{
+    mcf_init_vit(c, &model->online);
+    if (model->contrastive) {
+        mcf_projector_init(c, &model->online_head);
+        mcf_projector_init(c, &model->predictor);
+    }
+    if (model->decodes)
+        mcf_decoder_init(c, &model->decoder, model->model.image_size / model->model.patch_size);
+    if (model->feature)
+        mcf_init_vit(c, &model->teacher);
+}
+
+static void copy_target(const mcf_pretrain_model *model, const mcf_init *c)
+{
+    mcf_init_copy(c, model->online_head.mean1, model->target_head.mean1);
+    mcf_init_copy(c, model->online_head.var1, model->target_head.var1);
+    mcf_init_copy(c, model->online_head.mean2, model->target_head.mean2);
+    mcf_init_copy(c, model->online_head.var2, model->target_head.var2);
+}
+
+static void describe(const mcf_pretrain_model *model, mcf_objective *objective)
+{
+    static const char *const outputs[] = {"out.pred", "out.q", "out.k", NULL};
+    if (model->feature)
+        objective->term[objective->term_count++] = (mcf_loss_term){.name = "loss.feature", .local = true};
+    if (model->contrastive)
+        objective->term[objective->term_count++] = (mcf_loss_term){.name = "loss.contrastive"};
+    if (model->pixel)
+        objective->term[objective->term_count++] = (mcf_loss_term){.name = "loss.pixel", .local = true};
+    objective->outputs = outputs;
+    objective->given = "perceptual_loss.";
+    if (model->contrastive)
+        objective->averaging =
+            model->objective.momentum_update == MCF_EMA_MICRO_BATCH ? MCF_AVERAGE_IN_GRAPH : MCF_AVERAGE_BEFORE_STEP;
+}
+
+const mcf_pretrain_method mcf_method_mcf = {
+    .encoder = "online_encoder.",
+    .head = "fc.",
+    .add = add,
+    .describe = describe,
+    .init = init,
+    .copy_target = copy_target,
+    .build = build,
+};
+
+// --- batches
+
+mcf_status mcf_mcf_inputs(const mcf_pretrain_model *model, const int64_t *ids_shuffle,
+                          const int64_t *ids_shuffle_target, int64_t first, mcf_inputs *to, mcf_error *err)
+{
+    MCF_TRY(mcf_mask_inputs(ids_shuffle, model->patches, model->visible, model->decodes, model->pixel, to, err));
+    if (!model->contrastive)
+        return MCF_OK;
+    int64_t *keep = mcf_inputs_take(to, "ids_keep_target", (size_t)model->visible * sizeof *keep, err);
+    if (!keep)
+        return MCF_ERR_NOMEM;
+    MCF_TRY(mcf_mask_split(ids_shuffle_target, to->rows, model->patches, model->visible, keep, NULL, NULL, err));
+    return mcf_contrastive_labels(first, to, err);
 }

@@ -1,9 +1,11 @@
 // MoCo-v3 (Chen, Xie, He 2021), which makes M_1: two views, a momentum encoder, a symmetric contrastive loss;
 // method.md, "MoCo-v3".
-#include <stdio.h>
-#include <stdlib.h>
+#include "model/moco.h"
 
-#include "model/parts.h"
+#include <math.h>
+#include <stdio.h>
+
+#include "model/contrast.h"
 
 // --- networks
 
@@ -40,7 +42,7 @@ static mcf_status add_encoder(mcf_pretrain_model *model, const char *prefix, mcf
     return add_mlp(&model->store, name, widths, 3, role, head, err);
 }
 
-mcf_status mcf_moco_add(mcf_pretrain_model *model, mcf_error *err)
+static mcf_status add(mcf_pretrain_model *model, mcf_error *err)
 {
     const mcf_model_options *m = &model->model;
     const int64_t widths[] = {m->projector_out, m->projector_hidden, m->projector_out};
@@ -64,8 +66,9 @@ static mcf_value mlp_forward(mcf_graph *graph, const mcf_pretrain_model *model, 
     for (int i = 0; i < mlp->layers; i++) {
         if (i > 0)
             x = mcf_relu(graph, x);
-        x = mcf_vit_linear(graph, &model->store, mlp->linear[i], x, MCF_F32);
-        x = mcf_batch_norm_layer(graph, model, mlp->norm[i], mlp->mean[i], mlp->var[i], x);
+        x = mcf_linear_layer(graph, &model->store, mlp->linear[i], x, MCF_F32);
+        x = mcf_batch_norm_layer(graph, &model->store, mlp->norm[i], mlp->mean[i], mlp->var[i],
+                                 model->model.batchnorm_groups, model->model.sync_batchnorm, x);
     }
     return x;
 }
@@ -97,7 +100,7 @@ static void average(mcf_graph *graph, const mcf_store *store)
 }
 
 // What needs no gradient runs first, before the base encoder leaves its activations.
-void mcf_moco_build(mcf_graph *graph, const mcf_pretrain_model *model, const mcf_pretrain_graph_options *options)
+static void build(mcf_graph *graph, const mcf_pretrain_model *model, const mcf_step_graph_options *options)
 {
     int64_t b = options->batch, side = model->model.image_size, patch = model->model.patch_size;
     mcf_dtype compute = mcf_graph_compute(graph);
@@ -130,29 +133,67 @@ void mcf_moco_build(mcf_graph *graph, const mcf_pretrain_model *model, const mcf
         mcf_backward(graph, loss, mcf_input(graph, "loss_scale", MCF_F32, MCF_SHAPE(1)));
 }
 
-// --- batches
+// --- start
 
-mcf_status mcf_moco_write(const mcf_pretrain_model *model, const mcf_pretrain_graph_options *options,
-                          mcf_program *program, const mcf_pretrain_batch *batch, mcf_error *err)
+// MoCo-v3's own start: the halves of the position table exchanged, cls small, no patch bias, and Q, K, V Xavier each
+// for itself: bound sqrt(6/(D + D)).
+static void moco_encoder(const mcf_init *c, const mcf_vit *v)
 {
-    size_t side = (size_t)model->model.image_size, b = (size_t)options->batch;
-    size_t bytes = b * side * side * 3 * (options->image_u8 ? 1 : sizeof(float));
-    MCF_TRY(mcf_program_write(program, "image1", batch->image, bytes, err));
-    MCF_TRY(mcf_program_write(program, "image2", batch->image2, bytes, err));
-    if (options->image_u8) {
-        MCF_TRY(mcf_program_write(program, "flip1", batch->flip, b, err));
-        MCF_TRY(mcf_program_write(program, "flip2", batch->flip2, b, err));
-    }
-    int64_t *labels = malloc((b + 1) * sizeof *labels);
-    if (!labels)
-        return mcf_fail(err, MCF_ERR_NOMEM, "no memory for labels");
-    for (size_t i = 0; i < b; i++)
-        labels[i] = batch->rank * options->batch + (int64_t)i;
-    mcf_status status = mcf_program_write(program, "labels", labels, b * sizeof *labels, err);
-    free(labels);
-    if (status == MCF_OK && options->average)
-        status = mcf_program_write(program, "momentum", &batch->momentum, sizeof batch->momentum, err);
-    if (status == MCF_OK && options->backward)
-        status = mcf_program_write(program, "loss_scale", &batch->loss_scale, sizeof batch->loss_scale, err);
-    return status;
+    int64_t dim = v->stack.dim, side = v->image_size / v->patch_size;
+    mcf_init_vit(c, v);
+    mcf_init_normal(c, v->cls_token, 1e-6);
+    if (v->patch_embed.bias >= 0)
+        mcf_init_fill(c, v->patch_embed.bias, 0);
+    for (int i = 0; i < v->stack.depth; i++)
+        mcf_init_uniform(c, v->stack.blocks[i].qkv.weight, sqrt(3.0 / (double)dim));
+    float *table = mcf_params_at(c->params, c->store, v->pos_embed);
+    for (int64_t row = 0; row < 1 + side * side; row++)
+        for (int64_t i = 0; i < dim / 2; i++) {
+            float *a = table + row * dim + i, *b = a + dim / 2, keep = *a;
+            *a = *b;
+            *b = keep;
+        }
 }
+
+static void moco_mlp(const mcf_init *c, const mcf_moco_mlp *mlp)
+{
+    for (int i = 0; i < mlp->layers; i++) {
+        mcf_init_linear(c, mlp->linear[i]);
+        if (mlp->norm[i].weight >= 0)
+            mcf_init_norm(c, mlp->norm[i]);
+        mcf_init_fill(c, mlp->var[i], 1);
+    }
+}
+
+static void init(const mcf_pretrain_model *model, const mcf_init *c)
+{
+    moco_encoder(c, &model->online);
+    moco_mlp(c, &model->moco_head);
+    moco_mlp(c, &model->moco_predictor);
+}
+
+static void copy_target(const mcf_pretrain_model *model, const mcf_init *c)
+{
+    for (int i = 0; i < model->moco_head.layers; i++) {
+        mcf_init_copy(c, model->moco_head.mean[i], model->moco_target_head.mean[i]);
+        mcf_init_copy(c, model->moco_head.var[i], model->moco_target_head.var[i]);
+    }
+}
+
+static void describe(const mcf_pretrain_model *model, mcf_objective *objective)
+{
+    static const char *const outputs[] = {"out.q1", "out.q2", "out.k1", "out.k2", NULL};
+    objective->term[objective->term_count++] = (mcf_loss_term){.name = "loss.contrastive"};
+    objective->outputs = outputs;
+    objective->averaging = MCF_AVERAGE_IN_GRAPH;
+}
+
+const mcf_pretrain_method mcf_method_moco = {
+    .encoder = "base_encoder.",
+    .head = "head.",
+    .add = add,
+    .describe = describe,
+    .init = init,
+    .copy_target = copy_target,
+    .build = build,
+};

@@ -1,8 +1,7 @@
-// Parameters on the host, laid out as the store's roles.
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/pretrain.h"
+#include "model/params.h"
 
 mcf_status mcf_params_create(const mcf_store *store, mcf_params *params, mcf_error *err)
 {

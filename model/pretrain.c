@@ -1,140 +1,17 @@
-// The networks of pre-training in one store, and the host's side of a batch.
 #include "model/pretrain.h"
 
-#include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/parts.h"
+#include "model/check.h"
+#include "model/load.h"
+#include "model/masks.h"
+#include "model/mcf.h"
+#include "model/moco.h"
 
-const float mcf_image_mean[3] = {0.485f, 0.456f, 0.406f};
-const float mcf_image_std[3] = {0.229f, 0.224f, 0.225f};
-
-void mcf_normalisation(const mcf_model_options *options, float mean[3], float std[3])
+static const mcf_pretrain_method *method_of(mcf_method method)
 {
-    for (int c = 0; c < 3; c++) {
-        mean[c] = options->std[c] > 0 ? (float)options->mean[c] : mcf_image_mean[c];
-        std[c] = options->std[c] > 0 ? (float)options->std[c] : mcf_image_std[c];
-    }
-}
-
-int64_t mcf_visible_count(int64_t patches, double mask_ratio)
-{
-    return (int64_t)floor((double)patches * (1 - mask_ratio));
-}
-
-// --- options
-static mcf_status check_vit(const char *key, const mcf_vit_options *vit, mcf_error *err)
-{
-    if (vit->dim < 4 || vit->dim % 4 || vit->dim > 1 << 16)
-        return mcf_fail(err, MCF_ERR_USAGE, "%s.dim is %d; it must be a multiple of 4 up to 65536 (sine-cosine table)",
-                        key, vit->dim);
-    if (vit->heads < 1 || vit->dim % vit->heads)
-        return mcf_fail(err, MCF_ERR_USAGE, "%s.heads is %d; it must divide %s.dim, which is %d", key, vit->heads, key,
-                        vit->dim);
-    if (vit->depth < 1 || vit->depth > MCF_MAX_DEPTH)
-        return mcf_fail(err, MCF_ERR_USAGE, "%s.depth is %d; it must be 1 to %d", key, vit->depth, MCF_MAX_DEPTH);
-    if (!(vit->mlp_ratio * vit->dim >= 1) || vit->mlp_ratio > 64)
-        return mcf_fail(err, MCF_ERR_USAGE, "%s.mlp_ratio is %g; it must give 1 to 64 times %s.dim hidden units", key,
-                        vit->mlp_ratio, key);
-    return MCF_OK;
-}
-
-static mcf_status check_size(const char *key, int size, int patch, mcf_error *err)
-{
-    if (patch < 1 || size < patch || size % patch || size > 1 << 14)
-        return mcf_fail(err, MCF_ERR_USAGE, "%s is %d; it must be a multiple of model.patch_size, which is %d", key,
-                        size, patch);
-    return MCF_OK;
-}
-
-static mcf_status check_teacher(const mcf_pretrain_model *model, mcf_error *err)
-{
-    const mcf_model_options *m = &model->model;
-    MCF_TRY(check_vit("model.teacher", &m->teacher, err));
-    MCF_TRY(check_size("model.teacher.image_size", m->teacher_image_size, m->patch_size, err));
-    if (m->teacher_block_count < 1 || m->teacher_block_count > MCF_MAX_TEACHER_BLOCKS)
-        return mcf_fail(err, MCF_ERR_USAGE, "model.teacher.blocks: name 1 to %d blocks", MCF_MAX_TEACHER_BLOCKS);
-    for (int j = 0; j < m->teacher_block_count; j++)
-        if (m->teacher_blocks[j] < 1 || m->teacher_blocks[j] > m->teacher.depth)
-            return mcf_fail(err, MCF_ERR_USAGE,
-                            "model.teacher.blocks: there is no block %d; blocks are counted from 1 to "
-                            "model.teacher.depth, which is %d",
-                            m->teacher_blocks[j], m->teacher.depth);
-    return MCF_OK;
-}
-
-static mcf_status check_heads(const mcf_pretrain_model *model, mcf_error *err)
-{
-    const mcf_model_options *m = &model->model;
-    if (m->projector_hidden < 1 || m->projector_out < 1)
-        return mcf_fail(err, MCF_ERR_USAGE, "model.projector: hidden is %d and out is %d; both must be at least 1",
-                        m->projector_hidden, m->projector_out);
-    if (!(model->objective.temperature > 0))
-        return mcf_fail(err, MCF_ERR_USAGE, "objective.contrastive.temperature is %g; it must be above 0",
-                        model->objective.temperature);
-    return MCF_OK;
-}
-
-static mcf_status check(const mcf_pretrain_model *model, mcf_error *err)
-{
-    const mcf_model_options *m = &model->model;
-    const mcf_objective_options *o = &model->objective;
-    MCF_TRY(check_size("model.image_size", m->image_size, m->patch_size, err));
-    MCF_TRY(check_vit("model.encoder", &m->encoder, err));
-    if (model->moco)
-        return check_heads(model, err);
-    if (!(o->mask_ratio >= 0 && o->mask_ratio < 1) || model->visible < 1)
-        return mcf_fail(err, MCF_ERR_USAGE, "objective.mask_ratio is %g; it must leave at least one of %lld patches",
-                        o->mask_ratio, (long long)model->patches);
-    if (model->pixel && model->visible == model->patches)
-        return mcf_fail(err, MCF_ERR_USAGE,
-                        "objective.mask_ratio is %g: no patch is removed, so objective.pixel has "
-                        "nothing to compare; raise the ratio",
-                        o->mask_ratio);
-    if (model->decodes)
-        MCF_TRY(check_vit("model.decoder", &m->decoder, err));
-    if (model->contrastive)
-        MCF_TRY(check_heads(model, err));
-    return model->feature ? check_teacher(model, err) : MCF_OK;
-}
-
-// --- networks
-static mcf_status add_encoders(mcf_pretrain_model *model, mcf_error *err)
-{
-    const mcf_model_options *m = &model->model;
-    mcf_store *store = &model->store;
-    int64_t dim = m->encoder.dim, hidden = m->projector_hidden, out = m->projector_out;
-    MCF_TRY(mcf_vit_add(store, "online_encoder", &m->encoder, m->image_size, m->patch_size, MCF_ROLE_TRAINED,
-                        &model->online, err));
-    if (!model->contrastive)
-        return MCF_OK;
-    MCF_TRY(mcf_projector_add(store, "online_encoder.fc", dim, hidden, out, true, MCF_ROLE_TRAINED, &model->online_head,
-                              err));
-    store->averaged_count = store->role_count[MCF_ROLE_TRAINED];
-    MCF_TRY(mcf_vit_add(store, "target_encoder", &m->encoder, m->image_size, m->patch_size, MCF_ROLE_TARGET,
-                        &model->target, err));
-    MCF_TRY(mcf_projector_add(store, "target_encoder.fc", dim, hidden, out, true, MCF_ROLE_TARGET, &model->target_head,
-                              err));
-    if (store->role_count[MCF_ROLE_TARGET] != store->averaged_count)
-        return mcf_fail(err, MCF_ERR_INTERNAL, "the target's layout is not the online encoder's");
-    return mcf_projector_add(store, "predictor", out, hidden, out, false, MCF_ROLE_TRAINED, &model->predictor, err);
-}
-
-static mcf_status add_networks(mcf_pretrain_model *model, mcf_error *err)
-{
-    const mcf_model_options *m = &model->model;
-    if (model->moco)
-        return mcf_moco_add(model, err);
-    MCF_TRY(add_encoders(model, err));
-    if (model->decodes)
-        MCF_TRY(mcf_decoder_add(&model->store, &m->decoder, m->encoder.dim, m->patch_size,
-                                m->image_size / m->patch_size, &model->decoder, err));
-    if (model->feature)
-        MCF_TRY(mcf_vit_add(&model->store, "perceptual_loss.model", &m->teacher, m->teacher_image_size, m->patch_size,
-                            MCF_ROLE_FROZEN, &model->teacher, err));
-    return MCF_OK;
+    return method == MCF_METHOD_MOCO_V3 ? &mcf_method_moco : &mcf_method_mcf;
 }
 
 mcf_status mcf_pretrain_create(const mcf_model_options *options, const mcf_objective_options *objective,
@@ -148,18 +25,14 @@ mcf_status mcf_pretrain_create(const mcf_model_options *options, const mcf_objec
     model->objective = *objective;
     if (model->model.teacher_image_size == 0)
         model->model.teacher_image_size = options->image_size;
-    model->moco = objective->method == MCF_METHOD_MOCO_V3;
-    model->feature = !model->moco && objective->feature_weight != 0;
-    model->pixel = !model->moco && objective->pixel_weight != 0;
-    model->contrastive = !model->moco && objective->contrastive_weight != 0;
-    model->decodes = model->feature || model->pixel;
+    model->method = method_of(objective->method);
     int64_t side = options->patch_size > 0 ? options->image_size / options->patch_size : 0;
     model->patches = side * side;
     model->visible = mcf_visible_count(model->patches, objective->mask_ratio);
     mcf_store_init(&model->store);
-    mcf_status status = check(model, err);
+    mcf_status status = mcf_pretrain_check(options, objective, err);
     if (status == MCF_OK)
-        status = add_networks(model, err);
+        status = model->method->add(model, err);
     if (status != MCF_OK) {
         mcf_pretrain_destroy(model);
         return status;
@@ -182,138 +55,151 @@ void mcf_pretrain_destroy(mcf_pretrain_model *model)
 
 const char *mcf_backbone_name(const mcf_pretrain_model *model, int entry)
 {
-    const char *prefix = model->moco ? "base_encoder." : "online_encoder.";
+    const mcf_pretrain_method *method = model->method;
     const char *name = model->store.entries[entry].name;
-    size_t length = strlen(prefix);
-    if (strncmp(name, prefix, length) || !strncmp(name + length, model->moco ? "head." : "fc.", model->moco ? 5 : 3))
+    const size_t length = strlen(method->encoder);
+    if (strncmp(name, method->encoder, length) || !strncmp(name + length, method->head, strlen(method->head)))
         return NULL;
     return name + length;
 }
 
-// --- parts of graphs
-mcf_value mcf_image_input(mcf_graph *graph, const mcf_model_options *options, const char *view, int64_t batch,
-                          int64_t height, int64_t width, bool image_u8)
+// --- start
+
+void mcf_pretrain_init(const mcf_pretrain_model *model, uint64_t seed, const mcf_params *params)
 {
-    char image_name[16], flip_name[16];
-    snprintf(image_name, sizeof image_name, "image%s", view);
-    snprintf(flip_name, sizeof flip_name, "flip%s", view);
-    if (!image_u8)
-        return mcf_input(graph, image_name, MCF_F32, MCF_SHAPE(batch, 3, height, width));
-    mcf_value image = mcf_input(graph, image_name, MCF_U8, MCF_SHAPE(batch, height, width, 3));
-    mcf_value flip = mcf_input(graph, flip_name, MCF_U8, MCF_SHAPE(batch));
-    float mean[3], std[3];
-    mcf_normalisation(options, mean, std);
-    return mcf_normalize_image(graph, image, flip, mean, std);
+    const mcf_init init = {&model->store, params, seed};
+    for (int role = 0; role < MCF_ROLE_COUNT; role++)
+        memset(params->role[role], 0, (size_t)model->store.role_count[role] * sizeof(float));
+    model->method->init(model, &init);
 }
 
-mcf_value mcf_encode(mcf_graph *graph, const mcf_vit *vit, mcf_value patches, mcf_value ids_keep,
-                     mcf_recompute recompute)
+void mcf_pretrain_copy_target(const mcf_pretrain_model *model, const mcf_params *params)
 {
-    mcf_value x = mcf_vit_tokens(graph, vit, patches, ids_keep, MCF_NO_VALUE);
-    return mcf_blocks_forward(graph, &vit->stack, x, vit->stack.depth, vit->norm, mcf_graph_compute(graph), recompute,
-                              NULL);
+    const mcf_init init = {.store = &model->store, .params = params};
+    if (!model->store.averaged_count)
+        return;
+    memcpy(params->role[MCF_ROLE_TARGET], params->role[MCF_ROLE_TRAINED],
+           (size_t)model->store.averaged_count * sizeof(float));
+    mcf_init_copy(&init, model->online.pos_embed, model->target.pos_embed);
+    model->method->copy_target(model, &init);
 }
 
-// --- batches
-mcf_status mcf_mask_split(const int64_t *ids_shuffle, int64_t batch, int64_t patches, int64_t visible, int64_t *keep,
-                          int64_t *mask, int64_t *restore, mcf_error *err)
+static mcf_status load_encoder(const mcf_pretrain_model *model, const mcf_vit *v, const char *path, const char *key,
+                               const char *prefer, const mcf_params *params, mcf_error *err)
 {
-    bool *seen = malloc((size_t)patches + 1);
-    if (!seen)
-        return mcf_fail(err, MCF_ERR_NOMEM, "no memory for a mask");
-    mcf_status status = MCF_OK;
-    int64_t removed = patches - visible;
-    for (int64_t b = 0; b < batch && status == MCF_OK; b++) {
-        const int64_t *row = ids_shuffle + b * patches;
-        memset(seen, 0, (size_t)patches);
-        for (int64_t i = 0; i < patches; i++) {
-            if (row[i] < 0 || row[i] >= patches || seen[row[i]]) {
-                status = mcf_fail(err, MCF_ERR_FORMAT,
-                                  "mask of image %lld: %lld at place %lld; each row must be a "
-                                  "permutation of 0..%lld",
-                                  (long long)b, (long long)row[i], (long long)i, (long long)patches - 1);
-                break;
-            }
-            seen[row[i]] = true;
-            if (restore)
-                restore[b * patches + row[i]] = i;
-        }
-        if (keep)
-            memcpy(keep + b * visible, row, (size_t)visible * sizeof *row);
-        if (mask)
-            memcpy(mask + b * removed, row + visible, (size_t)removed * sizeof *row);
-    }
-    free(seen);
-    return status;
-}
-
-static mcf_status write_image(const mcf_pretrain_model *model, int64_t batch, bool image_u8, mcf_program *program,
-                              const mcf_pretrain_batch *from, mcf_error *err)
-{
-    size_t side = (size_t)model->model.image_size, pixels = (size_t)batch * side * side * 3;
-    MCF_TRY(mcf_program_write(program, "image", from->image, image_u8 ? pixels : pixels * sizeof(float), err));
-    return image_u8 ? mcf_program_write(program, "flip", from->flip, (size_t)batch, err) : MCF_OK;
-}
-
-static mcf_status write_ids(mcf_program *program, const char *name, const int64_t *ids, int64_t rows, int64_t columns,
-                            mcf_error *err)
-{
-    return mcf_program_write(program, name, ids, (size_t)(rows * columns) * sizeof *ids, err);
-}
-
-// Inputs that follow from ids_shuffle; `space` holds 2*B*L elements.
-static mcf_status write_masks(const mcf_pretrain_model *model, int64_t b, mcf_program *program,
-                              const mcf_pretrain_batch *batch, bool restore, bool mask, int64_t *space, mcf_error *err)
-{
-    int64_t count = model->patches, n = model->visible;
-    int64_t *keep = space, *removed = space + b * n, *order = space + b * count;
-    MCF_TRY(mcf_mask_split(batch->ids_shuffle, b, count, n, keep, removed, order, err));
-    MCF_TRY(write_ids(program, "ids_keep", keep, b, n, err));
-    if (restore)
-        MCF_TRY(write_ids(program, "ids_restore", order, b, count, err));
-    return mask ? write_ids(program, "ids_mask", removed, b, count - n, err) : MCF_OK;
-}
-
-static mcf_status write_contrast(const mcf_pretrain_model *model, int64_t b, mcf_program *program,
-                                 const mcf_pretrain_batch *batch, int64_t *space, mcf_error *err)
-{
-    MCF_TRY(mcf_mask_split(batch->ids_shuffle_target, b, model->patches, model->visible, space, NULL, NULL, err));
-    MCF_TRY(write_ids(program, "ids_keep_target", space, b, model->visible, err));
-    for (int64_t i = 0; i < b; i++)
-        space[i] = batch->rank * b + i;
-    return write_ids(program, "labels", space, b, 1, err);
-}
-
-mcf_status mcf_pretrain_write(const mcf_pretrain_model *model, const mcf_pretrain_graph_options *options,
-                              mcf_program *program, const mcf_pretrain_batch *batch, mcf_error *err)
-{
-    int64_t b = options->batch;
-    if (model->moco)
-        return mcf_moco_write(model, options, program, batch, err);
-    int64_t *space = malloc((size_t)(2 * b * model->patches + 1) * sizeof *space);
-    if (!space)
-        return mcf_fail(err, MCF_ERR_NOMEM, "no memory for masks");
-    mcf_status status = write_image(model, b, options->image_u8, program, batch, err);
+    mcf_safetensors *file = NULL;
+    mcf_status status = mcf_safetensors_open(&file, path, err);
     if (status == MCF_OK)
-        status = write_masks(model, b, program, batch, model->decodes, model->pixel, space, err);
-    if (status == MCF_OK && model->contrastive)
-        status = write_contrast(model, b, program, batch, space, err);
-    if (status == MCF_OK && options->backward)
-        status = mcf_program_write(program, "loss_scale", &batch->loss_scale, sizeof batch->loss_scale, err);
-    free(space);
-    return status;
+        status = mcf_vit_load(&model->store, v, file, prefer, params, err);
+    mcf_safetensors_close(file);
+    return status == MCF_OK ? MCF_OK : mcf_add_context(err, status, "%s", key);
 }
 
-mcf_status mcf_reconstruct_write(const mcf_pretrain_model *model, const mcf_reconstruct_graph_options *options,
-                                 mcf_program *program, const mcf_pretrain_batch *batch, mcf_error *err)
+static mcf_status load_init(const mcf_pretrain_model *model, const mcf_params *params, mcf_error *err)
 {
-    int64_t b = options->batch;
-    int64_t *space = malloc((size_t)(2 * b * model->patches + 1) * sizeof *space);
-    if (!space)
-        return mcf_fail(err, MCF_ERR_NOMEM, "no memory for masks");
-    mcf_status status = write_image(model, b, options->image_u8, program, batch, err);
-    if (status == MCF_OK)
-        status = write_masks(model, b, program, batch, true, false, space, err);
-    free(space);
-    return status;
+    return load_encoder(model, &model->online, model->model.init, "model.init", NULL, params, err);
+}
+
+static mcf_status load_teacher(const mcf_pretrain_model *model, const mcf_params *params, mcf_error *err)
+{
+    return load_encoder(model, &model->teacher, model->model.teacher_checkpoint, "model.teacher.checkpoint",
+                        "perceptual_loss.model.", params, err);
+}
+
+mcf_status mcf_pretrain_start(const mcf_pretrain_model *model, uint64_t seed, const mcf_params *params, mcf_error *err)
+{
+    const mcf_model_options *options = &model->model;
+    if (model->feature && !options->teacher_checkpoint[0])
+        return mcf_fail(err, MCF_ERR_USAGE,
+                        "model.teacher.checkpoint: the feature term needs M_1's weights; name a "
+                        "safetensors file, or `random` to go without trained ones");
+    mcf_pretrain_init(model, seed, params);
+    if (options->init[0])
+        MCF_TRY(load_init(model, params, err));
+    if (model->feature && strcmp(options->teacher_checkpoint, "random"))
+        MCF_TRY(load_teacher(model, params, err));
+    mcf_pretrain_copy_target(model, params);
+    return MCF_OK;
+}
+
+// All of the file; the encoder and M_1 from model.init and model.teacher.checkpoint where it has none of them.
+static mcf_status load_all(const mcf_pretrain_model *model, const mcf_safetensors *file, const mcf_params *params,
+                           mcf_error *err)
+{
+    const bool init = model->model.init[0] && !mcf_vit_in_file(&model->store, &model->online, file);
+    const bool teacher = model->feature && model->model.teacher_checkpoint[0] &&
+                         strcmp(model->model.teacher_checkpoint, "random") &&
+                         !mcf_vit_in_file(&model->store, &model->teacher, file);
+    const mcf_vit *const elsewhere[2] = {init ? &model->online : NULL, teacher ? &model->teacher : NULL};
+    MCF_TRY(mcf_params_load(model, file, elsewhere, params, err));
+    if (init)
+        MCF_TRY(load_init(model, params, err));
+    return teacher ? load_teacher(model, params, err) : MCF_OK;
+}
+
+// --- the objective
+
+mcf_status mcf_pretrain_graph(const mcf_pretrain_model *model, const mcf_step_graph_options *options, mcf_graph **graph,
+                              mcf_error *err)
+{
+    mcf_objective objective = {0};
+    *graph = NULL;
+    model->method->describe(model, &objective);
+    if (objective.term_count == 0)
+        return mcf_fail(err, MCF_ERR_USAGE,
+                        "objective: all weights are 0; set feature.weight, pixel.weight or "
+                        "contrastive.weight");
+    mcf_graph *g = mcf_graph_create(options->world, options->compute);
+    if (!g)
+        return mcf_fail(err, MCF_ERR_NOMEM, "no memory for a graph");
+    model->method->build(g, model, options);
+    return mcf_graph_finish(g, graph, "the pre-training step", err);
+}
+
+static mcf_status objective_build(const mcf_objective *objective, const mcf_step_graph_options *options,
+                                  mcf_graph **graph, mcf_error *err)
+{
+    return mcf_pretrain_graph(objective->model, options, graph, err);
+}
+
+static void objective_init(const mcf_objective *objective, uint64_t seed, const mcf_params *params)
+{
+    mcf_pretrain_init(objective->model, seed, params);
+    mcf_pretrain_copy_target(objective->model, params);
+}
+
+static mcf_status objective_start(const mcf_objective *objective, uint64_t seed, const mcf_params *params,
+                                  mcf_error *err)
+{
+    return mcf_pretrain_start(objective->model, seed, params, err);
+}
+
+static mcf_status objective_load(const mcf_objective *objective, const mcf_safetensors *file, const mcf_params *params,
+                                 mcf_error *err)
+{
+    return load_all(objective->model, file, params, err);
+}
+
+static void objective_destroy(void *model)
+{
+    mcf_pretrain_destroy(model);
+}
+
+mcf_status mcf_pretrain_objective(const mcf_model_options *model, const mcf_objective_options *options,
+                                  mcf_objective *objective, mcf_error *err)
+{
+    mcf_pretrain_model *made;
+    MCF_TRY(mcf_pretrain_create(model, options, &made, err));
+    *objective = (mcf_objective){
+        .model = made,
+        .store = &made->store,
+        .momentum = options->momentum,
+        .build = objective_build,
+        .init = objective_init,
+        .start = objective_start,
+        .load = objective_load,
+        .destroy = objective_destroy,
+    };
+    made->method->describe(made, objective);
+    return MCF_OK;
 }

@@ -7,37 +7,6 @@
 enum { NAME = 256 };
 
 // --- entries
-static mcf_status add(mcf_store *store, const char *prefix, const char *name, mcf_shape shape, mcf_role role,
-                      bool product, int *entry, mcf_error *err)
-{
-    char full[NAME];
-    snprintf(full, sizeof full, "%s%s", prefix, name);
-    if (product && role == MCF_ROLE_FROZEN)
-        role = MCF_ROLE_FROZEN_WEIGHTS;
-    // The target's weights change before every use: converting each where it is used takes no memory between.
-    *entry = mcf_store_add(store, full, shape, role, product && role != MCF_ROLE_TARGET);
-    if (*entry < 0)
-        return mcf_fail(err, MCF_ERR_NOMEM, "no memory for parameter %s, or its name is taken", full);
-    return MCF_OK;
-}
-
-mcf_status mcf_linear_add(mcf_store *store, const char *name, int64_t out, int64_t in, bool bias, mcf_role role,
-                          mcf_affine *affine, mcf_error *err)
-{
-    affine->bias = -1;
-    MCF_TRY(add(store, name, ".weight", MCF_SHAPE(out, in), role, true, &affine->weight, err));
-    if (bias)
-        MCF_TRY(add(store, name, ".bias", MCF_SHAPE(out), role, false, &affine->bias, err));
-    return MCF_OK;
-}
-
-mcf_status mcf_norm_add(mcf_store *store, const char *name, int64_t dim, mcf_role role, mcf_affine *affine,
-                        mcf_error *err)
-{
-    MCF_TRY(add(store, name, ".weight", MCF_SHAPE(dim), role, false, &affine->weight, err));
-    return add(store, name, ".bias", MCF_SHAPE(dim), role, false, &affine->bias, err);
-}
-
 mcf_status mcf_blocks_add(mcf_store *store, const char *prefix, const mcf_vit_options *options, mcf_role role,
                           mcf_blocks *blocks, mcf_error *err)
 {
@@ -79,14 +48,15 @@ mcf_status mcf_vit_add(mcf_store *store, const char *prefix, const mcf_vit_optio
     char name[NAME];
     vit->image_size = image_size;
     vit->patch_size = patch_size;
-    MCF_TRY(add(store, prefix, ".cls_token", MCF_SHAPE(1, 1, dim), role, false, &vit->cls_token, err));
-    MCF_TRY(add(store, prefix, ".pos_embed", MCF_SHAPE(1, 1 + side * side, dim), MCF_ROLE_FROZEN, false,
-                &vit->pos_embed, err));
-    MCF_TRY(add(store, prefix, ".patch_embed.proj.weight", MCF_SHAPE(dim, 3, p, p), role, true,
-                &vit->patch_embed.weight, err));
+    MCF_TRY(mcf_entry_add(store, prefix, ".cls_token", MCF_SHAPE(1, 1, dim), role, false, &vit->cls_token, err));
+    MCF_TRY(mcf_entry_add(store, prefix, ".pos_embed", MCF_SHAPE(1, 1 + side * side, dim), MCF_ROLE_FROZEN, false,
+                          &vit->pos_embed, err));
+    MCF_TRY(mcf_entry_add(store, prefix, ".patch_embed.proj.weight", MCF_SHAPE(dim, 3, p, p), role, true,
+                          &vit->patch_embed.weight, err));
     vit->patch_embed.bias = -1;
     if (options->patch_bias == MCF_PATCH_BIAS)
-        MCF_TRY(add(store, prefix, ".patch_embed.proj.bias", MCF_SHAPE(dim), role, false, &vit->patch_embed.bias, err));
+        MCF_TRY(mcf_entry_add(store, prefix, ".patch_embed.proj.bias", MCF_SHAPE(dim), role, false,
+                              &vit->patch_embed.bias, err));
     vit->norm_pre = (mcf_affine){-1, -1};
     snprintf(name, sizeof name, "%s.norm_pre", prefix);
     if (options->pre_norm)
@@ -143,17 +113,7 @@ mcf_value mcf_pixels_to_patches(mcf_graph *graph, mcf_value pixels, int64_t patc
     return mcf_reshape(graph, x, MCF_SHAPE(b, count, 3 * patch * patch));
 }
 
-// --- layers
-mcf_value mcf_vit_linear(mcf_graph *graph, const mcf_store *store, mcf_affine affine, mcf_value x, mcf_dtype out)
-{
-    const mcf_entry *entry = &store->entries[affine.weight];
-    mcf_value weight = mcf_weight(graph, store, affine.weight);
-    if (entry->shape.rank > 2) // a patch projection, stored as a convolution's kernel
-        weight = mcf_reshape(graph, weight, MCF_SHAPE(entry->shape.dim[0], entry->count / entry->shape.dim[0]));
-    mcf_value bias = affine.bias < 0 ? MCF_NO_VALUE : mcf_param(graph, store, affine.bias);
-    return mcf_linear(graph, mcf_cast(graph, x, mcf_graph_compute(graph)), weight, bias, out);
-}
-
+// --- blocks
 mcf_value mcf_vit_tokens(mcf_graph *graph, const mcf_vit *vit, mcf_value patches, mcf_value ids_keep,
                          mcf_value position)
 {
@@ -166,7 +126,7 @@ mcf_value mcf_vit_tokens(mcf_graph *graph, const mcf_vit *vit, mcf_value patches
         patches = mcf_gather_rows(graph, patches, ids_keep);
         places = mcf_gather_rows(graph, mcf_expand(graph, places, MCF_SHAPE(b, count, dim)), ids_keep);
     }
-    mcf_value x = mcf_vit_linear(graph, store, vit->patch_embed, patches, MCF_F32);
+    mcf_value x = mcf_linear_layer(graph, store, vit->patch_embed, patches, MCF_F32);
     x = mcf_add(graph, x, places);
     mcf_value cls = mcf_param(graph, store, vit->cls_token);
     cls = mcf_add(graph, cls, mcf_slice(graph, position, 1, 0, 1));
@@ -182,22 +142,22 @@ static mcf_value attend(mcf_graph *graph, const mcf_blocks *blocks, const mcf_bl
     mcf_dtype compute = mcf_graph_compute(graph);
     int64_t b = mcf_value_dim(graph, y, 0), n = mcf_value_dim(graph, y, 1), heads = blocks->heads;
     int64_t width = blocks->dim / blocks->heads;
-    mcf_value qkv = mcf_vit_linear(graph, blocks->store, block->qkv, y, compute);
+    mcf_value qkv = mcf_linear_layer(graph, blocks->store, block->qkv, y, compute);
     qkv = mcf_reshape(graph, qkv, MCF_SHAPE(b, n, 3, heads, width));
     mcf_value mixed = mcf_attention(graph, qkv, 1 / sqrt((double)width));
     mixed = mcf_reshape(graph, mixed, MCF_SHAPE(b, n, blocks->dim));
-    return mcf_vit_linear(graph, blocks->store, block->proj, mixed, compute);
+    return mcf_linear_layer(graph, blocks->store, block->proj, mixed, compute);
 }
 
 static mcf_value perceive(mcf_graph *graph, const mcf_blocks *blocks, const mcf_block *block, mcf_value y)
 {
     mcf_dtype compute = mcf_graph_compute(graph);
-    mcf_value hidden = mcf_vit_linear(graph, blocks->store, block->fc1, y, compute);
+    mcf_value hidden = mcf_linear_layer(graph, blocks->store, block->fc1, y, compute);
     if (blocks->activation == MCF_MLP_QUICK_GELU)
         hidden = mcf_mul(graph, hidden, mcf_sigmoid(graph, mcf_scale(graph, hidden, 1.702, 0)));
     else
         hidden = mcf_gelu(graph, hidden);
-    return mcf_vit_linear(graph, blocks->store, block->fc2, hidden, compute);
+    return mcf_linear_layer(graph, blocks->store, block->fc2, hidden, compute);
 }
 
 // x = x + r, returns norm(x).

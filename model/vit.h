@@ -3,17 +3,11 @@
 #ifndef MCF_MODEL_VIT_H
 #define MCF_MODEL_VIT_H
 
-#include "core/graph.h"
-#include "core/store.h"
+#include "model/layers.h"
 #include "model/options.h"
 
 #define MCF_VIT_NORM_EPS 1e-6 // of every LayerNorm, unless the options say otherwise
 enum { MCF_MAX_DEPTH = 256 };
-
-// Indices of store entries; -1 where there is none.
-typedef struct {
-    int weight, bias;
-} mcf_affine;
 
 typedef struct {
     mcf_affine norm1, qkv, proj, norm2, fc1, fc2;
@@ -44,13 +38,6 @@ void mcf_vit_free(mcf_vit *vit);
 mcf_status mcf_blocks_add(mcf_store *store, const char *prefix, const mcf_vit_options *options, mcf_role role,
                           mcf_blocks *blocks, mcf_error *err);
 void mcf_blocks_free(mcf_blocks *blocks);
-// Weight [out, in] and bias [out] under `name`; a linear layer without bias has bias -1.
-mcf_status mcf_linear_add(mcf_store *store, const char *name, int64_t out, int64_t in, bool bias, mcf_role role,
-                          mcf_affine *affine, mcf_error *err);
-// Weight and bias [dim] of a norm.
-mcf_status mcf_norm_add(mcf_store *store, const char *name, int64_t dim, mcf_role role, mcf_affine *affine,
-                        mcf_error *err);
-
 // --- graphs
 
 // Image [B,3,H,W] to patches [B,L,3*p*p] of type `dtype`, each ordered channel, row, column as the kernel of
@@ -62,9 +49,6 @@ mcf_value mcf_patchify_pixels(mcf_graph *graph, mcf_value image, int64_t patch);
 mcf_value mcf_unpatchify(mcf_graph *graph, mcf_value pixels, int64_t patch, int64_t rows, int64_t columns);
 // Prediction to the order of mcf_patchify, without going through an image.
 mcf_value mcf_pixels_to_patches(mcf_graph *graph, mcf_value pixels, int64_t patch, mcf_dtype dtype);
-
-// Linear layer from store entries: x in any float type, product in the graph's compute type.
-mcf_value mcf_vit_linear(mcf_graph *graph, const mcf_store *store, mcf_affine affine, mcf_value x, mcf_dtype out);
 
 // Tokens that enter the blocks, f32: patches [B,L,3*p*p] projected, position added, cls in front. `ids_keep`
 // i64 [B,n]: only these are embedded, [B,1+n,D]; MCF_NO_VALUE: all, [B,1+L,D]. `position` [1,1+L,D]: in place

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "model/load.h"
 #include "model/pretrain.h"
 #include "run/weights.h"
 #include "run/output.h"

@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,19 +17,6 @@
 #include "run/checkpoint.h"
 #include "run/output.h"
 #include "train/run_state.h"
-#include "run/weights.h"
-
-void mcf_run_notice(const mcf_run *run, const char *format, ...)
-{
-    if (!run->options->notice || mcf_run_rank(run) > 0)
-        return;
-    char line[1400];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(line, sizeof line, format, args);
-    va_end(args);
-    run->options->notice(run->options->context, line);
-}
 
 static bool has(const char *run, const char *name)
 {
@@ -198,7 +184,7 @@ static mcf_status take_state(mcf_run *run, const char *path, const json_t *state
                     "devices", &devices) != 0 ||
         updates < 0 || epoch < 0 || index < 0 || devices < 1 || !(run->loss_scale > 0) || skips < 0 ||
         (json_object_get(state, "skips") && updates + skips != run->step))
-        return mcf_fail(err, MCF_ERR_FORMAT, "%s/state.json: not the state of a pre-training run", path);
+        return mcf_fail(err, MCF_ERR_FORMAT, "%s/state.json: not the state of a training run", path);
     if (strcmp(data, json_string_value(json_object_get(now, "data"))) != 0)
         return mcf_fail(err, MCF_ERR_USAGE,
                         "%s: the images of data.train changed (%lld then, %lld now): a run goes on only with its own "
@@ -219,16 +205,6 @@ static mcf_status take_state(mcf_run *run, const char *path, const json_t *state
 
 // --- tensors of a checkpoint: views of the host arrays
 
-mcf_status mcf_run_moments(mcf_run *run, mcf_error *err)
-{
-    const size_t count = (size_t)run->engine->model->store.role_count[MCF_ROLE_TRAINED];
-    if (!run->moment1)
-        run->moment1 = calloc(count, sizeof *run->moment1);
-    if (!run->moment2)
-        run->moment2 = calloc(count, sizeof *run->moment2);
-    return run->moment1 && run->moment2 ? MCF_OK : mcf_fail(err, MCF_ERR_NOMEM, "no memory for the moments");
-}
-
 typedef struct {
     mcf_named_tensor *model, *optimizer;
     size_t model_count, optimizer_count;
@@ -245,7 +221,7 @@ static void free_lists(tensor_lists *lists)
 static mcf_status list_tensors(mcf_run *run, tensor_lists *lists, mcf_error *err)
 {
     enum { LONGEST = 256 };
-    const mcf_store *store = &run->engine->model->store;
+    const mcf_store *store = run->engine->objective.store;
     const size_t count = (size_t)store->count;
     *lists = (tensor_lists){.model = calloc(count, sizeof *lists->model),
                             .optimizer = calloc(2 * count, sizeof *lists->optimizer),
@@ -306,17 +282,6 @@ mcf_status mcf_run_write_config(const mcf_run *run, mcf_error *err)
     return status;
 }
 
-// A run or checkpoint directory, of MoCo-v3 for instance, stands for its weights.
-static mcf_status find_weights(char path[MCF_MAX_PATH], mcf_error *err)
-{
-    char found[MCF_MAX_PATH];
-    if (!path[0])
-        return MCF_OK;
-    MCF_TRY(mcf_weights_find(path, found, sizeof found, err));
-    strcpy(path, found);
-    return MCF_OK;
-}
-
 // Host arrays and position, on rank 0.
 static mcf_status begin(mcf_run *run, mcf_error *err)
 {
@@ -330,11 +295,7 @@ static mcf_status begin(mcf_run *run, mcf_error *err)
             mcf_run_notice(run, "%s: going on after step %lld", run->options->run, (long long)run->step);
         return status;
     }
-    mcf_engine *e = run->engine;
-    MCF_TRY(find_weights(e->model->model.init, err));
-    if (strcmp(e->model->model.teacher_checkpoint, "random") != 0)
-        MCF_TRY(find_weights(e->model->model.teacher_checkpoint, err));
-    return mcf_pretrain_start(e->model, run->config->seed, &e->params, err);
+    return run->task->start(run, err);
 }
 
 mcf_status mcf_run_start(mcf_run *run, mcf_error *err)
@@ -370,8 +331,8 @@ static mcf_status save(mcf_run *run, mcf_error *err)
                                            .config_text = config};
         status = mcf_checkpoint_save(run->options->run, &checkpoint, run->config->checkpoint.keep, NULL, err);
     }
-    if (status == MCF_OK)
-        mcf_run_make_pictures(run);
+    if (status == MCF_OK && run->task->pictures)
+        run->task->pictures(run);
     free_lists(&lists);
     json_decref(state);
     free(config);

@@ -5,24 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-mcf_dtype mcf_precision_dtype(mcf_precision precision)
-{
-    switch (precision) {
-    case MCF_PRECISION_FP16:
-        return MCF_F16;
-    case MCF_PRECISION_BF16:
-        return MCF_BF16;
-    default:
-        return MCF_F32;
-    }
-}
+#include "train/tasks/list.h"
 
-mcf_status mcf_engine_check(const mcf_config *config, mcf_error *err)
+// On every device of this process, each in its thread.
+static mcf_status on_devices(mcf_engine *engine, mcf_job_task task, void *context, mcf_error *err)
 {
-    if (config->task != MCF_TASK_PRETRAIN)
-        return mcf_fail(err, MCF_ERR_USAGE, "task: %s is not in this version, which pre-trains: use task: pretrain",
-                        config->task == MCF_TASK_ALIGN ? "align" : "parse");
-    return MCF_OK;
+    return engine->job ? mcf_job_run(engine->job, task, context, err) : task(0, context, err);
 }
 
 // --- making and ending
@@ -51,7 +39,7 @@ static mcf_status create_runtime(int rank, void *context, mcf_error *err)
         .low_precision = engine->compute,
         .training = t->training,
     };
-    return mcf_runtime_create(&engine->model->store, &options, mcf_job_device(engine->job, rank),
+    return mcf_runtime_create(engine->objective.store, &options, mcf_job_device(engine->job, rank),
                               &engine->runtime[rank], err);
 }
 
@@ -64,19 +52,32 @@ static mcf_status destroy_runtime(int rank, void *context, mcf_error *err)
     return MCF_OK;
 }
 
-mcf_status mcf_engine_create(mcf_engine **out, const mcf_config *config, const mcf_job_options *job, bool training,
-                             mcf_error *err)
+static mcf_status new_engine(mcf_engine **out, const mcf_config *config, mcf_error *err)
 {
+    const mcf_task *task;
     *out = NULL;
-    MCF_TRY(mcf_engine_check(config, err));
+    MCF_TRY(mcf_task_of(config, &task, err));
     mcf_engine *engine = calloc(1, sizeof *engine);
     if (!engine)
         return mcf_fail(err, MCF_ERR_NOMEM, "no memory for the model");
+    engine->task = task;
     engine->config = config;
     engine->compute = mcf_precision_dtype(config->precision);
-    mcf_status status = mcf_pretrain_create(&config->model, &config->objective, &engine->model, err);
+    mcf_status status = task->add(config, &engine->objective, err);
     if (status == MCF_OK)
-        status = mcf_params_create(&engine->model->store, &engine->params, err);
+        *out = engine;
+    else
+        free(engine);
+    return status;
+}
+
+mcf_status mcf_engine_create(mcf_engine **out, const mcf_config *config, const mcf_job_options *job, bool training,
+                             mcf_error *err)
+{
+    mcf_engine *engine;
+    *out = NULL;
+    MCF_TRY(new_engine(&engine, config, err));
+    mcf_status status = mcf_params_create(engine->objective.store, &engine->params, err);
     if (status == MCF_OK)
         status = mcf_job_create(&engine->job, job, err);
     if (status == MCF_OK) {
@@ -95,15 +96,32 @@ mcf_status mcf_engine_create(mcf_engine **out, const mcf_config *config, const m
     return MCF_OK;
 }
 
+mcf_status mcf_engine_create_on(mcf_engine **out, const mcf_config *config, const mcf_runtime_options *device,
+                                mcf_error *err)
+{
+    mcf_engine *engine;
+    *out = NULL;
+    MCF_TRY(new_engine(&engine, config, err));
+    engine->world = device->member.world;
+    engine->first = device->member.rank;
+    engine->local = 1;
+    mcf_status status = mcf_runtime_create(engine->objective.store, device, NULL, &engine->runtime[0], err);
+    if (status != MCF_OK) {
+        mcf_engine_destroy(engine);
+        return status;
+    }
+    *out = engine;
+    return MCF_OK;
+}
+
 void mcf_engine_destroy(mcf_engine *engine)
 {
     if (!engine)
         return;
-    if (engine->job)
-        mcf_job_run(engine->job, destroy_runtime, engine, NULL);
+    on_devices(engine, destroy_runtime, engine, NULL);
     mcf_job_destroy(engine->job);
     mcf_params_free(&engine->params);
-    mcf_pretrain_destroy(engine->model);
+    engine->objective.destroy(engine->objective.model);
     free(engine);
 }
 
@@ -121,10 +139,10 @@ mcf_status mcf_engine_upload(mcf_engine *engine, mcf_error *err)
 {
     for (int role = 0; role < MCF_ROLE_COUNT; role++)
         MCF_TRY(mcf_engine_share(engine, engine->params.role[role],
-                                 (uint64_t)engine->model->store.role_count[role] * sizeof(float), err));
-    MCF_TRY(mcf_job_run(engine->job, upload, engine, err));
+                                 (uint64_t)engine->objective.store->role_count[role] * sizeof(float), err));
+    MCF_TRY(on_devices(engine, upload, engine, err));
     mcf_params_free(&engine->params);
-    return mcf_params_create(&engine->model->store, &engine->params, err);
+    return mcf_params_create(engine->objective.store, &engine->params, err);
 }
 
 mcf_status mcf_engine_share(const mcf_engine *engine, void *values, uint64_t bytes, mcf_error *err)
@@ -140,7 +158,7 @@ static mcf_status download(int rank, void *context, mcf_error *err)
 
 mcf_status mcf_engine_download(mcf_engine *engine, mcf_error *err)
 {
-    return mcf_job_run(engine->job, download, engine, err);
+    return on_devices(engine, download, engine, err);
 }
 
 typedef struct {
@@ -167,13 +185,13 @@ mcf_status mcf_engine_write_role(mcf_engine *engine, mcf_array which, mcf_role r
                                  mcf_error *err)
 {
     role_task task = {.engine = engine, .which = which, .role = role, .from = values};
-    return mcf_job_run(engine->job, write_role, &task, err);
+    return on_devices(engine, write_role, &task, err);
 }
 
 mcf_status mcf_engine_read_role(mcf_engine *engine, mcf_array which, mcf_role role, float *values, mcf_error *err)
 {
     role_task task = {.engine = engine, .which = which, .role = role, .to = values};
-    return mcf_job_run(engine->job, read_role, &task, err);
+    return on_devices(engine, read_role, &task, err);
 }
 
 static mcf_status refresh(int rank, void *context, mcf_error *err)
@@ -184,14 +202,23 @@ static mcf_status refresh(int rank, void *context, mcf_error *err)
 
 mcf_status mcf_engine_refresh(mcf_engine *engine, mcf_error *err)
 {
-    return mcf_job_run(engine->job, refresh, engine, err);
+    return on_devices(engine, refresh, engine, err);
 }
 
 // --- micro-batches
 
-static mcf_pretrain_graph_options graph_options(const mcf_engine *engine, const mcf_micro_options *options)
+mcf_status mcf_engine_program(mcf_engine *engine, int rank, const mcf_micro_options *options, mcf_program **program,
+                              mcf_error *err)
 {
-    return (mcf_pretrain_graph_options){
+    char key[128];
+    snprintf(key, sizeof key, "step b%lld %s u8=%d out=%d back=%d avg=%d eval=%d", (long long)options->batch,
+             mcf_dtype_name(engine->compute), options->image_u8, options->outputs, options->backward, options->average,
+             options->evaluate);
+    mcf_runtime *runtime = engine->runtime[rank];
+    *program = mcf_runtime_cached(runtime, key);
+    if (*program)
+        return MCF_OK;
+    const mcf_step_graph_options graph_options = {
         .batch = options->batch,
         .world = engine->world,
         .compute = engine->compute,
@@ -199,22 +226,10 @@ static mcf_pretrain_graph_options graph_options(const mcf_engine *engine, const 
         .outputs = options->outputs,
         .backward = options->backward,
         .average = options->average,
+        .evaluate = options->evaluate,
     };
-}
-
-mcf_status mcf_engine_program(mcf_engine *engine, int rank, const mcf_micro_options *options, mcf_program **program,
-                              mcf_error *err)
-{
-    char key[128];
-    snprintf(key, sizeof key, "pretrain b%lld %s u8=%d out=%d back=%d avg=%d", (long long)options->batch,
-             mcf_dtype_name(engine->compute), options->image_u8, options->outputs, options->backward, options->average);
-    mcf_runtime *runtime = engine->runtime[rank];
-    *program = mcf_runtime_cached(runtime, key);
-    if (*program)
-        return MCF_OK;
-    const mcf_pretrain_graph_options graph_opt = graph_options(engine, options);
     mcf_graph *graph;
-    MCF_TRY(mcf_pretrain_graph(engine->model, &graph_opt, &graph, err));
+    MCF_TRY(engine->objective.build(&engine->objective, &graph_options, &graph, err));
     MCF_TRY(mcf_program_create(runtime, graph, program, err));
     return mcf_runtime_cache(runtime, key, *program, err);
 }
@@ -222,47 +237,33 @@ mcf_status mcf_engine_program(mcf_engine *engine, int rank, const mcf_micro_opti
 typedef struct {
     mcf_engine *engine;
     const mcf_micro_options *options;
-    const mcf_pretrain_batch *batches;
+    const mcf_inputs *inputs;
     const char *name; // of an output
-    int64_t count;
+    mcf_shape *shape;
     float *values;
-    bool present;
 } micro_task;
-
-static const char *const loss_names[MCF_LOSS_TERMS] = {"loss", "loss.feature", "loss.contrastive", "loss.pixel"};
 
 static mcf_status run(int rank, void *context, mcf_error *err)
 {
     micro_task *t = context;
+    const mcf_micro_options *o = t->options;
+    const mcf_losses losses = mcf_losses_of(&t->engine->objective);
     mcf_program *program;
-    MCF_TRY(mcf_engine_program(t->engine, rank, t->options, &program, err));
-    const mcf_pretrain_graph_options graph_opt = graph_options(t->engine, t->options);
-    mcf_pretrain_batch batch = t->batches[rank];
-    batch.rank = t->engine->first + rank;
-    batch.loss_scale = t->options->loss_scale;
-    MCF_TRY(mcf_pretrain_write(t->engine->model, &graph_opt, program, &batch, err));
-    MCF_TRY(mcf_program_run(program, t->options->accumulate, t->options->reduce, err));
-    for (int i = 0; i < MCF_LOSS_TERMS; i++) {
-        const bool there = mcf_program_has_output(program, loss_names[i]);
-        if (there)
-            MCF_TRY(mcf_program_keep(program, loss_names[i], t->options->number * MCF_LOSS_TERMS + i, err));
-        if (rank == 0)
-            t->engine->has_term[i] = there;
-    }
+    MCF_TRY(mcf_engine_program(t->engine, rank, o, &program, err));
+    MCF_TRY(mcf_inputs_write(t->inputs, program, rank * o->batch, o->batch, err));
+    if (o->backward)
+        MCF_TRY(mcf_program_write(program, "loss_scale", &o->loss_scale, sizeof o->loss_scale, err));
+    MCF_TRY(mcf_program_run(program, o->accumulate, o->reduce, err));
+    for (int i = 0; !o->evaluate && i < losses.count; i++)
+        MCF_TRY(mcf_program_keep(program, losses.name[i], o->number * losses.count + i, err));
     return MCF_OK;
 }
 
-mcf_status mcf_engine_run(mcf_engine *engine, const mcf_micro_options *options, const mcf_pretrain_batch *batches,
-                          mcf_losses *losses, mcf_error *err)
+mcf_status mcf_engine_run(mcf_engine *engine, const mcf_micro_options *options, const mcf_inputs *inputs,
+                          mcf_error *err)
 {
-    micro_task task = {.engine = engine, .options = options, .batches = batches};
-    MCF_TRY(mcf_job_run(engine->job, run, &task, err));
-    if (!losses)
-        return MCF_OK;
-    mcf_losses all[options->number + 1];
-    MCF_TRY(mcf_engine_losses(engine, options->number + 1, all, err));
-    *losses = all[options->number];
-    return MCF_OK;
+    micro_task task = {.engine = engine, .options = options, .inputs = inputs};
+    return on_devices(engine, run, &task, err);
 }
 
 typedef struct {
@@ -281,15 +282,16 @@ static mcf_status read_kept(int rank, void *context, mcf_error *err)
 // device are asked first; -1 where they do not single one out.
 static int bad_device(const mcf_engine *engine, const float *values, int stride)
 {
-    enum { TOTAL, FEATURE, CONTRASTIVE, PIXEL };
+    const mcf_objective *objective = &engine->objective;
     int found = -1, own = 0, all = 0, first = -1;
     for (int device = 0; device < engine->world; device++) {
-        const float *of = values + (int64_t)device * stride;
-        const bool here =
-            (engine->has_term[FEATURE] && !isfinite(of[FEATURE])) || (engine->has_term[PIXEL] && !isfinite(of[PIXEL]));
+        const float *total = values + (int64_t)device * stride, *term = total + 1;
+        bool here = false;
+        for (int i = 0; i < objective->term_count; i++)
+            here = here || (objective->term[i].local && !isfinite(term[i]));
         if (here && !own++)
             found = device;
-        if (!isfinite(of[TOTAL]) && !all++)
+        if (!isfinite(*total) && !all++)
             first = device;
     }
     return own && own < engine->world ? found : !own && all < engine->world ? first : engine->world == 1 ? first : -1;
@@ -297,49 +299,70 @@ static int bad_device(const mcf_engine *engine, const float *values, int stride)
 
 mcf_status mcf_engine_losses(mcf_engine *engine, int count, mcf_losses *losses, mcf_error *err)
 {
-    kept_task task = {engine, count * MCF_LOSS_TERMS, NULL};
+    const mcf_losses none = mcf_losses_of(&engine->objective);
+    kept_task task = {engine, count * none.count, NULL};
     task.values = calloc((size_t)(engine->world * task.count), sizeof *task.values);
     if (!task.values)
         return mcf_fail(err, MCF_ERR_NOMEM, "no memory for the losses");
-    mcf_status status = mcf_job_run(engine->job, read_kept, &task, err);
+    mcf_status status = on_devices(engine, read_kept, &task, err);
     if (status == MCF_OK && engine->cluster)
         status = mcf_cluster_gather(engine->cluster, task.values + engine->first * task.count, task.values,
                                     (uint64_t)(engine->local * task.count) * sizeof *task.values, false, err);
     for (int i = 0; status == MCF_OK && i < count; i++) {
-        double mean[MCF_LOSS_TERMS] = {0};
-        for (int term = 0; term < MCF_LOSS_TERMS; term++) {
+        const float *values = task.values + i * none.count;
+        losses[i] = none;
+        for (int term = 0; term < none.count; term++)
             for (int rank = 0; rank < engine->world; rank++)
-                mean[term] += (double)task.values[rank * task.count + i * MCF_LOSS_TERMS + term] / engine->world;
-            if (!engine->has_term[term])
-                mean[term] = NAN;
-        }
-        losses[i] = (mcf_losses){mean[0], mean[1], mean[2], mean[3],
-                                 bad_device(engine, task.values + i * MCF_LOSS_TERMS, task.count)};
+                losses[i].value[term] += (double)values[rank * task.count + term] / engine->world;
+        losses[i].bad_device = bad_device(engine, values, task.count);
     }
     free(task.values);
     return status;
 }
 
-static mcf_status read_output(int rank, void *context, mcf_error *err)
+static mcf_status find_output(int rank, void *context, mcf_error *err)
 {
     micro_task *t = context;
     mcf_program *program;
+    if (rank != 0)
+        return MCF_OK;
     MCF_TRY(mcf_engine_program(t->engine, rank, t->options, &program, err));
+    t->shape->rank = -1;
     if (!mcf_program_has_output(program, t->name))
         return MCF_OK;
-    if (rank == 0)
-        t->present = true;
-    return mcf_program_read(program, t->name, t->values + (t->engine->first + rank) * t->count, t->count, err);
+    MCF_TRY(mcf_program_output_shape(program, t->name, t->shape, err));
+    t->shape->dim[0] *= t->engine->world;
+    return MCF_OK;
 }
 
-mcf_status mcf_engine_output(mcf_engine *engine, const mcf_micro_options *options, const char *name, int64_t count,
-                             float *values, bool *present, mcf_error *err)
+mcf_status mcf_engine_output_shape(mcf_engine *engine, const mcf_micro_options *options, const char *name,
+                                   mcf_shape *shape, mcf_error *err)
 {
-    micro_task task = {.engine = engine, .options = options, .name = name, .count = count, .values = values};
-    MCF_TRY(mcf_job_run(engine->job, read_output, &task, err));
-    *present = task.present;
+    micro_task task = {.engine = engine, .options = options, .name = name, .shape = shape};
+    return on_devices(engine, find_output, &task, err);
+}
+
+static mcf_status read_output(int rank, void *context, mcf_error *err)
+{
+    micro_task *t = context;
+    const int64_t count = mcf_shape_count(t->shape) / t->engine->world;
+    mcf_program *program;
+    MCF_TRY(mcf_engine_program(t->engine, rank, t->options, &program, err));
+    return mcf_program_read(program, t->name, t->values + (t->engine->first + rank) * count, count, err);
+}
+
+mcf_status mcf_engine_output(mcf_engine *engine, const mcf_micro_options *options, const char *name, float *values,
+                             mcf_error *err)
+{
+    mcf_shape shape;
+    MCF_TRY(mcf_engine_output_shape(engine, options, name, &shape, err));
+    if (shape.rank < 1)
+        return mcf_fail(err, MCF_ERR_INTERNAL, "the step has no output named %s", name);
+    micro_task task = {.engine = engine, .options = options, .name = name, .shape = &shape, .values = values};
+    MCF_TRY(on_devices(engine, read_output, &task, err));
+    const int64_t count = mcf_shape_count(&shape) / engine->world;
     const uint64_t bytes = (uint64_t)count * (uint64_t)engine->local * sizeof(float);
-    return engine->cluster && task.present
+    return engine->cluster
                ? mcf_cluster_gather(engine->cluster, values + engine->first * count, values, bytes, false, err)
                : MCF_OK;
 }
@@ -361,7 +384,7 @@ static mcf_status adamw(int rank, void *context, mcf_error *err)
 mcf_status mcf_engine_adamw(mcf_engine *engine, const mcf_adamw_step *step, mcf_error *err)
 {
     update_task task = {.engine = engine, .step = step};
-    return mcf_job_run(engine->job, adamw, &task, err);
+    return on_devices(engine, adamw, &task, err);
 }
 
 static mcf_status ema(int rank, void *context, mcf_error *err)
@@ -373,7 +396,7 @@ static mcf_status ema(int rank, void *context, mcf_error *err)
 mcf_status mcf_engine_ema(mcf_engine *engine, double momentum, mcf_error *err)
 {
     update_task task = {.engine = engine, .momentum = momentum};
-    return mcf_job_run(engine->job, ema, &task, err);
+    return on_devices(engine, ema, &task, err);
 }
 
 static mcf_status norm2(int rank, void *context, mcf_error *err)
@@ -385,7 +408,7 @@ static mcf_status norm2(int rank, void *context, mcf_error *err)
 mcf_status mcf_engine_gradient_norm2(mcf_engine *engine, double *out, mcf_error *err)
 {
     update_task task = {.engine = engine};
-    MCF_TRY(mcf_job_run(engine->job, norm2, &task, err));
+    MCF_TRY(on_devices(engine, norm2, &task, err));
     *out = task.norm2;
     // All act on one number, also where their processors round differently.
     return mcf_engine_share(engine, out, sizeof *out, err);

@@ -1,34 +1,34 @@
-// What step, pretrain and bench share: a job with the pre-training model on each of its devices.
+// What training, `mcf step`, `mcf bench step`, predictions and the GPU check share: the networks of a config on each device
+// of a job, micro-batches and what an optimiser does with their gradients. One optimiser step: train/optimise.h.
 #ifndef MCF_TRAIN_ENGINE_H
 #define MCF_TRAIN_ENGINE_H
 
-#include "model/pretrain.h"
-#include "run/config/config.h"
+#include "core/inputs.h"
 #include "core/job.h"
-
-enum { MCF_LOSS_TERMS = 4 }; // loss, feature, contrastive, pixel
+#include "run/config/config.h"
+#include "train/losses.h"
+#include "train/task.h"
 
 typedef struct {
-    mcf_job *job;
+    const mcf_task *task;
+    mcf_job *job;         // NULL: one device, in the caller's thread
     mcf_cluster *cluster; // NULL: one process
     int world;            // devices of the job
     int local, first;     // devices of this process, and the first one's place among all
-    mcf_pretrain_model *model;
+    mcf_objective objective;
     mcf_dtype compute;
     mcf_params params; // host arrays; meet the devices in upload and download only
     mcf_runtime *runtime[MCF_MAX_DEVICES];
-    const mcf_config *config;      // the caller's
-    bool has_term[MCF_LOSS_TERMS]; // which losses the last micro-batch had
+    const mcf_config *config; // the caller's
 } mcf_engine;
-
-mcf_dtype mcf_precision_dtype(mcf_precision precision);
-// MCF_ERR_USAGE with the reason where this build cannot train the config's task.
-mcf_status mcf_engine_check(const mcf_config *config, mcf_error *err);
 
 // Starts the job, builds the model and its runtimes. Parameters are zeros. `config` must stay. Errors: those of the
 // parts; MCF_ERR_UNSUPPORTED where the device does not compute in the config's precision.
 mcf_status mcf_engine_create(mcf_engine **engine, const mcf_config *config, const mcf_job_options *job, bool training,
                              mcf_error *err);
+// The same on one device of the caller's, in the caller's thread: a step is recorded so. No host arrays.
+mcf_status mcf_engine_create_on(mcf_engine **engine, const mcf_config *config, const mcf_runtime_options *device,
+                                mcf_error *err);
 void mcf_engine_destroy(mcf_engine *engine); // NULL is fine
 
 // Rank 0's host arrays to every device; from the first device to the host arrays.
@@ -44,33 +44,31 @@ mcf_status mcf_engine_share(const mcf_engine *engine, void *values, uint64_t byt
 mcf_status mcf_engine_refresh(mcf_engine *engine, mcf_error *err);
 
 typedef struct {
-    double total, feature, contrastive, pixel; // means over the devices; NAN where a term is off
-    int bad_device; // of the job: the one whose losses are not finite; -1: none, or not one more than others
-} mcf_losses;
-
-typedef struct {
     int64_t batch;                             // images of each device
-    bool image_u8, outputs, backward, average; // as mcf_pretrain_graph_options
+    bool image_u8, outputs, backward, average; // as mcf_step_graph_options
+    bool evaluate;                             // the evaluation graph: no losses
     bool accumulate;                           // gradients add to what is there
     bool reduce;                               // gradients are averaged over the devices
     float loss_scale;
     int number; // of the micro-batch in its step, from 0: its losses are kept under it
 } mcf_micro_options;
 
-// One micro-batch on every device: batches of this process's; rank and loss_scale in them are set here. Programs are
-// made once per runtime and shape. `losses`: of this micro-batch over the whole job, which waits for the devices; NULL
-// does not wait.
-mcf_status mcf_engine_run(mcf_engine *engine, const mcf_micro_options *options, const mcf_pretrain_batch *batches,
-                          mcf_losses *losses, mcf_error *err);
-// Losses of the micro-batches with numbers from 0 to count - 1. Waits for the devices.
+// One micro-batch on every device, whose inputs are the rows of `inputs` in order. Programs are made once per runtime and
+// shape. Does not wait.
+mcf_status mcf_engine_run(mcf_engine *engine, const mcf_micro_options *options, const mcf_inputs *inputs,
+                          mcf_error *err);
+// Losses over the whole job of the micro-batches with numbers from 0 to count - 1. Waits for the devices.
 mcf_status mcf_engine_losses(mcf_engine *engine, int count, mcf_losses *losses, mcf_error *err);
 // The program of a device for these options, made if it is not there yet.
 mcf_status mcf_engine_program(mcf_engine *engine, int rank, const mcf_micro_options *options, mcf_program **program,
                               mcf_error *err);
-// An output of the last run, the rows of all devices of the job joined in order: `count` elements a device. False in *present where
-// the graph has none of this name.
-mcf_status mcf_engine_output(mcf_engine *engine, const mcf_micro_options *options, const char *name, int64_t count,
-                             float *values, bool *present, mcf_error *err);
+// The shape of an output, of all devices together (its first axis is images); rank -1 where the graph has none of this
+// name.
+mcf_status mcf_engine_output_shape(mcf_engine *engine, const mcf_micro_options *options, const char *name,
+                                   mcf_shape *shape, mcf_error *err);
+// An output of the last run, the rows of all devices of the job joined in order: the elements of that shape.
+mcf_status mcf_engine_output(mcf_engine *engine, const mcf_micro_options *options, const char *name, float *values,
+                             mcf_error *err);
 
 // On every device, without waiting. norm2: as mcf_runtime_gradient_norm2, of the first device's gradients, which after
 // `reduce` are everybody's.

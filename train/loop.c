@@ -1,51 +1,14 @@
-// The loop of pre-training; method.md, "Optimisation".
+// The loop of a run; method.md, "Optimisation".
 #include "train/loop.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "base/rng.h"
 #include "train/run_state.h"
 #include "train/schedule.h"
-
-void mcf_run_masks(const mcf_run *run, const mcf_batch *batch, uint32_t epoch, int64_t *ids, int64_t *ids_target)
-{
-    const int64_t patches = run->engine->model->patches;
-    for (int i = 0; i < batch->count; i++) {
-        const uint64_t sample = (uint64_t)batch->sample[i];
-        mcf_rng online = mcf_rng_make(run->config->seed, MCF_RNG_MASK_ONLINE, epoch, sample);
-        mcf_rng target = mcf_rng_make(run->config->seed, MCF_RNG_MASK_TARGET, epoch, sample);
-        mcf_rng_permutation(&online, ids + i * patches, patches);
-        mcf_rng_permutation(&target, ids_target + i * patches, patches);
-    }
-}
-
-void mcf_run_parts(mcf_run *run, const mcf_batch *batch, uint32_t epoch, double place, mcf_pretrain_batch *parts)
-{
-    const mcf_config *c = run->config;
-    const mcf_engine *e = run->engine;
-    const int64_t side = c->model.image_size, share = batch->count / e->local, patches = e->model->patches;
-    const int64_t view = (int64_t)batch->count; // rows of a view
-    if (e->model->moco) {
-        const double momentum = mcf_schedule_momentum(place, c->schedule.epochs, c->objective.momentum);
-        for (int i = 0; i < e->local; i++)
-            parts[i] = (mcf_pretrain_batch){.image = batch->pixels + i * share * side * side * 3,
-                                            .image2 = batch->pixels + (view + i * share) * side * side * 3,
-                                            .flip = batch->flip + i * share,
-                                            .flip2 = batch->flip + view + i * share,
-                                            .momentum = (float)momentum};
-        return;
-    }
-    mcf_run_masks(run, batch, epoch, run->ids, run->ids_target);
-    for (int i = 0; i < e->local; i++)
-        parts[i] = (mcf_pretrain_batch){.image = batch->pixels + i * share * side * side * 3,
-                                        .flip = batch->flip + i * share,
-                                        .ids_shuffle = run->ids + i * share * patches,
-                                        .ids_shuffle_target = run->ids_target + i * share * patches};
-}
+#include "train/tasks/pretrain_run.h"
 
 static void show(const mcf_run *run, const mcf_step_record *r)
 {
@@ -57,10 +20,7 @@ static void show(const mcf_run *run, const mcf_step_record *r)
                                   .epoch = (int)run->epoch +
                                            (run->index > 0), // at the end of one the place is the next one's start
                                   .epochs = run->config->schedule.epochs,
-                                  .loss = r->losses.total,
-                                  .feature = r->losses.feature,
-                                  .contrastive = r->losses.contrastive,
-                                  .pixel = r->losses.pixel,
+                                  .losses = r->losses,
                                   .lr = r->lr,
                                   .images_per_second = mcf_run_images_per_second(run),
                                   .seconds_left = rate > 0 ? (double)(run->steps - run->step) / rate : -1,
@@ -107,42 +67,14 @@ static mcf_status loop(mcf_run *run, mcf_error *err)
         MCF_TRY(mcf_run_log_step(run, &record, err));
         show(run, &record);
         if (epoch_ends && run->validation) {
-            mcf_losses losses;
-            MCF_TRY(mcf_run_validate(run, &losses, err));
-            MCF_TRY(mcf_run_log_validation(run, &losses, err));
+            mcf_scores scores = {0};
+            MCF_TRY(run->task->validate(run, &scores, err));
+            MCF_TRY(mcf_run_log_validation(run, &scores, err));
         }
         if (save_is_due(run, epoch_ends))
             MCF_TRY(mcf_run_save(run, err));
     }
     return run->last_saved == run->step ? MCF_OK : mcf_run_save(run, err);
-}
-
-static mcf_status open_data(mcf_run *run, mcf_error *err)
-{
-    const mcf_data_options *d = &run->config->data;
-    // MCF_FORMAT_* and MCF_SOURCE_* name the same four kinds in the same order.
-    const mcf_source_format format = (mcf_source_format)d->format;
-    MCF_TRY(mcf_source_open(&run->source, (const char *const *)d->train.items, d->train.count, format, err));
-    for (int i = 0; i < mcf_source_note_count(run->source); i++)
-        mcf_run_notice(run, "%s", mcf_source_note(run->source, i));
-    if (d->fraction < 1)
-        MCF_TRY(mcf_source_subset(run->source, d->fraction, run->config->seed, err));
-    if (d->validation.count > 0)
-        MCF_TRY(mcf_source_open(&run->validation, (const char *const *)d->validation.items, d->validation.count, format,
-                                err));
-    const bool moco = run->config->objective.method == MCF_METHOD_MOCO_V3;
-    const mcf_center_crop_options crop = {
-        .side = run->config->model.image_size, .filter = d->filter, .fast_decode = d->fast_decode, .flip = true};
-    run->crop = run->crop_still = crop;
-    run->crop_still.flip = false;
-    run->augment = (mcf_augment_options){.side = run->config->model.image_size, .views = moco ? 2 : 1};
-    for (int v = 0; v < run->augment.views; v++)
-        run->augment.view[v] =
-            moco ? mcf_augment_moco(v, d->crop_min, d->filter) : mcf_augment_crop(d->crop_min, d->filter);
-    const bool random = moco || d->crop == MCF_CROP_RANDOM;
-    run->transform = random ? mcf_transform_augment(&run->augment) : mcf_transform_center_crop(&run->crop);
-    run->transform_still = moco ? run->transform : mcf_transform_center_crop(&run->crop_still);
-    return MCF_OK;
 }
 
 // Rank 0 first: what it writes beside shards, the others find. All must see the same images in the same places.
@@ -151,12 +83,12 @@ static mcf_status open_data_in_turn(mcf_run *run, mcf_error *err)
     mcf_cluster *cluster = run->options->job.cluster;
     const int rank = mcf_run_rank(run);
     if (rank == 0)
-        MCF_TRY(open_data(run, err));
+        MCF_TRY(run->task->open_data(run, err));
     if (!cluster)
         return MCF_OK;
     MCF_TRY(mcf_run_meet(run, err));
     if (rank > 0)
-        MCF_TRY(open_data(run, err));
+        MCF_TRY(run->task->open_data(run, err));
     struct {
         uint64_t fingerprint;
         int64_t images;
@@ -190,19 +122,21 @@ static mcf_status open_loader(mcf_run *run, mcf_error *err)
     run->steps =
         run->step + (c->schedule.epochs - run->epoch) * run->steps_per_epoch - run->index / c->batch.accumulate;
     mcf_run_pace(run);
-    const size_t ids = (size_t)options.batch * (size_t)run->engine->model->patches;
-    run->ids = malloc(ids * sizeof *run->ids);
-    run->ids_target = malloc(ids * sizeof *run->ids_target);
     run->samples = malloc((size_t)options.batch * (size_t)c->batch.accumulate * sizeof *run->samples);
     run->losses = malloc((size_t)c->batch.accumulate * sizeof *run->losses);
-    return run->ids && run->ids_target && run->samples && run->losses
-               ? MCF_OK
-               : mcf_fail(err, MCF_ERR_NOMEM, "no memory for a step");
+    return run->samples && run->losses ? MCF_OK : mcf_fail(err, MCF_ERR_NOMEM, "no memory for a step");
 }
 
-static mcf_status pretrain(mcf_run *run, mcf_error *err)
+static mcf_status task_of(const mcf_config *config, const mcf_task_run **task, mcf_error *err)
 {
-    MCF_TRY(mcf_engine_check(run->config, err));
+    MCF_TRY(mcf_config_check_task(config, err));
+    *task = config->objective.method == MCF_METHOD_MOCO_V3 ? &mcf_task_run_moco : &mcf_task_run_pretrain;
+    return MCF_OK;
+}
+
+static mcf_status train(mcf_run *run, mcf_error *err)
+{
+    MCF_TRY(task_of(run->config, &run->task, err));
     MCF_TRY(mcf_config_check_run(run->config, err));
     if (mcf_run_rank(run) == 0)
         MCF_TRY(mcf_run_open(run, err));
@@ -220,19 +154,19 @@ static mcf_status pretrain(mcf_run *run, mcf_error *err)
         MCF_TRY(mcf_run_log_open(run, err));
         MCF_TRY(mcf_run_log_changes(run, err));
         mcf_run_note_machine(run);
-        if (run->step == 0)
-            mcf_run_make_pictures(run);
+        if (run->step == 0 && run->task->pictures)
+            run->task->pictures(run);
     }
     MCF_TRY(mcf_run_meet(run, err));
     return loop(run, err);
 }
 
-mcf_status mcf_pretrain(const mcf_config *config, const mcf_pretrain_options *options, mcf_error *err)
+mcf_status mcf_train(const mcf_config *config, const mcf_train_options *options, mcf_error *err)
 {
     mcf_run run = {.config = config, .options = options, .lock = -1, .last_saved = -1, .loss_scale = 1};
     if (config->precision == MCF_PRECISION_FP16)
         run.loss_scale = 65536;
-    mcf_status status = pretrain(&run, err);
+    mcf_status status = train(&run, err);
     mcf_tensorboard_close(run.board);
     mcf_log_close(run.log);
     mcf_run_pictures_free(&run);
@@ -240,8 +174,7 @@ mcf_status mcf_pretrain(const mcf_config *config, const mcf_pretrain_options *op
     mcf_source_close(run.source);
     mcf_source_close(run.validation);
     mcf_engine_destroy(run.engine);
-    free(run.ids);
-    free(run.ids_target);
+    mcf_inputs_free(&run.inputs);
     free(run.samples);
     free(run.losses);
     free(run.moment1);

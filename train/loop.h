@@ -1,17 +1,18 @@
-// The pre-training loop.
-#ifndef MCF_TRAIN_PRETRAIN_H
-#define MCF_TRAIN_PRETRAIN_H
+// The training loop.
+#ifndef MCF_TRAIN_LOOP_H
+#define MCF_TRAIN_LOOP_H
 
 #include <signal.h>
 
-#include "run/config/config.h"
 #include "core/job.h"
+#include "run/config/config.h"
+#include "train/losses.h"
 
 // One optimiser step, as shown and logged.
 typedef struct {
-    int64_t step, steps;                      // done in all, and to be done in all
-    int epoch, epochs;                        // current one, counted from 1
-    double loss, feature, contrastive, pixel; // means over the step; NAN where a term is off
+    int64_t step, steps; // done in all, and to be done in all
+    int epoch, epochs;   // current one, counted from 1
+    mcf_losses losses;   // means over the step
     double lr;
     double images_per_second; // over the last steps
     double seconds_left;      // negative: not known yet
@@ -28,13 +29,13 @@ typedef struct {
     void (*progress)(void *context, const mcf_train_progress *progress); // after every step; NULL: none
     void (*notice)(void *context, const char *line);                     // what a user should be told, once; NULL: none
     void *context;
-} mcf_pretrain_options;
+} mcf_train_options;
 
 // Runs to the end of the schedule. Errors besides those of the system:
 // MCF_ERR_USAGE        method or task that this build does not train; a run is there already and resume is not set;
 //                      resume with another config than the run's
 // MCF_ERR_NUMERIC      non-finite loss: names step, loss and images; the last checkpoint stays
 // MCF_ERR_INTERRUPTED  *stop was set; a checkpoint has been written
-mcf_status mcf_pretrain(const mcf_config *config, const mcf_pretrain_options *options, mcf_error *err);
+mcf_status mcf_train(const mcf_config *config, const mcf_train_options *options, mcf_error *err);
 
 #endif

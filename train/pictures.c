@@ -9,10 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/rng.h"
 #include "base/file.h"
-#include "train/run_state.h"
+#include "base/rng.h"
 #include "data/samples.h"
+#include "model/reconstruct.h"
+#include "train/run_state.h"
 
 enum { IMAGES = 6, SIDE_MOST = 160, QUALITY = 92, KEPT = 64, MASK_GREY = 128 };
 
@@ -122,18 +123,28 @@ static mcf_status reconstruct(mcf_run *run, mcf_error *err)
 {
     struct mcf_run_pictures *p = run->pictures;
     const mcf_engine *e = run->engine;
+    const mcf_pretrain_model *model = e->objective.model;
     const mcf_reconstruct_graph_options options = {
         .batch = p->count, .compute = e->compute, .image_u8 = true, .world = e->world};
     mcf_program *program = mcf_runtime_cached(e->runtime[0], "pictures");
     if (!program) {
         mcf_graph *graph;
-        MCF_TRY(mcf_reconstruct_graph(e->model, &options, &graph, err));
+        MCF_TRY(mcf_reconstruct_graph(model, &options, &graph, err));
         MCF_TRY(mcf_program_create(e->runtime[0], graph, &program, err));
         MCF_TRY(mcf_runtime_cache(e->runtime[0], "pictures", program, err));
     }
     const uint8_t flip[IMAGES] = {0};
-    const mcf_pretrain_batch batch = {.image = p->images, .flip = flip, .ids_shuffle = p->ids, .loss_scale = 1};
-    MCF_TRY(mcf_reconstruct_write(e->model, &options, program, &batch, err));
+    mcf_inputs inputs = {0};
+    mcf_inputs_begin(&inputs, p->count);
+    mcf_status status = mcf_inputs_point(&inputs, "image", p->images, (size_t)p->side * (size_t)p->side * 3, err);
+    if (status == MCF_OK)
+        status = mcf_inputs_point(&inputs, "flip", flip, 1, err);
+    if (status == MCF_OK)
+        status = mcf_reconstruct_inputs(model, p->ids, &inputs, err);
+    if (status == MCF_OK)
+        status = mcf_inputs_write(&inputs, program, 0, p->count, err);
+    mcf_inputs_free(&inputs);
+    MCF_TRY(status);
     MCF_TRY(mcf_program_run(program, false, false, err));
     return mcf_program_read(program, "pseudo", p->pseudo, (int64_t)p->count * 3 * p->side * p->side, err);
 }
@@ -156,7 +167,8 @@ static mcf_status paint(int rank, void *context, mcf_error *err)
 static mcf_status open_pictures(mcf_run *run, mcf_error *err)
 {
     const mcf_model_options *m = &run->config->model;
-    const size_t side = (size_t)m->image_size, patches = (size_t)run->engine->model->patches;
+    const mcf_pretrain_model *model = run->engine->objective.model;
+    const size_t side = (size_t)m->image_size, patches = (size_t)model->patches;
     struct mcf_run_pictures *p = run->pictures;
     int64_t samples[IMAGES];
     p->side = m->image_size;
@@ -182,7 +194,7 @@ static mcf_status open_pictures(mcf_run *run, mcf_error *err)
     memcpy(p->drawn, p->images, (size_t)p->count * side * side * 3);
     const size_t patch = (size_t)m->patch_size, columns = side / patch;
     for (size_t i = 0; i < (size_t)p->count; i++)
-        for (size_t j = (size_t)run->engine->model->visible; j < patches; j++) {
+        for (size_t j = (size_t)model->visible; j < patches; j++) {
             const size_t at = (size_t)p->ids[i * patches + j];
             for (size_t y = 0; y < patch; y++)
                 memset(p->drawn + ((i * side + at / columns * patch + y) * side + at % columns * patch) * 3, MASK_GREY,
@@ -218,7 +230,8 @@ static mcf_status make_pictures(mcf_run *run, mcf_error *err)
 void mcf_run_make_pictures(mcf_run *run)
 {
     mcf_error err = {0};
-    if (!run->engine->model->decodes)
+    const mcf_pretrain_model *model = run->engine->objective.model;
+    if (!model->decodes)
         return;
     if (!run->pictures && !(run->pictures = calloc(1, sizeof *run->pictures)))
         return;

@@ -1,11 +1,24 @@
 // What a run leaves to read: RUN/log.jsonl and TensorBoard events.
-#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "base/file.h"
 #include "train/run_state.h"
+
+void mcf_run_notice(const mcf_run *run, const char *format, ...)
+{
+    if (!run->options->notice || mcf_run_rank(run) > 0)
+        return;
+    char line[1400];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    run->options->notice(run->options->context, line);
+}
 
 mcf_status mcf_run_log_open(mcf_run *run, mcf_error *err)
 {
@@ -28,28 +41,24 @@ static mcf_status write(mcf_run *run, json_t *object, mcf_error *err)
     return status;
 }
 
-static mcf_status write_losses(mcf_run *run, json_t *object, const char *prefix, const mcf_losses *losses,
+// A number of the log line and of TensorBoard.
+static mcf_status write_number(mcf_run *run, json_t *object, const char *prefix, const char *name, double value,
                                mcf_error *err)
 {
-    const struct {
-        const char *name;
-        double value;
-    } terms[] = {{"loss", losses->total},
-                 {"loss.feature", losses->feature},
-                 {"loss.contrastive", losses->contrastive},
-                 {"loss.pixel", losses->pixel}};
-    for (size_t i = 0; i < sizeof terms / sizeof *terms; i++) {
-        if (i > 0 && isnan(terms[i].value))
-            continue;
-        char name[64], tag[64];
-        strcat(strcpy(name, prefix), terms[i].name);
-        strcpy(tag, name);
-        for (char *c = tag; *c; c++)
-            if (*c == '.')
-                *c = '/'; // TensorBoard groups by it
-        json_object_set_new(object, name, mcf_log_number(terms[i].value));
-        MCF_TRY(mcf_tensorboard_scalar(run->board, tag, run->step, terms[i].value, err));
-    }
+    char full[2 * MCF_SCORE_NAME], tag[2 * MCF_SCORE_NAME];
+    snprintf(full, sizeof full, "%s%s", prefix, name);
+    strcpy(tag, full);
+    for (char *c = tag; *c; c++)
+        if (*c == '.')
+            *c = '/'; // TensorBoard groups by it
+    json_object_set_new(object, full, mcf_log_number(value));
+    return mcf_tensorboard_scalar(run->board, tag, run->step, value, err);
+}
+
+static mcf_status write_losses(mcf_run *run, json_t *object, const mcf_losses *losses, mcf_error *err)
+{
+    for (int i = 0; i < losses->count; i++)
+        MCF_TRY(write_number(run, object, "", losses->name[i], losses->value[i], err));
     return MCF_OK;
 }
 
@@ -62,7 +71,7 @@ mcf_status mcf_run_log_step(mcf_run *run, const mcf_step_record *r, mcf_error *e
     json_t *object = json_pack("{s:I, s:o}", "step", (json_int_t)run->step, "epoch", mcf_log_number(r->epoch));
     if (!object)
         return mcf_fail(err, MCF_ERR_NOMEM, "no memory for a log line");
-    mcf_status status = write_losses(run, object, "", &r->losses, err);
+    mcf_status status = write_losses(run, object, &r->losses, err);
     if (status == MCF_OK)
         status = mcf_tensorboard_scalar(run->board, "lr", run->step, r->lr, err);
     if (status == MCF_OK)
@@ -95,14 +104,16 @@ mcf_status mcf_run_log_step(mcf_run *run, const mcf_step_record *r, mcf_error *e
     return write(run, object, err);
 }
 
-mcf_status mcf_run_log_validation(mcf_run *run, const mcf_losses *losses, mcf_error *err)
+mcf_status mcf_run_log_validation(mcf_run *run, const mcf_scores *scores, mcf_error *err)
 {
     if (!run->log)
         return MCF_OK;
     json_t *object = json_pack("{s:I}", "step", (json_int_t)run->step);
     if (!object)
         return mcf_fail(err, MCF_ERR_NOMEM, "no memory for a log line");
-    mcf_status status = write_losses(run, object, "validation.", losses, err);
+    mcf_status status = MCF_OK;
+    for (int i = 0; status == MCF_OK && i < scores->count; i++)
+        status = write_number(run, object, "validation.", scores->score[i].name, scores->score[i].value, err);
     if (status != MCF_OK) {
         json_decref(object);
         return status;

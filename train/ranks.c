@@ -30,6 +30,16 @@ mcf_status mcf_run_asked_to_stop(mcf_run *run, bool *stop, mcf_error *err)
     return MCF_OK;
 }
 
+mcf_status mcf_run_moments(mcf_run *run, mcf_error *err)
+{
+    const size_t count = (size_t)run->engine->objective.store->role_count[MCF_ROLE_TRAINED];
+    if (!run->moment1)
+        run->moment1 = calloc(count, sizeof *run->moment1);
+    if (!run->moment2)
+        run->moment2 = calloc(count, sizeof *run->moment2);
+    return run->moment1 && run->moment2 ? MCF_OK : mcf_fail(err, MCF_ERR_NOMEM, "no memory for the moments");
+}
+
 mcf_status mcf_run_share_start(mcf_run *run, mcf_error *err)
 {
     mcf_engine *e = run->engine;
@@ -54,7 +64,7 @@ mcf_status mcf_run_share_start(mcf_run *run, mcf_error *err)
     if (!start.moments)
         return MCF_OK;
     MCF_TRY(mcf_run_moments(run, err));
-    const uint64_t bytes = (uint64_t)e->model->store.role_count[MCF_ROLE_TRAINED] * sizeof(float);
+    const uint64_t bytes = (uint64_t)e->objective.store->role_count[MCF_ROLE_TRAINED] * sizeof(float);
     MCF_TRY(mcf_engine_share(e, run->moment1, bytes, err));
     MCF_TRY(mcf_engine_share(e, run->moment2, bytes, err));
     MCF_TRY(mcf_engine_write_role(e, MCF_ARRAY_MOMENT1, MCF_ROLE_TRAINED, run->moment1, err));

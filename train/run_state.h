@@ -1,13 +1,14 @@
-// Private to train/pretrain*.c: the state of a run and its parts.
-#ifndef MCF_TRAIN_PRETRAIN_INTERNAL_H
-#define MCF_TRAIN_PRETRAIN_INTERNAL_H
+// Private to train/: the state of a run and its parts.
+#ifndef MCF_TRAIN_RUN_STATE_H
+#define MCF_TRAIN_RUN_STATE_H
 
 #include "data/augment.h"
 #include "data/loader.h"
-#include "train/engine.h"
 #include "run/log.h"
-#include "train/loop.h"
 #include "run/tensorboard.h"
+#include "train/engine.h"
+#include "train/loop.h"
+#include "train/scores.h"
 
 // What a step adds to the log.
 typedef struct {
@@ -27,9 +28,34 @@ typedef struct {
     int count, next;
 } mcf_pace;
 
+// Where a batch of the loader stands.
 typedef struct {
+    int64_t epoch;
+    double place;  // in epochs, as the schedule counts
+    bool training; // else validation
+} mcf_batch_place;
+
+typedef struct mcf_run mcf_run;
+
+// A task as a run sees it, beside train/task.h's mcf_task.
+typedef struct {
+    // Opens run->source and run->validation, sets their transforms.
+    mcf_status (*open_data)(mcf_run *run, mcf_error *err);
+    // A run's first parameters, into the engine's host arrays.
+    mcf_status (*start)(mcf_run *run, mcf_error *err);
+    // What the graph of a step is given for a batch of the loader, u8 images.
+    mcf_status (*inputs)(mcf_run *run, const mcf_batch *batch, const mcf_batch_place *place, mcf_inputs *to,
+                         mcf_error *err);
+    // What is measured on run->validation after an epoch; training goes on as if it had not been.
+    mcf_status (*validate)(mcf_run *run, mcf_scores *scores, mcf_error *err);
+    // Pictures at this step, into RUN/pictures; does not fail. NULL: none.
+    void (*pictures)(mcf_run *run);
+} mcf_task_run;
+
+struct mcf_run {
     const mcf_config *config;
-    const mcf_pretrain_options *options;
+    const mcf_task_run *task;
+    const mcf_train_options *options;
     int lock; // file descriptor that holds the run directory; -1: none
     mcf_engine *engine;
     mcf_source *source, *validation;
@@ -37,10 +63,10 @@ typedef struct {
     mcf_augment_options augment;              // random crops; MoCo-v3's two views, in validation too
     mcf_transform transform, transform_still;
     mcf_loader *loader;
-    int64_t *ids, *ids_target; // of the devices here [rows, L]
-    int64_t *samples;          // of the step being made [accumulate, rows]
-    mcf_losses *losses;        // [accumulate]
-    float *moment1, *moment2;  // host arrays of TRAINED; NULL until the first checkpoint
+    mcf_inputs inputs;        // of a micro-batch
+    int64_t *samples;         // of the step being made [accumulate, rows]
+    mcf_losses *losses;       // [accumulate]
+    float *moment1, *moment2; // host arrays of TRAINED; NULL until the first checkpoint
 
     // position: what a checkpoint holds besides tensors
     int64_t step;         // optimiser steps done, skipped ones included
@@ -60,7 +86,7 @@ typedef struct {
     mcf_tensorboard *board;
     mcf_pace pace;
     struct mcf_run_pictures *pictures; // NULL until the first
-} mcf_run;
+};
 
 // --- train/ranks.c: what the processes of a run do together. Rank 0 alone writes the directory.
 int mcf_run_rank(const mcf_run *run);
@@ -75,9 +101,10 @@ mcf_status mcf_run_share_start(mcf_run *run, mcf_error *err);
 enum { MCF_BROKEN_TEXT = 1024 };
 mcf_status mcf_run_gather_broken(mcf_run *run, char **texts, int *count, mcf_error *err);
 
-// --- train/directory.c
 // Host arrays for the moments.
 mcf_status mcf_run_moments(mcf_run *run, mcf_error *err);
+
+// --- train/directory.c
 // Claims the directory; refuses one with a run in it unless resuming. Writes nothing else.
 mcf_status mcf_run_open(mcf_run *run, mcf_error *err);
 // Fills parameters and position, from the newest checkpoint or as a run starts. Before the loader exists.
@@ -85,8 +112,6 @@ mcf_status mcf_run_start(mcf_run *run, mcf_error *err);
 // From here on the directory holds a run.
 mcf_status mcf_run_write_config(const mcf_run *run, mcf_error *err);
 mcf_status mcf_run_save(mcf_run *run, mcf_error *err);
-// Formats a line for options->notice.
-void mcf_run_notice(const mcf_run *run, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 // --- train/step.c
 // One optimiser step: run->step counts it, and run->epoch and index move on. record->lr is the rate; the rest of it but
@@ -94,9 +119,11 @@ void mcf_run_notice(const mcf_run *run, const char *format, ...) __attribute__((
 mcf_status mcf_run_step(mcf_run *run, mcf_step_record *record, bool *end, mcf_error *err);
 
 // --- train/progress.c
+// Formats a line for options->notice.
+void mcf_run_notice(const mcf_run *run, const char *format, ...) __attribute__((format(printf, 2, 3)));
 mcf_status mcf_run_log_open(mcf_run *run, mcf_error *err);
 mcf_status mcf_run_log_step(mcf_run *run, const mcf_step_record *record, mcf_error *err);
-mcf_status mcf_run_log_validation(mcf_run *run, const mcf_losses *losses, mcf_error *err);
+mcf_status mcf_run_log_validation(mcf_run *run, const mcf_scores *scores, mcf_error *err);
 // Says in the log what differs from the start before.
 mcf_status mcf_run_log_changes(mcf_run *run, mcf_error *err);
 // Tells and logs samples that were replaced since the last call, on any rank.
@@ -108,7 +135,7 @@ void mcf_run_pace(mcf_run *run);
 double mcf_run_rate(const mcf_run *run);
 double mcf_run_images_per_second(const mcf_run *run);
 
-// --- train/pictures.c
+// --- train/pictures.c, for tasks
 // Reconstructions of a few images at this step, into RUN/pictures; nothing where there is no decoder. Does not fail.
 void mcf_run_make_pictures(mcf_run *run);
 void mcf_run_pictures_free(mcf_run *run);
@@ -117,15 +144,8 @@ void mcf_run_pictures_free(mcf_run *run);
 // Adds this start to RUN/machine.json. Does not fail.
 void mcf_run_note_machine(const mcf_run *run);
 
-// --- train/validate.c
-// Mean losses over data.validation with fixed masks; running statistics stay as they were.
-mcf_status mcf_run_validate(mcf_run *run, mcf_losses *losses, mcf_error *err);
-
-// What each device gets of a batch: `share` images, and what goes with them. `epoch` decides the masks; `place`, in
-// epochs, MoCo-v3's momentum.
-void mcf_run_parts(mcf_run *run, const mcf_batch *batch, uint32_t epoch, double place, mcf_pretrain_batch *parts);
-
-// Masks of a batch's rows: ids and ids_target [rows, L]; epoch and sample decide.
-void mcf_run_masks(const mcf_run *run, const mcf_batch *batch, uint32_t epoch, int64_t *ids, int64_t *ids_target);
+// --- train/validate.c, for tasks
+// Mean losses over data.validation, with the inputs of place 0; running statistics stay as they were.
+mcf_status mcf_run_validate_losses(mcf_run *run, mcf_scores *scores, mcf_error *err);
 
 #endif

@@ -1,4 +1,4 @@
-// One optimiser step of pre-training: micro-batches, update, loss scale; method.md, "Optimisation".
+// One step of a run: its batches, its losses and the loss scale; method.md, "Optimisation".
 //
 // All of a step is enqueued before its losses are looked at, and the devices see for themselves whether the gradients
 // are finite, so nothing waits for the host in between.
@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "train/optimise.h"
 #include "train/run_state.h"
 
 enum { SCALE_GROWS_AFTER = 2000, NAMES_IN_ERROR = 8 };
@@ -41,7 +42,7 @@ static mcf_status bad_loss(const mcf_run *run, int micro, const mcf_losses *l, m
 {
     const mcf_engine *e = run->engine;
     const int device = l->bad_device < 0 ? 0 : l->bad_device, rank = device / e->local;
-    char names[640] = "", saved[96], place[64] = "";
+    char names[640] = "", saved[96], place[64] = "", terms[256];
     if (device >= e->first && device < e->first + e->local)
         list_images(run, micro, device - e->first, names, sizeof names);
     if (e->cluster)
@@ -54,43 +55,29 @@ static mcf_status bad_loss(const mcf_run *run, int micro, const mcf_losses *l, m
         snprintf(place, sizeof place, " of device %d", mcf_job_device_index(e->job, device));
     checkpoint_that_stays(run, saved, sizeof saved);
     return mcf_fail(err, MCF_ERR_NUMERIC,
-                    "step %lld: the loss is %g (feature %g, contrastive %g, pixel %g); %s; a lower optimizer.lr or a "
-                    "longer schedule.warmup_epochs may help; images%s: %s",
-                    (long long)run->step + 1, l->total, l->feature, l->contrastive, l->pixel, saved, place, names);
+                    "step %lld: the loss is %s; %s; a lower optimizer.lr or a longer schedule.warmup_epochs may help; "
+                    "images%s: %s",
+                    (long long)run->step + 1, mcf_losses_print(l, terms, sizeof terms), saved, place, names);
 }
 
-// Enqueues the gradients of all micro-batches. *end: the schedule is over, nothing was done.
-static mcf_status gradients(mcf_run *run, bool *end, mcf_error *err)
+// The next batch of the loader as inputs of a micro-batch.
+static mcf_status next_inputs(void *context, int number, const mcf_inputs **inputs, mcf_error *err)
 {
-    const mcf_config *c = run->config;
-    mcf_engine *e = run->engine;
-    const int64_t batches = run->steps_per_epoch * c->batch.accumulate;
-    const bool per_micro = c->objective.momentum_update == MCF_EMA_MICRO_BATCH;
-    for (int micro = 0; micro < c->batch.accumulate; micro++) {
-        const mcf_batch *batch;
-        MCF_TRY(mcf_loader_next(run->loader, &batch, err));
-        *end = batch == NULL;
-        if (*end)
-            return MCF_OK;
-        MCF_TRY(mcf_run_log_broken(run, err));
-        mcf_pretrain_batch parts[MCF_MAX_DEVICES];
-        const double place = (double)batch->epoch + (double)batch->index / (double)batches;
-        mcf_run_parts(run, batch, (uint32_t)batch->epoch, place, parts);
-        memcpy(run->samples + micro * batch->count, batch->sample, (size_t)batch->count * sizeof *run->samples);
-        if (micro == 0 && e->model->contrastive && !per_micro)
-            MCF_TRY(mcf_engine_ema(e, c->objective.momentum, err));
-        const mcf_micro_options options = {.batch = c->batch.per_device,
-                                           .image_u8 = true,
-                                           .backward = true,
-                                           .average = e->model->moco || (e->model->contrastive && per_micro),
-                                           .accumulate = micro > 0,
-                                           .reduce = micro == c->batch.accumulate - 1,
-                                           .loss_scale = (float)run->loss_scale,
-                                           .number = micro};
-        MCF_TRY(mcf_engine_run(e, &options, parts, NULL, err));
-        run->epoch = batch->next_epoch;
-        run->index = batch->next_index;
-    }
+    mcf_run *run = context;
+    const mcf_batch *batch;
+    *inputs = NULL;
+    MCF_TRY(mcf_loader_next(run->loader, &batch, err));
+    if (!batch)
+        return MCF_OK;
+    MCF_TRY(mcf_run_log_broken(run, err));
+    const double batches = (double)(run->steps_per_epoch * run->config->batch.accumulate);
+    const mcf_batch_place place = {
+        .epoch = batch->epoch, .place = (double)batch->epoch + (double)batch->index / batches, .training = true};
+    MCF_TRY(run->task->inputs(run, batch, &place, &run->inputs, err));
+    memcpy(run->samples + number * batch->count, batch->sample, (size_t)batch->count * sizeof *run->samples);
+    run->epoch = batch->next_epoch;
+    run->index = batch->next_index;
+    *inputs = &run->inputs;
     return MCF_OK;
 }
 
@@ -99,15 +86,11 @@ static mcf_status read_losses(mcf_run *run, mcf_losses *mean, mcf_error *err)
 {
     const int count = run->config->batch.accumulate;
     MCF_TRY(mcf_engine_losses(run->engine, count, run->losses, err));
-    *mean = (mcf_losses){0};
+    *mean = mcf_losses_of(&run->engine->objective);
     for (int micro = 0; micro < count; micro++) {
-        const mcf_losses *l = &run->losses[micro];
-        if (!isfinite(l->total))
-            return bad_loss(run, micro, l, err);
-        mean->total += l->total / count;
-        mean->feature += l->feature / count;
-        mean->contrastive += l->contrastive / count;
-        mean->pixel += l->pixel / count;
+        if (!isfinite(run->losses[micro].value[0]))
+            return bad_loss(run, micro, &run->losses[micro], err);
+        mcf_losses_add(mean, &run->losses[micro], 1.0 / count);
     }
     return MCF_OK;
 }
@@ -115,7 +98,7 @@ static mcf_status read_losses(mcf_run *run, mcf_losses *mean, mcf_error *err)
 // Gradients that are not finite, and the first tensor that has one.
 static mcf_status count_overflows(mcf_run *run, mcf_step_record *r, mcf_error *err)
 {
-    const mcf_store *store = &run->engine->model->store;
+    const mcf_store *store = run->engine->objective.store;
     float *gradient = malloc((size_t)store->role_count[MCF_ROLE_TRAINED] * sizeof *gradient);
     if (!gradient)
         return mcf_fail(err, MCF_ERR_NOMEM, "no memory to look at the gradients");
@@ -142,10 +125,10 @@ static mcf_status skip(mcf_run *run, mcf_step_record *r, mcf_error *err)
     MCF_TRY(count_overflows(run, r, err));
     checkpoint_that_stays(run, saved, sizeof saved);
     if (run->config->precision != MCF_PRECISION_FP16)
-        return mcf_fail(err, MCF_ERR_NUMERIC,
-                        "step %lld: %lld gradients are not finite, first in %s, though the loss is %g; %s",
-                        (long long)run->step + 1, (long long)r->nonfinite,
-                        r->nonfinite_in ? r->nonfinite_in : "none of them, but their squares", r->losses.total, saved);
+        return mcf_fail(
+            err, MCF_ERR_NUMERIC, "step %lld: %lld gradients are not finite, first in %s, though the loss is %g; %s",
+            (long long)run->step + 1, (long long)r->nonfinite,
+            r->nonfinite_in ? r->nonfinite_in : "none of them, but their squares", r->losses.value[0], saved);
     run->skips++;
     run->nonfinite += r->nonfinite;
     run->good_steps = 0;
@@ -159,24 +142,21 @@ static mcf_status skip(mcf_run *run, mcf_step_record *r, mcf_error *err)
 mcf_status mcf_run_step(mcf_run *run, mcf_step_record *r, bool *end, mcf_error *err)
 {
     const mcf_config *c = run->config;
-    const mcf_optimizer_options *o = &c->optimizer;
-    MCF_TRY(gradients(run, end, err));
+    const mcf_step_plan plan = {.micro_batches = c->batch.accumulate,
+                                .batch = c->batch.per_device,
+                                .image_u8 = true,
+                                .loss_scale = run->loss_scale,
+                                .lr = r->lr,
+                                .number = run->updates + 1};
+    bool made;
+    MCF_TRY(mcf_optimise(run->engine, &plan, next_inputs, run, &made, err));
+    *end = !made;
     if (*end)
         return MCF_OK;
-    const mcf_adamw_step update = {.lr = r->lr,
-                                   .beta1 = o->betas[0],
-                                   .beta2 = o->betas[1],
-                                   .eps = o->eps,
-                                   .weight_decay = o->weight_decay,
-                                   .step = run->updates + 1,
-                                   .grad_scale = 1 / (c->batch.accumulate * run->loss_scale),
-                                   .clip_norm = o->clip_norm,
-                                   .rate_factor = {1, 1, 1, 1}};
-    MCF_TRY(mcf_engine_adamw(run->engine, &update, err));
     MCF_TRY(read_losses(run, &r->losses, err));
     double norm2;
     MCF_TRY(mcf_engine_gradient_norm2(run->engine, &norm2, err));
-    r->gradient_norm = sqrt(norm2) * update.grad_scale;
+    r->gradient_norm = sqrt(norm2) * mcf_step_gradient_scale(&plan);
     if (!isfinite(norm2)) {
         MCF_TRY(skip(run, r, err));
     } else {

@@ -8,8 +8,8 @@
 typedef struct {
     mcf_job_options job; // with several devices the batch is split evenly among them, in order
     const char *init;    // parameters under their checkpoint names, M_1 included
-    const char *batch;   // image [B,3,S,S] normalised, ids_shuffle and ids_shuffle_target [B,L] int64
-    const char *out;     // receives loss*, out.*, grad.*, param.* (safetensors, fp32)
+    const char *batch;   // what the task reads, images normalised: image, image1, ids_shuffle, ...
+    const char *out;     // receives loss*, out.*, grad.*, param.*, ema.*, eval.* (safetensors, fp32)
     int steps;           // 0: 1
 } mcf_step_options;
 

@@ -2,40 +2,7 @@
 
 #include <stdlib.h>
 
-#include "model/pretrain.h"
-#include "train/engine.h"
-
-typedef struct {
-    mcf_pretrain_model *model;
-    mcf_runtime *runtime;
-    mcf_program *program;
-    mcf_pretrain_graph_options graph;
-    mcf_pretrain_batch batch;
-    uint8_t *pixels;
-    int64_t *ids;
-} recorder;
-
-// Any images and any permutation do: nobody looks at them.
-static mcf_status make_batch(recorder *r, mcf_error *err)
-{
-    const int64_t side = r->model->model.image_size, n = r->graph.batch, patches = r->model->patches;
-    r->pixels = calloc((size_t)(n * side * side * 3 + n), 1);
-    r->ids = calloc((size_t)(n * patches) + 1, sizeof *r->ids);
-    if (!r->pixels || !r->ids)
-        return mcf_fail(err, MCF_ERR_NOMEM, "no memory for %lld images", (long long)n);
-    for (int64_t i = 0; i < n * patches; i++)
-        r->ids[i] = i % patches;
-    uint8_t *flip = r->pixels + n * side * side * 3;
-    r->batch = (mcf_pretrain_batch){.image = r->pixels,
-                                    .image2 = r->pixels,
-                                    .flip = flip,
-                                    .flip2 = flip,
-                                    .ids_shuffle = r->ids,
-                                    .ids_shuffle_target = r->ids,
-                                    .momentum = 0.99f,
-                                    .loss_scale = 1};
-    return MCF_OK;
-}
+#include "train/optimise.h"
 
 static uint64_t bytes_of(const mcf_store *store, bool low, mcf_dtype dtype)
 {
@@ -51,57 +18,30 @@ static uint64_t bytes_of(const mcf_store *store, bool low, mcf_dtype dtype)
     return bytes;
 }
 
-static mcf_status micro_batch(recorder *r, int number, int accumulate, mcf_error *err)
+typedef struct {
+    mcf_recorded_step *record;
+    mcf_inputs inputs;
+    int begin[3]; // calls before each micro-batch
+} recorder;
+
+// Micro-batches between the first and the last do the same: one of them is recorded.
+static mcf_status next(void *context, int number, const mcf_inputs **inputs, mcf_error *err)
 {
-    MCF_TRY(mcf_pretrain_write(r->model, &r->graph, r->program, &r->batch, err));
-    return mcf_program_run(r->program, number > 0, number == accumulate - 1, err);
+    recorder *r = context;
+    r->begin[number] = r->record->recording.count;
+    *inputs = &r->inputs;
+    return MCF_OK;
 }
 
-static void end_phase(mcf_recorded_step *record, int phase, int times)
+static void describe(const mcf_engine *e, const mcf_program *program, mcf_recorded_step *record)
 {
-    const int first = phase ? record->phase[phase - 1].end : 0;
-    record->phase[phase] = (mcf_phase){first, record->recording.count, times};
-}
-
-static mcf_status run(recorder *r, const mcf_config *config, mcf_recorded_step *record, mcf_error *err)
-{
-    const mcf_runtime_options options = {
-        .backend = mcf_recording_backend(),
-        .member = {.rank = 0, .world = record->world, .group = record->world > 1 ? mcf_recording_group() : NULL},
-        .low_precision = r->graph.compute,
-        .training = true,
-    };
-    mcf_graph *graph;
+    const mcf_store *store = e->objective.store;
     mcf_program_stats stats;
-    const mcf_store *store = &r->model->store;
-    mcf_recording_use(&record->recording);
-    MCF_TRY(mcf_runtime_create(store, &options, NULL, &r->runtime, err));
-    MCF_TRY(make_batch(r, err));
-    MCF_TRY(mcf_pretrain_graph(r->model, &r->graph, &graph, err));
-    MCF_TRY(mcf_program_create(r->runtime, graph, &r->program, err));
-    mcf_program_describe(r->program, &stats);
-    mcf_recording_clear(&record->recording);
-
-    const int n = record->accumulate;
-    if (n > 1)
-        MCF_TRY(micro_batch(r, 0, n, err));
-    end_phase(record, 0, n > 1);
-    if (n > 2)
-        MCF_TRY(micro_batch(r, 1, n, err));
-    end_phase(record, 1, n > 2 ? n - 2 : 0);
-    MCF_TRY(micro_batch(r, n - 1, n, err));
-    end_phase(record, 2, 1);
-    const mcf_adamw_step update = {
-        .lr = 1e-5, .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .step = 1, .grad_scale = 1, .rate_factor = {1, 1, 1, 1}};
-    if (r->model->contrastive && !r->graph.average)
-        MCF_TRY(mcf_runtime_ema(r->runtime, config->objective.momentum, err));
-    MCF_TRY(mcf_runtime_adamw(r->runtime, &update, err));
-    end_phase(record, 3, 1);
-
+    mcf_program_describe(program, &stats);
     mcf_step_memory *m = &record->memory;
     const uint64_t trained = (uint64_t)store->role_count[MCF_ROLE_TRAINED] * 4;
-    *m = (mcf_step_memory){.masters = bytes_of(store, false, r->graph.compute),
-                           .low = bytes_of(store, true, r->graph.compute),
+    *m = (mcf_step_memory){.masters = bytes_of(store, false, e->compute),
+                           .low = bytes_of(store, true, e->compute),
                            .gradients = trained,
                            .moments = 2 * trained,
                            .arena = stats.arena_bytes,
@@ -112,36 +52,56 @@ static mcf_status run(recorder *r, const mcf_config *config, mcf_recorded_step *
     record->nodes = stats.nodes;
     record->flops = stats.flops;
     record->bytes = stats.bytes;
+}
+
+static mcf_status record_on(mcf_engine *e, recorder *r, mcf_error *err)
+{
+    mcf_recorded_step *record = r->record;
+    const int n = record->accumulate;
+    const mcf_step_plan plan = {.micro_batches = n < 3 ? n : 3,
+                                .batch = record->batch,
+                                .image_u8 = true,
+                                .loss_scale = 1,
+                                .lr = 1e-5,
+                                .number = 1};
+    const mcf_micro_options micro = mcf_step_micro(e, &plan, 0);
+    mcf_rng rng = mcf_rng_make(0, MCF_RNG_TEST, 0, 0);
+    mcf_program *program;
+    MCF_TRY(e->task->random(e->config, &e->objective, &rng, record->batch, 0, &r->inputs, err));
+    MCF_TRY(mcf_engine_program(e, 0, &micro, &program, err));
+    mcf_recording_clear(&record->recording);
+    bool made;
+    MCF_TRY(mcf_optimise_gradients(e, &plan, next, r, &made, err));
+    const int update = record->recording.count, last = r->begin[plan.micro_batches - 1];
+    MCF_TRY(mcf_optimise_update(e, &plan, err));
+    // Phases that do not happen are empty.
+    record->phase[0] = (mcf_phase){.end = n > 1 ? r->begin[1] : 0, .times = n > 1};
+    record->phase[1] = (mcf_phase){.first = n > 2 ? r->begin[1] : last, .end = last, .times = n > 2 ? n - 2 : 0};
+    record->phase[2] = (mcf_phase){.first = last, .end = update, .times = 1};
+    record->phase[3] = (mcf_phase){.first = update, .end = record->recording.count, .times = 1};
+    describe(e, program, record);
     return MCF_OK;
 }
 
 mcf_status mcf_record_step(const mcf_config *config, int64_t batch, int world, mcf_recorded_step *record,
                            mcf_error *err)
 {
-    recorder r = {0};
+    recorder r = {.record = record};
     *record = (mcf_recorded_step){.batch = batch ? batch : config->batch.per_device,
                                   .accumulate = batch ? 1 : config->batch.accumulate,
                                   .world = world};
-    MCF_TRY(mcf_engine_check(config, err));
-    mcf_status status = mcf_pretrain_create(&config->model, &config->objective, &r.model, err);
-    if (status == MCF_OK) {
-        r.graph = (mcf_pretrain_graph_options){
-            .batch = record->batch,
-            .world = world,
-            .compute = mcf_precision_dtype(config->precision),
-            .image_u8 = true,
-            .backward = true,
-            .average =
-                r.model->moco || (r.model->contrastive && config->objective.momentum_update == MCF_EMA_MICRO_BATCH),
-        };
-        status = run(&r, config, record, err);
-    }
-    mcf_program_destroy(r.program);
-    if (r.runtime)
-        mcf_runtime_destroy(r.runtime);
-    mcf_pretrain_destroy(r.model);
-    free(r.pixels);
-    free(r.ids);
+    const mcf_runtime_options device = {
+        .backend = mcf_recording_backend(),
+        .member = {.rank = 0, .world = world, .group = world > 1 ? mcf_recording_group() : NULL},
+        .low_precision = mcf_precision_dtype(config->precision),
+        .training = true,
+    };
+    mcf_engine *engine;
+    mcf_recording_use(&record->recording);
+    MCF_TRY(mcf_engine_create_on(&engine, config, &device, err));
+    mcf_status status = record_on(engine, &r, err);
+    mcf_engine_destroy(engine);
+    mcf_inputs_free(&r.inputs);
     if (status != MCF_OK)
         mcf_record_free(record);
     return status;

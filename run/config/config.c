@@ -1,10 +1,11 @@
-// Reading: files and includes become one tree, overrides are merged in. Then config_bind.c takes each leaf to
-// its key, config_check.c looks at the relations between keys; config_dump.c is the way back to text.
+// Reading: files and includes become one tree, overrides are merged in. Then bind.c takes each leaf to its key, check.c
+// looks at the relations between keys; dump.c is the way back to text.
 #define _GNU_SOURCE
 #include "run/config/config.h"
 
 #include <errno.h>
 #include <limits.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -247,7 +248,45 @@ int64_t mcf_config_effective_batch(const mcf_config *config, int devices)
 
 double mcf_config_peak_rate(const mcf_config *config, int devices)
 {
-    if (config->optimizer.lr >= 0)
-        return config->optimizer.lr;
-    return config->optimizer.base_lr * (double)mcf_config_effective_batch(config, devices) / 256;
+    const mcf_optimizer_options *o = &config->optimizer;
+    if (o->lr >= 0)
+        return o->lr;
+    const double highest = fmax(o->rate_backbone, fmax(o->rate_fpn, o->rate_head));
+    if (highest > 0)
+        return highest;
+    return o->base_lr * (double)mcf_config_effective_batch(config, devices) / 256;
+}
+
+void mcf_config_rate_factors(const mcf_config *config, int devices, double factor[MCF_RATE_GROUPS])
+{
+    const mcf_optimizer_options *o = &config->optimizer;
+    const double rates[MCF_RATE_GROUPS] = {
+        [MCF_RATE_COMMON] = -1,
+        [MCF_RATE_BACKBONE] = o->rate_backbone,
+        [MCF_RATE_FPN] = o->rate_fpn,
+        [MCF_RATE_HEAD] = o->rate_head,
+    };
+    const double peak = mcf_config_peak_rate(config, devices);
+    for (int i = 0; i < MCF_RATE_GROUPS; i++)
+        factor[i] = rates[i] >= 0 && peak > 0 ? rates[i] / peak : 1;
+}
+
+mcf_dtype mcf_precision_dtype(mcf_precision precision)
+{
+    switch (precision) {
+    case MCF_PRECISION_FP16:
+        return MCF_F16;
+    case MCF_PRECISION_BF16:
+        return MCF_BF16;
+    default:
+        return MCF_F32;
+    }
+}
+
+mcf_status mcf_config_check_task(const mcf_config *config, mcf_error *err)
+{
+    if (config->task != MCF_TASK_PRETRAIN)
+        return mcf_fail(err, MCF_ERR_USAGE, "task: %s is not in this version, which pre-trains: use task: pretrain",
+                        config->task == MCF_TASK_ALIGN ? "align" : "parse");
+    return MCF_OK;
 }

@@ -8,9 +8,9 @@
 
 #include "data/image/resize.h"
 #include "model/options.h"
-#include "base/error.h"
+#include "ops/types.h"
 
-typedef enum { MCF_TASK_PRETRAIN, MCF_TASK_ALIGN, MCF_TASK_PARSE } mcf_task;
+typedef enum { MCF_TASK_PRETRAIN, MCF_TASK_ALIGN, MCF_TASK_PARSE } mcf_task_kind;
 typedef enum { MCF_FORMAT_AUTO, MCF_FORMAT_FOLDER, MCF_FORMAT_SHARDS, MCF_FORMAT_LIST } mcf_data_format;
 typedef enum { MCF_CROP_CENTER, MCF_CROP_RANDOM } mcf_crop;
 typedef enum { MCF_OPTIMIZER_ADAMW } mcf_optimizer_name;
@@ -62,7 +62,7 @@ typedef struct {
 } mcf_schedule_options;
 
 typedef struct {
-    mcf_task task;
+    mcf_task_kind task;
     uint64_t seed;
     mcf_precision precision;
     mcf_data_options data;
@@ -109,9 +109,16 @@ mcf_status mcf_config_dump(const mcf_config *config, char **text, mcf_error *err
 // docs/config.md (malloc'd), from the table of keys.
 mcf_status mcf_config_document(char **markdown, mcf_error *err);
 
+// MCF_ERR_USAGE with the reason where this build cannot train the config's task.
+mcf_status mcf_config_check_task(const mcf_config *config, mcf_error *err);
+mcf_dtype mcf_precision_dtype(mcf_precision precision);
+
 // Images of one optimiser step.
 int64_t mcf_config_effective_batch(const mcf_config *config, int devices);
 // The highest learning rate: optimizer.lr, or base_lr * effective batch / 256.
 double mcf_config_peak_rate(const mcf_config *config, int devices);
+// Rate factors by mcf_entry.rate_group, to the peak: optimizer.rates as given, 1 elsewhere.
+enum { MCF_RATE_COMMON, MCF_RATE_BACKBONE, MCF_RATE_FPN, MCF_RATE_HEAD, MCF_RATE_GROUPS };
+void mcf_config_rate_factors(const mcf_config *config, int devices, double factor[MCF_RATE_GROUPS]);
 
 #endif

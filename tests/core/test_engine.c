@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "base/rng.h"
+#include "model/mcf.h"
 #include "train/engine.h"
 
 enum { DEVICES = 3, SHARE = 2 };
@@ -34,21 +35,25 @@ static mcf_losses run(int devices, int broken)
         image[i] = (float)mcf_rng_normal(&rng);
     for (int i = 0; i < DEVICES * SHARE; i++)
         mcf_rng_permutation(&rng, ids + i * 16, 16);
-    mcf_pretrain_batch parts[DEVICES];
     for (int i = 0; i < devices; i++) {
         job.devices[i] = i;
         for (int k = 0; broken >> i & 1 && k < 3 * 16 * 16; k++)
             image[(i * SHARE + 1) * 3 * 16 * 16 + k] = NAN;
-        parts[i] = (mcf_pretrain_batch){.image = image + i * SHARE * 3 * 16 * 16,
-                                        .ids_shuffle = ids + i * SHARE * 16,
-                                        .ids_shuffle_target = ids + i * SHARE * 16};
     }
     const mcf_micro_options options = {.batch = SHARE, .backward = true, .reduce = true, .loss_scale = 1};
     if (mcf_config_parse(&config, text, sizeof text - 1, "test", NULL, 0, &err) != MCF_OK ||
-        mcf_engine_create(&engine, &config, &job, true, &err) != MCF_OK ||
-        mcf_pretrain_start(engine->model, 0, &engine->params, &err) != MCF_OK ||
-        mcf_engine_upload(engine, &err) != MCF_OK || mcf_engine_run(engine, &options, parts, &losses, &err) != MCF_OK)
+        mcf_engine_create(&engine, &config, &job, true, &err) != MCF_OK)
         fail_msg("%s", err.message);
+    mcf_inputs inputs = {0};
+    mcf_inputs_begin(&inputs, devices * SHARE);
+    const mcf_objective *objective = &engine->objective;
+    if (objective->start(objective, 0, &engine->params, &err) != MCF_OK || mcf_engine_upload(engine, &err) != MCF_OK ||
+        mcf_inputs_point(&inputs, "image", image, 3 * 16 * 16 * sizeof *image, &err) != MCF_OK ||
+        mcf_mcf_inputs(objective->model, ids, ids, 0, &inputs, &err) != MCF_OK ||
+        mcf_engine_run(engine, &options, &inputs, &err) != MCF_OK ||
+        mcf_engine_losses(engine, 1, &losses, &err) != MCF_OK)
+        fail_msg("%s", err.message);
+    mcf_inputs_free(&inputs);
     mcf_engine_destroy(engine);
     mcf_config_free(&config);
     return losses;
@@ -58,12 +63,13 @@ static void a_loss_that_is_not_finite(void **state)
 {
     (void)state;
     mcf_losses fine = run(DEVICES, 0);
-    assert_true(isfinite(fine.total) && isnan(fine.feature));
+    assert_true(isfinite(fine.value[0]) && isnan(mcf_losses_get(&fine, "loss.feature")));
     assert_int_equal(fine.bad_device, -1);
     // The contrast makes every device's total NaN; the term that stays at home tells.
     for (int device = 0; device < DEVICES; device++) {
         mcf_losses l = run(DEVICES, 1 << device);
-        assert_true(isnan(l.total) && isnan(l.contrastive) && isnan(l.pixel));
+        assert_int_equal(l.count, 3);
+        assert_true(isnan(l.value[0]) && isnan(l.value[1]) && isnan(l.value[2]));
         assert_int_equal(l.bad_device, device);
     }
     assert_int_equal(run(DEVICES, 6).bad_device, 1); // the first of two

@@ -7,7 +7,8 @@
 
 #include "base/rng.h"
 #include "tests/gpu/gpu.h"
-#include "train/engine.h"
+#include "model/mcf.h"
+#include "train/optimise.h"
 
 // Largest distance of the two losses of any step, relative. Rounding differs from the first step on and AdamW divides
 // by the root of small moments, so the curves drift apart as they would on two processors. Measured on the emulator,
@@ -26,8 +27,9 @@ typedef struct {
     mcf_engine *engine;
     const mcf_config *config;
     int64_t batch;
-    float *image, *target, *stats;
+    float *image;
     int64_t *ids, *ids_target;
+    mcf_inputs inputs;
 } trainer;
 
 // A picture of soft blobs on a plain ground, about as far from zero as a normalised photograph.
@@ -54,9 +56,10 @@ static void paint(float *pixels, int64_t side, uint64_t seed, int step, int64_t 
             }
 }
 
-static void fill(trainer *t, int step)
+static mcf_status fill(trainer *t, int step, mcf_error *err)
 {
-    const int64_t side = t->config->model.image_size, patches = t->engine->model->patches;
+    const mcf_pretrain_model *model = t->engine->objective.model;
+    const int64_t side = t->config->model.image_size, patches = model->patches;
     for (int64_t i = 0; i < t->batch; i++) {
         mcf_rng online = mcf_rng_make(t->config->seed, MCF_RNG_MASK_ONLINE, (uint32_t)step, (uint64_t)i);
         mcf_rng target = mcf_rng_make(t->config->seed, MCF_RNG_MASK_TARGET, (uint32_t)step, (uint64_t)i);
@@ -64,65 +67,45 @@ static void fill(trainer *t, int step)
         mcf_rng_permutation(&online, t->ids + i * patches, patches);
         mcf_rng_permutation(&target, t->ids_target + i * patches, patches);
     }
+    mcf_inputs_begin(&t->inputs, t->batch);
+    MCF_TRY(mcf_inputs_point(&t->inputs, "image", t->image, (size_t)(3 * side * side) * sizeof *t->image, err));
+    return mcf_mcf_inputs(model, t->ids, t->ids_target, 0, &t->inputs, err);
+}
+
+static mcf_status next(void *context, int number, const mcf_inputs **inputs, mcf_error *err)
+{
+    *inputs = &((trainer *)context)->inputs;
+    return MCF_OK;
 }
 
 static mcf_status one_step(trainer *t, curve *c, int step, mcf_error *err)
 {
-    mcf_engine *e = t->engine;
-    const mcf_optimizer_options *o = &t->config->optimizer;
-    const bool fp16 = t->config->precision == MCF_PRECISION_FP16;
-    fill(t, step);
-    for (;;) {
-        const mcf_micro_options options = {
-            .batch = t->batch, .backward = true, .average = true, .reduce = true, .loss_scale = c->scale};
-        const mcf_pretrain_batch batch = {
-            .image = t->image, .ids_shuffle = t->ids, .ids_shuffle_target = t->ids_target};
-        const mcf_adamw_step update = {.lr = o->lr,
-                                       .beta1 = o->betas[0],
-                                       .beta2 = o->betas[1],
-                                       .eps = o->eps,
-                                       .weight_decay = o->weight_decay,
-                                       .step = step + 1,
-                                       .grad_scale = 1 / (double)c->scale,
-                                       .rate_factor = {1, 1, 1, 1}};
-        mcf_losses losses;
-        double norm2;
-        if (fp16) {
-            MCF_TRY(mcf_engine_read_role(e, MCF_ARRAY_MASTER, MCF_ROLE_TARGET, t->target, err));
-            MCF_TRY(mcf_engine_read_role(e, MCF_ARRAY_MASTER, MCF_ROLE_STATS, t->stats, err));
-        }
-        MCF_TRY(mcf_engine_run(e, &options, &batch, &losses, err));
-        MCF_TRY(mcf_engine_adamw(e, &update, err));
-        MCF_TRY(mcf_engine_gradient_norm2(e, &norm2, err));
-        c->loss[step] = losses.total;
-        if (isfinite(norm2) && isfinite(losses.total))
-            return MCF_OK;
-        if (!fp16 || c->scale < 1e-3f)
-            return mcf_fail(err, MCF_ERR_NUMERIC, "step %d: loss %g, squares of gradients %g", step, losses.total,
-                            norm2);
-        // Again at half the scale, from where target and statistics were; the optimiser has left the rest alone.
-        c->scale /= 2;
-        c->skipped++;
-        MCF_TRY(mcf_engine_write_role(e, MCF_ARRAY_MASTER, MCF_ROLE_TARGET, t->target, err));
-        MCF_TRY(mcf_engine_write_role(e, MCF_ARRAY_MASTER, MCF_ROLE_STATS, t->stats, err));
-        MCF_TRY(mcf_engine_refresh(e, err));
-    }
+    mcf_step_plan plan = {.micro_batches = 1,
+                          .batch = t->batch,
+                          .loss_scale = c->scale,
+                          .lr = t->config->optimizer.lr,
+                          .number = step + 1};
+    mcf_losses losses;
+    MCF_TRY(fill(t, step, err));
+    MCF_TRY(mcf_optimise_until_finite(t->engine, &plan, next, t, &losses, &c->skipped, err));
+    c->loss[step] = losses.value[0];
+    c->scale = (float)plan.loss_scale;
+    return MCF_OK;
 }
 
 static mcf_status train(trainer *t, const char *backend, curve *c, mcf_error *err)
 {
     const mcf_job_options job = {.backend = backend, .device_count = 1};
     MCF_TRY(mcf_engine_create(&t->engine, t->config, &job, true, err));
-    const mcf_pretrain_model *model = t->engine->model;
+    const mcf_objective *objective = &t->engine->objective;
+    const mcf_pretrain_model *model = objective->model;
     const int64_t side = t->config->model.image_size;
-    MCF_TRY(mcf_pretrain_start(model, t->config->seed, &t->engine->params, err));
+    MCF_TRY(objective->start(objective, t->config->seed, &t->engine->params, err));
     MCF_TRY(mcf_engine_upload(t->engine, err));
     t->image = malloc((size_t)(t->batch * 3 * side * side) * sizeof *t->image);
     t->ids = malloc((size_t)(t->batch * model->patches) * sizeof *t->ids);
     t->ids_target = malloc((size_t)(t->batch * model->patches) * sizeof *t->ids_target);
-    t->target = malloc((size_t)model->store.role_count[MCF_ROLE_TARGET] * sizeof *t->target);
-    t->stats = malloc((size_t)model->store.role_count[MCF_ROLE_STATS] * sizeof *t->stats);
-    if (!t->image || !t->ids || !t->ids_target || !t->target || !t->stats)
+    if (!t->image || !t->ids || !t->ids_target)
         return mcf_fail(err, MCF_ERR_NOMEM, "no memory for a batch");
     const double begin = gpu_now();
     for (int step = 0; step < c->steps; step++)
@@ -146,8 +129,7 @@ static mcf_status run(const gpu_options *o, const char *backend, const char *pre
     free(t.image);
     free(t.ids);
     free(t.ids_target);
-    free(t.target);
-    free(t.stats);
+    mcf_inputs_free(&t.inputs);
     mcf_config_free(&config);
     if (status != MCF_OK)
         return mcf_add_context(err, status, "training on %s in %s", backend, precision);

@@ -9,8 +9,12 @@
 #include <cmocka.h>
 
 #include "base/rng.h"
+#include "model/embed.h"
+#include "model/load.h"
+#include "model/masks.h"
 #include "model/position.h"
 #include "model/pretrain.h"
+#include "model/reconstruct.h"
 #include "tests/judge.h"
 #include "train/trace.h"
 
@@ -28,7 +32,7 @@ static const mcf_model_options small_model = {
     .projector_out = 8,
     .batchnorm_groups = 1,
 };
-static const mcf_objective_options mcf_objective = {
+static const mcf_objective_options feature_contrast = {
     .mask_ratio = 0.75, .feature_weight = 1000, .contrastive_weight = 1, .temperature = 0.2, .momentum = 0.99};
 static const mcf_objective_options encoder_only = {.mask_ratio = 0.75};
 
@@ -103,7 +107,7 @@ static float *random_floats(int64_t count, uint64_t stream)
 static void layout(void **state)
 {
     (void)state;
-    mcf_pretrain_model *model = make(&small_model, &mcf_objective);
+    mcf_pretrain_model *model = make(&small_model, &feature_contrast);
     const mcf_store *store = &model->store;
     assert_int_equal(store->averaged_count, store->role_count[MCF_ROLE_TARGET]);
     for (int i = 0; i < store->count; i++) {
@@ -149,7 +153,7 @@ static void first_values(void **state)
     (void)state;
     mcf_model_options options = small_model;
     options.encoder.dim = 64;
-    mcf_pretrain_model *model = make(&options, &mcf_objective), *bare = make(&options, &encoder_only);
+    mcf_pretrain_model *model = make(&options, &feature_contrast), *bare = make(&options, &encoder_only);
     mcf_params params = start(model, 7), same = start(bare, 7), other = start(bare, 8);
     double mean, deviation, largest, bound = sqrt(6.0 / (64 + 192));
     int64_t count = 192 * 64;
@@ -192,7 +196,7 @@ static void options_refused(void **state)
     mcf_error err;
     mcf_pretrain_model *model = (void *)1;
     mcf_model_options options = small_model;
-    mcf_objective_options objective = mcf_objective;
+    mcf_objective_options objective = feature_contrast;
     options.encoder.heads = 3;
     assert_int_equal(mcf_pretrain_create(&options, &objective, &model, &err), MCF_ERR_USAGE);
     assert_null(model);
@@ -210,7 +214,7 @@ static void options_refused(void **state)
     assert_non_null(strstr(err.message, "mask_ratio"));
     options = small_model;
     options.teacher_checkpoint[0] = 0;
-    model = make(&options, &mcf_objective);
+    model = make(&options, &feature_contrast);
     mcf_params params;
     OK(mcf_params_create(&model->store, &params, &err));
     assert_int_equal(mcf_pretrain_start(model, 0, &params, &err), MCF_ERR_USAGE);
@@ -331,7 +335,7 @@ static void loading(void **state)
     (void)state;
     mcf_model_options larger = small_model;
     larger.image_size = 24;
-    mcf_pretrain_model *model = make(&small_model, &mcf_objective), *grown = make(&larger, &encoder_only);
+    mcf_pretrain_model *model = make(&small_model, &feature_contrast), *grown = make(&larger, &encoder_only);
     mcf_params params = start(model, 1), other = start(model, 2), wide = start(grown, 3);
     const char *path = temporary("backbone"), *weight = "online_encoder.blocks.1.attn.proj.weight";
     const char *const prefixes[] = {"", "backbone.", "online_encoder."};
@@ -353,12 +357,12 @@ static void loading(void **state)
     // As a run's start: `init`, the target a copy of it; and as M_1, whose sizes it does not have.
     mcf_model_options started = small_model;
     snprintf(started.init, sizeof started.init, "%.1023s", path);
-    mcf_pretrain_model *run = make(&started, &mcf_objective);
+    mcf_pretrain_model *run = make(&started, &feature_contrast);
     mcf_params first = start(run, 9);
     assert_memory_equal(at(run, &first, "target_encoder.blocks.1.attn.proj.weight"), at(model, &params, weight), bytes);
     mcf_pretrain_destroy(run);
     snprintf(started.teacher_checkpoint, sizeof started.teacher_checkpoint, "%.1023s", path);
-    run = make(&started, &mcf_objective);
+    run = make(&started, &feature_contrast);
     assert_int_equal(mcf_pretrain_start(run, 9, &first, &err), MCF_ERR_SHAPE);
     assert_non_null(strstr(err.message, "model.teacher.checkpoint"));
     assert_non_null(strstr(err.message, "missing: online_encoder.blocks.2.norm1.weight"));
@@ -508,8 +512,12 @@ static void reconstruction(void **state)
         mcf_graph *graph;
         OK(mcf_reconstruct_graph(model, &options, &graph, &err));
         mcf_program *program = program_of(runtime, graph);
-        mcf_pretrain_batch batch = {.image = image, .ids_shuffle = ids};
-        OK(mcf_reconstruct_write(model, &options, program, &batch, &err));
+        mcf_inputs inputs = {0};
+        mcf_inputs_begin(&inputs, B);
+        OK(mcf_inputs_point(&inputs, "image", image, 3 * S * S * sizeof *image, &err));
+        OK(mcf_reconstruct_inputs(model, ids, &inputs, &err));
+        OK(mcf_inputs_write(&inputs, program, 0, B, &err));
+        mcf_inputs_free(&inputs);
         OK(mcf_program_run(program, false, false, &err));
         float pred[B * L * N], pseudo[B * 3 * S * S];
         OK(mcf_program_read(program, "out.pred", pred, B * L * N, &err));
@@ -539,7 +547,7 @@ static void reconstruction(void **state)
     mcf_graph *graph;
     assert_int_equal(mcf_reconstruct_graph(model, &(mcf_reconstruct_graph_options){.batch = 1}, &graph, &err),
                      MCF_ERR_USAGE);
-    assert_int_equal(mcf_pretrain_graph(model, &(mcf_pretrain_graph_options){.batch = 1, .world = 1}, &graph, &err),
+    assert_int_equal(mcf_pretrain_graph(model, &(mcf_step_graph_options){.batch = 1, .world = 1}, &graph, &err),
                      MCF_ERR_USAGE);
     mcf_pretrain_destroy(model);
     free(image);
@@ -549,10 +557,9 @@ static void reconstruction(void **state)
 static void gradients_only_of_trained(void **state)
 {
     (void)state;
-    mcf_pretrain_model *model = make(&small_model, &mcf_objective);
+    mcf_pretrain_model *model = make(&small_model, &feature_contrast);
     const mcf_store *store = &model->store;
-    mcf_pretrain_graph_options options = {
-        .batch = 3, .world = 1, .compute = MCF_F32, .backward = true, .average = true};
+    mcf_step_graph_options options = {.batch = 3, .world = 1, .compute = MCF_F32, .backward = true, .average = true};
     mcf_graph *graph;
     OK(mcf_pretrain_graph(model, &options, &graph, &err));
     for (int i = 0; i < store->count; i++) {
@@ -581,7 +588,7 @@ static double arena(int encoder, int decoder, int teacher, mcf_recompute recompu
     mcf_pretrain_model *model = make(&options, &objective);
     mcf_params params = start(model, 0);
     mcf_runtime *runtime = run_on_reference(model, &params, true);
-    mcf_pretrain_graph_options graph_options = {.batch = 4, .world = 1, .compute = MCF_F32, .backward = true};
+    mcf_step_graph_options graph_options = {.batch = 4, .world = 1, .compute = MCF_F32, .backward = true};
     mcf_graph *graph;
     OK(mcf_pretrain_graph(model, &graph_options, &graph, &err));
     mcf_program *program = program_of(runtime, graph);

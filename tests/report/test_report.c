@@ -15,7 +15,9 @@
 
 #include "base/rng.h"
 #include "base/file.h"
+#include "model/embed.h"
 #include "model/inspect.h"
+#include "model/pretrain.h"
 #include "report/report.h"
 #include "report/chart.h"
 #include "infer/look.h"

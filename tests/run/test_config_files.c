@@ -16,7 +16,8 @@
 #include "core/graph_internal.h"
 #include "base/rng.h"
 #include "run/config/config.h"
-#include "train/engine.h"
+#include "model/pretrain.h"
+#include "train/optimise.h"
 
 static int seen;
 
@@ -181,12 +182,12 @@ static void plan(const char *path)
     load(path, &c);
     if (mcf_pretrain_create(&c.model, &c.objective, &model, &err) != MCF_OK)
         fail_msg("%s: %s", path, err.message);
-    const mcf_pretrain_graph_options options = {.batch = c.batch.per_device,
-                                                .world = 8,
-                                                .compute = MCF_BF16,
-                                                .image_u8 = true,
-                                                .backward = true,
-                                                .average = true};
+    const mcf_step_graph_options options = {.batch = c.batch.per_device,
+                                            .world = 8,
+                                            .compute = MCF_BF16,
+                                            .image_u8 = true,
+                                            .backward = true,
+                                            .average = true};
     if (mcf_pretrain_graph(model, &options, &graph, &err) != MCF_OK)
         fail_msg("%s: %s", path, err.message);
     mcf_graph_simplify(graph);
@@ -200,58 +201,38 @@ static void plan(const char *path)
     mcf_config_free(&c);
 }
 
+typedef struct {
+    mcf_engine *engine;
+    mcf_inputs inputs;
+} noise;
+
+static mcf_status next(void *context, int number, const mcf_inputs **inputs, mcf_error *err)
+{
+    *inputs = &((noise *)context)->inputs;
+    return MCF_OK;
+}
+
 // One step of the config's network on noise, from its own start.
 static void run_step(const char *path)
 {
-    enum { BATCH = 4 };
     mcf_config c;
     mcf_error err = {0};
-    mcf_engine *e;
+    noise n = {0};
     mcf_losses losses;
     load(path, &c);
     const mcf_job_options job = {.backend = "cpu"};
-    if (mcf_engine_create(&e, &c, &job, true, &err) != MCF_OK ||
-        mcf_pretrain_start(e->model, c.seed, &e->params, &err) != MCF_OK || mcf_engine_upload(e, &err) != MCF_OK)
-        fail_msg("%s: %s", path, err.message);
-    const size_t bytes = (size_t)BATCH * (size_t)c.model.image_size * (size_t)c.model.image_size * 3;
-    const int64_t patches = e->model->patches;
-    uint8_t *images = malloc(2 * bytes), flip[2 * BATCH] = {0, 1};
-    int64_t *ids = malloc((size_t)(2 * BATCH * patches) * sizeof *ids);
-    assert_true(images && ids);
+    mcf_step_plan plan = {.micro_batches = 1, .batch = 4, .image_u8 = true, .loss_scale = 1, .lr = 1e-3, .number = 1};
     mcf_rng rng = mcf_rng_make(1, MCF_RNG_TEST, 0, 0);
-    for (size_t i = 0; i < 2 * bytes; i++)
-        images[i] = (uint8_t)mcf_rng_u32(&rng);
-    for (int64_t i = 0; i < 2 * BATCH; i++)
-        mcf_rng_permutation(&rng, ids + i * patches, patches);
-    const mcf_pretrain_batch batch = {.image = images,
-                                      .image2 = images + bytes,
-                                      .flip = flip,
-                                      .flip2 = flip + BATCH,
-                                      .ids_shuffle = ids,
-                                      .ids_shuffle_target = ids + BATCH * patches,
-                                      .momentum = 0.99f};
-    const mcf_micro_options micro = {.batch = BATCH,
-                                     .image_u8 = true,
-                                     .backward = true,
-                                     .reduce = true,
-                                     .average = e->model->contrastive || e->model->moco,
-                                     .loss_scale = 1};
-    const mcf_adamw_step update = {.lr = 1e-3,
-                                   .beta1 = c.optimizer.betas[0],
-                                   .beta2 = c.optimizer.betas[1],
-                                   .eps = c.optimizer.eps,
-                                   .weight_decay = c.optimizer.weight_decay,
-                                   .step = 1,
-                                   .grad_scale = 1,
-                                   .rate_factor = {1, 1, 1, 1}};
-    double norm2;
-    if (mcf_engine_run(e, &micro, &batch, &losses, &err) != MCF_OK || mcf_engine_adamw(e, &update, &err) != MCF_OK ||
-        mcf_engine_gradient_norm2(e, &norm2, &err) != MCF_OK)
+    if (mcf_engine_create(&n.engine, &c, &job, true, &err) != MCF_OK)
         fail_msg("%s: %s", path, err.message);
-    assert_true(isfinite(losses.total) && losses.total > 0 && isfinite(norm2) && norm2 > 0);
-    free(images);
-    free(ids);
-    mcf_engine_destroy(e);
+    const mcf_objective *o = &n.engine->objective;
+    if (o->start(o, c.seed, &n.engine->params, &err) != MCF_OK || mcf_engine_upload(n.engine, &err) != MCF_OK ||
+        n.engine->task->random(&c, o, &rng, plan.batch, 0, &n.inputs, &err) != MCF_OK ||
+        mcf_optimise_until_finite(n.engine, &plan, next, &n, &losses, NULL, &err) != MCF_OK)
+        fail_msg("%s: %s", path, err.message);
+    assert_true(isfinite(losses.value[0]) && losses.value[0] > 0);
+    mcf_inputs_free(&n.inputs);
+    mcf_engine_destroy(n.engine);
     mcf_config_free(&c);
 }
 

@@ -122,15 +122,15 @@ static mcf_status train(const char *run, const char *devices, bool resume, const
     watcher ignored = {0};
     w = w ? w : &ignored;
     char *path = in_work(run);
-    mcf_pretrain_options options = {.job = {.backend = "cpu-reference"},
-                                    .run = path,
-                                    .resume = resume,
-                                    .stop = &w->stop,
-                                    .progress = on_progress,
-                                    .notice = on_notice,
-                                    .context = w};
+    mcf_train_options options = {.job = {.backend = "cpu-reference"},
+                                 .run = path,
+                                 .resume = resume,
+                                 .stop = &w->stop,
+                                 .progress = on_progress,
+                                 .notice = on_notice,
+                                 .context = w};
     assert_int_equal(mcf_job_parse_devices(&options.job, devices, NULL), MCF_OK);
-    status = mcf_pretrain(&config, &options, err);
+    status = mcf_train(&config, &options, err);
     mcf_config_free(&config);
     free(path);
     return status;
