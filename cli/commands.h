@@ -14,6 +14,7 @@ extern const mcf_command mcf_command_reconstruct;
 extern const mcf_command mcf_command_report;
 extern const mcf_command mcf_command_import;
 extern const mcf_command mcf_command_export;
+extern const mcf_command mcf_command_score;
 extern const mcf_command mcf_command_check;
 extern const mcf_command mcf_command_bench;
 extern const mcf_command mcf_command_help_man;
