@@ -83,8 +83,7 @@ mcf_value mcf_emit1(mcf_graph *graph, mcf_op op, const mcf_attr *attr, const mcf
     return node >= 0 ? graph->nodes[node].out[0] : MCF_NO_VALUE;
 }
 
-// Outputs that carry statistics of the forward pass get no gradient of their own.
-static mcf_value emit_with_statistics(mcf_graph *graph, mcf_op op, const mcf_attr *attr, const mcf_value *in, int n_in,
+mcf_value mcf_emit_with_statistics(mcf_graph *graph, mcf_op op, const mcf_attr *attr, const mcf_value *in, int n_in,
                                       mcf_dtype out_dtype, int first_statistic)
 {
     int node = mcf_emit(graph, op, attr, in, n_in, out_dtype);
@@ -217,8 +216,7 @@ mcf_value mcf_linear(mcf_graph *graph, mcf_value x, mcf_value weight, mcf_value 
     return mcf_reshape(graph, y, shape);
 }
 
-// Rows of the last axis, as [R, C].
-static mcf_value as_rows(mcf_graph *graph, mcf_value x)
+mcf_value mcf_as_rows(mcf_graph *graph, mcf_value x)
 {
     if (!mcf_graph_ok(graph) || x < 0)
         return MCF_NO_VALUE;
@@ -233,9 +231,9 @@ mcf_value mcf_layer_norm(mcf_graph *graph, mcf_value x, mcf_value gamma, mcf_val
 {
     mcf_attr attr = {.norm = {eps}};
     mcf_value in[] = {
-        [LAYER_NORM_IN_x] = as_rows(graph, x), [LAYER_NORM_IN_gamma] = gamma, [LAYER_NORM_IN_beta] = beta};
+        [LAYER_NORM_IN_x] = mcf_as_rows(graph, x), [LAYER_NORM_IN_gamma] = gamma, [LAYER_NORM_IN_beta] = beta};
     mcf_value y =
-        emit_with_statistics(graph, MCF_OP_layer_norm, &attr, in, LAYER_NORM_INPUTS, out, LAYER_NORM_OUT_mean);
+        mcf_emit_with_statistics(graph, MCF_OP_layer_norm, &attr, in, LAYER_NORM_INPUTS, out, LAYER_NORM_OUT_mean);
     return mcf_reshape(graph, y, mcf_value_shape(graph, x));
 }
 
@@ -244,8 +242,8 @@ mcf_value mcf_add_layer_norm(mcf_graph *graph, mcf_value x, mcf_value r, mcf_val
 {
     *sum = MCF_NO_VALUE;
     mcf_attr attr = {.norm = {eps}};
-    mcf_value in[] = {[ADD_LAYER_NORM_IN_x] = as_rows(graph, x),
-                      [ADD_LAYER_NORM_IN_r] = as_rows(graph, r),
+    mcf_value in[] = {[ADD_LAYER_NORM_IN_x] = mcf_as_rows(graph, x),
+                      [ADD_LAYER_NORM_IN_r] = mcf_as_rows(graph, r),
                       [ADD_LAYER_NORM_IN_gamma] = gamma,
                       [ADD_LAYER_NORM_IN_beta] = beta};
     int node = mcf_emit(graph, MCF_OP_add_layer_norm, &attr, in, ADD_LAYER_NORM_INPUTS, out);
@@ -274,7 +272,7 @@ mcf_value mcf_softmax(mcf_graph *graph, mcf_value x)
 mcf_value mcf_attention(mcf_graph *graph, mcf_value qkv, double scale)
 {
     mcf_attr attr = {.attention = {scale}};
-    return emit_with_statistics(graph, MCF_OP_attention, &attr, &qkv, ATTENTION_INPUTS, mcf_value_dtype(graph, qkv),
+    return mcf_emit_with_statistics(graph, MCF_OP_attention, &attr, &qkv, ATTENTION_INPUTS, mcf_value_dtype(graph, qkv),
                                 ATTENTION_OUT_lse);
 }
 
@@ -282,14 +280,14 @@ mcf_value mcf_token_mse(mcf_graph *graph, mcf_value a, mcf_value b, double eps)
 {
     mcf_attr attr = {.token_mse = {eps}};
     mcf_value in[] = {[TOKEN_MSE_IN_a] = a, [TOKEN_MSE_IN_b] = b};
-    return emit_with_statistics(graph, MCF_OP_token_mse, &attr, in, TOKEN_MSE_INPUTS, mcf_statistics_dtype(graph, a),
+    return mcf_emit_with_statistics(graph, MCF_OP_token_mse, &attr, in, TOKEN_MSE_INPUTS, mcf_statistics_dtype(graph, a),
                                 TOKEN_MSE_OUT_norm_a);
 }
 
 mcf_value mcf_cross_entropy(mcf_graph *graph, mcf_value logits, mcf_value labels)
 {
     mcf_value in[] = {[CROSS_ENTROPY_IN_logits] = logits, [CROSS_ENTROPY_IN_labels] = labels};
-    return emit_with_statistics(graph, MCF_OP_cross_entropy, NULL, in, CROSS_ENTROPY_INPUTS,
+    return mcf_emit_with_statistics(graph, MCF_OP_cross_entropy, NULL, in, CROSS_ENTROPY_INPUTS,
                                 mcf_statistics_dtype(graph, logits), CROSS_ENTROPY_OUT_lse);
 }
 

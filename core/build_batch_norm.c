@@ -1,12 +1,6 @@
 // BatchNorm (Ioffe & Szegedy 2015), composed of statistics, collectives and one normalising operation.
 #include "core/graph_internal.h"
 
-// Unbiased variance: R/(R-1); of one row PyTorch refuses, we keep the biased value.
-static double unbiased(int64_t rows)
-{
-    return rows > 1 ? (double)rows / (double)(rows - 1) : 1.0;
-}
-
 static void move_running(mcf_graph *graph, mcf_value running, mcf_value statistic, double momentum, double scale)
 {
     if (running < 0)
@@ -40,6 +34,11 @@ mcf_value mcf_batch_norm(mcf_graph *graph, mcf_value x, const mcf_batch_norm_opt
     bool sync = o->sync && graph->world > 1;
     if (sync && o->groups > 1)
         return mcf_graph_fail(graph, MCF_ERR_USAGE, "batch_norm: groups and synchronised statistics exclude another");
+    const int64_t values = sync ? group_rows * graph->world : group_rows;
+    if (values == 1)
+        return mcf_graph_fail(graph, MCF_ERR_USAGE,
+                              "batch_norm: one value per channel has no variance; take a larger batch or synchronise "
+                              "the statistics over devices");
 
     mcf_value mean = mcf_mean(graph, fixed, 1u << 1);
     if (sync)
@@ -58,7 +57,8 @@ mcf_value mcf_batch_norm(mcf_graph *graph, mcf_value x, const mcf_batch_norm_opt
         return MCF_NO_VALUE;
     graph->nodes[node].sync = sync;
     move_running(graph, o->running_mean, mean, o->momentum, 1.0);
-    move_running(graph, o->running_var, var, o->momentum, unbiased(sync ? group_rows * graph->world : group_rows));
+    // Unbiased, as PyTorch keeps it.
+    move_running(graph, o->running_var, var, o->momentum, (double)values / (double)(values - 1));
     return mcf_reshape(graph, graph->nodes[node].out[BATCH_NORM_OUT_y], MCF_SHAPE(rows, channels));
 }
 

@@ -9,14 +9,13 @@
 // The gradient of the node's first output.
 #define DY mcf_arrived(c, n->out[0])
 
-// One operation, of which the first output flows into an input of the node.
-static void flow_one(mcf_backward_context *c, const mcf_graph_node *n, int input, mcf_op op, const mcf_value *in,
+void mcf_flow_one(mcf_backward_context *c, const mcf_graph_node *n, int input, mcf_op op, const mcf_value *in,
                      int n_in)
 {
     mcf_flow(c, n->in[input], mcf_emit1(G, op, &n->attr, in, n_in, TYPE(n->in[input])), true);
 }
 
-static mcf_value input_or_none(const mcf_graph_node *n, int input)
+mcf_value mcf_input_or_none(const mcf_graph_node *n, int input)
 {
     return input < n->n_in ? n->in[input] : MCF_NO_VALUE;
 }
@@ -96,17 +95,17 @@ RULE(scale)
 RULE(relu)
 {
     mcf_value in[] = {[RELU_GRAD_IN_x] = FORWARD(n->out[RELU_OUT_y]), [RELU_GRAD_IN_dy] = DY};
-    flow_one(c, n, RELU_IN_x, MCF_OP_relu_grad, in, RELU_GRAD_INPUTS);
+    mcf_flow_one(c, n, RELU_IN_x, MCF_OP_relu_grad, in, RELU_GRAD_INPUTS);
 }
 RULE(gelu)
 {
     mcf_value in[] = {[GELU_GRAD_IN_x] = FORWARD(n->in[GELU_IN_x]), [GELU_GRAD_IN_dy] = DY};
-    flow_one(c, n, GELU_IN_x, MCF_OP_gelu_grad, in, GELU_GRAD_INPUTS);
+    mcf_flow_one(c, n, GELU_IN_x, MCF_OP_gelu_grad, in, GELU_GRAD_INPUTS);
 }
 RULE(sigmoid)
 {
     mcf_value in[] = {[SIGMOID_GRAD_IN_y] = FORWARD(n->out[SIGMOID_OUT_y]), [SIGMOID_GRAD_IN_dy] = DY};
-    flow_one(c, n, SIGMOID_IN_x, MCF_OP_sigmoid_grad, in, SIGMOID_GRAD_INPUTS);
+    mcf_flow_one(c, n, SIGMOID_IN_x, MCF_OP_sigmoid_grad, in, SIGMOID_GRAD_INPUTS);
 }
 
 // --- sums and products
@@ -120,24 +119,31 @@ RULE(reduce_sum)
     mcf_flow(c, x, mcf_expand(G, dy, mcf_value_shape(G, x)), false);
 }
 
-// Gradients of stored weights leave the product in fp32, straight into the store.
-static mcf_dtype weight_gradient_type(mcf_backward_context *c, mcf_value v)
+mcf_dtype mcf_weight_gradient_type(mcf_backward_context *c, mcf_value v)
 {
     return TYPE(v) == MCF_F64 ? MCF_F64 : mcf_value_is_stored(G, v) ? MCF_F32 : TYPE(v);
 }
 
-// dy as the products of a gradient read it: in the type of what the forward product read, where that was 16 bits. Matrix
-// units take no mixed types, and dy is rounded once more, as autocast in other programs does.
-static mcf_value gradient_operand(mcf_backward_context *c, mcf_value dy, mcf_value a, mcf_value b)
+// Matrix units take no mixed types, and dy is rounded once more, as autocast in other programs does.
+mcf_value mcf_gradient_operand(mcf_backward_context *c, mcf_value dy, mcf_value a, mcf_value b)
 {
     const bool small = TYPE(a) == TYPE(b) && (TYPE(a) == MCF_BF16 || TYPE(a) == MCF_F16);
     return small ? mcf_cast(G, dy, TYPE(a)) : dy;
 }
 
+void mcf_flow_bias(mcf_backward_context *c, mcf_value bias, mcf_value dy)
+{
+    if (!mcf_wants_gradient(c, bias))
+        return;
+    int rank = mcf_value_shape(G, dy).rank;
+    mcf_value sum = mcf_reduce_sum(G, dy, (1u << (rank - 1)) - 1u, 1.0, mcf_statistics_dtype(G, dy));
+    mcf_flow(c, bias, mcf_reshape(G, sum, mcf_value_shape(G, bias)), true);
+}
+
 RULE(matmul)
 {
     bool ta = n->attr.matmul.trans_a, tb = n->attr.matmul.trans_b;
-    mcf_value a = n->in[MATMUL_IN_a], b = n->in[MATMUL_IN_b], bias = input_or_none(n, MATMUL_IN_bias);
+    mcf_value a = n->in[MATMUL_IN_a], b = n->in[MATMUL_IN_b], bias = mcf_input_or_none(n, MATMUL_IN_bias);
     mcf_value dy = DY;
     if (n->attr.matmul.activation == MCF_ACT_RELU) {
         mcf_value in[] = {[RELU_GRAD_IN_x] = FORWARD(n->out[MATMUL_OUT_out]), [RELU_GRAD_IN_dy] = dy};
@@ -147,22 +153,18 @@ RULE(matmul)
         return;
     }
     const bool wants_a = mcf_wants_gradient(c, a), wants_b = mcf_wants_gradient(c, b);
-    const mcf_value dp = wants_a || wants_b ? gradient_operand(c, dy, a, b) : dy;
+    const mcf_value dp = wants_a || wants_b ? mcf_gradient_operand(c, dy, a, b) : dy;
     if (wants_a) {
         mcf_value fb = FORWARD(b);
-        mcf_dtype type = weight_gradient_type(c, a);
+        mcf_dtype type = mcf_weight_gradient_type(c, a);
         mcf_flow(c, a, ta ? mcf_matmul(G, fb, dp, tb, true, type) : mcf_matmul(G, dp, fb, false, !tb, type), true);
     }
     if (wants_b) {
         mcf_value fa = FORWARD(a);
-        mcf_dtype type = weight_gradient_type(c, b);
+        mcf_dtype type = mcf_weight_gradient_type(c, b);
         mcf_flow(c, b, tb ? mcf_matmul(G, dp, fa, true, ta, type) : mcf_matmul(G, fa, dp, !ta, false, type), true);
     }
-    if (mcf_wants_gradient(c, bias)) {
-        int rank = mcf_value_shape(G, dy).rank;
-        mcf_value sum = mcf_reduce_sum(G, dy, (1u << (rank - 1)) - 1u, 1.0, mcf_statistics_dtype(G, dy));
-        mcf_flow(c, bias, mcf_reshape(G, sum, mcf_value_shape(G, bias)), true);
-    }
+    mcf_flow_bias(c, bias, dy);
 }
 
 // --- normalisation
@@ -225,7 +227,7 @@ RULE(batch_norm)
 {
     mcf_value x = FORWARD(n->in[BATCH_NORM_IN_x]), mean = FORWARD(n->in[BATCH_NORM_IN_mean]),
               var = FORWARD(n->in[BATCH_NORM_IN_var]);
-    mcf_value gamma = input_or_none(n, BATCH_NORM_IN_gamma), beta = input_or_none(n, BATCH_NORM_IN_beta);
+    mcf_value gamma = mcf_input_or_none(n, BATCH_NORM_IN_gamma), beta = mcf_input_or_none(n, BATCH_NORM_IN_beta);
     mcf_value dy = DY;
     const mcf_value summed[] = {[BATCH_NORM_SUMS_IN_x] = x,
                                 [BATCH_NORM_SUMS_IN_mean] = mean,
@@ -257,13 +259,13 @@ RULE(batch_norm)
                             [BATCH_NORM_GRAD_IN_mean_dy] = mean_dy,
                             [BATCH_NORM_GRAD_IN_mean_dy_xhat] = mean_dy_xhat,
                             [BATCH_NORM_GRAD_IN_gamma] = gamma};
-    flow_one(c, n, BATCH_NORM_IN_x, MCF_OP_batch_norm_grad, in, BATCH_NORM_GRAD_INPUTS);
+    mcf_flow_one(c, n, BATCH_NORM_IN_x, MCF_OP_batch_norm_grad, in, BATCH_NORM_GRAD_INPUTS);
 }
 
 RULE(l2_normalize)
 {
     mcf_value in[] = {[L2_NORMALIZE_GRAD_IN_x] = FORWARD(n->in[L2_NORMALIZE_IN_x]), [L2_NORMALIZE_GRAD_IN_dy] = DY};
-    flow_one(c, n, L2_NORMALIZE_IN_x, MCF_OP_l2_normalize_grad, in, L2_NORMALIZE_GRAD_INPUTS);
+    mcf_flow_one(c, n, L2_NORMALIZE_IN_x, MCF_OP_l2_normalize_grad, in, L2_NORMALIZE_GRAD_INPUTS);
 }
 
 // --- softmax and attention
@@ -271,7 +273,7 @@ RULE(l2_normalize)
 RULE(softmax)
 {
     mcf_value in[] = {[SOFTMAX_GRAD_IN_y] = FORWARD(n->out[SOFTMAX_OUT_y]), [SOFTMAX_GRAD_IN_dy] = DY};
-    flow_one(c, n, SOFTMAX_IN_x, MCF_OP_softmax_grad, in, SOFTMAX_GRAD_INPUTS);
+    mcf_flow_one(c, n, SOFTMAX_IN_x, MCF_OP_softmax_grad, in, SOFTMAX_GRAD_INPUTS);
 }
 
 RULE(attention)
@@ -282,7 +284,7 @@ RULE(attention)
         [ATTENTION_GRAD_IN_lse] = FORWARD(n->out[ATTENTION_OUT_lse]),
         [ATTENTION_GRAD_IN_dout] = DY,
     };
-    flow_one(c, n, ATTENTION_IN_qkv, MCF_OP_attention_grad, in, ATTENTION_GRAD_INPUTS);
+    mcf_flow_one(c, n, ATTENTION_IN_qkv, MCF_OP_attention_grad, in, ATTENTION_GRAD_INPUTS);
 }
 
 // --- losses
@@ -300,7 +302,7 @@ RULE(token_mse)
         [TOKEN_MSE_GRAD_IN_norm_b] = FORWARD(n->out[TOKEN_MSE_OUT_norm_b]),
         [TOKEN_MSE_GRAD_IN_dloss] = DY,
     };
-    flow_one(c, n, TOKEN_MSE_IN_a, MCF_OP_token_mse_grad, in, TOKEN_MSE_GRAD_INPUTS);
+    mcf_flow_one(c, n, TOKEN_MSE_IN_a, MCF_OP_token_mse_grad, in, TOKEN_MSE_GRAD_INPUTS);
 }
 
 RULE(cross_entropy)
@@ -311,7 +313,7 @@ RULE(cross_entropy)
         [CROSS_ENTROPY_GRAD_IN_lse] = FORWARD(n->out[CROSS_ENTROPY_OUT_lse]),
         [CROSS_ENTROPY_GRAD_IN_dloss] = DY,
     };
-    flow_one(c, n, CROSS_ENTROPY_IN_logits, MCF_OP_cross_entropy_grad, in, CROSS_ENTROPY_GRAD_INPUTS);
+    mcf_flow_one(c, n, CROSS_ENTROPY_IN_logits, MCF_OP_cross_entropy_grad, in, CROSS_ENTROPY_GRAD_INPUTS);
 }
 
 // --- images
@@ -328,7 +330,7 @@ RULE(resize_nearest)
 RULE(all_reduce)
 {
     mcf_value dy = DY;
-    flow_one(c, n, ALL_REDUCE_IN_x, MCF_OP_all_reduce, &dy, 1);
+    mcf_flow_one(c, n, ALL_REDUCE_IN_x, MCF_OP_all_reduce, &dy, 1);
 }
 
 RULE(all_gather)
@@ -370,5 +372,5 @@ static const mcf_grad_rule rules[MCF_OP_COUNT] = {
 
 mcf_grad_rule mcf_grad_rule_of(mcf_op op)
 {
-    return rules[op];
+    return rules[op] ? rules[op] : mcf_grad_rule_of_images(op);
 }

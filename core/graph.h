@@ -97,6 +97,35 @@ mcf_value mcf_batch_norm_frozen(mcf_graph *graph, mcf_value x, const mcf_batch_n
 mcf_value mcf_normalize_image(mcf_graph *graph, mcf_value image, mcf_value flip, const float mean[3],
                               const float std[3]);
 mcf_value mcf_resize_nearest(mcf_graph *graph, mcf_value x, int64_t height, int64_t width);
+
+// --- images with channels innermost, [B,H,W,C] (build_images.c). Views that are not contiguous are copied.
+typedef struct {
+    int64_t stride, pad, groups; // stride and groups 0: 1. groups == C: every channel by itself (depthwise)
+    mcf_dtype out;
+} mcf_conv_options;
+// weight [O,C/groups,kh,kw] in the compute type, bias f32 [O] or MCF_NO_VALUE -> [B,H',W',O]; zeros beyond the border.
+// A 1 x 1 kernel is a product.
+mcf_value mcf_conv2d(mcf_graph *graph, mcf_value x, mcf_value weight, mcf_value bias, const mcf_conv_options *options);
+// Kernel 2 x 2, stride 2: x [B,H,W,I], weight [I,O,2,2], bias f32 [O] or MCF_NO_VALUE -> [B,2H,2W,O].
+mcf_value mcf_conv_transpose2x2(mcf_graph *graph, mcf_value x, mcf_value weight, mcf_value bias, mcf_dtype out);
+// ceil: a last window may hang over the edge (PyTorch's ceil_mode without a border).
+mcf_value mcf_max_pool(mcf_graph *graph, mcf_value x, int64_t kernel, int64_t stride, bool ceil);
+mcf_value mcf_adaptive_avg_pool(mcf_graph *graph, mcf_value x, int64_t height, int64_t width);
+mcf_value mcf_resize_bilinear(mcf_graph *graph, mcf_value x, int64_t height, int64_t width); // corners not aligned
+// Whole maps are scaled: keep f32 [B,C] holds 0 or 1/(1 - p), drawn by whoever writes the input.
+mcf_value mcf_channel_dropout(mcf_graph *graph, mcf_value x, mcf_value keep);
+mcf_value mcf_prelu(mcf_graph *graph, mcf_value x, mcf_value slope); // slope f32 [C] of x [..., C]
+
+// --- heatmaps and pixels; ops.def has the formulas
+mcf_value mcf_heatmap_points(mcf_graph *graph, mcf_value logits); // [B,h,w,N] -> f32 [B,N,2], x then y, in [0,1]
+mcf_value mcf_point_distance(mcf_graph *graph, mcf_value points, mcf_value target); // mean; the target has no gradient
+// Mean binary cross-entropy of logits [B,h,w,N], resized to size x size, against discs of `radius` pixels around
+// points f32 [B,N,2], which have no gradient.
+mcf_value mcf_heatmap_bce(mcf_graph *graph, mcf_value logits, mcf_value points, int64_t size, double radius);
+// Of logits [B,h,w,C], resized to labels i64 [B,H,W] on the way; mean over pixels.
+mcf_value mcf_pixel_cross_entropy(mcf_graph *graph, mcf_value logits, mcf_value labels);
+
+// --- collectives
 mcf_value mcf_all_reduce(mcf_graph *graph, mcf_value x, mcf_reduce reduce);
 mcf_value mcf_all_gather(mcf_graph *graph, mcf_value x);
 mcf_value mcf_reduce_scatter(mcf_graph *graph, mcf_value x);

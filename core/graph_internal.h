@@ -93,6 +93,12 @@ int mcf_emit(mcf_graph *graph, mcf_op op, const mcf_attr *attr, const mcf_value 
 mcf_value mcf_emit1(mcf_graph *graph, mcf_op op, const mcf_attr *attr, const mcf_value *in, int n_in,
                     mcf_dtype out_dtype);
 
+// The same; outputs from `first_statistic` on carry statistics of the forward pass and get no gradient of their own.
+mcf_value mcf_emit_with_statistics(mcf_graph *graph, mcf_op op, const mcf_attr *attr, const mcf_value *in, int n_in,
+                                   mcf_dtype out_dtype, int first_statistic);
+// Rows of the last axis, as [R, C].
+mcf_value mcf_as_rows(mcf_graph *graph, mcf_value x);
+
 // Whether the value is (a reshaped form of) a tensor of the store with a gradient there.
 bool mcf_value_is_stored(const mcf_graph *graph, mcf_value value);
 
@@ -115,6 +121,20 @@ mcf_graph *mcf_backward_graph(mcf_backward_context *context);
 typedef void (*mcf_grad_rule)(mcf_backward_context *context, const mcf_graph_node *node);
 // NULL where the operation is not differentiable.
 mcf_grad_rule mcf_grad_rule_of(mcf_op op);
+mcf_grad_rule mcf_grad_rule_of_images(mcf_op op); // those in grad_images.c
+
+// --- parts of rules (grad_rules.c)
+// One operation, of which the first output flows into an input of the node.
+void mcf_flow_one(mcf_backward_context *context, const mcf_graph_node *node, int input, mcf_op op, const mcf_value *in,
+                  int n_in);
+mcf_value mcf_input_or_none(const mcf_graph_node *node, int input);
+// Gradients of stored weights leave a product in fp32, straight into the store.
+mcf_dtype mcf_weight_gradient_type(mcf_backward_context *context, mcf_value weight);
+// dy as the products of a gradient read it: in the type of what the forward product of a and b read, where that was 16
+// bits.
+mcf_value mcf_gradient_operand(mcf_backward_context *context, mcf_value dy, mcf_value a, mcf_value b);
+// dy [..., N] summed over all axes but the last, into bias [N].
+void mcf_flow_bias(mcf_backward_context *context, mcf_value bias, mcf_value dy);
 
 // --- plan.c
 typedef struct {

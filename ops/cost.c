@@ -17,6 +17,12 @@ static double attention_flops(const mcf_shape *qkv)
     return 4.0 * (double)x[0] * (double)x[3] * (double)x[1] * (double)x[1] * (double)x[4];
 }
 
+// Two FLOPs for each weight of an output and each of its pixels.
+static double conv2d_flops(const mcf_shape *out, const mcf_shape *weight)
+{
+    return 2.0 * (double)mcf_shape_count(out) * (double)(weight->dim[1] * weight->dim[2] * weight->dim[3]);
+}
+
 static double flops(const mcf_launch *l)
 {
     const mcf_op_info *info = mcf_op_describe(l->op);
@@ -31,6 +37,19 @@ static double flops(const mcf_launch *l)
     case MCF_OP_attention_grad:
         // dv, dp, dq, dk and the scores, which are computed again: five products where attention has two.
         return 2.5 * attention_flops(&l->in[ATTENTION_GRAD_IN_qkv].shape);
+    case MCF_OP_conv2d:
+        return conv2d_flops(&l->out[CONV2D_OUT_y].shape, &l->in[CONV2D_IN_weight].shape);
+    case MCF_OP_conv2d_grad_x:
+        return conv2d_flops(&l->in[CONV2D_GRAD_X_IN_dy].shape, &l->in[CONV2D_GRAD_X_IN_weight].shape);
+    case MCF_OP_conv2d_grad_weight:
+        return conv2d_flops(&l->in[CONV2D_GRAD_WEIGHT_IN_dy].shape, &l->out[CONV2D_GRAD_WEIGHT_OUT_dweight].shape);
+    // 8 for a resized logit and 8 for its softmax, twice on the way back.
+    case MCF_OP_pixel_cross_entropy:
+        return 16.0 * (double)mcf_shape_count(&l->in[PIXEL_CROSS_ENTROPY_IN_labels].shape) *
+               (double)l->in[PIXEL_CROSS_ENTROPY_IN_logits].shape.dim[3];
+    case MCF_OP_pixel_cross_entropy_grad:
+        return 32.0 * (double)mcf_shape_count(&l->in[PIXEL_CROSS_ENTROPY_GRAD_IN_labels].shape) *
+               (double)l->in[PIXEL_CROSS_ENTROPY_GRAD_IN_logits].shape.dim[3];
     default:
         break;
     }

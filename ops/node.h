@@ -94,7 +94,17 @@ typedef union {
     } normalize_image;
     struct {
         int64_t height, width;
-    } resize; // of the output, both directions
+    } resize; // of the output, both directions; adaptive_avg_pool too
+    struct {
+        int64_t stride, pad, groups;
+        int64_t height, width; // of dx (conv2d_grad_x), of the kernel (conv2d_grad_weight); else unused, 0
+    } conv2d;
+    struct {
+        int64_t kernel, stride, ceil; // ceil: 0 or 1
+    } pool;                           // max_pool and max_pool_grad
+    struct {
+        double radius;
+    } heatmap;
     struct {
         double momentum, scale;
     } ema;

@@ -1,5 +1,6 @@
-// Shape rules: one function shape_NAME per row of ops.def.
+// Shape rules: one function shape_NAME per row of ops.def; those of images and heatmaps are in shape_images.c.
 #include "ops/rules.h"
+#include "ops/shape_images.h"
 
 #include <string.h>
 

@@ -58,6 +58,7 @@ mcf_check_case mcf_case_start(mcf_op op);
 void mcf_case_shape(mcf_check_case *c, int input, mcf_shape shape);
 mcf_status mcf_case_emit(mcf_case_maker *m, const mcf_check_case *c, bool mixed, mcf_error *err);
 mcf_status mcf_check_make_network_cases(mcf_case_maker *maker, mcf_op op, mcf_error *err);
+mcf_status mcf_check_make_image_cases(mcf_case_maker *maker, mcf_op op, mcf_error *err);
 
 // Emits all cases of an operation. Fails where emit does, or where a case breaks the shape rules (a bug).
 mcf_status mcf_check_make_cases(mcf_case_maker *maker, mcf_op op, mcf_error *err);

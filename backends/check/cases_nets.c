@@ -410,6 +410,6 @@ mcf_status mcf_check_make_network_cases(mcf_case_maker *m, mcf_op op, mcf_error 
     case MCF_OP_adamw:
         return cases_adamw(m, op, err);
     default:
-        return MCF_OK; // no case: the check counts that as a failure
+        return mcf_check_make_image_cases(m, op, err);
     }
 }

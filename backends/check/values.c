@@ -226,8 +226,8 @@ mcf_status mcf_check_reference(const mcf_check_case *c, double *values[MCF_MAX_I
     return status;
 }
 
-// Inputs that are outputs of an earlier operation, as in a gradient: attention_grad takes attention's outputs
-// 0 and 1, the others take outputs 1 and 2 (cross_entropy: 1).
+// Inputs that are outputs of an earlier operation, as in a gradient: attention_grad and heatmap_points_grad take
+// outputs 0 and 1, the others take outputs 1 and 2 (cross_entropy: 1).
 static mcf_status derive(const mcf_check_case *c, double *values[MCF_MAX_INPUTS], mcf_error *err)
 {
     mcf_check_case source = {.launch = {.op = c->source, .attr = c->launch.attr}};
@@ -256,7 +256,7 @@ static mcf_status derive(const mcf_check_case *c, double *values[MCF_MAX_INPUTS]
     mcf_status status = mcf_infer_shapes(l, 1, err);
     if (status == MCF_OK)
         status = mcf_check_reference(&source, inputs, NULL, results, err);
-    int next = c->source == MCF_OP_attention ? 0 : 1;
+    int next = c->source == MCF_OP_attention || c->source == MCF_OP_heatmap_points ? 0 : 1;
     for (int i = 0; status == MCF_OK && i < c->launch.n_in; i++)
         if (c->values[i] == MCF_VALUES_OUTPUT) {
             values[i] = results[next];

@@ -74,7 +74,7 @@ static double log_sum_exp(const double *x, int64_t n)
     return largest + log(sum);
 }
 
-static mcf_status check_label(double label, int64_t classes, int64_t row, mcf_error *err)
+mcf_status ref_check_label(double label, int64_t classes, int64_t row, mcf_error *err)
 {
     if (label < 0 || label >= (double)classes)
         return mcf_fail(err, MCF_ERR_SHAPE, "labels[%lld] is %.0f, there are %lld classes", (long long)row, label,
@@ -89,7 +89,7 @@ mcf_status ref_cross_entropy(ref_call *call, mcf_error *err)
     int64_t rows = ref_in_dim(call, CROSS_ENTROPY_IN_logits)[0], classes = ref_in_dim(call, CROSS_ENTROPY_IN_logits)[1];
     double sum = 0;
     for (int64_t r = 0; r < rows; r++) {
-        MCF_TRY(check_label(labels[r], classes, r, err));
+        MCF_TRY(ref_check_label(labels[r], classes, r, err));
         const double *logits = call->in[CROSS_ENTROPY_IN_logits] + r * classes;
         double lse = log_sum_exp(logits, classes);
         sum += lse - logits[(int64_t)labels[r]];
@@ -108,7 +108,7 @@ mcf_status ref_cross_entropy_grad(ref_call *call, mcf_error *err)
             classes = ref_in_dim(call, CROSS_ENTROPY_GRAD_IN_logits)[1];
     double factor = dloss[0] / (double)rows;
     for (int64_t r = 0; r < rows; r++) {
-        MCF_TRY(check_label(labels[r], classes, r, err));
+        MCF_TRY(ref_check_label(labels[r], classes, r, err));
         for (int64_t c = 0; c < classes; c++) {
             double p = exp(logits[r * classes + c] - lse[r]);
             dlogits[r * classes + c] = factor * (p - (c == (int64_t)labels[r] ? 1 : 0));

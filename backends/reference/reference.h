@@ -50,6 +50,15 @@ static inline int64_t ref_in_count(const ref_call *call, int i)
 double ref_gelu_value(double x);
 // Writes softmax(x) to y where y is wanted (it may be x); returns the log of the sum of exponentials.
 double ref_softmax_row(const double *x, int64_t n, double *y);
+// labels[place]; fails where it is no class.
+mcf_status ref_check_label(double label, int64_t classes, int64_t place, mcf_error *err);
+
+// Channel c at (y, x) of an image [height, width, channels] resized bilinearly to to_height x to_width; and the way
+// back: `value` is added to the pixels it comes from.
+double ref_bilinear(const double *image, int64_t height, int64_t width, int64_t channels, int64_t y, int64_t x,
+                    int64_t c, int64_t to_height, int64_t to_width);
+void ref_bilinear_add(double *image, int64_t height, int64_t width, int64_t channels, int64_t y, int64_t x, int64_t c,
+                      int64_t to_height, int64_t to_width, double value);
 
 // Where buffer[offset, offset + bytes) does not lie in the buffer, fails with the numbers.
 mcf_status ref_check_range(const mcf_buffer *buffer, uint64_t offset, uint64_t bytes, const char *what, mcf_error *err);

@@ -4,6 +4,7 @@
 // quotient is off by about 1e-10 (h^2 f'''/6, and 1e-16/h of rounding); allowed is 1e-6 of the largest
 // derivative.
 #include "tests/core/gradients.h"
+#include "tests/core/gradients_images.h"
 
 static mcf_value swap(mcf_graph *g, mcf_value x)
 {
@@ -467,6 +468,16 @@ static void every_operation_is_accounted_for(void **state)
         {MCF_OP_cross_entropy_grad, "a gradient itself"},
         {MCF_OP_normalize_image, "its input is bytes"},
         {MCF_OP_resize_nearest_grad, "a gradient itself"},
+        {MCF_OP_conv2d_grad_x, "a gradient itself"},
+        {MCF_OP_conv2d_grad_weight, "a gradient itself"},
+        {MCF_OP_max_pool_grad, "a gradient itself"},
+        {MCF_OP_adaptive_avg_pool_grad, "a gradient itself"},
+        {MCF_OP_resize_bilinear_grad, "a gradient itself"},
+        {MCF_OP_prelu_grad, "a gradient itself"},
+        {MCF_OP_heatmap_points_grad, "a gradient itself"},
+        {MCF_OP_point_distance_grad, "a gradient itself"},
+        {MCF_OP_heatmap_bce_grad, "a gradient itself"},
+        {MCF_OP_pixel_cross_entropy_grad, "a gradient itself"},
         {MCF_OP_ema, "changes state between steps"},
         {MCF_OP_adamw, "changes state between steps"},
         {MCF_OP_broadcast, "of state at the start"},
@@ -493,7 +504,7 @@ int main(void)
         cmocka_unit_test(movement), cmocka_unit_test(elementwise),
         cmocka_unit_test(products), cmocka_unit_test(normalisation),
         cmocka_unit_test(networks), cmocka_unit_test(collectives),
-        cmocka_unit_test(blocks),   cmocka_unit_test(every_operation_is_accounted_for),
+        cmocka_unit_test(blocks),   cmocka_unit_test(images), cmocka_unit_test(every_operation_is_accounted_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
