@@ -84,7 +84,7 @@ mcf_value mcf_emit1(mcf_graph *graph, mcf_op op, const mcf_attr *attr, const mcf
 }
 
 mcf_value mcf_emit_with_statistics(mcf_graph *graph, mcf_op op, const mcf_attr *attr, const mcf_value *in, int n_in,
-                                      mcf_dtype out_dtype, int first_statistic)
+                                   mcf_dtype out_dtype, int first_statistic)
 {
     int node = mcf_emit(graph, op, attr, in, n_in, out_dtype);
     if (node < 0)
@@ -273,22 +273,22 @@ mcf_value mcf_attention(mcf_graph *graph, mcf_value qkv, double scale)
 {
     mcf_attr attr = {.attention = {scale}};
     return mcf_emit_with_statistics(graph, MCF_OP_attention, &attr, &qkv, ATTENTION_INPUTS, mcf_value_dtype(graph, qkv),
-                                ATTENTION_OUT_lse);
+                                    ATTENTION_OUT_lse);
 }
 
 mcf_value mcf_token_mse(mcf_graph *graph, mcf_value a, mcf_value b, double eps)
 {
     mcf_attr attr = {.token_mse = {eps}};
     mcf_value in[] = {[TOKEN_MSE_IN_a] = a, [TOKEN_MSE_IN_b] = b};
-    return mcf_emit_with_statistics(graph, MCF_OP_token_mse, &attr, in, TOKEN_MSE_INPUTS, mcf_statistics_dtype(graph, a),
-                                TOKEN_MSE_OUT_norm_a);
+    return mcf_emit_with_statistics(graph, MCF_OP_token_mse, &attr, in, TOKEN_MSE_INPUTS,
+                                    mcf_statistics_dtype(graph, a), TOKEN_MSE_OUT_norm_a);
 }
 
 mcf_value mcf_cross_entropy(mcf_graph *graph, mcf_value logits, mcf_value labels)
 {
     mcf_value in[] = {[CROSS_ENTROPY_IN_logits] = logits, [CROSS_ENTROPY_IN_labels] = labels};
     return mcf_emit_with_statistics(graph, MCF_OP_cross_entropy, NULL, in, CROSS_ENTROPY_INPUTS,
-                                mcf_statistics_dtype(graph, logits), CROSS_ENTROPY_OUT_lse);
+                                    mcf_statistics_dtype(graph, logits), CROSS_ENTROPY_OUT_lse);
 }
 
 mcf_value mcf_normalize_image(mcf_graph *graph, mcf_value image, mcf_value flip, const float mean[3],

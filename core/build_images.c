@@ -42,13 +42,14 @@ mcf_value mcf_conv_transpose2x2(mcf_graph *graph, mcf_value x, mcf_value weight,
     const mcf_shape image = mcf_value_shape(graph, x), w = mcf_value_shape(graph, weight);
     if (w.rank != 4 || w.dim[2] != 2 || w.dim[3] != 2 || w.dim[0] != image.dim[3]) {
         char have[128], from[128];
-        return mcf_graph_fail(graph, MCF_ERR_SHAPE, "conv_transpose2x2: the weight of %s must be [%lld, O, 2, 2], is %s",
+        return mcf_graph_fail(graph, MCF_ERR_SHAPE,
+                              "conv_transpose2x2: the weight of %s must be [%lld, O, 2, 2], is %s",
                               mcf_shape_print(&image, from, sizeof from), (long long)image.dim[3],
                               mcf_shape_print(&w, have, sizeof have));
     }
     const int64_t in = w.dim[0], channels = w.dim[1], batch = image.dim[0], height = image.dim[1], width = image.dim[2];
-    mcf_value rows = mcf_reshape(graph, mcf_permute(graph, weight, (const int[]){2, 3, 1, 0}),
-                                 MCF_SHAPE(4 * channels, in));
+    mcf_value rows =
+        mcf_reshape(graph, mcf_permute(graph, weight, (const int[]){2, 3, 1, 0}), MCF_SHAPE(4 * channels, in));
     if (bias >= 0)
         bias = mcf_reshape(graph, mcf_expand(graph, bias, MCF_SHAPE(4, channels)), MCF_SHAPE(4 * channels));
     mcf_value y = mcf_linear(graph, x, rows, bias, out);
@@ -111,7 +112,8 @@ mcf_value mcf_heatmap_points(mcf_graph *graph, mcf_value logits)
 mcf_value mcf_point_distance(mcf_graph *graph, mcf_value points, mcf_value target)
 {
     const mcf_value in[] = {[POINT_DISTANCE_IN_a] = points, [POINT_DISTANCE_IN_b] = mcf_detach(graph, target)};
-    return mcf_emit1(graph, MCF_OP_point_distance, NULL, in, POINT_DISTANCE_INPUTS, mcf_statistics_dtype(graph, points));
+    return mcf_emit1(graph, MCF_OP_point_distance, NULL, in, POINT_DISTANCE_INPUTS,
+                     mcf_statistics_dtype(graph, points));
 }
 
 mcf_value mcf_heatmap_bce(mcf_graph *graph, mcf_value logits, mcf_value points, int64_t size, double radius)

@@ -9,8 +9,7 @@
 // The gradient of the node's first output.
 #define DY mcf_arrived(c, n->out[0])
 
-void mcf_flow_one(mcf_backward_context *c, const mcf_graph_node *n, int input, mcf_op op, const mcf_value *in,
-                     int n_in)
+void mcf_flow_one(mcf_backward_context *c, const mcf_graph_node *n, int input, mcf_op op, const mcf_value *in, int n_in)
 {
     mcf_flow(c, n->in[input], mcf_emit1(G, op, &n->attr, in, n_in, TYPE(n->in[input])), true);
 }

@@ -29,7 +29,8 @@ static mcf_status want_shape(const mcf_launch *l, int i, mcf_shape shape, mcf_er
 static mcf_status want_same(const mcf_launch *l, int i, int j, mcf_error *err)
 {
     if (!mcf_shape_equal(&l->in[i].shape, &l->in[j].shape))
-        return mcf_fail(err, MCF_ERR_SHAPE, "shapes of %s and %s differ: %s and %s", NAME(i), NAME(j), SHOW(i), SHOW(j));
+        return mcf_fail(err, MCF_ERR_SHAPE, "shapes of %s and %s differ: %s and %s", NAME(i), NAME(j), SHOW(i),
+                        SHOW(j));
     return MCF_OK;
 }
 
@@ -106,8 +107,8 @@ mcf_status shape_conv2d(mcf_launch *l, int world, mcf_error *err)
     MCF_TRY(want_images(l, CONV2D_IN_x, err));
     MCF_TRY(want_weight(l, CONV2D_IN_weight, err));
     if (x[3] % l->attr.conv2d.groups || x[3] / l->attr.conv2d.groups != w[1])
-        return mcf_fail(err, MCF_ERR_SHAPE, "images %s do not fit the weight %s in %lld groups", SHOW(CONV2D_IN_x), SHOW(CONV2D_IN_weight),
-                        (long long)l->attr.conv2d.groups);
+        return mcf_fail(err, MCF_ERR_SHAPE, "images %s do not fit the weight %s in %lld groups", SHOW(CONV2D_IN_x),
+                        SHOW(CONV2D_IN_weight), (long long)l->attr.conv2d.groups);
     if (mcf_input_is_present(l, CONV2D_IN_bias))
         MCF_TRY(want_shape(l, CONV2D_IN_bias, MCF_SHAPE(w[0]), err));
     MCF_TRY(convolved(l, x + 1, w + 2, size, err));
@@ -117,13 +118,15 @@ mcf_status shape_conv2d(mcf_launch *l, int world, mcf_error *err)
 
 mcf_status shape_conv2d_grad_x(mcf_launch *l, int world, mcf_error *err)
 {
-    const int64_t image[2] = {l->attr.conv2d.height, l->attr.conv2d.width}, *w = l->in[CONV2D_GRAD_X_IN_weight].shape.dim;
+    const int64_t image[2] = {l->attr.conv2d.height, l->attr.conv2d.width},
+                  *w = l->in[CONV2D_GRAD_X_IN_weight].shape.dim;
     int64_t size[2];
     MCF_TRY(want_images(l, CONV2D_GRAD_X_IN_dy, err));
     MCF_TRY(want_weight(l, CONV2D_GRAD_X_IN_weight, err));
     MCF_TRY(want_size(image[0], image[1], err));
     MCF_TRY(convolved(l, image, w + 2, size, err));
-    MCF_TRY(want_shape(l, CONV2D_GRAD_X_IN_dy, MCF_SHAPE(l->in[CONV2D_GRAD_X_IN_dy].shape.dim[0], size[0], size[1], w[0]), err));
+    MCF_TRY(want_shape(l, CONV2D_GRAD_X_IN_dy,
+                       MCF_SHAPE(l->in[CONV2D_GRAD_X_IN_dy].shape.dim[0], size[0], size[1], w[0]), err));
     l->out[CONV2D_GRAD_X_OUT_dx].shape = MCF_SHAPE(l->in[CONV2D_GRAD_X_IN_dy].shape.dim[0], image[0], image[1], w[1]);
     return __builtin_mul_overflow(w[1], l->attr.conv2d.groups, &l->out[CONV2D_GRAD_X_OUT_dx].shape.dim[3])
                ? mcf_fail(err, MCF_ERR_SHAPE, "sizes overflow 64 bits")
@@ -140,7 +143,8 @@ mcf_status shape_conv2d_grad_weight(mcf_launch *l, int world, mcf_error *err)
     MCF_TRY(convolved(l, x + 1, kernel, size, err));
     MCF_TRY(want_shape(l, CONV2D_GRAD_WEIGHT_IN_dy, MCF_SHAPE(x[0], size[0], size[1], dy[3]), err));
     if (groups < 1 || x[3] % groups || dy[3] % groups)
-        return mcf_fail(err, MCF_ERR_SHAPE, "%s and %s do not make %lld groups", SHOW(CONV2D_GRAD_WEIGHT_IN_x), SHOW(CONV2D_GRAD_WEIGHT_IN_dy), (long long)groups);
+        return mcf_fail(err, MCF_ERR_SHAPE, "%s and %s do not make %lld groups", SHOW(CONV2D_GRAD_WEIGHT_IN_x),
+                        SHOW(CONV2D_GRAD_WEIGHT_IN_dy), (long long)groups);
     l->out[CONV2D_GRAD_WEIGHT_OUT_dweight].shape = MCF_SHAPE(dy[3], x[3] / groups, kernel[0], kernel[1]);
     return MCF_OK;
 }
@@ -241,7 +245,8 @@ static mcf_status want_points(const mcf_launch *l, mcf_error *err)
 {
     const mcf_shape *a = &l->in[POINT_DISTANCE_IN_a].shape;
     if (a->rank != 3 || a->dim[0] < 1 || a->dim[1] < 1 || a->dim[2] != 2)
-        return mcf_fail(err, MCF_ERR_SHAPE, "a must be points [B, N, 2] with B and N at least 1, is %s", SHOW(POINT_DISTANCE_IN_a));
+        return mcf_fail(err, MCF_ERR_SHAPE, "a must be points [B, N, 2] with B and N at least 1, is %s",
+                        SHOW(POINT_DISTANCE_IN_a));
     return want_same(l, POINT_DISTANCE_IN_a, POINT_DISTANCE_IN_b, err);
 }
 
@@ -264,7 +269,8 @@ static mcf_status want_heatmaps(const mcf_launch *l, mcf_error *err)
     const int64_t *x = l->in[HEATMAP_BCE_IN_logits].shape.dim;
     MCF_TRY(want_batch(l, HEATMAP_BCE_IN_logits, err));
     if (x[1] != x[2])
-        return mcf_fail(err, MCF_ERR_SHAPE, "logits must be square maps [B, S, S, N], is %s", SHOW(HEATMAP_BCE_IN_logits));
+        return mcf_fail(err, MCF_ERR_SHAPE, "logits must be square maps [B, S, S, N], is %s",
+                        SHOW(HEATMAP_BCE_IN_logits));
     if (!(l->attr.heatmap.radius > 0) || l->attr.heatmap.radius > (double)MOST)
         return mcf_fail(err, MCF_ERR_SHAPE, "a radius of %g pixels", l->attr.heatmap.radius);
     return want_shape(l, HEATMAP_BCE_IN_points, MCF_SHAPE(x[0], x[3], 2), err);
@@ -291,7 +297,8 @@ static mcf_status want_labels(const mcf_launch *l, mcf_error *err)
     const mcf_shape *labels = &l->in[PIXEL_CROSS_ENTROPY_IN_labels].shape;
     MCF_TRY(want_batch(l, PIXEL_CROSS_ENTROPY_IN_logits, err));
     if (labels->rank != 3 || labels->dim[0] != l->in[PIXEL_CROSS_ENTROPY_IN_logits].shape.dim[0])
-        return mcf_fail(err, MCF_ERR_SHAPE, "labels must be [B, H, W] for logits %s, are %s", SHOW(PIXEL_CROSS_ENTROPY_IN_logits), SHOW(PIXEL_CROSS_ENTROPY_IN_labels));
+        return mcf_fail(err, MCF_ERR_SHAPE, "labels must be [B, H, W] for logits %s, are %s",
+                        SHOW(PIXEL_CROSS_ENTROPY_IN_logits), SHOW(PIXEL_CROSS_ENTROPY_IN_labels));
     return want_size(labels->dim[1], labels->dim[2], err);
 }
 

@@ -40,7 +40,8 @@ static void meet_grad_x(ref_call *call, int64_t x, int64_t weight, int64_t y)
 
 static void meet_grad_weight(ref_call *call, int64_t x, int64_t weight, int64_t y)
 {
-    call->out[CONV2D_GRAD_WEIGHT_OUT_dweight][weight] += call->in[CONV2D_GRAD_WEIGHT_IN_x][x] * call->in[CONV2D_GRAD_WEIGHT_IN_dy][y];
+    call->out[CONV2D_GRAD_WEIGHT_OUT_dweight][weight] +=
+        call->in[CONV2D_GRAD_WEIGHT_IN_x][x] * call->in[CONV2D_GRAD_WEIGHT_IN_dy][y];
 }
 
 mcf_status ref_conv2d(ref_call *call, mcf_error *err)
@@ -55,12 +56,14 @@ mcf_status ref_conv2d(ref_call *call, mcf_error *err)
 
 mcf_status ref_conv2d_grad_x(ref_call *call, mcf_error *err)
 {
-    each_meeting(call, ref_out_dim(call, CONV2D_GRAD_X_OUT_dx), ref_in_dim(call, CONV2D_GRAD_X_IN_weight), ref_in_dim(call, CONV2D_GRAD_X_IN_dy), meet_grad_x);
+    each_meeting(call, ref_out_dim(call, CONV2D_GRAD_X_OUT_dx), ref_in_dim(call, CONV2D_GRAD_X_IN_weight),
+                 ref_in_dim(call, CONV2D_GRAD_X_IN_dy), meet_grad_x);
     return MCF_OK;
 }
 
 mcf_status ref_conv2d_grad_weight(ref_call *call, mcf_error *err)
 {
-    each_meeting(call, ref_in_dim(call, CONV2D_GRAD_WEIGHT_IN_x), ref_out_dim(call, CONV2D_GRAD_WEIGHT_OUT_dweight), ref_in_dim(call, CONV2D_GRAD_WEIGHT_IN_dy), meet_grad_weight);
+    each_meeting(call, ref_in_dim(call, CONV2D_GRAD_WEIGHT_IN_x), ref_out_dim(call, CONV2D_GRAD_WEIGHT_OUT_dweight),
+                 ref_in_dim(call, CONV2D_GRAD_WEIGHT_IN_dy), meet_grad_weight);
     return MCF_OK;
 }

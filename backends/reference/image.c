@@ -96,19 +96,22 @@ mcf_status ref_resize_bilinear(ref_call *call, mcf_error *err)
         for (int64_t y = 0; y < out[1]; y++)
             for (int64_t x = 0; x < out[2]; x++)
                 for (int64_t c = 0; c < in[3]; c++)
-                    call->out[RESIZE_BILINEAR_OUT_y][((b * out[1] + y) * out[2] + x) * out[3] + c] = ref_bilinear(
-                        call->in[RESIZE_BILINEAR_IN_x] + b * in[1] * in[2] * in[3], in[1], in[2], in[3], y, x, c, out[1], out[2]);
+                    call->out[RESIZE_BILINEAR_OUT_y][((b * out[1] + y) * out[2] + x) * out[3] + c] =
+                        ref_bilinear(call->in[RESIZE_BILINEAR_IN_x] + b * in[1] * in[2] * in[3], in[1], in[2], in[3], y,
+                                     x, c, out[1], out[2]);
     return MCF_OK;
 }
 
 mcf_status ref_resize_bilinear_grad(ref_call *call, mcf_error *err)
 {
-    const int64_t *dy = ref_in_dim(call, RESIZE_BILINEAR_GRAD_IN_dy), *dx = ref_out_dim(call, RESIZE_BILINEAR_GRAD_OUT_dx);
+    const int64_t *dy = ref_in_dim(call, RESIZE_BILINEAR_GRAD_IN_dy),
+                  *dx = ref_out_dim(call, RESIZE_BILINEAR_GRAD_OUT_dx);
     for (int64_t b = 0; b < dy[0]; b++)
         for (int64_t y = 0; y < dy[1]; y++)
             for (int64_t x = 0; x < dy[2]; x++)
                 for (int64_t c = 0; c < dy[3]; c++)
-                    ref_bilinear_add(call->out[RESIZE_BILINEAR_GRAD_OUT_dx] + b * dx[1] * dx[2] * dx[3], dx[1], dx[2], dx[3], y, x, c, dy[1],
-                                     dy[2], call->in[RESIZE_BILINEAR_GRAD_IN_dy][((b * dy[1] + y) * dy[2] + x) * dy[3] + c]);
+                    ref_bilinear_add(call->out[RESIZE_BILINEAR_GRAD_OUT_dx] + b * dx[1] * dx[2] * dx[3], dx[1], dx[2],
+                                     dx[3], y, x, c, dy[1], dy[2],
+                                     call->in[RESIZE_BILINEAR_GRAD_IN_dy][((b * dy[1] + y) * dy[2] + x) * dy[3] + c]);
     return MCF_OK;
 }

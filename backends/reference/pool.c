@@ -15,7 +15,8 @@ static int64_t largest(const ref_call *call, int64_t b, int64_t oy, int64_t ox, 
         for (int64_t x = ox * stride; x < ox * stride + kernel && x < dim[2]; x++) {
             int64_t at = ((b * dim[1] + y) * dim[2] + x) * dim[3] + c;
             double value = call->in[MAX_POOL_IN_x][at];
-            if (best < 0 || value > call->in[MAX_POOL_IN_x][best] || (isnan(value) && !isnan(call->in[MAX_POOL_IN_x][best])))
+            if (best < 0 || value > call->in[MAX_POOL_IN_x][best] ||
+                (isnan(value) && !isnan(call->in[MAX_POOL_IN_x][best])))
                 best = at;
         }
     return best;
@@ -81,7 +82,8 @@ mcf_status ref_adaptive_avg_pool(ref_call *call, mcf_error *err)
 
 mcf_status ref_adaptive_avg_pool_grad(ref_call *call, mcf_error *err)
 {
-    const int64_t *dy = ref_in_dim(call, ADAPTIVE_AVG_POOL_GRAD_IN_dy), *dx = ref_out_dim(call, ADAPTIVE_AVG_POOL_GRAD_OUT_dx);
+    const int64_t *dy = ref_in_dim(call, ADAPTIVE_AVG_POOL_GRAD_IN_dy),
+                  *dx = ref_out_dim(call, ADAPTIVE_AVG_POOL_GRAD_OUT_dx);
     for (int64_t i = 0, count = ref_in_count(call, ADAPTIVE_AVG_POOL_GRAD_IN_dy); i < count; i++) {
         int64_t c = i % dy[3], ox = i / dy[3] % dy[2], oy = i / dy[3] / dy[2] % dy[1];
         int64_t b = i / dy[3] / dy[2] / dy[1], top, bottom, left, right;

@@ -501,10 +501,15 @@ static void every_operation_is_accounted_for(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(movement), cmocka_unit_test(elementwise),
-        cmocka_unit_test(products), cmocka_unit_test(normalisation),
-        cmocka_unit_test(networks), cmocka_unit_test(collectives),
-        cmocka_unit_test(blocks),   cmocka_unit_test(images), cmocka_unit_test(every_operation_is_accounted_for),
+        cmocka_unit_test(movement),
+        cmocka_unit_test(elementwise),
+        cmocka_unit_test(products),
+        cmocka_unit_test(normalisation),
+        cmocka_unit_test(networks),
+        cmocka_unit_test(collectives),
+        cmocka_unit_test(blocks),
+        cmocka_unit_test(images),
+        cmocka_unit_test(every_operation_is_accounted_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
