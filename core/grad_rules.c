@@ -320,7 +320,7 @@ RULE(cross_entropy)
 RULE(resize_nearest)
 {
     const mcf_value x = n->in[RESIZE_NEAREST_IN_x], dy = DY;
-    mcf_attr attr = {.resize = {mcf_value_dim(G, x, 2), mcf_value_dim(G, x, 3)}};
+    mcf_attr attr = {.resize = {mcf_value_dim(G, x, 1), mcf_value_dim(G, x, 2)}};
     mcf_flow(c, x, mcf_emit1(G, MCF_OP_resize_nearest_grad, &attr, &dy, 1, TYPE(x)), true);
 }
 

@@ -19,7 +19,7 @@ typedef struct {
     mcf_image_set set;
     mcf_inputs inputs;
     int64_t *ids;     // [BATCH, L]
-    float *pseudo;    // [BATCH, 3, S, S]
+    float *pseudo;    // [BATCH, S, S, 3]
     uint8_t *picture; // [S, 3 S + 2 GAP, 3]
     mcf_bytes png;
     double error;   // sum of squares over masked pixels
@@ -80,7 +80,7 @@ static void draw(reconstruction *r, const mcf_batch *batch, int row, const bool 
             const bool hidden = masked[y / patch * columns + x / patch];
             for (int c = 0; c < 3; c++) {
                 const uint8_t value = image[(y * side + x) * 3 + c];
-                const float made = pseudo[(c * side + y) * side + x];
+                const float made = pseudo[(y * side + x) * 3 + c];
                 uint8_t *at = r->picture + ((size_t)y * width + x) * 3 + c;
                 at[0] = hidden ? 128 : value;
                 at[(side + GAP) * 3] = to_byte(made * std[c] + mean[c]);

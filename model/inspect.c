@@ -1,5 +1,7 @@
 #include "model/inspect.h"
 
+#include "model/network.h"
+
 mcf_status mcf_inspect_graph(const mcf_pretrain_model *model, int64_t batch, mcf_dtype compute, mcf_graph **graph,
                              mcf_error *err)
 {
@@ -11,7 +13,7 @@ mcf_status mcf_inspect_graph(const mcf_pretrain_model *model, int64_t batch, mcf
     mcf_graph *g = mcf_graph_create(1, compute);
     if (!g)
         return mcf_fail(err, MCF_ERR_NOMEM, "no memory for a graph");
-    mcf_value image = mcf_input(g, "image", MCF_F32, MCF_SHAPE(batch, 3, side, side));
+    mcf_value image = mcf_image_input(g, &model->model, "", batch, side, side, false);
     mcf_value start =
         mcf_vit_tokens(g, vit, mcf_patchify(g, image, vit->patch_size, compute), MCF_NO_VALUE, MCF_NO_VALUE);
     mcf_value tokens = mcf_blocks_forward(g, stack, start, stack->depth, vit->norm, MCF_F32, MCF_RECOMPUTE_NONE, taps);

@@ -20,7 +20,8 @@ mcf_value mcf_image_input(mcf_graph *graph, const mcf_model_options *options, co
     snprintf(image_name, sizeof image_name, "image%s", view);
     snprintf(flip_name, sizeof flip_name, "flip%s", view);
     if (!image_u8)
-        return mcf_input(graph, image_name, MCF_F32, MCF_SHAPE(batch, 3, height, width));
+        return mcf_permute(graph, mcf_input(graph, image_name, MCF_F32, MCF_SHAPE(batch, 3, height, width)),
+                           (int[]){0, 2, 3, 1});
     mcf_value image = mcf_input(graph, image_name, MCF_U8, MCF_SHAPE(batch, height, width, 3));
     mcf_value flip = mcf_input(graph, flip_name, MCF_U8, MCF_SHAPE(batch));
     float mean[3], std[3];

@@ -5,7 +5,7 @@
 #include "model/pretrain_model.h"
 
 // Reconstruction: inputs image (and flip), ids_keep, ids_restore, as of a step. Outputs, f32: out.pred
-// [B,L,P*P*3]; pseudo [B,3,S,S], the pseudo image of all patches, in the scale of the normalised image also
+// [B,L,P*P*3]; pseudo [B,S,S,3], the pseudo image of all patches, in the scale of the normalised image also
 // where the decoder was trained on normalised patches. Fails where the objective has no decoder.
 typedef struct {
     int64_t batch;

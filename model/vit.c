@@ -76,8 +76,8 @@ void mcf_vit_free(mcf_vit *vit)
 // channel.
 static mcf_value split_image(mcf_graph *graph, mcf_value image, int64_t patch)
 {
-    int64_t b = mcf_value_dim(graph, image, 0), h = mcf_value_dim(graph, image, 2), w = mcf_value_dim(graph, image, 3);
-    return mcf_reshape(graph, image, MCF_SHAPE(b, 3, h / patch, patch, w / patch, patch));
+    int64_t b = mcf_value_dim(graph, image, 0), h = mcf_value_dim(graph, image, 1), w = mcf_value_dim(graph, image, 2);
+    return mcf_reshape(graph, image, MCF_SHAPE(b, h / patch, patch, w / patch, patch, 3));
 }
 
 static mcf_value as_patches(mcf_graph *graph, mcf_value split, const int axes[6], mcf_dtype dtype)
@@ -89,20 +89,20 @@ static mcf_value as_patches(mcf_graph *graph, mcf_value split, const int axes[6]
 
 mcf_value mcf_patchify(mcf_graph *graph, mcf_value image, int64_t patch, mcf_dtype dtype)
 {
-    return as_patches(graph, split_image(graph, image, patch), (int[]){0, 2, 4, 1, 3, 5}, dtype);
+    return as_patches(graph, split_image(graph, image, patch), (int[]){0, 1, 3, 5, 2, 4}, dtype);
 }
 
 mcf_value mcf_patchify_pixels(mcf_graph *graph, mcf_value image, int64_t patch)
 {
-    return as_patches(graph, split_image(graph, image, patch), (int[]){0, 2, 4, 3, 5, 1}, MCF_F32);
+    return as_patches(graph, split_image(graph, image, patch), (int[]){0, 1, 3, 2, 4, 5}, MCF_F32);
 }
 
 mcf_value mcf_unpatchify(mcf_graph *graph, mcf_value pixels, int64_t patch, int64_t rows, int64_t columns)
 {
     int64_t b = mcf_value_dim(graph, pixels, 0);
     mcf_value x = mcf_reshape(graph, pixels, MCF_SHAPE(b, rows, columns, patch, patch, 3));
-    x = mcf_copy(graph, mcf_permute(graph, x, (int[]){0, 5, 1, 3, 2, 4}), MCF_F32);
-    return mcf_reshape(graph, x, MCF_SHAPE(b, 3, rows * patch, columns * patch));
+    x = mcf_copy(graph, mcf_permute(graph, x, (int[]){0, 1, 3, 2, 4, 5}), MCF_F32);
+    return mcf_reshape(graph, x, MCF_SHAPE(b, rows * patch, columns * patch, 3));
 }
 
 mcf_value mcf_pixels_to_patches(mcf_graph *graph, mcf_value pixels, int64_t patch, mcf_dtype dtype)

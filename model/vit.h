@@ -40,12 +40,12 @@ mcf_status mcf_blocks_add(mcf_store *store, const char *prefix, const mcf_vit_op
 void mcf_blocks_free(mcf_blocks *blocks);
 // --- graphs
 
-// Image [B,3,H,W] to patches [B,L,3*p*p] of type `dtype`, each ordered channel, row, column as the kernel of
+// Image [B,H,W,3] to patches [B,L,3*p*p] of type `dtype`, each ordered channel, row, column as the kernel of
 // patch_embed is stored.
 mcf_value mcf_patchify(mcf_graph *graph, mcf_value image, int64_t patch, mcf_dtype dtype);
 // The same, each patch ordered row, column, channel as the decoder predicts it; f32.
 mcf_value mcf_patchify_pixels(mcf_graph *graph, mcf_value image, int64_t patch);
-// Prediction [B,L,p*p*3] (row, column, channel) to an image [B,3,rows*p,columns*p].
+// Prediction [B,L,p*p*3] (row, column, channel) to an image [B,rows*p,columns*p,3].
 mcf_value mcf_unpatchify(mcf_graph *graph, mcf_value pixels, int64_t patch, int64_t rows, int64_t columns);
 // Prediction to the order of mcf_patchify, without going through an image.
 mcf_value mcf_pixels_to_patches(mcf_graph *graph, mcf_value pixels, int64_t patch, mcf_dtype dtype);

@@ -435,26 +435,30 @@ static mcf_status shape_normalize_image(mcf_launch *l, int world, mcf_error *err
     if (x[3] != 3)
         return mcf_fail(err, MCF_ERR_SHAPE, "image must be [B, H, W, 3], is %s", SHOW(NORMALIZE_IMAGE_IN_image));
     MCF_TRY(want_shape(l, NORMALIZE_IMAGE_IN_flip, MCF_SHAPE(x[0]), err));
-    l->out[NORMALIZE_IMAGE_OUT_out].shape = MCF_SHAPE(x[0], 3, x[1], x[2]);
+    return out_like(l, NORMALIZE_IMAGE_IN_image);
+}
+
+static mcf_status resized(mcf_launch *l, int x, mcf_error *err)
+{
+    int64_t height = l->attr.resize.height, width = l->attr.resize.width;
+    MCF_TRY(want_rank(l, x, 4, "[B, H, W, C]", err));
+    MCF_TRY(want_positive(l, x, 1, err));
+    MCF_TRY(want_positive(l, x, 2, err));
+    if (height < 1 || width < 1)
+        return mcf_fail(err, MCF_ERR_SHAPE, "cannot resize to %lld x %lld", (long long)height, (long long)width);
+    const int64_t *dim = l->in[x].shape.dim;
+    l->out[0].shape = MCF_SHAPE(dim[0], height, width, dim[3]);
     return MCF_OK;
 }
 
 static mcf_status shape_resize_nearest(mcf_launch *l, int world, mcf_error *err)
 {
-    int64_t height = l->attr.resize.height, width = l->attr.resize.width;
-    MCF_TRY(want_rank(l, RESIZE_NEAREST_IN_x, 4, "[B, C, H, W]", err));
-    MCF_TRY(want_positive(l, RESIZE_NEAREST_IN_x, 2, err));
-    MCF_TRY(want_positive(l, RESIZE_NEAREST_IN_x, 3, err));
-    if (height < 1 || width < 1)
-        return mcf_fail(err, MCF_ERR_SHAPE, "cannot resize to %lld x %lld", (long long)height, (long long)width);
-    l->out[RESIZE_NEAREST_OUT_y].shape =
-        MCF_SHAPE(l->in[RESIZE_NEAREST_IN_x].shape.dim[0], l->in[RESIZE_NEAREST_IN_x].shape.dim[1], height, width);
-    return MCF_OK;
+    return resized(l, RESIZE_NEAREST_IN_x, err);
 }
 
 static mcf_status shape_resize_nearest_grad(mcf_launch *l, int world, mcf_error *err)
 {
-    return shape_resize_nearest(l, world, err);
+    return resized(l, RESIZE_NEAREST_GRAD_IN_dy, err);
 }
 
 // --- state

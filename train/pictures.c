@@ -22,7 +22,7 @@ struct mcf_run_pictures {
     int count, side, shown; // side of the network's images and of those that are kept
     uint8_t *images;        // [count, side, side, 3]
     int64_t *ids;           // [count, L]
-    float *pseudo;          // [count, 3, side, side]
+    float *pseudo;          // [count, side, side, 3]
     uint8_t *drawn;         // [count, side, side, 3]
 };
 
@@ -219,7 +219,7 @@ static mcf_status make_pictures(mcf_run *run, mcf_error *err)
     const size_t pixels = (size_t)p->side * (size_t)p->side;
     for (size_t i = 0; i < (size_t)p->count * pixels; i++)
         for (size_t c = 0; c < 3; c++) {
-            const double made = p->pseudo[(i / pixels * 3 + c) * pixels + i % pixels];
+            const double made = p->pseudo[i * 3 + c];
             const double x = 255 * (made * std[c] + mean[c]) + 0.5;
             p->drawn[i * 3 + c] = isnan(x) ? 0 : (uint8_t)fmax(0, fmin(255, x));
         }

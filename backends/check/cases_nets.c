@@ -313,7 +313,7 @@ static mcf_status cases_resize(mcf_case_maker *m, mcf_op op, mcf_error *err)
         bool grad = op == MCF_OP_resize_nearest_grad;
         mcf_check_case c = mcf_case_start(op);
         const int64_t *from = sizes[i] + (grad ? 2 : 0), *to = sizes[i] + (grad ? 0 : 2);
-        mcf_case_shape(&c, 0, MCF_SHAPE(i == 3 ? 0 : 2, 3, from[0], from[1]));
+        mcf_case_shape(&c, 0, MCF_SHAPE(i == 4 ? 0 : 2, from[0], from[1], i % 2 ? 5 : 3));
         c.launch.attr.resize.height = to[0];
         c.launch.attr.resize.width = to[1];
         c.values[0] = MCF_VALUES_POSITIVE;

@@ -1,4 +1,4 @@
-// Images: bytes to normalised planes, nearest resizing.
+// Images [B,H,W,C]: bytes to normalised floats, nearest resizing.
 #include <string.h>
 
 #include "backends/cpu/cpu.h"
@@ -15,18 +15,18 @@ mcf_status mcf_cpu_op_normalize_image(mcf_device *device, const mcf_launch *l, m
             table[c][i] = ((float)i / 255.0f - l->attr.normalize_image.mean[c]) / l->attr.normalize_image.std[c];
 #pragma omp parallel for schedule(static) num_threads(mcf_cpu_team(device, batch *height *width))
     for (int64_t job = 0; job < batch * height; job++) {
-        int64_t b = job / height, y = job % height;
         const uint8_t *row = pixels + job * width * 3;
-        for (int c = 0; c < 3; c++)
-            for (int64_t x0 = 0; x0 < width; x0 += MCF_CPU_LINE) {
-                float line[MCF_CPU_LINE];
-                int64_t count = mcf_cpu_min(width - x0, MCF_CPU_LINE);
-                for (int64_t i = 0; i < count; i++) {
-                    int64_t x = flip[b] ? width - 1 - x0 - i : x0 + i;
-                    line[i] = table[c][row[x * 3 + c]];
-                }
-                mcf_cpu_write(k, mcf_cpu_at(out, ((b * 3 + c) * height + y) * width + x0), out->dtype, line, count);
+        const bool mirrored = flip[job / height];
+        for (int64_t x0 = 0; x0 < width; x0 += MCF_CPU_LINE / 3) {
+            float line[MCF_CPU_LINE];
+            int64_t count = mcf_cpu_min(width - x0, MCF_CPU_LINE / 3);
+            for (int64_t i = 0; i < count; i++) {
+                const uint8_t *pixel = row + 3 * (mirrored ? width - 1 - x0 - i : x0 + i);
+                for (int c = 0; c < 3; c++)
+                    line[3 * i + c] = table[c][pixel[c]];
             }
+            mcf_cpu_write(k, mcf_cpu_at(out, (job * width + x0) * 3), out->dtype, line, 3 * count);
+        }
     }
     return MCF_OK;
 }
@@ -34,38 +34,46 @@ mcf_status mcf_cpu_op_normalize_image(mcf_device *device, const mcf_launch *l, m
 mcf_status mcf_cpu_op_resize_nearest(mcf_device *device, const mcf_launch *l, mcf_error *err)
 {
     const mcf_operand *in = &l->in[RESIZE_NEAREST_IN_x], *out = &l->out[RESIZE_NEAREST_OUT_y];
-    const int64_t *from = in->shape.dim, *to = out->shape.dim;
-    int64_t planes = from[0] * from[1];
-#pragma omp parallel for schedule(static) num_threads(mcf_cpu_team(device, planes *to[2] * to[3]))
-    for (int64_t job = 0; job < planes * to[2]; job++) {
-        int64_t plane = job / to[2], y = job % to[2] * from[2] / to[2];
-        for (int64_t x = 0; x < to[3]; x++) {
-            float value =
-                mcf_cpu_read_one(mcf_cpu_at(in, (plane * from[2] + y) * from[3] + x * from[3] / to[3]), in->dtype);
-            mcf_cpu_write(device->kernels, mcf_cpu_at(out, job * to[3] + x), out->dtype, &value, 1);
-        }
+    const int64_t *from = in->shape.dim, *to = out->shape.dim, channels = to[3];
+#pragma omp parallel for schedule(static) num_threads(mcf_cpu_team(device, mcf_shape_count(&out->shape)))
+    for (int64_t job = 0; job < to[0] * to[1]; job++) {
+        int64_t row = job / to[1] * from[1] + job % to[1] * from[1] / to[1];
+        for (int64_t x = 0; x < to[2]; x++)
+            mcf_cpu_copy_line(device->kernels, mcf_cpu_at(out, (job * to[2] + x) * channels), out->dtype, 1,
+                              mcf_cpu_at(in, (row * from[2] + x * from[2] / to[2]) * channels), in->dtype, 1, channels);
     }
     return MCF_OK;
 }
 
-// Every plane is its own: a plane's gradients are added in the order of its pixels.
+// A row of dx is a job: it adds the rows of dy that show it, in the order of their pixels.
 mcf_status mcf_cpu_op_resize_nearest_grad(mcf_device *device, const mcf_launch *l, mcf_error *err)
 {
     const mcf_operand *dy = &l->in[RESIZE_NEAREST_GRAD_IN_dy], *dx = &l->out[RESIZE_NEAREST_GRAD_OUT_dx];
-    const int64_t *large = dy->shape.dim, *small = dx->shape.dim;
-    int64_t planes = small[0] * small[1], size = small[2] * small[3];
-    void *memory;
-    MCF_TRY(mcf_cpu_scratch(device, (size_t)(planes * size) * sizeof(float), &memory, err));
-    float *sums = memory;
-#pragma omp parallel for schedule(static) num_threads(mcf_cpu_team(device, planes *large[2] * large[3]))
-    for (int64_t plane = 0; plane < planes; plane++) {
-        float *to = sums + plane * size;
-        memset(to, 0, (size_t)size * sizeof(float));
-        for (int64_t y = 0; y < large[2]; y++)
-            for (int64_t x = 0; x < large[3]; x++)
-                to[y * small[2] / large[2] * small[3] + x * small[3] / large[3]] +=
-                    mcf_cpu_read_one(mcf_cpu_at(dy, (plane * large[2] + y) * large[3] + x), dy->dtype);
-        mcf_cpu_write(device->kernels, mcf_cpu_at(dx, plane * size), dx->dtype, to, size);
+    const int64_t *from = dy->shape.dim, *to = dx->shape.dim, channels = to[3];
+    const int64_t longest = (from[2] > to[2] ? from[2] : to[2]) * channels, width = to[2] * channels;
+    const mcf_cpu_kernels *k = device->kernels;
+    float *room;
+    MCF_TRY(mcf_cpu_row_room(device, longest, 2, &room, err));
+    int shares = mcf_cpu_team(device, mcf_shape_count(&dy->shape));
+#pragma omp parallel for schedule(static) num_threads(shares)
+    for (int share = 0; share < shares; share++) {
+        float *sums = room + share * 2 * longest, *line = sums + longest;
+        int64_t begin, end;
+        mcf_cpu_share(to[0] * to[1], shares, share, &begin, &end);
+        for (int64_t job = begin; job < end; job++) {
+            const int64_t b = job / to[1], i = job % to[1];
+            // y with y h/H in [i, i + 1)
+            const int64_t top = (i * from[1] + to[1] - 1) / to[1], bottom = ((i + 1) * from[1] + to[1] - 1) / to[1];
+            memset(sums, 0, (size_t)width * sizeof *sums);
+            for (int64_t y = top; y < bottom; y++) {
+                const float *d = mcf_cpu_read(k, line, mcf_cpu_at(dy, (b * from[1] + y) * from[2] * channels),
+                                              dy->dtype, 1, from[2] * channels);
+                for (int64_t x = 0; x < from[2]; x++)
+                    for (int64_t c = 0; c < channels; c++)
+                        sums[x * to[2] / from[2] * channels + c] += d[x * channels + c];
+            }
+            mcf_cpu_write(k, mcf_cpu_at(dx, job * width), dx->dtype, sums, width);
+        }
     }
     return MCF_OK;
 }

@@ -652,7 +652,7 @@ static void test_images(void **state)
         for (int grad = 0; grad < 2; grad++)
             for (int s = 0; s < 3; s++) {
                 c = make(grad ? MCF_OP_resize_nearest_grad : MCF_OP_resize_nearest, 1);
-                input(&c, types[t], ANY, 1, MCF_SHAPE(2, 3, 10, 7));
+                input(&c, types[t], ANY, 1, MCF_SHAPE(2, 10, 7, 3));
                 c.launch.attr.resize.height = (int64_t[]){10, 23, 4}[s];
                 c.launch.attr.resize.width = (int64_t[]){7, 16, 3}[s];
                 c.launch.out[0].dtype = types[t];

@@ -499,11 +499,11 @@ static void images(void **state)
         l.attr.normalize_image.std[c] = 0.25f;
     }
     run(&l);
-    EXPECT(l.out[0], 0.4, -2, 1.2, -1.2, 2, -0.4);
+    EXPECT(l.out[0], 0.4, 1.2, 2, -2, -1.2, -0.4);
     finish(&l);
 
     l = begin(MCF_OP_resize_nearest);
-    GIVE(&l, MCF_SHAPE(1, 1, 2, 2), 1, 2, 3, 4);
+    GIVE(&l, MCF_SHAPE(1, 2, 2, 1), 1, 2, 3, 4);
     l.attr.resize.height = 1;
     l.attr.resize.width = 5;
     run(&l);
@@ -511,7 +511,7 @@ static void images(void **state)
     finish(&l);
 
     l = begin(MCF_OP_resize_nearest_grad);
-    GIVE(&l, MCF_SHAPE(1, 1, 1, 5), 1, 2, 3, 4, 5);
+    GIVE(&l, MCF_SHAPE(1, 1, 5, 1), 1, 2, 3, 4, 5);
     l.attr.resize.height = 2;
     l.attr.resize.width = 2;
     run(&l);

@@ -533,7 +533,7 @@ static void reconstruction(void **state)
                 double mean = sum / N, deviation = sqrt((squares - sum * mean) / (N - 1));
                 for (int k = 0; k < N; k++) {
                     double want = pred[(b * L + l) * N + k];
-                    float got = pseudo[((b * 3 + k % 3) * S + l / 4 * P + k / 12) * S + l % 4 * P + k / 3 % 4];
+                    float got = pseudo[((b * S + l / 4 * P + k / 12) * S + l % 4 * P + k / 3 % 4) * 3 + k % 3];
                     want = norm ? want * deviation + mean : want;
                     assert_true(fabs(got - want) < 1e-4);
                 }
