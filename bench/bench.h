@@ -1,11 +1,12 @@
 // Measurements: operations, training steps, the loader.
-#ifndef MCF_TRAIN_BENCH_H
-#define MCF_TRAIN_BENCH_H
+#ifndef MCF_BENCH_BENCH_H
+#define MCF_BENCH_BENCH_H
 
 #include <signal.h>
 
-#include "run/config/config.h"
+#include "bench/report.h"
 #include "core/job.h"
+#include "run/config/config.h"
 
 typedef struct {
     mcf_job_options job;
@@ -17,13 +18,6 @@ typedef struct {
     const char *card;                  // prediction: whose
     const volatile sig_atomic_t *stop; // NULL, or: non-zero asks to give up
 } mcf_bench_options;
-
-// Both texts are malloc'd; the caller frees. json ends without a newline.
-typedef struct {
-    char *json;
-    char *table;
-} mcf_bench_report;
-void mcf_bench_report_free(mcf_bench_report *report);
 
 // Optimiser steps of the config on random images: images/s, FLOPs per image, FLOP/s, peak resident memory, arena, and
 // time, FLOPs, bytes and rates by operation (from a further step, each operation waited for). On a card that predictions

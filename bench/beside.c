@@ -1,5 +1,5 @@
 // What was predicted for a step beside what has been measured, where the device is a card that predictions know.
-#include "bench/internal.h"
+#include "bench/beside.h"
 #include "bench/estimate/estimate.h"
 
 mcf_status mcf_bench_beside(const mcf_config *config, const mcf_bench_beside_step *step, mcf_text *table, json_t *root,

@@ -3,7 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bench/internal.h"
+#include "bench/bench.h"
+
 
 enum { MOST = 8, NAME = 34 /* or the longest name */, COLUMN = 28 };
 

@@ -2,8 +2,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
+#include "bench/bench.h"
 #include "data/loader.h"
-#include "bench/internal.h"
 
 mcf_status mcf_bench_data(const mcf_config *config, const mcf_bench_options *options, mcf_bench_report *report,
                           mcf_error *err)
@@ -31,16 +32,16 @@ mcf_status mcf_bench_data(const mcf_config *config, const mcf_bench_options *opt
     // What is made while the workers start does not count.
     for (int i = 0; i < 3 && status == MCF_OK; i++)
         status = mcf_loader_next(loader, &rows, err);
-    const double begin = mcf_bench_now();
+    const double begin = mcf_now();
     int64_t count = 0;
-    while (status == MCF_OK && mcf_bench_now() - begin < seconds) {
+    while (status == MCF_OK && mcf_now() - begin < seconds) {
         status = mcf_loader_next(loader, &rows, err);
         count += batch;
         if (status == MCF_OK && options->stop && *options->stop)
             status = mcf_fail(err, MCF_ERR_INTERRUPTED, "stopped");
     }
     if (status == MCF_OK) {
-        const double took = mcf_bench_now() - begin, rate = (double)count / took;
+        const double took = mcf_now() - begin, rate = (double)count / took;
         const int workers = d->workers > 0 ? d->workers : 1;
         const int64_t broken = mcf_loader_get_stats(loader)->broken;
         mcf_text table = {0};

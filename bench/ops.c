@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/rng.h"
 #include "model/pretrain.h"
 #include "bench/bench.h"
-#include "bench/internal.h"
 #include "train/engine.h"
 
 enum { WEIGHT = 1, INDEX = 2, POSITIVE = 4, SPAN = 8, ADAMW = 16 }; // how an input is made
@@ -94,15 +94,15 @@ static mcf_status measure(bench *b, const mcf_launch *launch, double *best, int6
     *best = INFINITY;
     *calls = 0;
     double begin = 0;
-    for (int round = 0; round < MEASURED + 3 || mcf_bench_now() - begin < b->seconds; round++) {
-        double t = mcf_bench_now();
+    for (int round = 0; round < MEASURED + 3 || mcf_now() - begin < b->seconds; round++) {
+        double t = mcf_now();
         for (int i = 0; i < together; i++)
             MCF_TRY(b->backend->launch(b->stream, launch, err));
         MCF_TRY(b->backend->stream_synchronize(b->stream, err));
-        t = (mcf_bench_now() - t) / together;
+        t = (mcf_now() - t) / together;
         if (round == ALONE) {
             together = t < 1e-3 ? (int)fmin(64, ceil(1e-3 / fmax(t, 1e-6))) : 1;
-            begin = mcf_bench_now();
+            begin = mcf_now();
         }
         if (round >= MEASURED) {
             *best = t < *best ? t : *best;

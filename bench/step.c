@@ -1,81 +1,14 @@
 #include "bench/bench.h"
 
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/rng.h"
-#include "bench/internal.h"
+#include "bench/beside.h"
 #include "train/optimise.h"
-
-// --- shared by the benchmarks
-
-void mcf_text_add(mcf_text *text, const char *format, ...)
-{
-    va_list args, again;
-    va_start(args, format);
-    va_copy(again, args);
-    const int length = vsnprintf(NULL, 0, format, args);
-    va_end(args);
-    const size_t need = text->size + (size_t)length + 1;
-    if (need > text->capacity) {
-        char *grown = realloc(text->text, 2 * need);
-        if (!grown) {
-            text->failed = true;
-            va_end(again);
-            return;
-        }
-        text->text = grown;
-        text->capacity = 2 * need;
-    }
-    vsnprintf(text->text + text->size, (size_t)length + 1, format, again);
-    text->size += (size_t)length;
-    va_end(again);
-}
-
-void mcf_text_free(mcf_text *text)
-{
-    free(text->text);
-    *text = (mcf_text){0};
-}
-
-double mcf_bench_now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-int64_t mcf_bench_peak_rss(void)
-{
-    struct rusage usage;
-    return getrusage(RUSAGE_SELF, &usage) == 0 ? (int64_t)usage.ru_maxrss * 1024 : 0;
-}
-
-mcf_status mcf_bench_finish(mcf_bench_report *report, json_t *root, mcf_text *table, mcf_error *err)
-{
-    report->json = root ? json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(6)) : NULL;
-    if (!report->json || table->failed || !table->text) {
-        mcf_bench_report_free(report);
-        return mcf_fail(err, MCF_ERR_NOMEM, "no memory for the report");
-    }
-    report->table = table->text;
-    *table = (mcf_text){0};
-    return MCF_OK;
-}
-
-void mcf_bench_report_free(mcf_bench_report *report)
-{
-    free(report->json);
-    free(report->table);
-    *report = (mcf_bench_report){0};
-}
-
-// --- bench step
 
 typedef struct {
     mcf_engine *engine;
@@ -123,9 +56,9 @@ static mcf_status steps(stepper *s, const mcf_bench_options *options, int count,
     *best = INFINITY;
     *mean = 0;
     for (int i = 0; i < count; i++) {
-        double t = mcf_bench_now();
+        double t = mcf_now();
         MCF_TRY(optimiser_step(s, err));
-        t = mcf_bench_now() - t;
+        t = mcf_now() - t;
         *best = t < *best ? t : *best;
         *mean += t / count;
         if (options->stop && *options->stop)

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "cli/cli.h"
 
 #define REDRAW_SECONDS 0.1
@@ -22,13 +22,6 @@ struct mcf_bar {
     bool drawn;               // the bar stands on the terminal's current line
     bool measured;
 };
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static int terminal_width(void)
 {
@@ -48,7 +41,7 @@ mcf_bar *mcf_bar_start(bool quiet, const char *unit)
     bar->terminal = isatty(STDERR_FILENO) && !(term && !strcmp(term, "dumb"));
     bar->utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8");
     bar->unit = unit;
-    bar->began = now();
+    bar->began = mcf_now();
     bar->last = -1;
     return bar;
 }
@@ -96,7 +89,7 @@ static int whole_fields(const char *detail, int room)
 void mcf_bar_update(mcf_bar *bar, double done, double total, double rate, const char *detail)
 {
     char line[512], filled[512], left[32] = "", speed[64] = "";
-    double t = now(), share = total > 0 ? done / total : 0;
+    double t = mcf_now(), share = total > 0 ? done / total : 0;
     if (!bar || bar->quiet)
         return;
     if (!bar->measured) { // the first call: what a resumed run has done before is not of this rate

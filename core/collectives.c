@@ -30,13 +30,6 @@ typedef struct {
 
 // --- what a runtime keeps
 
-static mcf_status state_of(mcf_runtime *runtime, mcf_error *err)
-{
-    if (!runtime->collectives)
-        runtime->collectives = calloc(1, sizeof *runtime->collectives);
-    return runtime->collectives ? MCF_OK : mcf_fail(err, MCF_ERR_NOMEM, "no memory for collectives");
-}
-
 static void free_route(mcf_runtime *runtime, route *r)
 {
     if (r->memory)
@@ -45,11 +38,9 @@ static void free_route(mcf_runtime *runtime, route *r)
         runtime->backend->event_destroy(r->arrived);
 }
 
-void mcf_collectives_free(mcf_runtime *runtime)
+static void free_all(mcf_runtime *runtime)
 {
     struct mcf_collectives *s = runtime->collectives;
-    if (!s)
-        return;
     free_route(runtime, &s->node);
     for (int i = 0; i < s->bucket_count; i++)
         if (s->buckets[i]) {
@@ -61,6 +52,14 @@ void mcf_collectives_free(mcf_runtime *runtime)
     free(s->buckets);
     free(s);
     runtime->collectives = NULL;
+}
+
+static mcf_status state_of(mcf_runtime *runtime, mcf_error *err)
+{
+    if (!runtime->collectives)
+        runtime->collectives = calloc(1, sizeof *runtime->collectives);
+    runtime->collectives_free = free_all;
+    return runtime->collectives ? MCF_OK : mcf_fail(err, MCF_ERR_NOMEM, "no memory for collectives");
 }
 
 static mcf_status prepare_route(mcf_runtime *runtime, route *r, uint64_t bytes, mcf_error *err)

@@ -19,7 +19,4 @@ mcf_status mcf_collective_run(mcf_runtime *runtime, const mcf_launch *launch, mc
 mcf_status mcf_reduce_begin(mcf_runtime *runtime, int index, int64_t begin, int64_t end, mcf_error *err);
 mcf_status mcf_reduce_end(mcf_runtime *runtime, int index, int64_t begin, int64_t end, mcf_error *err);
 
-// Frees what the collectives of a runtime hold.
-void mcf_collectives_free(mcf_runtime *runtime);
-
 #endif

@@ -1,5 +1,7 @@
 // Gradient rules of operations on images with channels innermost, heatmaps and pixels.
-#include "core/graph_internal.h"
+#include "core/grad_images.h"
+
+#include "core/grad_parts.h"
 
 #define G mcf_backward_graph(c)
 #define RULE(name) static void grad_##name(mcf_backward_context *c, const mcf_graph_node *n)

@@ -229,6 +229,98 @@ void mcf_output(mcf_graph *graph, mcf_value value, const char *name)
     graph->values[graph->values[value].base].is_output = true;
 }
 
+// --- nodes
+
+// Any address will do: shape rules only ask whether an operand is there.
+static char present;
+
+mcf_dtype mcf_statistics_dtype(const mcf_graph *graph, mcf_value x)
+{
+    return mcf_value_dtype(graph, x) == MCF_F64 ? MCF_F64 : MCF_F32;
+}
+
+int mcf_emit(mcf_graph *graph, mcf_op op, const mcf_attr *attr, const mcf_value *in, int n_in, mcf_dtype out_dtype)
+{
+    if (!mcf_graph_ok(graph))
+        return -1;
+    const mcf_op_info *info = mcf_op_describe(op);
+    mcf_graph_node node = {.op = op, .n_in = n_in, .n_out = info->outputs, .recompute = graph->recompute};
+    if (attr)
+        node.attr = *attr;
+    bool differentiable = false;
+    for (int i = 0; i < n_in; i++) {
+        node.in[i] = in[i];
+        if (in[i] < 0) {
+            if (i < info->inputs - info->optional) {
+                mcf_graph_fail(graph, MCF_ERR_INTERNAL, "%s: input %d is missing", info->name, i);
+                return -1;
+            }
+            continue;
+        }
+        if (!(info->strided >> i & 1u))
+            node.in[i] = mcf_contiguous(graph, in[i]);
+        if (node.in[i] < 0)
+            return -1;
+        differentiable = differentiable || graph->values[in[i]].requires_grad;
+    }
+
+    mcf_launch launch = {.op = op, .attr = node.attr, .n_in = n_in, .n_out = info->outputs};
+    for (int i = 0; i < n_in; i++) {
+        if (node.in[i] < 0)
+            continue;
+        const mcf_graph_value *value = &graph->values[node.in[i]];
+        launch.in[i].buffer = (mcf_buffer *)&present;
+        launch.in[i].dtype = value->dtype;
+        launch.in[i].shape = value->shape;
+        memcpy(launch.in[i].stride, value->stride, sizeof value->stride);
+    }
+    for (int i = 0; i < info->outputs; i++) {
+        launch.out[i].buffer = (mcf_buffer *)&present;
+        launch.out[i].dtype = out_dtype;
+    }
+    if (mcf_infer_shapes(&launch, graph->world, &graph->error) != MCF_OK)
+        return -1;
+
+    for (int i = 0; i < info->outputs; i++) {
+        mcf_graph_value value = {
+            .dtype = launch.out[i].dtype,
+            .shape = launch.out[i].shape,
+            .node = graph->node_count,
+            .place = MCF_PLACE_ARENA,
+            .entry = -1,
+            .parent = MCF_NO_VALUE,
+            .requires_grad = differentiable,
+        };
+        mcf_contiguous_strides(&value.shape, value.stride);
+        node.out[i] = mcf_new_value(graph, &value);
+        if (node.out[i] < 0)
+            return -1;
+    }
+    if (!mcf_grow(&graph->nodes, graph->node_count, &graph->node_capacity, sizeof *graph->nodes)) {
+        mcf_graph_fail(graph, MCF_ERR_NOMEM, "graph: out of memory");
+        return -1;
+    }
+    graph->nodes[graph->node_count] = node;
+    return graph->node_count++;
+}
+
+mcf_value mcf_emit1(mcf_graph *graph, mcf_op op, const mcf_attr *attr, const mcf_value *in, int n_in,
+                    mcf_dtype out_dtype)
+{
+    int node = mcf_emit(graph, op, attr, in, n_in, out_dtype);
+    return node >= 0 ? graph->nodes[node].out[0] : MCF_NO_VALUE;
+}
+
+mcf_value mcf_copy(mcf_graph *graph, mcf_value x, mcf_dtype dtype)
+{
+    return mcf_emit1(graph, MCF_OP_copy, NULL, &x, 1, dtype);
+}
+
+mcf_value mcf_cast(mcf_graph *graph, mcf_value x, mcf_dtype dtype)
+{
+    return x < 0 || graph->values[x].dtype == dtype ? x : mcf_copy(graph, x, dtype);
+}
+
 // --- views
 
 bool mcf_value_is_contiguous(const mcf_graph *graph, mcf_value value)

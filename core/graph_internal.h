@@ -99,42 +99,8 @@ mcf_value mcf_emit_with_statistics(mcf_graph *graph, mcf_op op, const mcf_attr *
 // Rows of the last axis, as [R, C].
 mcf_value mcf_as_rows(mcf_graph *graph, mcf_value x);
 
-// Whether the value is (a reshaped form of) a tensor of the store with a gradient there.
-bool mcf_value_is_stored(const mcf_graph *graph, mcf_value value);
-
 // The type of statistics and losses: f64 in f64 graphs, else f32.
 mcf_dtype mcf_statistics_dtype(const mcf_graph *graph, mcf_value x);
-
-// --- backward.c, used by grad_rules.c
-typedef struct mcf_backward_context mcf_backward_context;
-
-// A forward value as the backward pass may read it: itself, or computed again where its block is recomputed.
-mcf_value mcf_forward(mcf_backward_context *context, mcf_value value);
-// The gradient that has arrived at an output of the node, contiguous; MCF_NO_VALUE: none.
-mcf_value mcf_arrived(mcf_backward_context *context, mcf_value output);
-bool mcf_wants_gradient(const mcf_backward_context *context, mcf_value value);
-// Adds `gradient` to what flows into `value`. fresh: the gradient was made by a node that nothing else reads, so that
-// node may write straight into the store's gradient array.
-void mcf_flow(mcf_backward_context *context, mcf_value value, mcf_value gradient, bool fresh);
-mcf_graph *mcf_backward_graph(mcf_backward_context *context);
-
-typedef void (*mcf_grad_rule)(mcf_backward_context *context, const mcf_graph_node *node);
-// NULL where the operation is not differentiable.
-mcf_grad_rule mcf_grad_rule_of(mcf_op op);
-mcf_grad_rule mcf_grad_rule_of_images(mcf_op op); // those in grad_images.c
-
-// --- parts of rules (grad_rules.c)
-// One operation, of which the first output flows into an input of the node.
-void mcf_flow_one(mcf_backward_context *context, const mcf_graph_node *node, int input, mcf_op op, const mcf_value *in,
-                  int n_in);
-mcf_value mcf_input_or_none(const mcf_graph_node *node, int input);
-// Gradients of stored weights leave a product in fp32, straight into the store.
-mcf_dtype mcf_weight_gradient_type(mcf_backward_context *context, mcf_value weight);
-// dy as the products of a gradient read it: in the type of what the forward product of a and b read, where that was 16
-// bits.
-mcf_value mcf_gradient_operand(mcf_backward_context *context, mcf_value dy, mcf_value a, mcf_value b);
-// dy [..., N] summed over all axes but the last, into bias [N].
-void mcf_flow_bias(mcf_backward_context *context, mcf_value bias, mcf_value dy);
 
 // --- plan.c
 typedef struct {

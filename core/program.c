@@ -6,6 +6,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
+
 // Buckets of gradients reduced at once; 4M elements are 16 MiB, past which a link's latency no longer shows. Small
 // networks have several too, so that the first are reduced beside the backward pass.
 enum { BUCKET_ELEMENTS = 4 << 20, BUCKETS_LEAST = 4, MAX_BUCKETS = 1024 };
@@ -251,7 +253,7 @@ mcf_status mcf_runtime_cache(mcf_runtime *runtime, const char *key, mcf_program 
         free(copy);
         return mcf_fail(err, MCF_ERR_NOMEM, "program cache: out of memory");
     }
-    runtime->cache[runtime->cache_count++] = (mcf_cached_program){copy, program};
+    runtime->cache[runtime->cache_count++] = (mcf_cached_program){copy, program, mcf_program_destroy};
     return MCF_OK;
 }
 
@@ -307,13 +309,6 @@ static mcf_status reduce_rest(mcf_program *program, mcf_error *err)
     return b->event_wait(runtime->stream, runtime->reduced, err);
 }
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 // What a node wrote in the store has new contents.
 static void touch_written(mcf_program *program, const mcf_graph_node *node)
 {
@@ -336,7 +331,7 @@ static mcf_status run_node(mcf_program *program, int i, bool accumulate, mcf_err
         if (node->accumulate[k] == MCF_ACC_ALWAYS || (node->accumulate[k] == MCF_ACC_RUN && accumulate))
             launch->accumulate |= 1u << k;
     stamp_versions(program, i);
-    double start = program->profiling ? now() : 0;
+    double start = program->profiling ? mcf_now() : 0;
     mcf_status status = mcf_op_is_collective(launch->op) ? mcf_collective_run(runtime, launch, err)
                                                          : runtime->backend->launch(runtime->stream, launch, err);
     if (status != MCF_OK)
@@ -345,7 +340,7 @@ static mcf_status run_node(mcf_program *program, int i, bool accumulate, mcf_err
     if (program->profiling) {
         MCF_TRY(mcf_runtime_synchronize(runtime, err));
         const mcf_cost cost = mcf_op_cost(launch);
-        program->seconds[launch->op] += now() - start;
+        program->seconds[launch->op] += mcf_now() - start;
         program->spent[launch->op].flops += cost.flops;
         program->spent[launch->op].bytes += cost.bytes;
     }

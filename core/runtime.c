@@ -1,5 +1,5 @@
 // A device with the store's buffers.
-#include "core/collectives.h"
+#include "core/runtime_internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -115,10 +115,11 @@ void mcf_runtime_destroy(mcf_runtime *runtime)
     if (!runtime)
         return;
     const mcf_backend *b = runtime->backend;
-    mcf_collectives_free(runtime);
+    if (runtime->collectives)
+        runtime->collectives_free(runtime);
     for (int i = 0; i < runtime->cache_count; i++) {
         free(runtime->cache[i].key);
-        mcf_program_destroy(runtime->cache[i].program);
+        runtime->cache[i].destroy(runtime->cache[i].program);
     }
     free(runtime->cache);
     mcf_buffer *buffers[] = {runtime->gradient, runtime->moment1, runtime->moment2, runtime->ranges,

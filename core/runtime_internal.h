@@ -8,6 +8,7 @@
 typedef struct {
     char *key;
     mcf_program *program;
+    void (*destroy)(mcf_program *program);
 } mcf_cached_program;
 
 struct mcf_runtime {
@@ -38,6 +39,7 @@ struct mcf_runtime {
     uint64_t arena_bytes;
     uint64_t arena_generation;
     struct mcf_collectives *collectives; // core/collectives.c; NULL until needed
+    void (*collectives_free)(mcf_runtime *runtime);
     mcf_cached_program *cache;
     int cache_count, cache_capacity;
 };

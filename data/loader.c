@@ -10,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/rng.h"
 
 typedef struct {
@@ -312,13 +313,6 @@ static mcf_status judge_broken(mcf_loader *loader, const batch_slot *slot, mcf_e
                     (long long)stats->broken_distinct, (long long)stats->samples, (long long)limit, last);
 }
 
-static double now_seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 // Waits until batch `given` is whole; NULL at the end. Needs the mutex, may let go of it meanwhile.
 static batch_slot *wait_for_batch(mcf_loader *loader)
 {
@@ -332,7 +326,7 @@ static batch_slot *wait_for_batch(mcf_loader *loader)
             break;
         }
         if (start == 0)
-            start = now_seconds();
+            start = mcf_now();
         if (loader->thread_count > 0) {
             pthread_cond_wait(&loader->ready, &loader->mutex);
             continue;
@@ -345,7 +339,7 @@ static batch_slot *wait_for_batch(mcf_loader *loader)
         pthread_mutex_lock(&loader->mutex);
     }
     if (start != 0)
-        loader->stats.wait_seconds += now_seconds() - start;
+        loader->stats.wait_seconds += mcf_now() - start;
     return slot;
 }
 

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/printable.h"
 #include "infer/network.h"
 #include "model/embed.h"
@@ -137,13 +137,6 @@ typedef struct {
     int64_t rows;
 } embed_job;
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static mcf_status embed_all(embed_job *j, const mcf_embed_options *options, mcf_error *err)
 {
     const int64_t dim = mcf_embedder_dim(j->embedder), total = mcf_source_count(j->set.source);
@@ -245,7 +238,7 @@ static mcf_status retrieval(const embed_job *j, mcf_retrieval *result, mcf_error
 
 static mcf_status embed(embed_job *j, const mcf_embed_options *options, mcf_embed_result *result, mcf_error *err)
 {
-    const double begin = now();
+    const double begin = mcf_now();
     if (options->out) {
         MCF_TRY(mcf_check_output(options->out, options->paths, options->path_count, err));
         MCF_TRY(mcf_check_output(options->out, &options->network.checkpoint, 1, err));
@@ -264,7 +257,7 @@ static mcf_status embed(embed_job *j, const mcf_embed_options *options, mcf_embe
         MCF_TRY(retrieval(j, &result->retrieval, err));
     if (options->out)
         MCF_TRY(save(j, options->out, err));
-    result->seconds = now() - begin;
+    result->seconds = mcf_now() - begin;
     result->first_broken = j->set.first_broken;
     j->set.first_broken = NULL;
     return MCF_OK;

@@ -3,8 +3,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "data/faces/labels.h"
 #include "infer/network.h"
 #include "infer/score/ridge.h"
@@ -42,13 +42,6 @@ static void pool_cells(const float *tokens, int grid, int cells, int dim, float 
                 cell[d] = (float)(sum / ((bottom - top) * (right - left)));
             }
         }
-}
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 static mcf_status embed_set(mcf_embedder *e, mcf_image_set *set, known_faces *f, float *tokens,
@@ -172,7 +165,7 @@ static mcf_status probe(mcf_embedder *e, known_faces *fit, known_faces *test, co
 mcf_status mcf_probe(const mcf_probe_options *o, mcf_probe_result *result, mcf_error *err)
 {
     *result = (mcf_probe_result){0};
-    const double begin = now();
+    const double begin = mcf_now();
     if (o->points != 68 && o->points != 98)
         return mcf_fail(err, MCF_ERR_USAGE, "probe: 68 or 98 points, not %d", o->points);
     known_faces fit = {0}, test = {0};
@@ -192,6 +185,6 @@ mcf_status mcf_probe(const mcf_probe_options *o, mcf_probe_result *result, mcf_e
         free(both[i]->mean);
         free(both[i]->cells);
     }
-    result->seconds = now() - begin;
+    result->seconds = mcf_now() - begin;
     return status;
 }

@@ -1,68 +1,21 @@
-#define _GNU_SOURCE // vasprintf
 #include "report/html.h"
 
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-void mcf_html_free(mcf_html *html)
-{
-    free(html->text);
-    *html = (mcf_html){0};
-}
-
-static char *room(mcf_html *html, size_t more)
-{
-    if (html->failed)
-        return NULL;
-    if (html->size + more + 1 > html->capacity) {
-        size_t capacity = (html->size + more + 1) * 2;
-        char *text = realloc(html->text, capacity);
-        if (!text) {
-            html->failed = true;
-            return NULL;
-        }
-        html->text = text;
-        html->capacity = capacity;
-    }
-    return html->text + html->size;
-}
-
-static void append(mcf_html *html, const char *bytes, size_t size)
-{
-    char *at = room(html, size);
-    if (!at)
-        return;
-    memcpy(at, bytes, size);
-    at[size] = '\0';
-    html->size += size;
-}
 
 void mcf_html_add(mcf_html *html, const char *markup)
 {
-    append(html, markup, strlen(markup));
-}
-
-static char *formatted(mcf_html *html, const char *format, va_list args)
-{
-    char *text;
-    if (vasprintf(&text, format, args) >= 0)
-        return text;
-    html->failed = true;
-    return NULL;
+    mcf_text_append(html, markup, strlen(markup));
 }
 
 void mcf_html_format(mcf_html *html, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    char *text = formatted(html, format, args);
+    mcf_text_vadd(html, format, args);
     va_end(args);
-    if (text)
-        mcf_html_add(html, text);
-    free(text);
 }
 
 // Length of the UTF-8 sequence at `at` (RFC 3629: shortest form, no surrogates, up to U+10FFFF); 0: it is none.
@@ -105,38 +58,34 @@ void mcf_html_text(mcf_html *html, const char *text)
         if (as)
             mcf_html_add(html, as);
         else
-            append(html, (const char *)at, length);
+            mcf_text_append(html, (const char *)at, length);
         at += length ? length : 1;
     }
 }
 
 void mcf_html_text_format(mcf_html *html, const char *format, ...)
 {
+    mcf_text text = {0};
     va_list args;
     va_start(args, format);
-    char *text = formatted(html, format, args);
+    mcf_text_vadd(&text, format, args);
     va_end(args);
-    if (text)
-        mcf_html_text(html, text);
-    free(text);
+    html->failed |= text.failed;
+    if (text.text)
+        mcf_html_text(html, text.text);
+    mcf_text_free(&text);
 }
 
 void mcf_html_base64(mcf_html *html, const uint8_t *bytes, size_t size)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    char *at = room(html, (size + 2) / 3 * 4);
-    if (!at)
-        return;
     for (size_t i = 0; i < size; i += 3) {
         uint32_t bits = (uint32_t)bytes[i] << 16 | (i + 1 < size ? (uint32_t)bytes[i + 1] << 8 : 0) |
                         (i + 2 < size ? bytes[i + 2] : 0);
-        *at++ = digits[bits >> 18];
-        *at++ = digits[bits >> 12 & 63];
-        *at++ = i + 1 < size ? digits[bits >> 6 & 63] : '=';
-        *at++ = i + 2 < size ? digits[bits & 63] : '=';
+        const char four[4] = {digits[bits >> 18], digits[bits >> 12 & 63], i + 1 < size ? digits[bits >> 6 & 63] : '=',
+                              i + 2 < size ? digits[bits & 63] : '='};
+        mcf_text_append(html, four, sizeof four);
     }
-    *at = '\0';
-    html->size = (size_t)(at - html->text);
 }
 
 char *mcf_report_number(char *text, size_t size, double value)

@@ -7,17 +7,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/text.h"
 #include "data/image/image.h"
-#include "base/error.h"
 
-// Start from {0}. Without memory nothing more is added and `failed` is set: ask once, at the end.
-typedef struct {
-    char *text; // malloc'd, with a NUL behind `size` bytes; NULL while empty
-    size_t size, capacity;
-    bool failed;
-} mcf_html;
-
-void mcf_html_free(mcf_html *html);
+typedef mcf_text mcf_html; // start from {0}; ask `failed` once, at the end
 
 // Markup as it is. `format` must take no foreign text.
 void mcf_html_add(mcf_html *html, const char *markup);

@@ -154,6 +154,6 @@ mcf_status mcf_report(const mcf_report_options *options, mcf_report_result *resu
     for (int i = 0; page.runs && i < page.count; i++)
         mcf_report_run_close(&page.runs[i]);
     free(page.runs);
-    mcf_html_free(&page.html);
+    mcf_text_free(&page.html);
     return status;
 }

@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "train/run_state.h"
 
@@ -148,11 +148,9 @@ mcf_status mcf_run_log_broken(mcf_run *run, mcf_error *err)
 
 void mcf_run_pace(mcf_run *run)
 {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
     mcf_pace *p = &run->pace;
     p->step[p->next] = run->step;
-    p->seconds[p->next] = (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+    p->seconds[p->next] = mcf_now();
     p->next = (p->next + 1) % MCF_PACE_WINDOW;
     p->count += p->count < MCF_PACE_WINDOW;
 }

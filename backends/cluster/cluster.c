@@ -1,189 +1,20 @@
-// The cluster's thread, the queue of exchanges, signs of life, and how a failure reaches everybody.
+// The cluster's thread and the queue of exchanges.
 //
 // After a failure the thread tells the other ranks, and only then wakes those that wait: from there on it touches no
 // memory but its own, since theirs may be freed.
-#include "backends/cluster/internal.h"
+#include "backends/cluster/cluster.h"
 
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-// Seconds: between signs of life, between looks for them, for telling of a failure; a thread that was itself away for
-// longer than AWAY accuses nobody.
-#define BEAT 1.0
-#define LOOK 0.01
-#define TELL 1.0
-#define AWAY 5.0
-enum {
-    SECONDS_TO_REPORT = 3,
-    IDLE_NANOSECONDS = 5000000,
-    SPINS = 200,
-    SHORT_PAUSE = 50000,
-    LONG_PAUSE = 500000,
-    LONG_AFTER = 2000
-};
+#include "backends/cluster/exchange.h"
+#include "base/clock.h"
 
-double mcf_cluster_now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-void mcf_cluster_pause(int looks)
-{
-    const struct timespec pause = {0, looks < LONG_AFTER ? SHORT_PAUSE : LONG_PAUSE};
-    if (looks < SPINS)
-        sched_yield();
-    else
-        nanosleep(&pause, NULL);
-}
-
-const char *mcf_cluster_name(const mcf_cluster *c, int rank, char *text, int size)
-{
-    snprintf(text, (size_t)size, "rank %d of %d (%.63s)", rank, c->place.count, c->hosts[rank]);
-    return text;
-}
-
-// --- failures
-
-// With the mutex held. The first reason stays: later ones follow from it.
-static void note_failure(mcf_cluster *c, mcf_status status, const char *reason, bool followed)
-{
-    if (!c->failing) {
-        c->failing = true;
-        c->followed = followed;
-        c->status = status;
-        snprintf(c->reason, sizeof c->reason, "%.999s", reason);
-    }
-    pthread_cond_broadcast(&c->changed);
-}
-
-static mcf_status failure(mcf_cluster *c, mcf_error *err)
-{
-    return mcf_fail(err, c->status, "%s", c->reason);
-}
-
-static bool is_failing(mcf_cluster *c, mcf_error *err)
-{
-    pthread_mutex_lock(&c->mutex);
-    const bool failing = c->failing;
-    if (failing)
-        failure(c, err);
-    pthread_mutex_unlock(&c->mutex);
-    return failing;
-}
-
-// --- signs of life
-
-static mcf_status take_notice(mcf_cluster *c, int rank, mcf_error *err)
-{
-    mcf_peer *peer = &c->peers[rank];
-    peer->heard = c->pumped;
-    peer->in.text[sizeof peer->in.text - 1] = '\0';
-    switch (peer->in.kind) {
-    case MCF_NOTICE_LEAVES:
-        peer->left = true;
-        return MCF_OK;
-    case MCF_NOTICE_FAILED:
-        pthread_mutex_lock(&c->mutex);
-        note_failure(c,
-                     peer->in.status == MCF_OK || peer->in.status > MCF_ERR_INTERNAL ? MCF_ERR_DEVICE
-                                                                                     : (mcf_status)peer->in.status,
-                     peer->in.text, true);
-        pthread_mutex_unlock(&c->mutex);
-        break;
-    default:
-        break;
-    }
-    return c->transport->receive(c->link, rank, MCF_TAG_NOTICE, &peer->in, sizeof peer->in, &peer->receiving, err);
-}
-
-static mcf_status look_at(mcf_cluster *c, int rank, bool beat, mcf_error *err)
-{
-    mcf_peer *peer = &c->peers[rank];
-    bool done = false;
-    while (peer->receiving) {
-        MCF_TRY(c->transport->test(c->link, &peer->receiving, &done, err));
-        if (!done)
-            break;
-        MCF_TRY(take_notice(c, rank, err));
-    }
-    if (peer->sending)
-        MCF_TRY(c->transport->test(c->link, &peer->sending, &done, err));
-    if (beat && !peer->sending && !peer->left)
-        MCF_TRY(c->transport->send(c->link, rank, MCF_TAG_NOTICE, &peer->out, sizeof peer->out, &peer->sending, err));
-    return MCF_OK;
-}
-
-static mcf_status lost(mcf_cluster *c, int rank, const char *how, mcf_error *err)
-{
-    char name[128];
-    c->peers[rank].lost = true;
-    return mcf_fail(err, MCF_ERR_DEVICE, "%s is lost: %s; the run ends here, its last checkpoint stays",
-                    mcf_cluster_name(c, rank, name, sizeof name), how);
-}
-
-mcf_status mcf_cluster_pump(mcf_cluster *c, mcf_error *err)
-{
-    const double now = mcf_cluster_now();
-    if (now - c->pumped < LOOK)
-        return MCF_OK;
-    const bool away = now - c->pumped > AWAY, beat = now - c->beat >= BEAT;
-    c->pumped = now;
-    if (beat)
-        c->beat = now;
-    for (int r = 0; r < c->place.count; r++) {
-        mcf_peer *peer = &c->peers[r];
-        mcf_error why = {0};
-        char how[64];
-        if (r == c->place.rank)
-            continue;
-        if (away)
-            peer->heard = now;
-        if (look_at(c, r, beat, &why) != MCF_OK)
-            return lost(c, r, why.message, err);
-        snprintf(how, sizeof how, "nothing was heard of it for %.0f s", c->lost_after);
-        if (!peer->left && now - peer->heard > c->lost_after)
-            return lost(c, r, how, err);
-    }
-    return is_failing(c, err) ? c->status : MCF_OK;
-}
-
-// The last word to every other rank; true when all that still take it have it (and where this rank leaves, have left
-// too).
-static bool last_word(mcf_cluster *c, mcf_notice notice, double seconds)
-{
-    const double end = mcf_cluster_now() + seconds;
-    int open;
-    for (int r = 0; r < c->place.count; r++) {
-        mcf_peer *peer = &c->peers[r];
-        peer->last = notice;
-        if (r != c->place.rank && !peer->lost &&
-            c->transport->send(c->link, r, MCF_TAG_NOTICE, &peer->last, sizeof peer->last, &peer->sending_last, NULL) !=
-                MCF_OK)
-            peer->lost = true;
-    }
-    for (int looks = 0;; looks++) {
-        open = 0;
-        for (int r = 0; r < c->place.count; r++) {
-            mcf_peer *peer = &c->peers[r];
-            bool done = true;
-            if (peer->sending_last && c->transport->test(c->link, &peer->sending_last, &done, NULL) != MCF_OK)
-                peer->lost = done = true;
-            open += !done;
-            if (notice.kind == MCF_NOTICE_LEAVES && r != c->place.rank && !peer->lost &&
-                (look_at(c, r, false, NULL) != MCF_OK || !peer->left || peer->sending))
-                open++;
-        }
-        if (!open || mcf_cluster_now() > end)
-            return !open;
-        mcf_cluster_pause(looks);
-    }
-}
+enum { SECONDS_TO_REPORT = 3, IDLE_NANOSECONDS = 5000000 };
+#define TELL 1.0 // seconds for telling of a failure
 
 // --- the thread
 
@@ -197,7 +28,7 @@ static mcf_status come_in(mcf_cluster *c, mcf_error *err)
     c->hosts = calloc((size_t)count, sizeof *c->hosts);
     if (!c->peers || !c->hosts)
         return mcf_fail(err, MCF_ERR_NOMEM, "no memory for %d ranks", count);
-    c->pumped = mcf_cluster_now();
+    c->pumped = mcf_now();
     for (int r = 0; r < count; r++) {
         mcf_peer *peer = &c->peers[r];
         peer->out.kind = MCF_NOTICE_ALIVE;
@@ -243,7 +74,7 @@ static mcf_status serve(mcf_cluster *c, mcf_error *err)
         const bool leaving = c->leaving && !x, failing = c->failing;
         pthread_mutex_unlock(&c->mutex);
         if (failing)
-            return is_failing(c, err) ? c->status : MCF_ERR_INTERNAL;
+            return mcf_cluster_is_failing(c, err) ? c->status : MCF_ERR_INTERNAL;
         if (leaving)
             return MCF_OK;
         if (x) {
@@ -267,16 +98,16 @@ static void *work(void *argument)
     pthread_mutex_lock(&c->mutex);
     c->joined = true;
     if (status != MCF_OK)
-        note_failure(c, status, err.message, false);
+        mcf_cluster_note_failure(c, status, err.message, false);
     pthread_cond_broadcast(&c->changed);
     pthread_mutex_unlock(&c->mutex);
     if (status == MCF_OK)
         status = serve(c, &err);
     if (status == MCF_OK) {
-        code = !last_word(c, notice, c->lost_after); // without the others MPI's own end would hang
+        code = !mcf_cluster_last_word(c, notice, c->lost_after); // without the others MPI's own end would hang
     } else if (c->link && c->peers) {
         pthread_mutex_lock(&c->mutex);
-        note_failure(c, status, err.message, false);
+        mcf_cluster_note_failure(c, status, err.message, false);
         const bool followed = c->followed;
         notice.kind = MCF_NOTICE_FAILED;
         notice.status = (int32_t)c->status;
@@ -284,7 +115,7 @@ static void *work(void *argument)
         pthread_mutex_unlock(&c->mutex);
         // Who hears of a failure has it from the rank that tells everybody.
         if (!followed)
-            last_word(c, notice, TELL);
+            mcf_cluster_last_word(c, notice, TELL);
     }
     pthread_mutex_lock(&c->mutex);
     c->broken = status != MCF_OK;
@@ -329,7 +160,7 @@ mcf_status mcf_cluster_join(mcf_cluster **out, const mcf_cluster_options *option
     pthread_mutex_lock(&c->mutex);
     while (!c->joined)
         pthread_cond_wait(&c->changed, &c->mutex);
-    mcf_status status = c->failing ? failure(c, err) : MCF_OK;
+    mcf_status status = c->failing ? mcf_cluster_failure(c, err) : MCF_OK;
     pthread_mutex_unlock(&c->mutex);
     // After a failure the thread stays as it is until the process ends: whoever ends the link ends the process.
     if (status == MCF_OK)
@@ -382,7 +213,7 @@ void mcf_cluster_abort(mcf_cluster *c, mcf_status status, const char *reason)
     snprintf(text, sizeof text, "%s: %.800s", mcf_cluster_name(c, c->place.rank, name, sizeof name), reason);
     pthread_mutex_lock(&c->mutex);
     c->own_failure = c->own_failure || !c->failing;
-    note_failure(c, status, text, false);
+    mcf_cluster_note_failure(c, status, text, false);
     while (!c->broken)
         pthread_cond_wait(&c->changed, &c->mutex);
     pthread_mutex_unlock(&c->mutex);
@@ -429,7 +260,7 @@ static mcf_status post(mcf_cluster *c, const mcf_exchange_part *part, double lim
                        mcf_error *err)
 {
     if (c->failing)
-        return failure(c, err);
+        return mcf_cluster_failure(c, err);
     if (part->parts < 1 || part->parts > MCF_CLUSTER_PARTS || part->part < 0 || part->part >= part->parts)
         return mcf_fail(err, MCF_ERR_INTERNAL, "an exchange with part %d of %d", part->part, part->parts);
     mcf_exchange *x = find_exchange(c, c->part_number[part->part]++, part->parts);
@@ -456,7 +287,7 @@ mcf_status mcf_cluster_wait(mcf_cluster *c, mcf_exchange *x, const void **result
     pthread_mutex_lock(&c->mutex);
     while (!x->done && !c->broken)
         pthread_cond_wait(&c->changed, &c->mutex);
-    mcf_status status = c->broken ? failure(c, err) : MCF_OK;
+    mcf_status status = c->broken ? mcf_cluster_failure(c, err) : MCF_OK;
     if (result)
         *result = x->result;
     pthread_mutex_unlock(&c->mutex);
@@ -550,6 +381,6 @@ mcf_status mcf_cluster_leave(mcf_cluster *c, mcf_status status, mcf_error *err, 
     *tell = is_first(c);
     // The first reason is the one to report; where it is this rank's own, in its own words.
     if (!c->own_failure)
-        status = failure(c, err);
+        status = mcf_cluster_failure(c, err);
     return status;
 }

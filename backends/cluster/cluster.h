@@ -11,8 +11,8 @@
 #ifndef MCF_BACKENDS_CLUSTER_H
 #define MCF_BACKENDS_CLUSTER_H
 
+#include "backends/cluster/part.h"
 #include "backends/cluster/transport.h"
-#include "ops/node.h"
 
 typedef struct mcf_cluster mcf_cluster;
 typedef struct mcf_exchange mcf_exchange;
@@ -55,25 +55,6 @@ mcf_status mcf_cluster_broadcast(mcf_cluster *cluster, int root, void *data, uin
                                  mcf_error *err);
 
 // --- exchanges of devices: each of the `parts` devices of a process posts its part, in the same order of exchanges.
-typedef enum {
-    MCF_EXCHANGE_SUM,    // data: count elements, replaced by their sum over ranks, part by part, divided by `divide`
-    MCF_EXCHANGE_GATHER, // data: bytes of each part; the result holds those of all ranks and parts in their order
-    MCF_EXCHANGE_ROOT    // data: of part `root % parts` of rank `root / parts`, elsewhere not read
-} mcf_exchange_kind;
-
-typedef struct {
-    mcf_exchange_kind kind;
-    int part, parts;
-    void *data;      // stays until the exchange has been waited for
-    uint64_t count;  // SUM: elements of this part; others: bytes, the same for all parts
-    mcf_dtype dtype; // SUM
-    double divide;   // SUM
-    int root;        // ROOT
-    // NULL, or: whether `data` is there; asked by the cluster's thread again and again until it is.
-    mcf_status (*ready)(void *context, bool *done, mcf_error *err);
-    void *context;
-} mcf_exchange_part;
-
 // Does not wait. *exchange must be waited for, by every part.
 mcf_status mcf_cluster_post(mcf_cluster *cluster, const mcf_exchange_part *part, mcf_exchange **exchange,
                             mcf_error *err);

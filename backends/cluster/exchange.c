@@ -3,12 +3,14 @@
 // A sum of n elements over R ranks: rank r gets slice r of all others (reduce-scatter), adds them in the order of
 // ranks, and sends the sum to all (all-gather). Each rank sends and receives 2 n (R - 1) / R elements, the least
 // possible, in messages that go straight to where they are needed.
+#include "backends/cluster/exchange.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "backends/cluster/internal.h"
 #include "backends/host/elements.h"
+#include "base/clock.h"
 
 // Elements of a part that are on their way at once, and elements added at a time.
 enum { PIECE = 4 << 20, BLOCK = 512 };
@@ -70,7 +72,7 @@ static mcf_status too_late(const mcf_cluster *c, const flights *f, double limit,
 // Until all are done; forgets them.
 static mcf_status land(mcf_cluster *c, flights *f, double limit, mcf_error *err)
 {
-    const double start = mcf_cluster_now();
+    const double start = mcf_now();
     for (int looks = 0;; looks++) {
         int open = 0;
         for (int i = 0; i < f->count; i++) {
@@ -82,7 +84,7 @@ static mcf_status land(mcf_cluster *c, flights *f, double limit, mcf_error *err)
         if (!open)
             break;
         MCF_TRY(mcf_cluster_pump(c, err));
-        if (limit > 0 && mcf_cluster_now() - start > limit)
+        if (limit > 0 && mcf_now() - start > limit)
             return too_late(c, f, limit, err);
         mcf_cluster_pause(looks);
     }
@@ -92,13 +94,13 @@ static mcf_status land(mcf_cluster *c, flights *f, double limit, mcf_error *err)
 
 static mcf_status wait_ready(mcf_cluster *c, const mcf_exchange *x, mcf_error *err)
 {
-    const double start = mcf_cluster_now();
+    const double start = mcf_now();
     for (int p = 0; p < x->parts; p++) {
         bool done = !x->part[p].ready;
         for (int looks = 0; !done; looks++) {
             MCF_TRY(x->part[p].ready(x->part[p].context, &done, err));
             MCF_TRY(mcf_cluster_pump(c, err));
-            if (!done && mcf_cluster_now() - start > c->timeout)
+            if (!done && mcf_now() - start > c->timeout)
                 return mcf_fail(err, MCF_ERR_DEVICE,
                                 "device %d of this machine did not finish its part of an exchange "
                                 "within %g s",

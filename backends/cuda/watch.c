@@ -5,12 +5,7 @@
 #include <stdio.h>
 #include <time.h>
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
+#include "base/clock.h"
 
 static mcf_status broken(const mcf_device *d, mcf_error *err)
 {
@@ -44,7 +39,7 @@ static mcf_status hangs(mcf_device *d, const char *what, mcf_error *err)
 mcf_status cuda_wait(mcf_device *d, cudaStream_t stream, cudaEvent_t event, const char *what, mcf_error *err)
 {
     enum { ASK_AT_ONCE = 1000, BETWEEN_LOOKS = 64, PAUSE_NS = 20000 };
-    const double start = now();
+    const double start = mcf_now();
     MCF_TRY(cuda_use(d, err));
     for (int asked = 0;; asked++) {
         const cudaError_t code = !d->watch ? event ? cudaEventSynchronize(event) : cudaStreamSynchronize(stream)
@@ -57,7 +52,7 @@ mcf_status cuda_wait(mcf_device *d, cudaStream_t stream, cudaEvent_t event, cons
         cudaGetLastError();
         if (asked % BETWEEN_LOOKS == BETWEEN_LOOKS - 1) {
             MCF_TRY(broken(d, err));
-            if (now() - start > d->watch->seconds)
+            if (mcf_now() - start > d->watch->seconds)
                 return hangs(d, what, err);
         }
         if (asked > ASK_AT_ONCE)

@@ -9,7 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+
+#include "base/clock.h"
 
 typedef struct {
     mcf_stream *stream;
@@ -34,13 +35,6 @@ static void say(tuner *t, const char *format, ...)
         t->report(t->context, line);
 }
 
-static double now(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (double)ts.tv_sec + 1e-9 * (double)ts.tv_nsec;
-}
-
 typedef mcf_status (*work)(tuner *t, const void *what, mcf_error *err);
 
 // Best time of one call, at least three of them; infinite where it does not run on this device.
@@ -49,12 +43,12 @@ static double measure(tuner *t, work run, const void *what)
     double best = INFINITY;
     if (run(t, what, NULL) != MCF_OK || ocl_stream_synchronize(t->stream, NULL) != MCF_OK)
         return best;
-    double begin = now();
-    for (int calls = 0; calls < 3 || now() - begin < t->seconds; calls++) {
-        double start = now();
+    double begin = mcf_now();
+    for (int calls = 0; calls < 3 || mcf_now() - begin < t->seconds; calls++) {
+        double start = mcf_now();
         if (run(t, what, NULL) != MCF_OK || ocl_stream_synchronize(t->stream, NULL) != MCF_OK)
             return INFINITY;
-        double took = now() - start;
+        double took = mcf_now() - start;
         best = took < best ? took : best;
     }
     return best;

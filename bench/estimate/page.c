@@ -2,7 +2,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "bench/internal.h"
+#include "bench/bench.h"
 #include "train/engine.h"
 #include "bench/estimate/changes.h"
 

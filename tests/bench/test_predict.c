@@ -11,8 +11,9 @@
 
 #include <cmocka.h>
 
+#include "bench/beside.h"
+#include "bench/bench.h"
 #include "core/runtime.h"
-#include "bench/internal.h"
 #include "train/engine.h"
 #include "bench/estimate/changes.h"
 

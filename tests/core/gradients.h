@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/graph_internal.h"
+#include "core/grad_rules.h"
 #include "base/rng.h"
 #include "core/runtime.h"
 

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "tests/gpu/gpu.h"
 #include "core/job.h"
@@ -80,10 +81,10 @@ static mcf_status measure(sums *s, int rank, const mcf_backend *b, mcf_stream *s
     for (int k = 0; k < s->repeats; k++) {
         MCF_TRY(b->barrier(member->group, rank, stream, err));
         MCF_TRY(b->stream_synchronize(stream, err));
-        const double begin = gpu_now();
+        const double begin = mcf_now();
         MCF_TRY(b->all_reduce(member->group, rank, stream, to, 0, from, 0, s->count, MCF_F32, MCF_REDUCE_SUM, err));
         MCF_TRY(b->stream_synchronize(stream, err));
-        s->seconds[rank] = fmin(s->seconds[rank], gpu_now() - begin);
+        s->seconds[rank] = fmin(s->seconds[rank], mcf_now() - begin);
         if (k >= 2)
             continue;
         MCF_TRY(b->download(stream, host, to, 0, bytes, err));

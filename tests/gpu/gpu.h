@@ -43,6 +43,5 @@ mcf_status gpu_golden_run(const gpu_options *options, const char *name, int devi
 
 // Whether the device computes in the type; bf16 by way of fp32 does not count.
 bool gpu_computes(const gpu_options *options, mcf_dtype dtype);
-double gpu_now(void); // seconds
 
 #endif

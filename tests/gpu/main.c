@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "tests/gpu/gpu.h"
 #include "tests/gpu/plain_yaml.h"
@@ -29,13 +28,6 @@ bool gpu_computes(const gpu_options *options, mcf_dtype dtype)
     if (options->backend->device_info(options->device, &info, NULL) != MCF_OK)
         return false;
     return (info.dtypes >> dtype & 1) && !(dtype == MCF_BF16 && info.emulated_bf16);
-}
-
-double gpu_now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 static int usage(void)

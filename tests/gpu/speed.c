@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "tests/gpu/gpu.h"
 #include "bench/bench.h"
 #include "core/job.h"
@@ -171,7 +172,7 @@ static mcf_status time_rounds(overlap *v, bool products, bool uploads, double *s
 {
     *seconds = INFINITY;
     for (int attempt = 0; attempt < 3; attempt++) {
-        const double begin = gpu_now();
+        const double begin = mcf_now();
         for (int r = 0; r < v->rounds; r++) {
             for (int i = 0; products && i < v->launches; i++)
                 MCF_TRY(v->b->launch(v->stream, &v->product, err));
@@ -179,7 +180,7 @@ static mcf_status time_rounds(overlap *v, bool products, bool uploads, double *s
                 MCF_TRY(v->b->upload(v->stream, v->to, 0, v->host, v->bytes, err));
         }
         MCF_TRY(v->b->stream_synchronize(v->stream, err));
-        *seconds = fmin(*seconds, gpu_now() - begin);
+        *seconds = fmin(*seconds, mcf_now() - begin);
     }
     return MCF_OK;
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/rng.h"
 #include "tests/gpu/gpu.h"
 #include "model/mcf.h"
@@ -107,10 +108,10 @@ static mcf_status train(trainer *t, const char *backend, curve *c, mcf_error *er
     t->ids_target = malloc((size_t)(t->batch * model->patches) * sizeof *t->ids_target);
     if (!t->image || !t->ids || !t->ids_target)
         return mcf_fail(err, MCF_ERR_NOMEM, "no memory for a batch");
-    const double begin = gpu_now();
+    const double begin = mcf_now();
     for (int step = 0; step < c->steps; step++)
         MCF_TRY(one_step(t, c, step, err));
-    c->seconds = gpu_now() - begin;
+    c->seconds = mcf_now() - begin;
     return MCF_OK;
 }
 

@@ -57,7 +57,7 @@ static void check_text(const char *text, const char *expected)
     mcf_html h = {0};
     mcf_html_text(&h, text);
     assert_string_equal(h.text ? h.text : "", expected);
-    mcf_html_free(&h);
+    mcf_text_free(&h);
 }
 
 static void test_foreign_text_is_no_markup(void **state)
@@ -100,7 +100,7 @@ static void test_base64(void **state)
         mcf_html h = {0};
         mcf_html_base64(&h, (const uint8_t *)cases[i][0], strlen(cases[i][0]));
         assert_string_equal(h.text, cases[i][1]);
-        mcf_html_free(&h);
+        mcf_text_free(&h);
     }
 }
 
@@ -281,7 +281,7 @@ static void test_charts_of_odd_curves(void **state)
     assert_null(strstr(h.text, "inf"));
     assert_null(strstr(h.text, "<run>"));
     assert_non_null(strstr(h.text, "&lt;run&gt;"));
-    mcf_html_free(&h);
+    mcf_text_free(&h);
 }
 
 static void test_logarithmic_axis_where_needed(void **state)
@@ -295,10 +295,10 @@ static void test_logarithmic_axis_where_needed(void **state)
     mcf_html h = {0};
     assert_true(draw(&h, &wide, NULL));
     assert_non_null(strstr(h.text, "data-log=\"1\""));
-    mcf_html_free(&h);
+    mcf_text_free(&h);
     assert_true(draw(&h, &narrow, NULL));
     assert_non_null(strstr(h.text, "data-log=\"0\""));
-    mcf_html_free(&h);
+    mcf_text_free(&h);
 }
 
 // --- a look inside

@@ -1,12 +1,16 @@
-// What cluster.c and cluster_exchange.c share. Functions here belong to the cluster's thread.
-#ifndef MCF_BACKENDS_CLUSTER_INTERNAL_H
-#define MCF_BACKENDS_CLUSTER_INTERNAL_H
+// The ranks that work together as the cluster's thread knows them: signs of life, and how a failure reaches everybody.
+// Functions here belong to the cluster's thread but where they say otherwise.
+#ifndef MCF_BACKENDS_CLUSTER_PEERS_H
+#define MCF_BACKENDS_CLUSTER_PEERS_H
 
 #include <pthread.h>
 
-#include "backends/cluster/cluster.h"
+#include "backends/cluster/transport.h"
 
 enum { MCF_CLUSTER_PARTS = 64, MCF_TAG_NOTICE = 1, MCF_TAG_DATA = 2 };
+
+typedef struct mcf_cluster mcf_cluster;
+typedef struct mcf_exchange mcf_exchange;
 
 // What ranks tell each other beside data.
 typedef struct {
@@ -21,16 +25,6 @@ typedef struct {
     double heard; // when, seconds
     bool lost, left;
 } mcf_peer;
-
-struct mcf_exchange {
-    mcf_exchange *next;
-    uint64_t number;
-    int parts, posted, taken;
-    mcf_exchange_part part[MCF_CLUSTER_PARTS];
-    double limit; // seconds for others to come; 0: none
-    bool done;
-    char *result;
-};
 
 struct mcf_cluster {
     const mcf_transport *transport;
@@ -58,17 +52,21 @@ struct mcf_cluster {
     uint64_t receive_bytes;
 };
 
-double mcf_cluster_now(void);
 // Looks after the messages beside data: signs of life and news of failures. Cheap when called often.
 mcf_status mcf_cluster_pump(mcf_cluster *c, mcf_error *err);
 // Lets time pass between two looks; `looks`: how many so far.
 void mcf_cluster_pause(int looks);
 // "rank 2 of 4 (node3)"
 const char *mcf_cluster_name(const mcf_cluster *c, int rank, char *text, int size);
+// Sends the notice to every other rank as this one's last; true when all that still take it have it within `seconds`
+// (and where this rank leaves, have left too).
+bool mcf_cluster_last_word(mcf_cluster *c, mcf_notice notice, double seconds);
 
-// Makes one exchange of which all parts are posted.
-mcf_status mcf_cluster_make(mcf_cluster *c, mcf_exchange *x, mcf_error *err);
-// The first exchange of all, made with join: who is where.
-mcf_status mcf_cluster_tell_hosts(mcf_cluster *c, mcf_error *err);
+// From any thread, with the mutex held. The first reason stays: later ones follow from it.
+void mcf_cluster_note_failure(mcf_cluster *c, mcf_status status, const char *reason, bool followed);
+// The reason as an error.
+mcf_status mcf_cluster_failure(mcf_cluster *c, mcf_error *err);
+// From any thread: whether there is a reason, which becomes the error.
+bool mcf_cluster_is_failing(mcf_cluster *c, mcf_error *err);
 
 #endif
