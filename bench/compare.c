@@ -5,7 +5,6 @@
 
 #include "bench/bench.h"
 
-
 enum { MOST = 8, NAME = 34 /* or the longest name */, COLUMN = 28 };
 
 // "a,b,c" into names; they point into `copy`, which is changed.

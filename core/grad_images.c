@@ -3,10 +3,6 @@
 
 #include "core/grad_parts.h"
 
-#define G mcf_backward_graph(c)
-#define RULE(name) static void grad_##name(mcf_backward_context *c, const mcf_graph_node *n)
-#define FORWARD(value) mcf_forward(c, value)
-#define TYPE(value) mcf_value_dtype(G, value)
 #define DY mcf_arrived(c, n->out[0])
 
 RULE(conv2d)

@@ -4,6 +4,12 @@
 
 #include "core/flow.h"
 
+// The words in which rules are written: of a context c and a node n.
+#define G mcf_backward_graph(c)
+#define RULE(name) static void grad_##name(mcf_backward_context *c, const mcf_graph_node *n)
+#define FORWARD(value) mcf_forward(c, value)
+#define TYPE(value) mcf_value_dtype(G, value)
+
 // One operation, of which the first output flows into an input of the node.
 void mcf_flow_one(mcf_backward_context *context, const mcf_graph_node *node, int input, mcf_op op, const mcf_value *in,
                   int n_in);

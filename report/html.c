@@ -79,6 +79,7 @@ void mcf_html_text_format(mcf_html *html, const char *format, ...)
 void mcf_html_base64(mcf_html *html, const uint8_t *bytes, size_t size)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    mcf_text_append(html, "", 0); // nothing is a text too
     for (size_t i = 0; i < size; i += 3) {
         uint32_t bits = (uint32_t)bytes[i] << 16 | (i + 1 < size ? (uint32_t)bytes[i + 1] << 8 : 0) |
                         (i + 2 < size ? bytes[i + 2] : 0);

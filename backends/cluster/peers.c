@@ -11,12 +11,7 @@
 #define BEAT 1.0
 #define LOOK 0.01
 #define AWAY 5.0
-enum {
-    SPINS = 200,
-    SHORT_PAUSE = 50000,
-    LONG_PAUSE = 500000,
-    LONG_AFTER = 2000
-};
+enum { SPINS = 200, SHORT_PAUSE = 50000, LONG_PAUSE = 500000, LONG_AFTER = 2000 };
 
 void mcf_cluster_pause(int looks)
 {
@@ -76,9 +71,10 @@ static mcf_status take_notice(mcf_cluster *c, int rank, mcf_error *err)
     case MCF_NOTICE_FAILED:
         pthread_mutex_lock(&c->mutex);
         mcf_cluster_note_failure(c,
-                     peer->in.status == MCF_OK || peer->in.status > MCF_ERR_INTERNAL ? MCF_ERR_DEVICE
-                                                                                     : (mcf_status)peer->in.status,
-                     peer->in.text, true);
+                                 peer->in.status == MCF_OK || peer->in.status > MCF_ERR_INTERNAL
+                                     ? MCF_ERR_DEVICE
+                                     : (mcf_status)peer->in.status,
+                                 peer->in.text, true);
         pthread_mutex_unlock(&c->mutex);
         break;
     default:
