@@ -1,0 +1,320 @@
+#include "data/faces/faces.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/rng.h"
+#include "data/faces/read.h"
+
+const mcf_face_layout mcf_face_layouts[] = {
+    {.name = "points",
+     .splits = "",
+     .train = "",
+     .test = "",
+     .crop = MCF_CROP_OF_BOX,
+     .scale = 0.8,
+     .subset_names = "",
+     .read = mcf_read_plain_points,
+     .doc = "a folder of pictures with NAME.pts or NAME.json beside them, or with points.csv; a CSV; a JSON list"},
+    {.name = "masks",
+     .splits = "",
+     .train = "",
+     .test = "",
+     .has_masks = true,
+     .crop = MCF_CROP_OF_IMAGE,
+     .scale = 1,
+     .subset_names = "",
+     .read = mcf_read_plain_masks,
+     .doc = "a folder with images/ and masks/ (or labels/), or of pictures with NAME.png beside NAME.jpg: index PNGs"},
+    {.name = "aflw-19",
+     .splits = "train test frontal",
+     .train = "train",
+     .test = "test",
+     .points = 19,
+     .crop = MCF_CROP_OF_BOX,
+     .scale = 1,
+     .subset_names = "frontal",
+     .read = mcf_read_aflw,
+     .doc = "the folder of AFLWinfo_release.mat (v5 or v7.3), pictures in data/flickr/"},
+    {.name = "wflw",
+     .splits = "train test",
+     .train = "train",
+     .test = "test",
+     .points = 98,
+     .crop = MCF_CROP_OF_BOX,
+     .scale = 0.8,
+     .subset_names = "pose expression illumination make-up occlusion blur",
+     .read = mcf_read_wflw,
+     .doc = "the folder of WFLW_annotations/ or of HRNet's face_landmarks_wflw_*.csv, pictures in WFLW_images/; or one "
+            "such file"},
+    {.name = "300w",
+     .splits = "train full common challenge private",
+     .train = "train",
+     .test = "full",
+     .points = 68,
+     .crop = MCF_CROP_OF_BOX,
+     .scale = 0.8,
+     .subset_names = "common challenge",
+     .read = mcf_read_300w,
+     .doc = "the folder of HRNet's face_landmarks_300w_*.csv, or of afw/, helen/, lfpw/, ibug/, Test/ with .pts files; "
+            "or one such CSV"},
+    {.name = "lapa",
+     .splits = "train val test",
+     .train = "train",
+     .test = "test",
+     .points = 106,
+     .classes = 11,
+     .has_masks = true,
+     .crop = MCF_CROP_OF_POINTS,
+     .scale = 1,
+     .warp = 0.8,
+     .subset_names = "",
+     .read = mcf_read_lapa,
+     .doc = "the folder of train/, val/ and test/, each with images/, labels/ and landmarks/"},
+    {.name = "celebamask-hq",
+     .splits = "train val test",
+     .train = "train",
+     .test = "test",
+     .classes = 19,
+     .has_masks = true,
+     .crop = MCF_CROP_OF_IMAGE,
+     .scale = 1,
+     .masks_any_size = true,
+     .subset_names = "",
+     .read = mcf_read_celebamask,
+     .doc = "the folder of CelebA-HQ-img/, CelebAMask-HQ-mask-anno/, CelebA-HQ-to-CelebA-mapping.txt and CelebA's "
+            "list_eval_partition.txt"},
+    {.name = NULL},
+};
+
+const mcf_face_layout *mcf_face_layout_find(const char *name)
+{
+    for (const mcf_face_layout *l = mcf_face_layouts; l->name; l++)
+        if (strcmp(l->name, name) == 0)
+            return l;
+    return NULL;
+}
+
+static bool has_word(const char *words, const char *word)
+{
+    const size_t length = strlen(word);
+    for (const char *at = words; (at = strstr(at, word)); at += length)
+        if (length && (at == words || at[-1] == ' ') && (at[length] == ' ' || !at[length]))
+            return true;
+    return false;
+}
+
+// Points each subset name into the layout's text: the k-th word, which ends at a blank, gets storage of its own.
+static void name_subsets(mcf_face_set *set)
+{
+    static const char *const known[] = {"pose", "expression", "illumination", "make-up", "occlusion",
+                                        "blur", "common",     "challenge",    "frontal"};
+    const char *at = set->layout->subset_names;
+    while (*at && set->subset_count < MCF_FACE_SUBSETS) {
+        const size_t length = strcspn(at, " ");
+        for (size_t k = 0; k < sizeof known / sizeof *known; k++)
+            if (strlen(known[k]) == length && strncmp(known[k], at, length) == 0)
+                set->subset_names[set->subset_count++] = known[k];
+        at += length + (at[length] == ' ');
+    }
+}
+
+static mcf_status no_layout(const char *name, mcf_error *err)
+{
+    char names[256] = "";
+    for (const mcf_face_layout *l = mcf_face_layouts; l->name; l++)
+        snprintf(names + strlen(names), sizeof names - strlen(names), "%s%s", l == mcf_face_layouts ? "" : ", ",
+                 l->name);
+    return mcf_fail(err, MCF_ERR_USAGE, "there is no layout \"%s\" of labelled faces; there are %s", name, names);
+}
+
+mcf_status mcf_face_set_read(mcf_face_set *set, const mcf_face_query *query, mcf_error *err)
+{
+    *set = (mcf_face_set){.layout = mcf_face_layout_find(query->layout)};
+    if (!set->layout)
+        return no_layout(query->layout, err);
+    const char *split = query->split ? query->split : "";
+    if (split[0] && !has_word(set->layout->splits, split))
+        return mcf_fail(err, MCF_ERR_USAGE, "the layout %s has no split \"%s\"; %s%s", query->layout, split,
+                        set->layout->splits[0] ? "it has " : "it has none", set->layout->splits);
+    if (query->path_count < 1)
+        return mcf_fail(err, MCF_ERR_USAGE, "no path of faces is given; a path of layout %s is %s", query->layout,
+                        set->layout->doc);
+    set->points = set->layout->points ? set->layout->points : query->points;
+    set->classes = set->layout->classes;
+    set->has_masks = set->layout->has_masks;
+    name_subsets(set);
+    mcf_status status = MCF_OK;
+    for (int i = 0; status == MCF_OK && i < query->path_count; i++) {
+        if (!mcf_path_exists(query->paths[i]))
+            status = mcf_fail(err, MCF_ERR_IO, "%s: is not there; a path of layout %s is %s", query->paths[i],
+                              query->layout, set->layout->doc);
+        else
+            status = set->layout->read(set, query->paths[i], split[0] ? split : set->layout->train, err);
+    }
+    if (status == MCF_OK && set->count == 0)
+        status = set->fault_count ? mcf_fail(err, MCF_ERR_FORMAT, "%s: none of its %lld faces is of use; the first: %s",
+                                             query->paths[0], (long long)set->fault_count, set->faults[0].what)
+                                  : mcf_fail(err, MCF_ERR_USAGE, "%s: there are no faces; a path of layout %s is %s",
+                                             query->paths[0], query->layout, set->layout->doc);
+    if (status != MCF_OK)
+        mcf_face_set_free(set);
+    return status;
+}
+
+void mcf_face_set_free(mcf_face_set *set)
+{
+    for (int64_t i = 0; i < set->count; i++) {
+        free(set->faces[i].image);
+        free(set->faces[i].mask);
+    }
+    for (int64_t i = 0; i < set->fault_count; i++)
+        free(set->faults[i].what);
+    for (int32_t i = 0; i < set->file_count; i++)
+        free(set->files[i]);
+    free(set->faces);
+    free(set->xy);
+    free(set->faults);
+    free(set->files);
+    *set = (mcf_face_set){0};
+}
+
+mcf_status mcf_face_set_subset(mcf_face_set *set, double fraction, uint64_t seed, mcf_error *err)
+{
+    int64_t keep = llround(fraction * (double)set->count), out = 0;
+    keep = keep < 1 ? 1 : keep;
+    if (keep >= set->count)
+        return MCF_OK;
+    int64_t *order = malloc((size_t)set->count * sizeof *order);
+    bool *kept = calloc((size_t)set->count, sizeof *kept);
+    if (!order || !kept) {
+        free(order);
+        free(kept);
+        return mcf_fail(err, MCF_ERR_NOMEM, "no memory for a subset of the faces");
+    }
+    mcf_rng rng = mcf_rng_make(seed, MCF_RNG_FRACTION, 0, 0);
+    mcf_rng_permutation(&rng, order, set->count);
+    for (int64_t i = 0; i < keep; i++)
+        kept[order[i]] = true;
+    for (int64_t i = 0; i < set->count; i++) {
+        if (!kept[i]) {
+            free(set->faces[i].image);
+            free(set->faces[i].mask);
+            continue;
+        }
+        set->faces[out] = set->faces[i];
+        if (set->points)
+            memmove(set->xy + out * set->points * 2, set->xy + i * set->points * 2,
+                    (size_t)set->points * 2 * sizeof *set->xy);
+        out++;
+    }
+    set->count = out;
+    free(order);
+    free(kept);
+    return MCF_OK;
+}
+
+char *mcf_face_where(const mcf_face_set *set, int32_t file, int32_t line, char *buffer, size_t size)
+{
+    const char *path = file >= 0 && file < set->file_count ? set->files[file] : "a label";
+    if (line > 0)
+        snprintf(buffer, size, "%s: line %d", path, line);
+    else
+        snprintf(buffer, size, "%s", path);
+    return buffer;
+}
+
+// --- what every layout needs to know of points and classes
+
+// Mirrored points; every row twice is the identity. Facts of the sets' markup.
+static const int mirror_5[] = {1, 0, 2, 4, 3};
+static const int mirror_19[] = {5, 4, 3, 2, 1, 0, 11, 10, 9, 8, 7, 6, 14, 13, 12, 17, 16, 15, 18};
+static const int mirror_68[] = {16, 15, 14, 13, 12, 11, 10, 9,  8,  7,  6,  5,  4,  3,  2,  1,  0,
+                                26, 25, 24, 23, 22, 21, 20, 19, 18, 17, 27, 28, 29, 30, 35, 34, 33,
+                                32, 31, 45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40, 54, 53, 52,
+                                51, 50, 49, 48, 59, 58, 57, 56, 55, 64, 63, 62, 61, 60, 67, 66, 65};
+static const int mirror_98[] = {32, 31, 30, 29, 28, 27, 26, 25, 24, 23, 22, 21, 20, 19, 18, 17, 16, 15, 14, 13,
+                                12, 11, 10, 9,  8,  7,  6,  5,  4,  3,  2,  1,  0,  46, 45, 44, 43, 42, 50, 49,
+                                48, 47, 37, 36, 35, 34, 33, 41, 40, 39, 38, 51, 52, 53, 54, 59, 58, 57, 56, 55,
+                                72, 71, 70, 69, 68, 75, 74, 73, 64, 63, 62, 61, 60, 67, 66, 65, 82, 81, 80, 79,
+                                78, 77, 76, 87, 86, 85, 84, 83, 92, 91, 90, 89, 88, 95, 94, 93, 97, 96};
+static const int mirror_106[] = {
+    32, 31, 30, 29, 28, 27, 26, 25, 24, 23, 22, 21, 20, 19, 18, 17,  16, 15, 14, 13, 12,  11,  10,  9,   8,  7,  6,
+    5,  4,  3,  2,  1,  0,  46, 45, 44, 43, 42, 50, 49, 48, 47, 37,  36, 35, 34, 33, 41,  40,  39,  38,  51, 52, 53,
+    54, 65, 64, 63, 62, 61, 60, 59, 58, 57, 56, 55, 79, 78, 77, 76,  75, 82, 81, 80, 83,  70,  69,  68,  67, 66, 73,
+    72, 71, 74, 90, 89, 88, 87, 86, 85, 84, 95, 94, 93, 92, 91, 100, 99, 98, 97, 96, 103, 102, 101, 105, 104};
+
+const int *mcf_face_mirror(int points)
+{
+    switch (points) {
+    case 5:
+        return mirror_5;
+    case 19:
+        return mirror_19;
+    case 68:
+        return mirror_68;
+    case 98:
+        return mirror_98;
+    case 106:
+        return mirror_106;
+    default:
+        return NULL;
+    }
+}
+
+bool mcf_face_mirror_classes(const mcf_face_layout *layout, int classes, uint8_t *mirror)
+{
+    static const uint8_t lapa[][2] = {{2, 3}, {4, 5}}, celeba[][2] = {{4, 5}, {6, 7}, {8, 9}};
+    const bool is_lapa = strcmp(layout->name, "lapa") == 0, is_celeba = strcmp(layout->name, "celebamask-hq") == 0;
+    const uint8_t(*pairs)[2] = is_lapa ? lapa : celeba;
+    for (int c = 0; c < MCF_FACE_MAX_CLASSES && c < classes; c++)
+        mirror[c] = (uint8_t)c;
+    for (int i = 0; (is_lapa && i < 2) || (is_celeba && i < 3); i++) {
+        mirror[pairs[i][0]] = pairs[i][1];
+        mirror[pairs[i][1]] = pairs[i][0];
+    }
+    return is_lapa || is_celeba;
+}
+
+bool mcf_face_five(const double *xy, int points, double five[5][2])
+{
+    static const struct {
+        int points;
+        int first[5], count[5]; // each of the five is the mean of so many points
+    } rows[] = {{5, {0, 1, 2, 3, 4}, {1, 1, 1, 1, 1}},
+                {19, {7, 10, 13, 15, 17}, {1, 1, 1, 1, 1}},
+                {68, {36, 42, 30, 48, 54}, {6, 6, 1, 1, 1}},
+                {98, {96, 97, 54, 76, 82}, {1, 1, 1, 1, 1}},
+                {106, {104, 105, 54, 84, 90}, {1, 1, 1, 1, 1}}};
+    for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
+        if (rows[r].points != points)
+            continue;
+        for (int p = 0; p < 5; p++) {
+            five[p][0] = five[p][1] = 0;
+            for (int i = 0; i < rows[r].count[p]; i++)
+                for (int axis = 0; axis < 2; axis++)
+                    five[p][axis] += xy[2 * (rows[r].first[p] + i) + axis] / rows[r].count[p];
+        }
+        return true;
+    }
+    return false;
+}
+
+void mcf_face_box_of_points(const double *xy, int points, double first, double box[4])
+{
+    double low[2] = {HUGE_VAL, HUGE_VAL}, high[2] = {-HUGE_VAL, -HUGE_VAL};
+    for (int i = 0; i < 2 * points; i++) {
+        low[i & 1] = fmin(low[i & 1], xy[i]);
+        high[i & 1] = fmax(high[i & 1], xy[i]);
+    }
+    const double half = fmax(ceil(high[0]) - floor(low[0]), ceil(high[1]) - floor(low[1])) / 2;
+    for (int axis = 0; axis < 2; axis++) {
+        const double centre = (floor(low[axis]) + ceil(high[axis])) / 2 - first;
+        box[axis] = centre - half;
+        box[axis + 2] = centre + half;
+    }
+}
