@@ -77,7 +77,8 @@ void mcf_init_vit(const mcf_init *c, const mcf_vit *v)
     if (v->patch_embed.bias >= 0)
         mcf_init_uniform(c, v->patch_embed.bias, 1 / sqrt(3.0 * v->patch_size * v->patch_size));
     mcf_init_blocks(c, &v->stack);
-    mcf_init_norm(c, v->norm);
+    if (v->norm.weight >= 0)
+        mcf_init_norm(c, v->norm);
 }
 
 void mcf_init_copy(const mcf_init *c, int from, int to)

@@ -154,8 +154,8 @@ static int64_t grid_side(const mcf_shape *shape)
     return side * side == shape->dim[1] - 1 ? side : 0;
 }
 
-static mcf_status load_position(const mcf_safetensors *file, const mcf_safetensors_entry *found, const mcf_entry *entry,
-                                float *to, report *r, mcf_error *err)
+mcf_status mcf_load_position(const mcf_safetensors *file, const mcf_safetensors_entry *found, const mcf_entry *entry,
+                             float *to, mcf_load_report *r, mcf_error *err)
 {
     int64_t from_side = grid_side(&found->shape), to_side = grid_side(&entry->shape);
     if (!from_side || found->shape.dim[2] != entry->shape.dim[2]) {
@@ -225,7 +225,7 @@ mcf_status mcf_vit_load(const mcf_store *store, const mcf_vit *vit, const mcf_sa
         else if (mcf_shape_equal(&found->shape, &entry->shape))
             MCF_TRY(mcf_safetensors_read_f32(file, found, to, err));
         else if (i == vit->pos_embed)
-            MCF_TRY(load_position(file, found, entry, to, &r, err));
+            MCF_TRY(mcf_load_position(file, found, entry, to, &r, err));
         else
             note_shape(&r, entry, &found->shape);
     }
@@ -233,6 +233,8 @@ mcf_status mcf_vit_load(const mcf_store *store, const mcf_vit *vit, const mcf_sa
         const char *there = mcf_safetensors_at(file, i)->name;
         if (!starts(there, prefix) || is_head(there, prefix))
             continue;
+        if (vit->norm.weight < 0 && starts(there + strlen(prefix), "norm."))
+            continue; // a backbone of alignment or parsing has no norm behind its last block
         snprintf(name, sizeof name, "%.*s%s", (int)own, cls, there + strlen(prefix));
         if (mcf_store_find(store, name) < 0)
             mcf_load_extra(&r, there);

@@ -13,6 +13,9 @@ typedef struct {
 void mcf_load_missing(mcf_load_report *report, const char *name);
 void mcf_load_extra(mcf_load_report *report, const char *name);
 void mcf_load_misshapen(mcf_load_report *report, const char *name, const mcf_shape *found, const mcf_shape *wanted);
+// A position table [1,1+side*side,D] resized to the entry's grid; one that cannot be is noted as misshapen.
+mcf_status mcf_load_position(const mcf_safetensors *file, const mcf_safetensors_entry *found, const mcf_entry *entry,
+                             float *to, mcf_load_report *report, mcf_error *err);
 // MCF_OK where nothing was noted.
 mcf_status mcf_load_conclude(const mcf_load_report *report, const char *path, mcf_error *err);
 

@@ -47,6 +47,33 @@ typedef struct {
     mcf_recompute recompute;
 } mcf_model_options;
 
+// Which rate of the optimiser an entry of the store has: mcf_entry.rate_group.
+enum { MCF_RATE_COMMON, MCF_RATE_BACKBONE, MCF_RATE_FPN, MCF_RATE_HEAD, MCF_RATE_GROUPS };
+
+enum { MCF_MAX_FEATURES = 4, MCF_MAX_POOL_SCALES = 8 };
+
+typedef struct {
+    int channels;
+    int pool_scales[MCF_MAX_POOL_SCALES], pool_scale_count;
+    double dropout;
+    int outputs; // points or classes
+} mcf_head_options;
+
+typedef enum { MCF_DENSE_ALIGN, MCF_DENSE_PARSE } mcf_dense_task;
+
+// Alignment and parsing. Weights of 0 switch a term off.
+typedef struct {
+    mcf_dense_task task;
+    int features[MCF_MAX_FEATURES], feature_count; // blocks, counted from 1
+    mcf_head_options head;
+    bool freeze_backbone;
+    double coordinate_weight, heatmap_weight; // align
+    int heatmap_size;                         // side of the maps in that loss
+    double heatmap_radius;                    // in its pixels
+    double cross_entropy_weight;              // parse
+    double ema;                               // of the averaged network
+} mcf_dense_options;
+
 // Weights of 0 switch a term off: it is not built. MoCo-v3 uses temperature and momentum only.
 typedef struct {
     mcf_method method;

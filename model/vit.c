@@ -41,16 +41,17 @@ void mcf_blocks_free(mcf_blocks *blocks)
     blocks->blocks = NULL;
 }
 
-mcf_status mcf_vit_add(mcf_store *store, const char *prefix, const mcf_vit_options *options, int image_size,
-                       int patch_size, mcf_role role, mcf_vit *vit, mcf_error *err)
+// backbone: the position table is trained with the rest, and there is no norm behind the last block.
+static mcf_status add_vit(mcf_store *store, const char *prefix, const mcf_vit_options *options, int image_size,
+                          int patch_size, mcf_role role, bool backbone, mcf_vit *vit, mcf_error *err)
 {
     int64_t dim = options->dim, p = patch_size, side = image_size / patch_size;
     char name[NAME];
     vit->image_size = image_size;
     vit->patch_size = patch_size;
     MCF_TRY(mcf_entry_add(store, prefix, ".cls_token", MCF_SHAPE(1, 1, dim), role, false, &vit->cls_token, err));
-    MCF_TRY(mcf_entry_add(store, prefix, ".pos_embed", MCF_SHAPE(1, 1 + side * side, dim), MCF_ROLE_FROZEN, false,
-                          &vit->pos_embed, err));
+    MCF_TRY(mcf_entry_add(store, prefix, ".pos_embed", MCF_SHAPE(1, 1 + side * side, dim),
+                          backbone ? role : MCF_ROLE_FROZEN, false, &vit->pos_embed, err));
     MCF_TRY(mcf_entry_add(store, prefix, ".patch_embed.proj.weight", MCF_SHAPE(dim, 3, p, p), role, true,
                           &vit->patch_embed.weight, err));
     vit->patch_embed.bias = -1;
@@ -63,8 +64,23 @@ mcf_status mcf_vit_add(mcf_store *store, const char *prefix, const mcf_vit_optio
         MCF_TRY(mcf_norm_add(store, name, dim, role, &vit->norm_pre, err));
     snprintf(name, sizeof name, "%s.blocks", prefix);
     MCF_TRY(mcf_blocks_add(store, name, options, role, &vit->stack, err));
+    vit->norm = (mcf_affine){-1, -1};
+    if (backbone)
+        return MCF_OK;
     snprintf(name, sizeof name, "%s.norm", prefix);
     return mcf_norm_add(store, name, dim, role, &vit->norm, err);
+}
+
+mcf_status mcf_vit_add(mcf_store *store, const char *prefix, const mcf_vit_options *options, int image_size,
+                       int patch_size, mcf_role role, mcf_vit *vit, mcf_error *err)
+{
+    return add_vit(store, prefix, options, image_size, patch_size, role, false, vit, err);
+}
+
+mcf_status mcf_vit_add_backbone(mcf_store *store, const char *prefix, const mcf_vit_options *options, int image_size,
+                                int patch_size, mcf_role role, mcf_vit *vit, mcf_error *err)
+{
+    return add_vit(store, prefix, options, image_size, patch_size, role, true, vit, err);
 }
 
 void mcf_vit_free(mcf_vit *vit)

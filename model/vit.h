@@ -26,7 +26,8 @@ typedef struct {
     mcf_blocks stack;
     int image_size, patch_size;
     int cls_token, pos_embed;
-    mcf_affine patch_embed, norm;
+    mcf_affine patch_embed;
+    mcf_affine norm;     // behind the last block; {-1, -1}: there is none
     mcf_affine norm_pre; // {-1, -1}: there is none
 } mcf_vit;
 
@@ -34,6 +35,9 @@ typedef struct {
 // table in FROZEN. The store must stay at its place. Free with mcf_vit_free.
 mcf_status mcf_vit_add(mcf_store *store, const char *prefix, const mcf_vit_options *options, int image_size,
                        int patch_size, mcf_role role, mcf_vit *vit, mcf_error *err);
+// The same for alignment and parsing: the position table in `role` too, and no final norm (`norm` is {-1, -1}).
+mcf_status mcf_vit_add_backbone(mcf_store *store, const char *prefix, const mcf_vit_options *options, int image_size,
+                                int patch_size, mcf_role role, mcf_vit *vit, mcf_error *err);
 void mcf_vit_free(mcf_vit *vit);
 mcf_status mcf_blocks_add(mcf_store *store, const char *prefix, const mcf_vit_options *options, mcf_role role,
                           mcf_blocks *blocks, mcf_error *err);

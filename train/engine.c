@@ -54,9 +54,8 @@ static mcf_status destroy_runtime(int rank, void *context, mcf_error *err)
 
 static mcf_status new_engine(mcf_engine **out, const mcf_config *config, mcf_error *err)
 {
-    const mcf_task *task;
+    const mcf_task *task = mcf_task_of(config);
     *out = NULL;
-    MCF_TRY(mcf_task_of(config, &task, err));
     mcf_engine *engine = calloc(1, sizeof *engine);
     if (!engine)
         return mcf_fail(err, MCF_ERR_NOMEM, "no memory for the model");
@@ -194,6 +193,23 @@ mcf_status mcf_engine_read_role(mcf_engine *engine, mcf_array which, mcf_role ro
     return on_devices(engine, read_role, &task, err);
 }
 
+mcf_status mcf_engine_share_statistics(mcf_engine *engine, mcf_error *err)
+{
+    const size_t count = (size_t)engine->objective.store->role_count[MCF_ROLE_TARGET_STATS];
+    if (count == 0 || engine->world == 1)
+        return MCF_OK;
+    float *values = malloc(count * sizeof *values);
+    if (!values)
+        return mcf_fail(err, MCF_ERR_NOMEM, "no memory for the running statistics");
+    mcf_status status = mcf_engine_read_role(engine, MCF_ARRAY_MASTER, MCF_ROLE_TARGET_STATS, values, err);
+    if (status == MCF_OK)
+        status = mcf_engine_share(engine, values, count * sizeof *values, err);
+    if (status == MCF_OK)
+        status = mcf_engine_write_role(engine, MCF_ARRAY_MASTER, MCF_ROLE_TARGET_STATS, values, err);
+    free(values);
+    return status;
+}
+
 static mcf_status refresh(int rank, void *context, mcf_error *err)
 {
     mcf_engine *engine = context;
@@ -254,7 +270,7 @@ static mcf_status run(int rank, void *context, mcf_error *err)
     if (o->backward)
         MCF_TRY(mcf_program_write(program, "loss_scale", &o->loss_scale, sizeof o->loss_scale, err));
     MCF_TRY(mcf_program_run(program, o->accumulate, o->reduce, err));
-    for (int i = 0; !o->evaluate && i < losses.count; i++)
+    for (int i = 0; i < losses.count && mcf_program_has_output(program, losses.name[i]); i++)
         MCF_TRY(mcf_program_keep(program, losses.name[i], o->number * losses.count + i, err));
     return MCF_OK;
 }

@@ -40,6 +40,9 @@ mcf_status mcf_engine_write_role(mcf_engine *engine, mcf_array which, mcf_role r
 mcf_status mcf_engine_read_role(mcf_engine *engine, mcf_array which, mcf_role role, float *values, mcf_error *err);
 // Rank 0's values on every rank.
 mcf_status mcf_engine_share(const mcf_engine *engine, void *values, uint64_t bytes, mcf_error *err);
+// The first device's averaged running statistics on all devices, each of which has averaged its own. To be called before
+// the evaluation network runs; training does not read them.
+mcf_status mcf_engine_share_statistics(mcf_engine *engine, mcf_error *err);
 // Makes copies in low precision follow arrays written with mcf_engine_write_role.
 mcf_status mcf_engine_refresh(mcf_engine *engine, mcf_error *err);
 

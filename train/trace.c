@@ -136,6 +136,7 @@ static mcf_status add_evaluation(trace *t, const mcf_step_plan *plan, mcf_error 
     const mcf_micro_options options = {.batch = plan->batch, .evaluate = true};
     if (!e->objective.evaluation)
         return MCF_OK;
+    MCF_TRY(mcf_engine_share_statistics(e, err));
     MCF_TRY(mcf_engine_run(e, &options, &t->inputs, err));
     return add_outputs(t, &options, e->objective.evaluation, err);
 }

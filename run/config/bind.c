@@ -106,9 +106,15 @@ static mcf_status bind_list(const mcf_config_key *key, const mcf_yaml_node *node
     char *out = (char *)config + key->offset;
     bool ints = key->kind == MCF_KEY_INTS;
     if (node->kind != MCF_YAML_LIST)
-        return mcf_yaml_fail(node, err, "%s must be a list of numbers such as %s", key->path, key->standard);
-    if (node->count == 0 || node->count > (size_t)key->most || (!ints && node->count != (size_t)key->most))
-        return mcf_yaml_fail(node, err, "%s has %zu items, must have %s%d", key->path, node->count, ints ? "1 to " : "",
+        return mcf_yaml_fail(node, err, "%s must be a list of numbers such as %s", key->path,
+                             strcmp(key->standard, "[]") ? key->standard : "[1, 2]");
+    const bool may_be_empty = strcmp(key->standard, "[]") == 0;
+    if ((node->count == 0 && !may_be_empty) || node->count > (size_t)key->most ||
+        (!ints && node->count != (size_t)key->most))
+        return mcf_yaml_fail(node, err, "%s has %zu items, must have %s%d", key->path, node->count,
+                             may_be_empty ? "at most "
+                             : ints       ? "1 to "
+                                          : "",
                              key->most);
     for (size_t i = 0; i < node->count; i++) {
         if (ints)

@@ -84,6 +84,26 @@ static mcf_status check_mcf(const mcf_config *config, const char *label, mcf_err
     return MCF_OK;
 }
 
+static mcf_status check_dense(const mcf_config *config, const char *label, mcf_error *err)
+{
+    const mcf_dense_options *dense = &config->dense;
+    const mcf_model_options *model = &config->model;
+    if (dense->feature_count != MCF_MAX_FEATURES)
+        WRONG("%s: model.features must name 4 blocks, one for each level of the pyramid", label);
+    MCF_TRY(check_blocks(dense->features, dense->feature_count, model->encoder.depth, "model.features", "model.encoder",
+                         label, err));
+    if (config->task == MCF_TASK_ALIGN && dense->coordinate_weight == 0 && dense->heatmap_weight == 0)
+        WRONG("%s: objective.coordinate and objective.heatmap are both 0; give one a weight", label);
+    if (config->task == MCF_TASK_PARSE && dense->cross_entropy_weight == 0)
+        WRONG("%s: objective.cross_entropy is 0: there is nothing to train on", label);
+    const mcf_schedule_options *schedule = &config->schedule;
+    for (int i = 1; i < schedule->milestone_count; i++)
+        if (schedule->milestones[i] <= schedule->milestones[i - 1])
+            WRONG("%s: schedule.milestones must rise: %d stands behind %d", label, schedule->milestones[i],
+                  schedule->milestones[i - 1]);
+    return MCF_OK;
+}
+
 mcf_status mcf_config_check_relations(const mcf_config *config, const char *label, mcf_error *err)
 {
     const mcf_model_options *model = &config->model;
@@ -91,23 +111,16 @@ mcf_status mcf_config_check_relations(const mcf_config *config, const char *labe
         WRONG("%s: model.image_size (%d) must be a multiple of model.patch_size (%d)", label, model->image_size,
               model->patch_size);
     MCF_TRY(check_vit(&model->encoder, "encoder", label, err));
-    if (config->schedule.warmup_epochs > config->schedule.epochs)
+    const bool pretrain = config->task == MCF_TASK_PRETRAIN;
+    if (pretrain && config->schedule.warmup_epochs > config->schedule.epochs)
         WRONG("%s: schedule.warmup_epochs (%g) is longer than schedule.epochs (%d)", label,
               config->schedule.warmup_epochs, config->schedule.epochs);
-    if (config->optimizer.lr >= 0 && config->schedule.min_lr > config->optimizer.lr)
+    if (pretrain && config->optimizer.lr >= 0 && config->schedule.min_lr > config->optimizer.lr)
         WRONG("%s: schedule.min_lr (%g) is above optimizer.lr (%g)", label, config->schedule.min_lr,
               config->optimizer.lr);
-    if (config->task == MCF_TASK_PRETRAIN)
+    if (pretrain)
         return config->objective.method == MCF_METHOD_MCF ? check_mcf(config, label, err) : MCF_OK;
-    if (config->feature_count != MCF_MAX_FEATURES)
-        WRONG("%s: model.features must name 4 blocks, one for each level of the pyramid", label);
-    MCF_TRY(check_blocks(config->features, config->feature_count, model->encoder.depth, "model.features",
-                         "model.encoder", label, err));
-    if (config->task == MCF_TASK_ALIGN && config->coordinate_weight == 0 && config->heatmap_weight == 0)
-        WRONG("%s: objective.coordinate and objective.heatmap are both 0; give one a weight", label);
-    if (config->task == MCF_TASK_PARSE && config->cross_entropy_weight == 0)
-        WRONG("%s: objective.cross_entropy is 0: there is nothing to train on", label);
-    return MCF_OK;
+    return check_dense(config, label, err);
 }
 
 mcf_status mcf_config_check_run(const mcf_config *config, mcf_error *err)

@@ -205,6 +205,7 @@ static mcf_status resolve(mcf_config *config, mcf_yaml_node *root, const char *l
         if (node)
             status = mcf_config_bind(mcf_config_find_key(first[i]), node, config, err);
     }
+    config->dense.task = config->task == MCF_TASK_PARSE ? MCF_DENSE_PARSE : MCF_DENSE_ALIGN;
     if (status == MCF_OK)
         status = mcf_config_bind_tree(root, config, err);
     mcf_yaml_free(root);
@@ -286,7 +287,7 @@ mcf_dtype mcf_precision_dtype(mcf_precision precision)
 mcf_status mcf_config_check_task(const mcf_config *config, mcf_error *err)
 {
     if (config->task != MCF_TASK_PRETRAIN)
-        return mcf_fail(err, MCF_ERR_USAGE, "task: %s is not in this version, which pre-trains: use task: pretrain",
+        return mcf_fail(err, MCF_ERR_USAGE, "task: %s, where a network of task pretrain is wanted",
                         config->task == MCF_TASK_ALIGN ? "align" : "parse");
     return MCF_OK;
 }

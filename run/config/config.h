@@ -15,7 +15,7 @@ typedef enum { MCF_FORMAT_AUTO, MCF_FORMAT_FOLDER, MCF_FORMAT_SHARDS, MCF_FORMAT
 typedef enum { MCF_CROP_CENTER, MCF_CROP_RANDOM } mcf_crop;
 typedef enum { MCF_OPTIMIZER_ADAMW } mcf_optimizer_name;
 
-enum { MCF_MAX_FEATURES = 4, MCF_MAX_POOL_SCALES = 8 };
+enum { MCF_MAX_MILESTONES = 16 };
 
 typedef struct {
     int count;
@@ -36,14 +36,8 @@ typedef struct {
     mcf_crop crop;
     double crop_min;
     mcf_filter filter; // bilinear or bicubic
+    int crop_size;     // align, parse: side of a face's crop, and of parsing's labels
 } mcf_data_options;
-
-typedef struct {
-    int channels;
-    int pool_scales[MCF_MAX_POOL_SCALES], pool_scale_count;
-    double dropout;
-    int outputs; // points or classes
-} mcf_head_options;
 
 typedef struct {
     mcf_optimizer_name name;
@@ -57,6 +51,8 @@ typedef struct {
 
 typedef struct {
     int epochs;
+    int milestones[MCF_MAX_MILESTONES], milestone_count; // align, parse: epochs done when the rate falls, rising
+    double factor;                                       // it is multiplied by this then
     double warmup_epochs;
     double min_lr; // absolute
 } mcf_schedule_options;
@@ -67,16 +63,9 @@ typedef struct {
     mcf_precision precision;
     mcf_data_options data;
     mcf_model_options model;
-    int features[MCF_MAX_FEATURES], feature_count; // align, parse: blocks, counted from 1
-    mcf_head_options head;
-    bool freeze_backbone;
+    mcf_dense_options dense; // align, parse
     mcf_objective_options objective;
-    double coordinate_weight, heatmap_weight; // align
-    int heatmap_size;
-    double heatmap_radius;
-    double cross_entropy_weight; // parse
     mcf_optimizer_options optimizer;
-    double ema; // align, parse
     mcf_schedule_options schedule;
     struct {
         int per_device, accumulate;
@@ -109,7 +98,7 @@ mcf_status mcf_config_dump(const mcf_config *config, char **text, mcf_error *err
 // docs/config.md (malloc'd), from the table of keys.
 mcf_status mcf_config_document(char **markdown, mcf_error *err);
 
-// MCF_ERR_USAGE with the reason where this build cannot train the config's task.
+// MCF_ERR_USAGE where the config's task is not pretrain.
 mcf_status mcf_config_check_task(const mcf_config *config, mcf_error *err);
 mcf_dtype mcf_precision_dtype(mcf_precision precision);
 
@@ -118,7 +107,6 @@ int64_t mcf_config_effective_batch(const mcf_config *config, int devices);
 // The highest learning rate: optimizer.lr, or base_lr * effective batch / 256.
 double mcf_config_peak_rate(const mcf_config *config, int devices);
 // Rate factors by mcf_entry.rate_group, to the peak: optimizer.rates as given, 1 elsewhere.
-enum { MCF_RATE_COMMON, MCF_RATE_BACKBONE, MCF_RATE_FPN, MCF_RATE_HEAD, MCF_RATE_GROUPS };
 void mcf_config_rate_factors(const mcf_config *config, int devices, double factor[MCF_RATE_GROUPS]);
 
 #endif

@@ -78,8 +78,9 @@ static void print_value(FILE *out, const mcf_config *config, const mcf_config_ke
     }
     case MCF_KEY_INTS: {
         int count = *(const int *)((const char *)config + key->count_offset);
+        fputc('[', out);
         for (int i = 0; i < count; i++)
-            fprintf(out, "%s%d", i ? ", " : "[", ((const int *)value)[i]);
+            fprintf(out, "%s%d", i ? ", " : "", ((const int *)value)[i]);
         fputc(']', out);
         break;
     }
@@ -181,7 +182,7 @@ static void print_values_column(FILE *out, const mcf_config_key *key)
             fprintf(out, *at == ' ' ? ", " : "%c", *at);
         break;
     case MCF_KEY_INTS:
-        fprintf(out, "1 to %d whole numbers, %s", key->most, numbers);
+        fprintf(out, "%s %d whole numbers, %s", strcmp(key->standard, "[]") ? "1 to" : "up to", key->most, numbers);
         break;
     case MCF_KEY_NUMBERS:
         fprintf(out, "%d numbers, %s", key->most, numbers);

@@ -34,7 +34,7 @@ static void assert_dump_reads_back(const mcf_config *config)
     assert_string_equal(text, again);
     assert_memory_equal(&config->model, &back.model, sizeof(back.model));
     assert_memory_equal(&config->objective, &back.objective, sizeof(back.objective));
-    assert_memory_equal(&config->head, &back.head, sizeof(back.head));
+    assert_memory_equal(&config->dense, &back.dense, sizeof(back.dense));
     assert_int_equal(config->task, back.task);
     assert_true(config->seed == back.seed && config->checkpoint.every.count == back.checkpoint.every.count);
     assert_int_equal(config->data.train.count, back.data.train.count);
@@ -121,17 +121,20 @@ static void tasks_to_come_are_read(void **state)
                            "task: align\nmodel: {features: [1, 2, 4, 5], encoder: {depth: 5}, "
                            "freeze_backbone: true, head: {channels: 24, pool_scales: [1, 3], dropout: 0, "
                            "outputs: 5}}\nobjective: {coordinate: 2, heatmap: 0.5, heatmap_size: 40, "
-                           "heatmap_radius: 3}\noptimizer: {rates: {backbone: 1e-4, head: 1e-2}}\nema: 0.9\n",
+                           "heatmap_radius: 3}\noptimizer: {rates: {backbone: 1e-4, head: 1e-2}}\nema: 0.9\n"
+                           "schedule: {epochs: 250, milestones: [200, 230], factor: 0.5}\n",
                            &err),
                      MCF_OK);
-    assert_true(c.features[3] == 5 && c.freeze_backbone && c.head.pool_scale_count == 2 && c.head.outputs == 5);
-    assert_true(c.coordinate_weight == 2 && c.heatmap_weight == 0.5 && c.heatmap_size == 40);
-    assert_true(c.heatmap_radius == 3 && c.ema == 0.9);
+    assert_true(c.dense.features[3] == 5 && c.dense.freeze_backbone && c.dense.head.pool_scale_count == 2 &&
+                c.dense.head.outputs == 5);
+    assert_true(c.dense.coordinate_weight == 2 && c.dense.heatmap_weight == 0.5 && c.dense.heatmap_size == 40);
+    assert_true(c.dense.task == MCF_DENSE_ALIGN && c.schedule.milestone_count == 2 && c.schedule.milestones[1] == 230);
+    assert_true(c.dense.heatmap_radius == 3 && c.dense.ema == 0.9);
     assert_true(c.optimizer.rate_backbone == 1e-4 && c.optimizer.rate_fpn < 0 && c.optimizer.rate_head == 1e-2);
     assert_dump_reads_back(&c);
     mcf_config_free(&c);
     assert_int_equal(parse(&c, "task: parse\nobjective: {cross_entropy: 2}\n", &err), MCF_OK);
-    assert_true(c.cross_entropy_weight == 2);
+    assert_true(c.dense.cross_entropy_weight == 2);
     assert_dump_reads_back(&c);
     mcf_config_free(&c);
     assert_int_equal(parse(&c, "method: moco-v3\nobjective: {contrastive: {momentum: 0.99}}\n", &err), MCF_OK);
@@ -200,6 +203,7 @@ static void wrong_configs_are_refused(void **state)
         {"optimizer: {betas: [0.9, 1]}", "optimizer.betas is 1, must be at least 0 and below 1"},
         {"optimizer: {name: sgd}", "must be one of: adamw"},
         {"schedule: {epochs: 1, warmup_epochs: 2}", "schedule.warmup_epochs (2) is longer"},
+        {"task: align\nschedule: {milestones: [20, 10]}", "schedule.milestones must rise: 10 stands behind 20"},
         {"optimizer: {lr: 0.1}\nschedule: {min_lr: 0.2}", "schedule.min_lr (0.2) is above optimizer.lr"},
         {"checkpoint: {every: epoch}", "must be a period such as '1 epoch'"},
         {"checkpoint: {every: 0 steps}", "must be a period"},

@@ -4,7 +4,6 @@
 
 #include "train/task.h"
 
-// MCF_ERR_USAGE with the reason where this build cannot train the config's task.
-mcf_status mcf_task_of(const mcf_config *config, const mcf_task **task, mcf_error *err);
+const mcf_task *mcf_task_of(const mcf_config *config);
 
 #endif

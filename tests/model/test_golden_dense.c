@@ -1,0 +1,65 @@
+// `mcf step` of alignment and parsing on worked examples (tests/golden, made by dense.py, and the shared ones).
+#include "tests/golden.h"
+
+static const struct {
+    const char *name;
+    int devices;
+} own[] = {{"align_odd", 1}, {"align_rates", 3}, {"parse_clip", 1}, {"parse_frozen", 2}},
+  shared[] = {{"align", 1}, {"parse", 1}, {"align_all", 2}};
+enum { OWN = sizeof own / sizeof *own, SHARED = sizeof shared / sizeof *shared };
+
+static void check_own(const char *backend, double rtol)
+{
+    for (int i = 0; i < OWN; i++)
+        check(own_folder(), own[i].name, backend, own[i].devices, NULL, 0, rtol);
+}
+
+static void check_shared(const char *backend, double rtol)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/align/config.yaml", shared_folder());
+    if (access(path, R_OK))
+        skip();
+    for (int i = 0; i < SHARED; i++)
+        check(shared_folder(), shared[i].name, backend, shared[i].devices, NULL, 0, rtol);
+}
+
+static void reference_own(void **state)
+{
+    (void)state;
+    check_own("cpu-reference", 5e-5);
+}
+
+static void reference_shared(void **state)
+{
+    (void)state;
+    check_shared("cpu-reference", 5e-5);
+}
+
+// The same step with blocks computed again in the backward pass.
+static void recomputed(void **state)
+{
+    (void)state;
+    const char *const sets[] = {"model.recompute=blocks"};
+    check(own_folder(), "align_odd", "cpu-reference", 1, sets, 1, 5e-5);
+    check(own_folder(), "parse_clip", "cpu-reference", 1, sets, 1, 5e-5);
+}
+
+// One device with the whole batch is what several with synchronised statistics are.
+static void devices_are_one(void **state)
+{
+    (void)state;
+    check(own_folder(), "align_rates", "cpu-reference", 1, NULL, 0, 5e-5);
+    check(own_folder(), "align_rates", "cpu-reference", 2, NULL, 0, 5e-5);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reference_own),
+        cmocka_unit_test(reference_shared),
+        cmocka_unit_test(recomputed),
+        cmocka_unit_test(devices_are_one),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
