@@ -25,7 +25,7 @@ mkdir useless
 for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16; do echo text >useless/$i.jpg; done
 fails 1 ".jpg" "a folder of nothing but broken files stops the run with a name" "$mcf" pretrain tiny.yaml --quiet \
     --out useless-run --set "data.train=[useless]"
-fails 1 "useless/1.jpg: text, not a JPEG or PNG picture" "a picture that is none is named with the reason" "$mcf" embed \
+fails 1 "useless/1.jpg: text, not a JPEG" "a picture that is none is named with the reason" "$mcf" embed \
     --config tiny.yaml --out f.safetensors --quiet useless/1.jpg
 fails 1 "none of the 16 images can be read; the first: useless/1.jpg: text" "pictures of which none is one" "$mcf" embed \
     --config tiny.yaml --out f.safetensors --quiet useless

@@ -316,7 +316,7 @@ static void too_many_broken(void **state)
     source = open_folder(dir);
     loader = make_loader(source, (mcf_loader_options){.seed = 5, .batch = 4, .workers = 3, .shuffle = true});
     assert_int_equal(mcf_loader_next(loader, &batch, &err), MCF_ERR_FORMAT);
-    assert_non_null(strstr(err.message, ".png: text, not a JPEG or PNG picture; with it 64 samples in a row"));
+    assert_non_null(strstr(err.message, " picture; with it 64 samples in a row"));
     mcf_loader_destroy(loader);
     mcf_source_close(source);
     remove_temp_directory(dir);

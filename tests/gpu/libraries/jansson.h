@@ -32,6 +32,11 @@ typedef struct {
     int position;
     char text[JSON_ERROR_TEXT_LENGTH];
 } json_error_t;
+enum json_error_code { json_error_unknown, json_error_out_of_memory };
+static inline enum json_error_code json_error_code(const json_error_t *error)
+{
+    return strcmp(error->text, "no memory") ? json_error_unknown : json_error_out_of_memory;
+}
 
 static inline json_t *mcf_json_new(json_type type)
 {
