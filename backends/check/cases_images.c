@@ -3,7 +3,7 @@
 // and 48 pixels, kernels as large as the image.
 #include "backends/check/cases.h"
 
-// Backends may lack these.
+// OpenCL and CUDA may lack these.
 static mcf_check_case start(mcf_op op)
 {
     mcf_check_case c = mcf_case_start(op);

@@ -1,4 +1,4 @@
-// Every call to oneDNN is in this file; it works with versions 2 and 3, whose memory descriptors differ.
+// Every call to oneDNN is in this file, but for convolutions, which are in onednn_conv.c. It works with versions 2 and 3, whose memory descriptors differ.
 //
 // Which primitive and which layout, measured on Zen 4 (one thread, GFLOP/s of 112 and 224 at most; 1576 and 400 rows,
 // widths of ViT-B; oneDNN 2.6.3 and 3.2 agree to the noise):
@@ -10,23 +10,19 @@
 // costs 2 % of it at 1576 rows. (Packed copies kept per weight save that, and cost a gigabyte for ViT-B's networks.)
 #include "backends/cpu/onednn.h"
 
-#include <oneapi/dnnl/dnnl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "backends/cpu/cpu.h"
+#include "backends/cpu/onednn_internal.h"
 
 enum { MAX_ARGUMENTS = 5 };
 
-#if DNNL_VERSION_MAJOR >= 3
-typedef const_dnnl_memory_desc_t layout;
-#else
-typedef const dnnl_memory_desc_t *layout;
-#endif
+typedef mcf_cpu_layout layout;
 
 // A product of one shape, ready to run.
-typedef struct {
+typedef struct mcf_cpu_primitive {
     mcf_cpu_product product;
     dnnl_primitive_desc_t description; // owns the layouts
     dnnl_primitive_t primitive;
@@ -37,27 +33,11 @@ typedef struct {
     void *packed_at;
 } primitive;
 
-struct mcf_cpu_onednn {
-    dnnl_engine_t engine;
-    dnnl_stream_t stream;
-    primitive **primitives; // hash table by product, linear probing
-    size_t capacity, count;
-    void *scratch, *packed; // of the product that runs
-    size_t scratch_bytes, packed_bytes;
-};
-
-static mcf_status failed(dnnl_status_t status, const char *what, mcf_error *err)
+mcf_status mcf_cpu_onednn_failed(dnnl_status_t status, const char *what, mcf_error *err)
 {
     mcf_status kind = status == dnnl_out_of_memory ? MCF_ERR_NOMEM : MCF_ERR_DEVICE;
     return mcf_fail(err, kind, "oneDNN: %s failed with status %d", what, (int)status);
 }
-
-#define DNNL_TRY(call, what)                                                                                           \
-    do {                                                                                                               \
-        dnnl_status_t dnnl_try_status = (call);                                                                        \
-        if (dnnl_try_status != dnnl_success)                                                                           \
-            return failed(dnnl_try_status, what, err);                                                                 \
-    } while (0)
 
 const char *mcf_cpu_onednn_version(void)
 {
@@ -127,6 +107,7 @@ void mcf_cpu_onednn_destroy(mcf_cpu_onednn *o)
     for (size_t i = 0; i < o->capacity; i++)
         destroy_primitive(o->primitives[i]);
     free(o->primitives);
+    mcf_cpu_onednn_destroy_convolvers(o);
     mcf_cpu_release(o->scratch, o->scratch_bytes);
     mcf_cpu_release(o->packed, o->packed_bytes);
     if (o->stream)
@@ -168,8 +149,8 @@ static void destroy_parts(parts *d)
         dnnl_primitive_attr_destroy(d->attributes);
 }
 
-// strides NULL: whatever the product likes best.
-static dnnl_status_t describe(dnnl_memory_desc_t *desc, int rank, const int64_t *dim, int dtype, const int64_t *stride)
+dnnl_status_t mcf_cpu_onednn_describe(dnnl_memory_desc_t *desc, int rank, const int64_t *dim, int dtype,
+                                      const int64_t *stride)
 {
     dnnl_dims_t dims = {0}, strides = {0};
     for (int i = 0; i < rank; i++) {
@@ -220,11 +201,12 @@ static mcf_status describe_product(mcf_cpu_onednn *o, parts *d, primitive *p, mc
     c.dim[rank - 1] = bias.dim[rank - 1] = w->b_dim[rank - 1];
     mcf_contiguous_strides(&c, c_stride);
     mcf_contiguous_strides(&bias, bias_stride);
-    DNNL_TRY(describe(&d->a, rank, w->a_dim, w->a_dtype, w->a_stride), "describing a");
-    DNNL_TRY(describe(&d->b, rank, w->b_dim, w->b_dtype, w->packed ? NULL : w->b_stride), "describing b");
-    DNNL_TRY(describe(&d->c, rank, c.dim, w->c_dtype, c_stride), "describing c");
+    DNNL_TRY(mcf_cpu_onednn_describe(&d->a, rank, w->a_dim, w->a_dtype, w->a_stride), "describing a");
+    DNNL_TRY(mcf_cpu_onednn_describe(&d->b, rank, w->b_dim, w->b_dtype, w->packed ? NULL : w->b_stride),
+             "describing b");
+    DNNL_TRY(mcf_cpu_onednn_describe(&d->c, rank, c.dim, w->c_dtype, c_stride), "describing c");
     if (w->bias)
-        DNNL_TRY(describe(&d->bias, rank, bias.dim, MCF_F32, bias_stride), "describing the bias");
+        DNNL_TRY(mcf_cpu_onednn_describe(&d->bias, rank, bias.dim, MCF_F32, bias_stride), "describing the bias");
     DNNL_TRY(dnnl_primitive_attr_create(&d->attributes), "making attributes");
     DNNL_TRY(dnnl_post_ops_create(&d->post), "making post-operations");
     if (w->accumulate)
@@ -257,8 +239,7 @@ static mcf_status make_memory(mcf_cpu_onednn *o, dnnl_memory_t *memory, layout f
     return MCF_OK;
 }
 
-// Scratch of the products grows to the largest need and stays.
-static mcf_status reserve(void **memory, size_t *bytes, size_t needed, mcf_error *err)
+mcf_status mcf_cpu_onednn_reserve(void **memory, size_t *bytes, size_t needed, mcf_error *err)
 {
     if (needed <= *bytes)
         return MCF_OK;
@@ -275,10 +256,10 @@ static mcf_status make_reorder(mcf_cpu_onednn *o, primitive *p, mcf_error *err)
 {
     const mcf_cpu_product *product = &p->product;
     layout form = layout_of(p, dnnl_query_weights_md);
-    MCF_TRY(reserve(&o->packed, &o->packed_bytes, dnnl_memory_desc_get_size(form), err));
+    MCF_TRY(mcf_cpu_onednn_reserve(&o->packed, &o->packed_bytes, dnnl_memory_desc_get_size(form), err));
     DNNL_TRY(dnnl_memory_create(&p->b, form, o->engine, o->packed), "describing memory");
     dnnl_memory_desc_t plain;
-    DNNL_TRY(describe(&plain, product->rank, product->b_dim, product->b_dtype, product->b_stride),
+    DNNL_TRY(mcf_cpu_onednn_describe(&plain, product->rank, product->b_dim, product->b_dtype, product->b_stride),
              "describing a weight");
     dnnl_primitive_desc_t description = NULL;
 #if DNNL_VERSION_MAJOR >= 3
@@ -319,7 +300,7 @@ static mcf_status fill_primitive(mcf_cpu_onednn *o, primitive *p, mcf_error *err
         MCF_TRY(make_memory(o, &p->bias, dnnl_primitive_desc_query_md(p->description, dnnl_query_weights_md, 1), err));
     if (p->scratch_bytes) {
         MCF_TRY(make_memory(o, &p->scratch, scratch, err));
-        MCF_TRY(reserve(&o->scratch, &o->scratch_bytes, p->scratch_bytes, err));
+        MCF_TRY(mcf_cpu_onednn_reserve(&o->scratch, &o->scratch_bytes, p->scratch_bytes, err));
     }
     return MCF_OK;
 }

@@ -1,4 +1,5 @@
-// Products by oneDNN. This is all the rest of the backend sees of it; onednn.c is the only file that calls it.
+// Products and convolutions by oneDNN. This is all the rest of the backend sees of it; onednn.c and onednn_conv.c are the
+// only files that call it.
 #ifndef MCF_CPU_ONEDNN_H
 #define MCF_CPU_ONEDNN_H
 
@@ -24,6 +25,24 @@ void mcf_cpu_onednn_destroy(mcf_cpu_onednn *onednn);
 // nothing. bias is f32 [N] or NULL.
 mcf_status mcf_cpu_onednn_run(mcf_cpu_onednn *onednn, const mcf_cpu_product *product, const void *a, const void *b,
                               const float *bias, void *c, mcf_error *err);
+
+typedef enum { MCF_CPU_CONV_FORWARD, MCF_CPU_CONV_GRAD_X, MCF_CPU_CONV_GRAD_WEIGHT } mcf_cpu_convolution_kind;
+
+// x [batch, height, width, channels] and y [batch, out_height, out_width, outputs] with channels innermost, weight
+// [outputs, channels/groups, rows, columns]. Compared by bytes.
+typedef struct {
+    int64_t batch, height, width, channels, out_height, out_width, outputs, rows, columns, stride, pad, groups;
+    int kind;
+    int dtype;      // of the operands: MCF_F32 or MCF_BF16
+    int out_dtype;  // of the result: MCF_F32, or MCF_BF16 of bf16 operands
+    int bias;       // forward
+    int accumulate; // grad_weight
+} mcf_cpu_convolution;
+
+// Forward: a = x, b = weight, c = y. Gradient of x: a = dy, b = weight, c = dx. Of the weight: a = x, b = dy, c = dweight.
+// bias is f32 [outputs] or NULL. Otherwise as mcf_cpu_onednn_run.
+mcf_status mcf_cpu_onednn_convolve(mcf_cpu_onednn *onednn, const mcf_cpu_convolution *convolution, const void *a,
+                                   const void *b, const float *bias, void *c, mcf_error *err);
 
 // Whether products of bf16 operands run on bf16 instructions here.
 bool mcf_cpu_onednn_has_bf16(void);
