@@ -194,10 +194,9 @@ mcf_status mcf_cpu_op_heatmap_bce(mcf_device *device, const mcf_launch *l, mcf_e
     for (int64_t job = 0; job < lines; job++) {
         float room[MCF_CPU_LINE];
         const int64_t count = mcf_cpu_min(total - job * MCF_CPU_LINE, MCF_CPU_LINE);
-        sums[job] = against_zero(device->kernels,
-                                 mcf_cpu_read(device->kernels, room, mcf_cpu_at(x, job * MCF_CPU_LINE), x->dtype, 1,
-                                              count),
-                                 count);
+        sums[job] = against_zero(
+            device->kernels, mcf_cpu_read(device->kernels, room, mcf_cpu_at(x, job * MCF_CPU_LINE), x->dtype, 1, count),
+            count);
     }
 #pragma omp parallel for schedule(static) num_threads(mcf_cpu_team(device, total))
     for (int64_t job = 0; job < batch * n; job++) {
@@ -207,9 +206,9 @@ mcf_status mcf_cpu_op_heatmap_bce(mcf_device *device, const mcf_launch *l, mcf_e
         columns_of(&d, size, radius, &left, &right);
         for (int64_t row = d.top; row < d.bottom; row++)
             for (int64_t column = left; column < right; column++)
-                part -= target_at(&d, row, column, radius) *
-                        mcf_cpu_read_one(
-                            mcf_cpu_at(x, ((job / n * size + row) * size + column) * n + job % n), x->dtype);
+                part -=
+                    target_at(&d, row, column, radius) *
+                    mcf_cpu_read_one(mcf_cpu_at(x, ((job / n * size + row) * size + column) * n + job % n), x->dtype);
         sums[lines + job] = part;
     }
     for (int64_t i = 0; i < lines + batch * n; i++)

@@ -115,17 +115,14 @@ static dnnl_status_t describe_convolution(mcf_cpu_onednn *o, convolver *v, parts
     const mcf_cpu_convolution *c = &v->convolution;
     const dnnl_dims_t strides = {c->stride, c->stride}, pad = {c->pad, c->pad};
     const dnnl_alg_kind_t algorithm = dnnl_convolution_direct;
-    const dnnl_prop_kind_t prop =
-        c->kind == MCF_CPU_CONV_FORWARD ? dnnl_forward_inference : dnnl_forward_training;
+    const dnnl_prop_kind_t prop = c->kind == MCF_CPU_CONV_FORWARD ? dnnl_forward_inference : dnnl_forward_training;
     dnnl_primitive_desc_t *first = c->kind == MCF_CPU_CONV_FORWARD ? &v->description : &v->hint;
 #if DNNL_VERSION_MAJOR >= 3
     const dnnl_dims_t dilates = {0, 0};
-    dnnl_status_t status =
-        dnnl_convolution_forward_primitive_desc_create(first, o->engine, prop, algorithm,
-                                                       c->kind == MCF_CPU_CONV_GRAD_X ? d->hint_out : d->x,
-                                                       c->kind == MCF_CPU_CONV_GRAD_WEIGHT ? d->hint_out : d->weight,
-                                                       c->bias ? d->bias : NULL, d->y, strides, dilates, pad, pad,
-                                                       d->attributes);
+    dnnl_status_t status = dnnl_convolution_forward_primitive_desc_create(
+        first, o->engine, prop, algorithm, c->kind == MCF_CPU_CONV_GRAD_X ? d->hint_out : d->x,
+        c->kind == MCF_CPU_CONV_GRAD_WEIGHT ? d->hint_out : d->weight, c->bias ? d->bias : NULL, d->y, strides, dilates,
+        pad, pad, d->attributes);
     if (status == dnnl_success && c->kind == MCF_CPU_CONV_GRAD_X)
         status = dnnl_convolution_backward_data_primitive_desc_create(&v->description, o->engine, algorithm, d->x,
                                                                       d->weight, d->y, strides, dilates, pad, pad,
@@ -146,7 +143,8 @@ static dnnl_status_t describe_convolution(mcf_cpu_onednn *o, convolver *v, parts
     if (status != dnnl_success || c->kind == MCF_CPU_CONV_FORWARD)
         return status;
     if (c->kind == MCF_CPU_CONV_GRAD_X)
-        status = dnnl_convolution_backward_data_desc_init(&desc, algorithm, &d->x, &d->weight, &d->y, strides, pad, pad);
+        status =
+            dnnl_convolution_backward_data_desc_init(&desc, algorithm, &d->x, &d->weight, &d->y, strides, pad, pad);
     else
         status = dnnl_convolution_backward_weights_desc_init(&desc, algorithm, &d->x, &d->weight, NULL, &d->y, strides,
                                                              pad, pad);

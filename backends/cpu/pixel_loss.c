@@ -19,8 +19,9 @@ typedef struct {
 static pixels pixels_of(const mcf_device *device, const mcf_operand *logits, const mcf_operand *labels)
 {
     const int64_t *small = logits->shape.dim, *large = labels->shape.dim;
-    return (pixels){device->kernels, logits,   (const int64_t *)mcf_cpu_address(labels), small[0], small[1],
-                    small[2],        small[3], large[1],                                 large[2]};
+    return (pixels){device->kernels, logits,   (const int64_t *)mcf_cpu_address(labels),
+                    small[0],        small[1], small[2],
+                    small[3],        large[1], large[2]};
 }
 
 static mcf_status check_labels(const pixels *p, mcf_error *err)
@@ -47,14 +48,12 @@ static void blend_rows(const pixels *p, int64_t b, const mcf_cpu_between *v, flo
 
 static void blend_columns(const pixels *p, const mcf_cpu_between *h, const float *row, float *logits)
 {
-    p->k->add(logits, row + h->at[0] * p->classes, row + h->at[1] * p->classes, h->weight[0], h->weight[1],
-              p->classes);
+    p->k->add(logits, row + h->at[0] * p->classes, row + h->at[1] * p->classes, h->weight[0], h->weight[1], p->classes);
 }
 
 mcf_status mcf_cpu_op_pixel_cross_entropy(mcf_device *device, const mcf_launch *l, mcf_error *err)
 {
-    const pixels p =
-        pixels_of(device, &l->in[PIXEL_CROSS_ENTROPY_IN_logits], &l->in[PIXEL_CROSS_ENTROPY_IN_labels]);
+    const pixels p = pixels_of(device, &l->in[PIXEL_CROSS_ENTROPY_IN_logits], &l->in[PIXEL_CROSS_ENTROPY_IN_labels]);
     float *lse = mcf_cpu_has_output(l, PIXEL_CROSS_ENTROPY_OUT_lse)
                      ? (float *)mcf_cpu_address(&l->out[PIXEL_CROSS_ENTROPY_OUT_lse])
                      : NULL;
