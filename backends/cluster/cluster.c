@@ -2,8 +2,10 @@
 //
 // After a failure the thread tells the other ranks, and only then wakes those that wait: from there on it touches no
 // memory but its own, since theirs may be freed.
+#define _GNU_SOURCE
 #include "backends/cluster/cluster.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +15,7 @@
 #include "backends/cluster/exchange.h"
 #include "base/clock.h"
 
-enum { SECONDS_TO_REPORT = 3, IDLE_NANOSECONDS = 5000000 };
+enum { SECONDS_TO_REPORT = 3, SECONDS_TO_ABORT = 10, IDLE_NANOSECONDS = 5000000 };
 #define TELL 1.0 // seconds for telling of a failure
 
 // --- the thread
@@ -131,6 +133,29 @@ static void *work(void *argument)
 
 // --- the caller's side
 
+// With the mutex held. MPI's own start waits for ever for a process that is stopped or cannot be reached.
+static mcf_status wait_for_all(mcf_cluster *c, mcf_error *err)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += (time_t)c->timeout;
+    until.tv_nsec += (long)(1e9 * (c->timeout - (double)(time_t)c->timeout));
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_nsec -= 1000000000;
+        until.tv_sec++;
+    }
+    int code = 0;
+    while (!c->joined && code != ETIMEDOUT)
+        code = pthread_cond_timedwait(&c->changed, &c->mutex, &until);
+    if (c->joined)
+        return c->failing ? mcf_cluster_failure(c, err) : MCF_OK;
+    pthread_detach(c->thread);
+    return mcf_fail(err, MCF_ERR_DEVICE,
+                    "the processes of this job did not come together within %g s: one of them is stopped, or cannot be "
+                    "reached; end the job, look at its machines, start it again",
+                    c->timeout);
+}
+
 mcf_status mcf_cluster_join(mcf_cluster **out, const mcf_cluster_options *options, mcf_error *err)
 {
     *out = NULL;
@@ -158,9 +183,7 @@ mcf_status mcf_cluster_join(mcf_cluster **out, const mcf_cluster_options *option
         return mcf_fail(err, MCF_ERR_NOMEM, "the cluster's thread does not start: %s", strerror(failed));
     }
     pthread_mutex_lock(&c->mutex);
-    while (!c->joined)
-        pthread_cond_wait(&c->changed, &c->mutex);
-    mcf_status status = c->failing ? mcf_cluster_failure(c, err) : MCF_OK;
+    mcf_status status = wait_for_all(c, err);
     pthread_mutex_unlock(&c->mutex);
     // After a failure the thread stays as it is until the process ends: whoever ends the link ends the process.
     if (status == MCF_OK)
@@ -170,7 +193,6 @@ mcf_status mcf_cluster_join(mcf_cluster **out, const mcf_cluster_options *option
 
 static void destroy(mcf_cluster *c)
 {
-    pthread_join(c->thread, NULL);
     while (c->first) {
         mcf_exchange *x = c->first;
         c->first = x->next;
@@ -204,7 +226,12 @@ void mcf_cluster_end(mcf_cluster *c, int code)
     c->end_code = code ? code : 1;
     pthread_cond_broadcast(&c->changed);
     pthread_mutex_unlock(&c->mutex);
-    destroy(c);
+    // An abort that hangs must not keep the process: it ends with its code all the same.
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += SECONDS_TO_ABORT;
+    if (pthread_timedjoin_np(c->thread, NULL, &until) == 0)
+        destroy(c);
 }
 
 void mcf_cluster_abort(mcf_cluster *c, mcf_status status, const char *reason)
@@ -369,6 +396,7 @@ mcf_status mcf_cluster_leave(mcf_cluster *c, mcf_status status, mcf_error *err, 
             c->leaving = true;
             pthread_cond_broadcast(&c->changed);
             pthread_mutex_unlock(&c->mutex);
+            pthread_join(c->thread, NULL);
             destroy(c);
             return status;
         }

@@ -28,7 +28,8 @@ typedef struct {
     double timeout;    // seconds; 0: MCF_CLUSTER_TIMEOUT
 } mcf_cluster_options;
 
-// Joins the processes started together; returns when all are there.
+// Joins the processes started together; returns when all are there, or with MCF_ERR_DEVICE after `timeout`: the process
+// must end then, its transport may hang.
 mcf_status mcf_cluster_join(mcf_cluster **cluster, const mcf_cluster_options *options, mcf_error *err);
 
 // The end of this process's part, with how its work went (`status`, and *err where it failed). All ranks came to a good

@@ -103,6 +103,12 @@ check "other images" fails_once "rank 1 .* sees 63 images" timeout 100 mpirun --
 check "a loss that is not finite on one rank names its images" fails_once "images of device 0 of rank 1: .*jpg" \
     timeout 100 mpirun --oversubscribe -n 1 "$mcf" "$@" --quiet --out none4 \
     : -n 1 "$mcf" "$@" --quiet --set "model.std=[1e-44, 1e-44, 1e-44]" --out none4
+cat >stopped.sh <<'SH'
+[ "$OMPI_COMM_WORLD_RANK" != 1 ] || kill -STOP $$
+exec "$@"
+SH
+check "a rank that is stopped at its start ends the others" fails_once "did not come together within 3 s" \
+    env MCF_EXCHANGE_TIMEOUT=3 timeout 100 mpirun --oversubscribe -n 2 sh stopped.sh "$mcf" "$@" --quiet --out none5
 modules=$work/modules
 mkdir "$modules" && cp "$build/mcf" "$modules/" || exit 1
 for module in "$build"/libmcf-backend-*.so; do ln -s "$module" "$modules/"; done
