@@ -32,6 +32,11 @@ void mcf_text_append(mcf_text *text, const char *bytes, size_t size)
     text->size += size;
 }
 
+void mcf_text_put(mcf_text *text, const char *words)
+{
+    mcf_text_append(text, words, strlen(words));
+}
+
 void mcf_text_vadd(mcf_text *text, const char *format, va_list args)
 {
     va_list again;

@@ -14,6 +14,7 @@ typedef struct {
 } mcf_text;
 
 void mcf_text_append(mcf_text *text, const char *bytes, size_t size);
+void mcf_text_put(mcf_text *text, const char *words);
 void mcf_text_add(mcf_text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void mcf_text_vadd(mcf_text *text, const char *format, va_list args);
 void mcf_text_free(mcf_text *text);

@@ -15,8 +15,7 @@ mcf_status mcf_bench_data(const mcf_config *config, const mcf_bench_options *opt
         return mcf_fail(err, MCF_ERR_USAGE, "data.train: nothing to load; give folders, shards or lists");
     mcf_source *source = NULL;
     mcf_loader *loader = NULL;
-    MCF_TRY(mcf_source_open(&source, (const char *const *)d->train.items, d->train.count, (mcf_source_format)d->format,
-                            err));
+    MCF_TRY(mcf_source_open(&source, (const char *const *)d->train.items, d->train.count, d->format, err));
     const mcf_center_crop_options crop = {
         .side = config->model.image_size, .filter = MCF_FILTER_BILINEAR, .fast_decode = d->fast_decode, .flip = true};
     const mcf_transform transform = mcf_transform_center_crop(&crop);

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -76,58 +75,6 @@ mcf_status mcf_source_add_note(mcf_source *source, const char *note, mcf_error *
     if (!copy)
         return mcf_fail(err, MCF_ERR_NOMEM, "out of memory for a note");
     source->notes[source->note_count++] = copy;
-    return MCF_OK;
-}
-
-static mcf_status add_path(mcf_source *source, const char *path, mcf_source_format format, mcf_error *err)
-{
-    struct stat info;
-    if (stat(path, &info) != 0)
-        return mcf_fail(err, MCF_ERR_IO, "%s: %s", path, strerror(errno));
-    if (S_ISDIR(info.st_mode)) {
-        if (format == MCF_SOURCE_LIST)
-            return mcf_fail(err, MCF_ERR_USAGE, "%s: a directory, but data.format is list", path);
-        return mcf_source_add_folder(source, path, format, err);
-    }
-    if (format == MCF_SOURCE_FOLDER)
-        return mcf_fail(err, MCF_ERR_USAGE, "%s: not a directory, but data.format is folder", path);
-    if (format == MCF_SOURCE_TAR || (format == MCF_SOURCE_AUTO && mcf_has_extension(path, ".tar")))
-        return mcf_source_add_tar(source, path, err);
-    if (format == MCF_SOURCE_AUTO && mcf_has_picture_extension(path)) {
-        uint32_t container;
-        MCF_TRY(mcf_source_add_container(source, "", false, &container, err));
-        return mcf_source_add_sample(source, container, path, 0, 0, err);
-    }
-    return mcf_source_add_list(source, path, err);
-}
-
-mcf_status mcf_source_open(mcf_source **out, const char *const *paths, int path_count, mcf_source_format format,
-                           mcf_error *err)
-{
-    *out = NULL;
-    mcf_source *source = calloc(1, sizeof *source);
-    if (!source)
-        return mcf_fail(err, MCF_ERR_NOMEM, "out of memory for a data source");
-    // Shards are kept open, but never so many that the rest of the program runs out of descriptors.
-    struct rlimit limit;
-    source->open_limit = getrlimit(RLIMIT_NOFILE, &limit) != 0 ? 64
-                         : limit.rlim_cur == RLIM_INFINITY     ? 4096
-                         : limit.rlim_cur / 2 > 4096           ? 4096
-                                                               : (int)(limit.rlim_cur / 2);
-    mcf_status status = MCF_OK;
-    for (int i = 0; status == MCF_OK && i < path_count; i++) {
-        int64_t before = source->count;
-        status = add_path(source, paths[i], format, err);
-        if (status == MCF_OK && source->count == before)
-            status = mcf_fail(err, MCF_ERR_USAGE, "%s: no .jpg, .jpeg, .png or .webp found in it", paths[i]);
-    }
-    if (status == MCF_OK && path_count < 1)
-        status = mcf_fail(err, MCF_ERR_USAGE, "no data given: data.train is empty");
-    if (status != MCF_OK) {
-        mcf_source_close(source);
-        return status;
-    }
-    *out = source;
     return MCF_OK;
 }
 

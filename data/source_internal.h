@@ -42,12 +42,4 @@ mcf_status mcf_source_add_sample(mcf_source *source, uint32_t container, const c
                                  uint32_t size, mcf_error *err);
 mcf_status mcf_source_add_note(mcf_source *source, const char *note, mcf_error *err);
 
-// Fill a source from one path of a given kind.
-mcf_status mcf_source_add_folder(mcf_source *source, const char *path, mcf_source_format format, mcf_error *err);
-mcf_status mcf_source_add_tar(mcf_source *source, const char *path, mcf_error *err);
-mcf_status mcf_source_add_list(mcf_source *source, const char *path, mcf_error *err);
-
-bool mcf_has_picture_extension(const char *name);
-bool mcf_has_extension(const char *name, const char *extension); // ".tar"; any case
-
 #endif

@@ -6,22 +6,24 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "data/source_internal.h"
 #include "data/formats/tar_index.h"
 
-bool mcf_has_extension(const char *name, const char *extension)
+static bool has_extension(const char *name, const char *extension)
 {
     size_t length = strlen(name), tail = strlen(extension);
     return length > tail && strcasecmp(name + length - tail, extension) == 0;
 }
 
-bool mcf_has_picture_extension(const char *name)
+static bool is_picture(const char *name)
 {
-    return mcf_has_extension(name, ".jpg") || mcf_has_extension(name, ".jpeg") || mcf_has_extension(name, ".png") ||
-           mcf_has_extension(name, ".webp");
+    return has_extension(name, ".jpg") || has_extension(name, ".jpeg") || has_extension(name, ".png") ||
+           has_extension(name, ".webp");
 }
 
 static int by_bytes(const FTSENT **a, const FTSENT **b)
@@ -65,9 +67,9 @@ static mcf_status walk(mcf_source *source, FTS *tree, size_t root_length, uint32
             const char *relative = entry->fts_path + root_length;
             while (*relative == '/')
                 relative++;
-            if (mcf_has_picture_extension(entry->fts_name))
+            if (is_picture(entry->fts_name))
                 MCF_TRY(mcf_source_add_sample(source, container, relative, 0, 0, err));
-            else if (mcf_has_extension(entry->fts_name, ".tar"))
+            else if (has_extension(entry->fts_name, ".tar"))
                 MCF_TRY(remember(shards, entry->fts_path, err));
             break;
         }
@@ -80,34 +82,6 @@ static mcf_status walk(mcf_source *source, FTS *tree, size_t root_length, uint32
         }
     }
     return errno ? mcf_fail(err, MCF_ERR_IO, "%s", strerror(errno)) : MCF_OK;
-}
-
-mcf_status mcf_source_add_folder(mcf_source *source, const char *path, mcf_source_format format, mcf_error *err)
-{
-    uint32_t container;
-    MCF_TRY(mcf_source_add_container(source, path, false, &container, err));
-    char *roots[] = {(char *)path, NULL};
-    FTS *tree = fts_open(roots, FTS_LOGICAL | FTS_NOCHDIR, by_bytes);
-    if (!tree)
-        return mcf_fail(err, MCF_ERR_IO, "%s: %s", path, strerror(errno));
-    path_list shards = {0};
-    int64_t before = source->count;
-    mcf_status status = walk(source, tree, strlen(path), container, &shards, err);
-    fts_close(tree);
-    if (status == MCF_OK && format == MCF_SOURCE_AUTO && source->count > before && shards.count > 0)
-        status = mcf_fail(err, MCF_ERR_USAGE,
-                          "%s: holds both pictures and tar shards (%s); set data.format to folder "
-                          "or shards",
-                          path, shards.paths[0]);
-    if (format == MCF_SOURCE_TAR)
-        source->count = before;
-    if (format != MCF_SOURCE_FOLDER && (format == MCF_SOURCE_TAR || source->count == before))
-        for (size_t i = 0; status == MCF_OK && i < shards.count; i++)
-            status = mcf_source_add_tar(source, shards.paths[i], err);
-    for (size_t i = 0; i < shards.count; i++)
-        free(shards.paths[i]);
-    free(shards.paths);
-    return status;
 }
 
 static size_t key_length(const char *name)
@@ -154,11 +128,11 @@ static mcf_status add_members(mcf_source *source, const mcf_tar_index *index, ui
             if (is_hidden(name))
                 continue;
             uint32_t size = entry->size > UINT32_MAX ? UINT32_MAX : (uint32_t)entry->size;
-            if (mcf_has_picture_extension(name))
+            if (is_picture(name))
                 MCF_TRY(mcf_source_add_sample(source, container, name, entry->offset, size, err));
-            else if (mcf_has_extension(name, ".txt"))
+            else if (has_extension(name, ".txt"))
                 pieces[MCF_SIDECAR_TEXT] = (source_piece){entry->offset, size};
-            else if (mcf_has_extension(name, ".json"))
+            else if (has_extension(name, ".json"))
                 pieces[MCF_SIDECAR_JSON] = (source_piece){entry->offset, size};
         }
         if (source->count > first && (pieces[0].size || pieces[1].size))
@@ -167,7 +141,7 @@ static mcf_status add_members(mcf_source *source, const mcf_tar_index *index, ui
     return MCF_OK;
 }
 
-mcf_status mcf_source_add_tar(mcf_source *source, const char *path, mcf_error *err)
+static mcf_status add_tar(mcf_source *source, const char *path, mcf_error *err)
 {
     char note[1200];
     mcf_tar_index index;
@@ -213,7 +187,7 @@ static mcf_status add_lines(mcf_source *source, FILE *file, const char *path, ui
     return status;
 }
 
-mcf_status mcf_source_add_list(mcf_source *source, const char *path, mcf_error *err)
+static mcf_status add_list(mcf_source *source, const char *path, mcf_error *err)
 {
     char *directory = mcf_path_parent(path);
     if (!directory)
@@ -228,4 +202,84 @@ mcf_status mcf_source_add_list(mcf_source *source, const char *path, mcf_error *
     status = add_lines(source, file, path, container, err);
     fclose(file);
     return status;
+}
+
+static mcf_status add_folder(mcf_source *source, const char *path, mcf_source_format format, mcf_error *err)
+{
+    uint32_t container;
+    MCF_TRY(mcf_source_add_container(source, path, false, &container, err));
+    char *roots[] = {(char *)path, NULL};
+    FTS *tree = fts_open(roots, FTS_LOGICAL | FTS_NOCHDIR, by_bytes);
+    if (!tree)
+        return mcf_fail(err, MCF_ERR_IO, "%s: %s", path, strerror(errno));
+    path_list shards = {0};
+    int64_t before = source->count;
+    mcf_status status = walk(source, tree, strlen(path), container, &shards, err);
+    fts_close(tree);
+    if (status == MCF_OK && format == MCF_SOURCE_AUTO && source->count > before && shards.count > 0)
+        status = mcf_fail(err, MCF_ERR_USAGE,
+                          "%s: holds both pictures and tar shards (%s); set data.format to folder "
+                          "or shards",
+                          path, shards.paths[0]);
+    if (format == MCF_SOURCE_TAR)
+        source->count = before;
+    if (format != MCF_SOURCE_FOLDER && (format == MCF_SOURCE_TAR || source->count == before))
+        for (size_t i = 0; status == MCF_OK && i < shards.count; i++)
+            status = add_tar(source, shards.paths[i], err);
+    for (size_t i = 0; i < shards.count; i++)
+        free(shards.paths[i]);
+    free(shards.paths);
+    return status;
+}
+
+static mcf_status add_path(mcf_source *source, const char *path, mcf_source_format format, mcf_error *err)
+{
+    struct stat info;
+    if (stat(path, &info) != 0)
+        return mcf_fail(err, MCF_ERR_IO, "%s: %s", path, strerror(errno));
+    if (S_ISDIR(info.st_mode)) {
+        if (format == MCF_SOURCE_LIST)
+            return mcf_fail(err, MCF_ERR_USAGE, "%s: a directory, but data.format is list", path);
+        return add_folder(source, path, format, err);
+    }
+    if (format == MCF_SOURCE_FOLDER)
+        return mcf_fail(err, MCF_ERR_USAGE, "%s: not a directory, but data.format is folder", path);
+    if (format == MCF_SOURCE_TAR || (format == MCF_SOURCE_AUTO && has_extension(path, ".tar")))
+        return add_tar(source, path, err);
+    if (format == MCF_SOURCE_AUTO && is_picture(path)) {
+        uint32_t container;
+        MCF_TRY(mcf_source_add_container(source, "", false, &container, err));
+        return mcf_source_add_sample(source, container, path, 0, 0, err);
+    }
+    return add_list(source, path, err);
+}
+
+mcf_status mcf_source_open(mcf_source **out, const char *const *paths, int path_count, mcf_source_format format,
+                           mcf_error *err)
+{
+    *out = NULL;
+    mcf_source *source = calloc(1, sizeof *source);
+    if (!source)
+        return mcf_fail(err, MCF_ERR_NOMEM, "out of memory for a data source");
+    // Shards are kept open, but never so many that the rest of the program runs out of descriptors.
+    struct rlimit limit;
+    source->open_limit = getrlimit(RLIMIT_NOFILE, &limit) != 0 ? 64
+                         : limit.rlim_cur == RLIM_INFINITY     ? 4096
+                         : limit.rlim_cur / 2 > 4096           ? 4096
+                                                               : (int)(limit.rlim_cur / 2);
+    mcf_status status = MCF_OK;
+    for (int i = 0; status == MCF_OK && i < path_count; i++) {
+        int64_t before = source->count;
+        status = add_path(source, paths[i], format, err);
+        if (status == MCF_OK && source->count == before)
+            status = mcf_fail(err, MCF_ERR_USAGE, "%s: no .jpg, .jpeg, .png or .webp found in it", paths[i]);
+    }
+    if (status == MCF_OK && path_count < 1)
+        status = mcf_fail(err, MCF_ERR_USAGE, "no data given: data.train is empty");
+    if (status != MCF_OK) {
+        mcf_source_close(source);
+        return status;
+    }
+    *out = source;
+    return MCF_OK;
 }

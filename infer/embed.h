@@ -35,7 +35,7 @@ typedef struct {
     mcf_embedder_options network;
     const char *const *paths; // images, folders, shards or lists
     size_t path_count;
-    mcf_data_format format;
+    mcf_source_format format;
     int workers;     // decoding threads; 0: as the config says
     const char *out; // safetensors: cls [N,D], mean [N,D]; names as a JSON list in the metadata; NULL: none
     bool retrieval;  // judge by the parent folder of each image as the person's name

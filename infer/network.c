@@ -102,13 +102,13 @@ void mcf_inference_close(mcf_inference *in)
 
 // --- the images
 
-mcf_status mcf_image_set_open(mcf_image_set *set, const char *const *paths, size_t count, mcf_data_format format,
+mcf_status mcf_image_set_open(mcf_image_set *set, const char *const *paths, size_t count, mcf_source_format format,
                               int side, bool fast_decode, int workers, int batch, mcf_error *err)
 {
     *set = (mcf_image_set){0};
     set->crop = (mcf_center_crop_options){.side = side, .filter = MCF_FILTER_BILINEAR, .fast_decode = fast_decode};
     set->transform = mcf_transform_center_crop(&set->crop);
-    mcf_status status = mcf_source_open(&set->source, paths, (int)count, (mcf_source_format)format, err);
+    mcf_status status = mcf_source_open(&set->source, paths, (int)count, format, err);
     if (status == MCF_OK) {
         const mcf_loader_options options = {.batch = batch,
                                             .workers = workers,

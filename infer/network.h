@@ -36,7 +36,7 @@ typedef struct {
 } mcf_image_set;
 
 // The images of paths in the source's order, `batch` at a time, as RGB of side x side.
-mcf_status mcf_image_set_open(mcf_image_set *set, const char *const *paths, size_t count, mcf_data_format format,
+mcf_status mcf_image_set_open(mcf_image_set *set, const char *const *paths, size_t count, mcf_source_format format,
                               int side, bool fast_decode, int workers, int batch, mcf_error *err);
 void mcf_image_set_close(mcf_image_set *set); // zeros are fine
 // The next readable images: *rows of them from the start of *batch's arrays; *batch NULL at the end. Unreadable ones

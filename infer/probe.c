@@ -88,7 +88,7 @@ static mcf_status embed_folder(mcf_embedder *e, const mcf_config *c, known_faces
     // Every picture is a path of its own, so that rows come in the order of the labels.
     mcf_image_set set = {0};
     mcf_status status = mcf_image_set_open(&set, (const char *const *)f->labels.images, (size_t)f->labels.count,
-                                           MCF_FORMAT_AUTO, mcf_embedder_size(e), c->data.fast_decode,
+                                           MCF_SOURCE_AUTO, mcf_embedder_size(e), c->data.fast_decode,
                                            o->workers > 0 ? o->workers : c->data.workers, batch, err);
     if (status == MCF_OK)
         status = embed_set(e, &set, f, tokens, o, before, total, err);

@@ -13,7 +13,7 @@ typedef struct {
     const char *out;          // directory, made if missing
     const char *const *paths; // images, folders, shards or lists
     size_t path_count;
-    mcf_data_format format;
+    mcf_source_format format;
     int64_t limit; // at most this many images; 0: all
     void (*progress)(void *context, int64_t done, int64_t total);
     void *context;

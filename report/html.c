@@ -7,7 +7,7 @@
 
 void mcf_html_add(mcf_html *html, const char *markup)
 {
-    mcf_text_append(html, markup, strlen(markup));
+    mcf_text_put(html, markup);
 }
 
 void mcf_html_format(mcf_html *html, const char *format, ...)

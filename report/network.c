@@ -43,9 +43,9 @@ static void choose_images(mcf_report_run *run, const mcf_report_options *options
     }
 }
 
-static mcf_data_format format_of(const mcf_report_run *run, const mcf_report_options *options)
+static mcf_source_format format_of(const mcf_report_run *run, const mcf_report_options *options)
 {
-    return options->images ? MCF_FORMAT_AUTO : run->config.data.format;
+    return options->images ? MCF_SOURCE_AUTO : run->config.data.format;
 }
 
 // --- a look inside
@@ -57,7 +57,7 @@ static mcf_status look(mcf_report_run *run, const mcf_report_options *options, c
     mcf_source *source = NULL;
     int64_t samples[MCF_REPORT_LOOKS];
     int got = 0;
-    mcf_status status = mcf_source_open(&source, paths, (int)count, (mcf_source_format)format_of(run, options), err);
+    mcf_status status = mcf_source_open(&source, paths, (int)count, format_of(run, options), err);
     if (status == MCF_OK)
         status = mcf_inference_open(&network, &options->job, run->checkpoint, NULL, MCF_PART_ENCODER, err);
     if (status == MCF_OK) {

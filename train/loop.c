@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "run/config/check.h"
 #include "train/run_state.h"
 #include "train/schedule.h"
 #include "train/tasks/pretrain_run.h"

@@ -16,25 +16,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/error.h"
+#include "base/bytes.h"
 
 enum {
     MCF_IMAGE_MAX_SIDE = 65500,       // libjpeg's own limit
     MCF_IMAGE_MAX_PIXELS = 100000000, // a larger picture is refused before memory is taken
     MCF_IMAGE_MAX_SCANS = 100         // of a progressive JPEG: bounds the time a small file can take
 };
-
-// A growing byte buffer, reused from sample to sample. Start from {0}.
-typedef struct {
-    uint8_t *data;
-    size_t size; // bytes in use
-    size_t capacity;
-} mcf_bytes;
-
-// Sets size and sees that capacity covers it plus 64 bytes of slack (vector code may read, never use, past
-// the end). Contents are lost when it grows or, far too large, shrinks. Fails with MCF_ERR_NOMEM.
-mcf_status mcf_bytes_resize(mcf_bytes *buffer, size_t size, mcf_error *err);
-void mcf_bytes_free(mcf_bytes *buffer);
 
 // A view of 8-bit pixels, row-major, top row first. channels: 3 (RGB) or 4 (RGB and a byte without meaning).
 typedef struct {
@@ -91,5 +79,8 @@ mcf_status mcf_image_decode(const uint8_t *bytes, size_t size, const mcf_decode_
 // quality 1..100, chroma subsampled 4:2:0 below 90, 4:4:4 from 90 up.
 mcf_status mcf_image_encode_jpeg(const mcf_image *image, int quality, mcf_bytes *out, mcf_error *err);
 mcf_status mcf_image_encode_png(const mcf_image *image, mcf_bytes *out, mcf_error *err);
+// A mask [height,width] as grey PNG: value >= 0: one bit a pixel, white where pixels equal it; -1: the bytes themselves.
+mcf_status mcf_image_encode_png_mask(const uint8_t *pixels, int width, int height, int value, mcf_bytes *out,
+                                     mcf_error *err);
 
 #endif

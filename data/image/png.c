@@ -141,7 +141,7 @@ static void flush_nothing(png_structp png)
     (void)png;
 }
 
-static mcf_status write_png(png_state *state, const mcf_image *image, mcf_error *err)
+static mcf_status write_rgb(png_state *state, const mcf_image *image, mcf_error *err)
 {
     png_structp png = state->png;
     if (setjmp(png_jmpbuf(png)))
@@ -158,16 +158,67 @@ static mcf_status write_png(png_state *state, const mcf_image *image, mcf_error 
     return MCF_OK;
 }
 
-mcf_status mcf_image_encode_png(const mcf_image *image, mcf_bytes *out, mcf_error *err)
+// Rows of a mask: the bytes themselves, or a bit for each that equals `value`.
+static void write_mask_rows(png_structp png, const uint8_t *pixels, int width, int height, int value)
+{
+    uint8_t row[MCF_IMAGE_MAX_SIDE / 8 + 1];
+    for (int y = 0; y < height; y++) {
+        const uint8_t *from = pixels + (size_t)y * (size_t)width;
+        if (value < 0) {
+            png_write_row(png, from);
+            continue;
+        }
+        memset(row, 0, (size_t)(width + 7) / 8);
+        for (int x = 0; x < width; x++)
+            row[x / 8] |= (uint8_t)((from[x] == value) << (7 - x % 8));
+        png_write_row(png, row);
+    }
+}
+
+static mcf_status write_mask(png_state *state, const uint8_t *pixels, int width, int height, int value, mcf_error *err)
+{
+    png_structp png = state->png;
+    if (setjmp(png_jmpbuf(png)))
+        return mcf_fail(err, MCF_ERR_NOMEM, "PNG encoder: %s", state->message);
+    png_set_write_fn(png, state, write_bytes, flush_nothing);
+    png_set_IHDR(png, state->info, (uint32_t)width, (uint32_t)height, value < 0 ? 8 : 1, PNG_COLOR_TYPE_GRAY,
+                 PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+    png_set_compression_level(png, 1);
+    png_set_filter(png, 0, PNG_FILTER_NONE);
+    png_write_info(png, state->info);
+    write_mask_rows(png, pixels, width, height, value);
+    png_write_end(png, NULL);
+    return MCF_OK;
+}
+
+static mcf_status begin_writing(png_state *state, int width, int height, mcf_bytes *out, mcf_error *err)
 {
     mcf_image_refusal refusal;
-    MCF_TRY(mcf_image_check_size((uint64_t)image->width, (uint64_t)image->height, &refusal, err));
-    png_state state = {.out = out};
+    *state = (png_state){.out = out};
+    MCF_TRY(mcf_image_check_size((uint64_t)width, (uint64_t)height, &refusal, err));
     MCF_TRY(mcf_bytes_resize(out, 0, err));
-    state.png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &state, leave_with_message, ignore_warning);
-    state.info = state.png ? png_create_info_struct(state.png) : NULL;
-    mcf_status status =
-        state.info ? write_png(&state, image, err) : mcf_fail(err, MCF_ERR_NOMEM, "out of memory for the PNG encoder");
+    state->png = png_create_write_struct(PNG_LIBPNG_VER_STRING, state, leave_with_message, ignore_warning);
+    state->info = state->png ? png_create_info_struct(state->png) : NULL;
+    return state->info ? MCF_OK : mcf_fail(err, MCF_ERR_NOMEM, "out of memory for the PNG encoder");
+}
+
+mcf_status mcf_image_encode_png(const mcf_image *image, mcf_bytes *out, mcf_error *err)
+{
+    png_state state;
+    mcf_status status = begin_writing(&state, image->width, image->height, out, err);
+    if (status == MCF_OK)
+        status = write_rgb(&state, image, err);
+    png_destroy_write_struct(&state.png, &state.info);
+    return status;
+}
+
+mcf_status mcf_image_encode_png_mask(const uint8_t *pixels, int width, int height, int value, mcf_bytes *out,
+                                     mcf_error *err)
+{
+    png_state state;
+    mcf_status status = begin_writing(&state, width, height, out, err);
+    if (status == MCF_OK)
+        status = write_mask(&state, pixels, width, height, value, err);
     png_destroy_write_struct(&state.png, &state.info);
     return status;
 }

@@ -9,24 +9,23 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "data/synth/mask_png.h"
 
 enum { PATH = 4096 };
 
 #define LANDMARK_HEAD(name, count)                                                                                     \
     static void name(text *t)                                                                                          \
     {                                                                                                                  \
-        mcf_lines_put(t, "image_name,scale,center_w,center_h");                                                        \
+        mcf_text_put(t, "image_name,scale,center_w,center_h");                                                         \
         for (int i = 0; i < count; i++)                                                                                \
-            mcf_lines_format(t, ",original_%d_x,original_%d_y", i, i);                                                 \
-        mcf_lines_put(t, "\n");                                                                                        \
+            mcf_text_add(t, ",original_%d_x,original_%d_y", i, i);                                                     \
+        mcf_text_put(t, "\n");                                                                                         \
     }
 LANDMARK_HEAD(head_68, 68)
 LANDMARK_HEAD(head_98, 98)
 
 static void head_mapping(text *t)
 {
-    mcf_lines_put(t, "idx\torig_idx\torig_file\n");
+    mcf_text_put(t, "idx\torig_idx\torig_file\n");
 }
 
 #define WFLW_LISTS "WFLW/WFLW_annotations/list_98pt_rect_attr_train_test/"
@@ -145,21 +144,21 @@ static mcf_status put_lapa(const char *out, const picture_name *n, const mcf_syn
     snprintf(name, sizeof name, "%06llu_%03u", (unsigned long long)n->identity, n->number);
     snprintf(path, sizeof path, "%s/LaPa/%s/images/%s.jpg", out, split, name);
     MCF_TRY(put_again(image, path, jpeg, err));
-    MCF_TRY(mcf_synth_png(f->lapa, f->size, -1, scratch, err));
+    MCF_TRY(mcf_image_encode_png_mask(f->lapa, f->size, f->size, -1, scratch, err));
     snprintf(path, sizeof path, "%s/LaPa/%s/labels/%s.png", out, split, name);
     MCF_TRY(put_part(path, scratch->data, scratch->size, err));
     text t = {0};
-    mcf_lines_put(&t, "106\n");
+    mcf_text_put(&t, "106\n");
     for (int i = 0; i < 106; i++) {
         mcf_lines_number(&t, f->points[MCF_POINTS_106][i].x, 3);
-        mcf_lines_put(&t, " ");
+        mcf_text_put(&t, " ");
         mcf_lines_number(&t, f->points[MCF_POINTS_106][i].y, 3);
-        mcf_lines_put(&t, "\n");
+        mcf_text_put(&t, "\n");
     }
     snprintf(path, sizeof path, "%s/LaPa/%s/landmarks/%s.txt", out, split, name);
     mcf_status status =
-        t.failed ? mcf_fail(err, MCF_ERR_NOMEM, "%s: no memory", path) : put_part(path, t.bytes, t.size, err);
-    mcf_lines_free(&t);
+        t.failed ? mcf_fail(err, MCF_ERR_NOMEM, "%s: no memory", path) : put_part(path, t.text, t.size, err);
+    mcf_text_free(&t);
     return status;
 }
 
@@ -176,7 +175,7 @@ static mcf_status put_celeba(const char *out, const picture_name *n, const mcf_s
     for (int c = 1; c < MCF_SYNTH_CLASSES; c++) {
         if (!there[c])
             continue;
-        MCF_TRY(mcf_synth_png(f->celeba, f->size, c, scratch, err));
+        MCF_TRY(mcf_image_encode_png_mask(f->celeba, f->size, f->size, c, scratch, err));
         snprintf(path, sizeof path, "%s/CelebAMask-HQ/CelebAMask-HQ-mask-anno/%lld/%05lld_%s.png", out, i / 2000, i,
                  mcf_synth_part_names[c]);
         MCF_TRY(put_part(path, scratch->data, scratch->size, err));
@@ -208,9 +207,9 @@ static void coordinates(text *t, const mcf_synth_point *p, int count, const char
 {
     for (int i = 0; i < count; i++) {
         if (i)
-            mcf_lines_put(t, between);
+            mcf_text_put(t, between);
         mcf_lines_number(t, (double)p[i].x + shift, 3);
-        mcf_lines_put(t, between);
+        mcf_text_put(t, between);
         mcf_lines_number(t, (double)p[i].y + shift, 3);
     }
 }
@@ -220,16 +219,16 @@ static void coordinates(text *t, const mcf_synth_point *p, int count, const char
 static void landmark_line(text *t, const char *image, const mcf_synth_face *f, mcf_point_set set, double shift)
 {
     double w = f->box[2] - f->box[0], h = f->box[3] - f->box[1], side = 1.2 * (w > h ? w : h);
-    mcf_lines_put(t, image);
-    mcf_lines_put(t, ",");
+    mcf_text_put(t, image);
+    mcf_text_put(t, ",");
     mcf_lines_number(t, side / 200, 4);
-    mcf_lines_put(t, ",");
+    mcf_text_put(t, ",");
     mcf_lines_number(t, 0.5 * ((double)f->box[0] + f->box[2]) + shift, 2);
-    mcf_lines_put(t, ",");
+    mcf_text_put(t, ",");
     mcf_lines_number(t, 0.5 * ((double)f->box[1] + f->box[3]) + shift, 2);
-    mcf_lines_put(t, ",");
+    mcf_text_put(t, ",");
     coordinates(t, f->points[set], mcf_point_counts[set], ",", shift);
-    mcf_lines_put(t, "\n");
+    mcf_text_put(t, "\n");
 }
 
 static void wflw_line(text *t, const char *image, const mcf_synth_face *f)
@@ -237,88 +236,88 @@ static void wflw_line(text *t, const char *image, const mcf_synth_face *f)
     const mcf_synth_attributes *a = &f->attributes;
     coordinates(t, f->points[MCF_POINTS_98], 98, " ", 0);
     for (int i = 0; i < 4; i++) {
-        mcf_lines_put(t, " ");
+        mcf_text_put(t, " ");
         mcf_lines_number(t, f->box[i], 0);
     }
     const uint8_t flags[6] = {a->pose, a->expression, a->illumination, a->makeup, a->occlusion, a->blur};
     for (int i = 0; i < 6; i++)
-        mcf_lines_put(t, flags[i] ? " 1" : " 0");
-    mcf_lines_put(t, " ");
-    mcf_lines_put(t, image);
-    mcf_lines_put(t, "\n");
+        mcf_text_put(t, flags[i] ? " 1" : " 0");
+    mcf_text_put(t, " ");
+    mcf_text_put(t, image);
+    mcf_text_put(t, "\n");
 }
 
 static void aflw_line(text *t, const char *image, const mcf_synth_face *f)
 {
     const mcf_synth_point *p = f->points[MCF_POINTS_19];
     const float box[4] = {f->box[0], f->box[2], f->box[1], f->box[3]};
-    mcf_lines_put(t, image);
+    mcf_text_put(t, image);
     for (int i = 0; i < 4; i++) {
-        mcf_lines_put(t, " ");
+        mcf_text_put(t, " ");
         mcf_lines_number(t, box[i], 2);
     }
     for (int axis = 0; axis < 2; axis++)
         for (int i = 0; i < 19; i++) {
-            mcf_lines_put(t, " ");
+            mcf_text_put(t, " ");
             mcf_lines_number(t, axis ? p[i].y : p[i].x, 3);
         }
     for (int i = 0; i < 19; i++)
-        mcf_lines_put(t, p[i].visible ? " 1" : " 0");
-    mcf_lines_put(t, "\n");
+        mcf_text_put(t, p[i].visible ? " 1" : " 0");
+    mcf_text_put(t, "\n");
 }
 
 static void label_line(text *t, unsigned layouts, const picture_name *n, const char *image, const mcf_synth_face *f)
 {
     const mcf_synth_attributes *a = &f->attributes;
     const char *split = n->test ? "test" : "train";
-    mcf_lines_format(t,
-                     "{\"image\": \"images/%s\", \"identity\": %llu, \"number\": %u, \"split\": \"%s\", \"size\": "
-                     "%d, \"box\": [",
-                     image, (unsigned long long)n->identity, n->number, split, f->size);
+    mcf_text_add(t,
+                 "{\"image\": \"images/%s\", \"identity\": %llu, \"number\": %u, \"split\": \"%s\", \"size\": "
+                 "%d, \"box\": [",
+                 image, (unsigned long long)n->identity, n->number, split, f->size);
     for (int i = 0; i < 4; i++) {
-        mcf_lines_put(t, i ? ", " : "");
+        mcf_text_put(t, i ? ", " : "");
         mcf_lines_number(t, f->box[i], 2);
     }
     const float pose[3] = {f->yaw, f->pitch, f->roll};
-    mcf_lines_put(t, "], \"yaw_pitch_roll\": [");
+    mcf_text_put(t, "], \"yaw_pitch_roll\": [");
     for (int i = 0; i < 3; i++) {
-        mcf_lines_put(t, i ? ", " : "");
+        mcf_text_put(t, i ? ", " : "");
         mcf_lines_number(t, pose[i], 2);
     }
-    mcf_lines_format(t,
-                     "], \"attributes\": {\"pose\": %d, \"expression\": %d, \"illumination\": %d, \"make-up\": "
-                     "%d, \"occlusion\": %d, \"blur\": %d}, \"points\": {",
-                     a->pose, a->expression, a->illumination, a->makeup, a->occlusion, a->blur);
+    mcf_text_add(t,
+                 "], \"attributes\": {\"pose\": %d, \"expression\": %d, \"illumination\": %d, \"make-up\": "
+                 "%d, \"occlusion\": %d, \"blur\": %d}, \"points\": {",
+                 a->pose, a->expression, a->illumination, a->makeup, a->occlusion, a->blur);
     for (int s = 0; s < MCF_POINT_SETS; s++) {
-        mcf_lines_format(t, "%s\"%d\": [", s ? ", " : "", mcf_point_counts[s]);
+        mcf_text_add(t, "%s\"%d\": [", s ? ", " : "", mcf_point_counts[s]);
         for (int i = 0; i < mcf_point_counts[s]; i++) {
             const mcf_synth_point *p = &f->points[s][i];
-            mcf_lines_put(t, i ? ", [" : "[");
+            mcf_text_put(t, i ? ", [" : "[");
             mcf_lines_number(t, p->x, 2);
-            mcf_lines_put(t, ", ");
+            mcf_text_put(t, ", ");
             mcf_lines_number(t, p->y, 2);
-            mcf_lines_put(t, p->visible ? ", 1]" : ", 0]");
+            mcf_text_put(t, p->visible ? ", 1]" : ", 0]");
         }
-        mcf_lines_put(t, "]");
+        mcf_text_put(t, "]");
     }
-    mcf_lines_put(t, "}, \"pixels\": {");
+    mcf_text_put(t, "}, \"pixels\": {");
     int area[MCF_SYNTH_CLASSES] = {0};
     for (int k = 0; k < f->size * f->size; k++)
         area[f->celeba[k]]++;
     bool first = true;
     for (int c = 1; c < MCF_SYNTH_CLASSES; c++)
         if (area[c]) {
-            mcf_lines_format(t, "%s\"%s\": %d", first ? "" : ", ", mcf_synth_part_names[c], area[c]);
+            mcf_text_add(t, "%s\"%s\": %d", first ? "" : ", ", mcf_synth_part_names[c], area[c]);
             first = false;
         }
-    mcf_lines_put(t, "}");
+    mcf_text_put(t, "}");
     if (layouts & MCF_SYNTH_LAPA)
-        mcf_lines_format(t, ", \"lapa\": \"LaPa/%s/labels/%06llu_%03u.png\"", split, (unsigned long long)n->identity,
-                         n->number);
+        mcf_text_add(t, ", \"lapa\": \"LaPa/%s/labels/%06llu_%03u.png\"", split, (unsigned long long)n->identity,
+                     n->number);
     if (layouts & MCF_SYNTH_CELEBA)
-        mcf_lines_format(t, ", \"celeba\": \"CelebAMask-HQ/CelebAMask-HQ-mask-anno/%lld/%05lld_*.png\"",
-                         (long long)(n->index / 2000), (long long)n->index);
-    mcf_lines_put(t, "}\n");
+        mcf_text_add(t, ", \"celeba\": \"CelebAMask-HQ/CelebAMask-HQ-mask-anno/%lld/%05lld_*.png\"",
+                     (long long)(n->index / 2000), (long long)n->index);
+    mcf_text_put(t, "}\n");
 }
 
 void mcf_layout_lines(text lines[LISTS], unsigned layouts, const picture_name *n, const mcf_synth_face *f)
@@ -336,8 +335,8 @@ void mcf_layout_lines(text lines[LISTS], unsigned layouts, const picture_name *n
     if (layouts & MCF_SYNTH_CELEBA) {
         // CelebA's own numbers tell the splits apart: train up to 162,770, test from 182,638.
         long long original = n->test ? 182637 + n->place : n->place;
-        mcf_lines_format(&lines[LIST_MAPPING], "%lld\t%lld\t%06lld.jpg\n", (long long)n->index, original, original + 1);
-        mcf_lines_format(&lines[LIST_PARTITION], "%06lld.jpg %d\n", original + 1, n->test ? 2 : 0);
+        mcf_text_add(&lines[LIST_MAPPING], "%lld\t%lld\t%06lld.jpg\n", (long long)n->index, original, original + 1);
+        mcf_text_add(&lines[LIST_PARTITION], "%06lld.jpg %d\n", original + 1, n->test ? 2 : 0);
     }
     label_line(&lines[LIST_LABELS], layouts, n, image, f);
 }

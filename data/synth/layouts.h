@@ -2,8 +2,17 @@
 #ifndef MCF_DATA_SYNTH_LAYOUTS_H
 #define MCF_DATA_SYNTH_LAYOUTS_H
 
+#include "data/synth/synth.h"
 #include "data/synth/text.h"
-#include "data/synth/write.h"
+
+enum {
+    MCF_SYNTH_WFLW = 1 << 0,
+    MCF_SYNTH_300W = 1 << 1,
+    MCF_SYNTH_AFLW = 1 << 2,
+    MCF_SYNTH_LAPA = 1 << 3,
+    MCF_SYNTH_CELEBA = 1 << 4,
+    MCF_SYNTH_ALL = 31
+};
 
 // Lists that are appended to in the order of the pictures. Those of train and test stand side by side.
 typedef enum {

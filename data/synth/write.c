@@ -101,7 +101,7 @@ static mcf_status append_lines(job *j, int64_t identity, text lines[LISTS], mcf_
             status = mcf_fail(err, MCF_ERR_NOMEM, "synthetic faces: no memory for the lines of %s",
                               mcf_layout_lists[i].path);
         else if (lines[i].size)
-            status = mcf_file_writer_write(j->lists[i], lines[i].bytes, lines[i].size, err);
+            status = mcf_file_writer_write(j->lists[i], lines[i].text, lines[i].size, err);
         lines[i].size = 0;
     }
     j->turn = identity + 1;
@@ -136,7 +136,7 @@ static void *work(void *context)
         fail_job(j, status, &err);
     mcf_synth_free(synth);
     for (int i = 0; i < LISTS; i++)
-        mcf_lines_free(&lines[i]);
+        mcf_text_free(&lines[i]);
     mcf_bytes_free(&scratch[0]);
     mcf_bytes_free(&scratch[1]);
     return NULL;
@@ -157,9 +157,9 @@ static mcf_status open_lists(job *j, mcf_error *err)
         if (status == MCF_OK && l->head) {
             l->head(&head);
             status = head.failed ? mcf_fail(err, MCF_ERR_NOMEM, "synthetic faces: no memory")
-                                 : mcf_file_writer_write(j->lists[i], head.bytes, head.size, err);
+                                 : mcf_file_writer_write(j->lists[i], head.text, head.size, err);
         }
-        mcf_lines_free(&head);
+        mcf_text_free(&head);
         MCF_TRY(status);
     }
     return MCF_OK;

@@ -21,16 +21,7 @@
 
 #include <signal.h>
 
-#include "data/synth/synth.h"
-
-enum {
-    MCF_SYNTH_WFLW = 1 << 0,
-    MCF_SYNTH_300W = 1 << 1,
-    MCF_SYNTH_AFLW = 1 << 2,
-    MCF_SYNTH_LAPA = 1 << 3,
-    MCF_SYNTH_CELEBA = 1 << 4,
-    MCF_SYNTH_ALL = 31
-};
+#include "data/synth/layouts.h"
 
 // "all", "none" or names separated by commas: wflw, 300w, aflw, lapa, celeba.
 mcf_status mcf_synth_layouts_parse(const char *text, unsigned *layouts, mcf_error *err);

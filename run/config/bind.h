@@ -1,6 +1,6 @@
-// Private to train/config*.c.
-#ifndef MCF_TRAIN_CONFIG_BIND_H
-#define MCF_TRAIN_CONFIG_BIND_H
+// From a tree of YAML to the struct.
+#ifndef MCF_RUN_CONFIG_BIND_H
+#define MCF_RUN_CONFIG_BIND_H
 
 #include "run/config/table.h"
 #include "run/config/yaml.h"

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "run/config/check.h"
+#include "run/config/config.h"
 #include "run/config/table.h"
 #include "run/config/yaml.h"
 

@@ -1,9 +1,9 @@
-// Private to train/config*.c: the table of keys, one row a key. Reading, checking, dumping and docs/config.md
+// The table of keys, one row a key. Reading, checking, dumping and docs/config.md
 // are made from it.
-#ifndef MCF_TRAIN_CONFIG_TABLE_H
-#define MCF_TRAIN_CONFIG_TABLE_H
+#ifndef MCF_RUN_CONFIG_TABLE_H
+#define MCF_RUN_CONFIG_TABLE_H
 
-#include "run/config/config.h"
+#include "run/config/options.h"
 
 typedef enum {
     MCF_KEY_INT,      // int

@@ -200,11 +200,11 @@ static void options_refused(void **state)
     options.encoder.heads = 3;
     assert_int_equal(mcf_pretrain_create(&options, &objective, &model, &err), MCF_ERR_USAGE);
     assert_null(model);
-    assert_non_null(strstr(err.message, "model.encoder.heads is 3"));
+    assert_non_null(strstr(err.message, "model.encoder.heads (3)"));
     options = small_model;
     options.teacher_blocks[1] = 4;
     assert_int_equal(mcf_pretrain_create(&options, &objective, &model, &err), MCF_ERR_USAGE);
-    assert_non_null(strstr(err.message, "no block 4"));
+    assert_non_null(strstr(err.message, "names block 4"));
     options = small_model;
     options.image_size = 18;
     assert_int_equal(mcf_pretrain_create(&options, &objective, &model, &err), MCF_ERR_USAGE);

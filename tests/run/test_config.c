@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "base/file.h"
+#include "run/config/check.h"
 #include "run/config/config.h"
 #include "train/schedule.h"
 
@@ -102,7 +103,7 @@ static void every_kind_is_read(void **state)
     assert_string_equal(c.data.train.items[0], "a b");
     assert_string_equal(c.data.train.items[1], "c\td\xe2\x80\xa8\"\\");
     assert_string_equal(c.data.validation.items[0], "v");
-    assert_true(c.data.format == MCF_FORMAT_LIST && c.data.fraction == 0.1 && !c.data.fast_decode);
+    assert_true(c.data.format == MCF_SOURCE_LIST && c.data.fraction == 0.1 && !c.data.fast_decode);
     assert_string_equal(c.model.init, "x # y.safetensors");
     assert_true(c.model.encoder.mlp_ratio == 2.5 && c.model.teacher_block_count == 2);
     assert_true(c.model.teacher_image_size == 64 && c.model.recompute == MCF_RECOMPUTE_BLOCKS);

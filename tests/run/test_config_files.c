@@ -15,6 +15,7 @@
 
 #include "core/graph_internal.h"
 #include "base/rng.h"
+#include "run/config/check.h"
 #include "run/config/config.h"
 #include "model/pretrain.h"
 #include "train/optimise.h"

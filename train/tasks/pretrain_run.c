@@ -14,16 +14,14 @@
 static mcf_status open_sources(mcf_run *run, mcf_error *err)
 {
     const mcf_data_options *d = &run->config->data;
-    // MCF_FORMAT_* and MCF_SOURCE_* name the same four kinds in the same order.
-    const mcf_source_format format = (mcf_source_format)d->format;
-    MCF_TRY(mcf_source_open(&run->source, (const char *const *)d->train.items, d->train.count, format, err));
+    MCF_TRY(mcf_source_open(&run->source, (const char *const *)d->train.items, d->train.count, d->format, err));
     for (int i = 0; i < mcf_source_note_count(run->source); i++)
         mcf_run_notice(run, "%s", mcf_source_note(run->source, i));
     if (d->fraction < 1)
         MCF_TRY(mcf_source_subset(run->source, d->fraction, run->config->seed, err));
     if (d->validation.count > 0)
-        MCF_TRY(mcf_source_open(&run->validation, (const char *const *)d->validation.items, d->validation.count, format,
-                                err));
+        MCF_TRY(mcf_source_open(&run->validation, (const char *const *)d->validation.items, d->validation.count,
+                                d->format, err));
     return MCF_OK;
 }
 
