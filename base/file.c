@@ -270,6 +270,8 @@ struct mcf_file_writer {
 static mcf_status open_stream(mcf_file_writer *writer, mcf_error *err)
 {
     writer->fd = open(writer->path, O_WRONLY | O_NOCTTY | O_CLOEXEC);
+    if (writer->fd < 0 && errno == EINTR) // only a signal that asks to stop is handled
+        return mcf_fail(err, MCF_ERR_INTERRUPTED, "%s: stopped while nobody read from it", writer->path);
     return writer->fd < 0 ? mcf_fail_errno(err, "write", writer->path) : MCF_OK;
 }
 

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "bench/bench.h"
 #include "data/loader.h"
+#include "run/config/data.h"
 
 mcf_status mcf_bench_data(const mcf_config *config, const mcf_bench_options *options, mcf_bench_report *report,
                           mcf_error *err)
@@ -15,9 +16,9 @@ mcf_status mcf_bench_data(const mcf_config *config, const mcf_bench_options *opt
         return mcf_fail(err, MCF_ERR_USAGE, "data.train: nothing to load; give folders, shards or lists");
     mcf_source *source = NULL;
     mcf_loader *loader = NULL;
-    MCF_TRY(mcf_source_open(&source, (const char *const *)d->train.items, d->train.count, d->format, err));
-    const mcf_center_crop_options crop = {
-        .side = config->model.image_size, .filter = MCF_FILTER_BILINEAR, .fast_decode = d->fast_decode, .flip = true};
+    MCF_TRY(mcf_data_open(&source, d, &d->train, err));
+    mcf_center_crop_options crop = mcf_data_crop(d, config->model.image_size);
+    crop.flip = true;
     const mcf_transform transform = mcf_transform_center_crop(&crop);
     const int64_t images = mcf_source_count(source);
     int batch = options->batch > 0 ? options->batch : config->batch.per_device;

@@ -181,6 +181,16 @@ bool mcf_call_flag(const mcf_call *call, const char *option)
     return mcf_call_value(call, option) != NULL;
 }
 
+mcf_status mcf_call_sets_of_data(const mcf_call *call, mcf_error *err)
+{
+    for (size_t i = 0; i < call->set_count; i++)
+        if (strncmp(call->sets[i], "data.", 5) != 0)
+            return mcf_fail(err, MCF_ERR_USAGE,
+                            "%s: --set %s: a checkpoint brings its own config, of which --set changes data.* alone",
+                            call->command->name, call->sets[i]);
+    return MCF_OK;
+}
+
 mcf_status mcf_call_integer(const mcf_call *call, const char *option, int64_t fallback, int64_t least, int64_t most,
                             int64_t *value, mcf_error *err)
 {

@@ -146,6 +146,16 @@ void mcf_bar_say(mcf_bar *bar, const char *format, ...)
     bar->last = bar->terminal ? -1 : bar->last;
 }
 
+void mcf_bar_notice(void *context, const char *line)
+{
+    mcf_bar *bar = context;
+    if (bar)
+        clear(bar);
+    mcf_say(stderr, "mcf: %s", line);
+    if (bar)
+        bar->last = bar->terminal ? -1 : bar->last;
+}
+
 void mcf_bar_end(mcf_bar *bar)
 {
     if (!bar)

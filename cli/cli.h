@@ -24,6 +24,12 @@ typedef struct {
     bool required;
 } mcf_option;
 
+// Of commands that read weights.
+#define MCF_ALLOW_NONFINITE                                                                                            \
+    {                                                                                                                  \
+        "allow-nonfinite", NULL, "Take weights that are NaN or infinite, which are refused otherwise", false           \
+    }
+
 // Which of the common options a command takes; --help is always there.
 enum {
     MCF_TAKES_SET = 1 << 0,     // --set key.path=value, repeatable
@@ -70,6 +76,8 @@ void mcf_call_free(mcf_call *call);
 // The value of an option of the command's own table; NULL where it was not given.
 const char *mcf_call_value(const mcf_call *call, const char *option);
 bool mcf_call_flag(const mcf_call *call, const char *option);
+// That every --set is of data.*, where a checkpoint brings the rest of its config; else MCF_ERR_USAGE.
+mcf_status mcf_call_sets_of_data(const mcf_call *call, mcf_error *err);
 // A whole number within [least, most]; `fallback` where it was not given.
 mcf_status mcf_call_integer(const mcf_call *call, const char *option, int64_t fallback, int64_t least, int64_t most,
                             int64_t *value, mcf_error *err);
@@ -119,6 +127,9 @@ mcf_bar *mcf_bar_start(bool quiet, const char *unit);
 void mcf_bar_update(mcf_bar *bar, double done, double total, double rate, const char *detail);
 // A line of its own, above the bar.
 void mcf_bar_say(mcf_bar *bar, const char *format, ...) __attribute__((format(printf, 2, 3)));
+// The same as a callback for what runs below: "mcf: LINE" above the bar `context`. Also where quiet: what is left out of
+// the data concerns the result.
+void mcf_bar_notice(void *context, const char *line);
 // Takes the bar away and frees; NULL is fine.
 void mcf_bar_end(mcf_bar *bar);
 

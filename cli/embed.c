@@ -49,10 +49,8 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
                         "embed: give either --checkpoint FILE or, for the untrained network, --config FILE");
     if (!mcf_call_value(call, "out") && !retrieval)
         return mcf_fail(err, MCF_ERR_USAGE, "embed: --out FILE is missing (it may be left out only with --retrieval)");
-    if (call->set_count && !path)
-        return mcf_fail(err, MCF_ERR_USAGE,
-                        "embed: --set changes a config, and a checkpoint brings its own; "
-                        "use it with --config");
+    if (!path)
+        MCF_TRY(mcf_call_sets_of_data(call, err));
     MCF_TRY(mcf_call_integer(call, "batch", 0, 1, 65536, &batch, err));
     MCF_TRY(mcf_call_integer(call, "workers", 0, 1, 1024, &workers, err));
     if (path)
@@ -63,6 +61,9 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
         .network = {.job = call->job,
                     .checkpoint = mcf_call_value(call, "checkpoint"),
                     .config = path ? &config : NULL,
+                    .sets = call->sets,
+                    .set_count = path ? 0 : call->set_count,
+                    .allow_nonfinite = mcf_call_flag(call, "allow-nonfinite"),
                     .batch = (int)batch},
         .paths = (const char *const *)call->arguments,
         .path_count = (size_t)call->argument_count,
@@ -70,6 +71,7 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
         .out = mcf_call_value(call, "out"),
         .retrieval = retrieval,
         .progress = on_progress,
+        .notice = mcf_bar_notice,
         .context = progress,
         .stop = mcf_interrupt_flag(),
     };
@@ -99,6 +101,7 @@ static const mcf_option options[] = {
     {"batch", "N", "Images at once (default 32)", false},
     {"workers", "N", "Decoding threads (default: the config's data.workers)", false},
     {"json", NULL, "Print JSON", false},
+    MCF_ALLOW_NONFINITE,
     {0},
 };
 

@@ -49,9 +49,8 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
     if (!mcf_call_value(call, "checkpoint") == !path)
         return mcf_fail(err, MCF_ERR_USAGE,
                         "probe: give either --checkpoint FILE or, for the untrained network, --config FILE");
-    if (call->set_count && !path)
-        return mcf_fail(err, MCF_ERR_USAGE,
-                        "probe: --set changes a config, and a checkpoint brings its own; use it with --config");
+    if (!path)
+        MCF_TRY(mcf_call_sets_of_data(call, err));
     MCF_TRY(mcf_call_integer(call, "points", 98, 1, 1000, &points, err));
     MCF_TRY(mcf_call_integer(call, "batch", 0, 1, 65536, &batch, err));
     MCF_TRY(mcf_call_integer(call, "workers", 0, 1, 1024, &workers, err));
@@ -63,12 +62,16 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
         .network = {.job = call->job,
                     .checkpoint = mcf_call_value(call, "checkpoint"),
                     .config = path ? &config : NULL,
+                    .sets = call->sets,
+                    .set_count = path ? 0 : call->set_count,
+                    .allow_nonfinite = mcf_call_flag(call, "allow-nonfinite"),
                     .batch = (int)batch},
         .fit = mcf_call_value(call, "fit"),
         .test = mcf_call_value(call, "test"),
         .points = (int)points,
         .workers = (int)workers,
         .progress = on_progress,
+        .notice = mcf_bar_notice,
         .context = progress,
         .stop = mcf_interrupt_flag(),
     };
@@ -91,6 +94,7 @@ static const mcf_option options[] = {
     {"batch", "N", "Images at once (default 32)", false},
     {"workers", "N", "Decoding threads (default: the config's data.workers)", false},
     {"json", NULL, "Print JSON", false},
+    MCF_ALLOW_NONFINITE,
     {0},
 };
 

@@ -14,16 +14,21 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
 {
     mcf_reconstruct_result result;
     int64_t limit;
+    MCF_TRY(mcf_call_sets_of_data(call, err));
     MCF_TRY(mcf_call_integer(call, "limit", 0, 1, INT64_MAX, &limit, err));
     mcf_bar *progress = mcf_bar_start(call->quiet, "img");
     mcf_reconstruct_options options = {
         .job = call->job,
         .checkpoint = mcf_call_value(call, "checkpoint"),
+        .sets = call->sets,
+        .set_count = call->set_count,
+        .allow_nonfinite = mcf_call_flag(call, "allow-nonfinite"),
         .out = mcf_call_value(call, "out"),
         .paths = (const char *const *)call->arguments,
         .path_count = (size_t)call->argument_count,
         .limit = limit,
         .progress = on_progress,
+        .notice = mcf_bar_notice,
         .context = progress,
         .stop = mcf_interrupt_flag(),
     };
@@ -46,6 +51,7 @@ static const mcf_option options[] = {
     {"checkpoint", "FILE", "Run directory, checkpoint directory or safetensors file with the decoder", true},
     {"out", "DIR", "Receives one PNG an image", true},
     {"limit", "N", "At most this many images", false},
+    MCF_ALLOW_NONFINITE,
     {0},
 };
 
@@ -59,7 +65,7 @@ const mcf_command mcf_command_reconstruct = {
                    "side by "
                    "side. The mask follows from the config's seed. IMAGE may be images, folders, tar shards or lists.",
     .options = options,
-    .common = MCF_TAKES_BACKEND | MCF_TAKES_DEVICES | MCF_TAKES_QUIET,
+    .common = MCF_TAKES_SET | MCF_TAKES_BACKEND | MCF_TAKES_DEVICES | MCF_TAKES_QUIET,
     .examples = "mcf reconstruct --checkpoint runs/small --out pictures --limit 8 faces/",
     .run = run,
 };

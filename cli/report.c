@@ -27,6 +27,7 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
         .limit = limit,
         .quick = mcf_call_flag(call, "quick"),
         .progress = on_progress,
+        .notice = mcf_bar_notice,
         .context = progress,
         .stop = mcf_interrupt_flag(),
     };

@@ -9,21 +9,23 @@ typedef struct {
     mcf_resizer resizer;
 } scratch;
 
-static mcf_status read_one(const mcf_source *source, int64_t sample, int side, bool fast_decode, scratch *s,
+static mcf_status read_one(const mcf_source *source, int64_t sample, const mcf_center_crop_options *crop, scratch *s,
                            uint8_t *out, mcf_error *err)
 {
-    const mcf_decode_options options = {.channels = 4, .min_side = fast_decode ? side : 0};
+    const int shorter = crop->shorter ? crop->shorter : crop->side;
+    const mcf_decode_options options = {.channels = 4, .min_side = crop->fast_decode ? shorter : 0};
     mcf_decoded decoded;
     MCF_TRY(mcf_source_read(source, sample, &s->file, err));
     MCF_TRY(mcf_image_decode(s->file.data, s->file.size, &options, &s->decoded, &decoded, err));
-    mcf_resize_plan plan = mcf_resize_center_crop(&decoded, side, MCF_FILTER_BILINEAR);
-    return mcf_resize(&s->resizer, &decoded.image, &plan, out, (size_t)side * 3, err);
+    mcf_resize_plan plan = mcf_resize_then_crop(&decoded, shorter, crop->side, crop->filter);
+    return mcf_resize(&s->resizer, &decoded.image, &plan, out, (size_t)crop->side * 3, err);
 }
 
-mcf_status mcf_samples_read(const mcf_source *source, int wanted, int side, bool fast_decode, uint8_t *images,
+mcf_status mcf_samples_read(const mcf_source *source, int wanted, const mcf_center_crop_options *crop, uint8_t *images,
                             int64_t *samples, int *got, mcf_error *err)
 {
     const int64_t total = mcf_source_count(source);
+    const size_t side = (size_t)crop->side;
     scratch s = {0};
     mcf_status status = MCF_OK;
     *got = 0;
@@ -32,7 +34,7 @@ mcf_status mcf_samples_read(const mcf_source *source, int wanted, int side, bool
     for (int i = 0; i < wanted; i++) {
         const int64_t begin = total * i / wanted, end = total * (i + 1) / wanted;
         for (int64_t place = begin; place < end && place < begin + TRIES; place++) {
-            status = read_one(source, place, side, fast_decode, &s, images + (size_t)*got * side * side * 3, err);
+            status = read_one(source, place, crop, &s, images + (size_t)*got * side * side * 3, err);
             if (status == MCF_OK) {
                 samples[(*got)++] = place;
                 break;

@@ -1,11 +1,14 @@
+#define _GNU_SOURCE // vasprintf
 #include "data/source.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,9 +17,12 @@
 
 #include "base/rng.h"
 #include "base/file.h"
+#include "base/printable.h"
+#include "data/formats/tar_index.h"
 #include "data/source_internal.h"
 
-mcf_status mcf_source_add_container(mcf_source *source, const char *path, bool tar, uint32_t *index, mcf_error *err)
+mcf_status mcf_source_add_container(mcf_source *source, const char *path, const char *root, bool tar, uint32_t *index,
+                                    mcf_error *err)
 {
     if (source->container_count == source->container_room) {
         source->container_room = source->container_room ? source->container_room * 2 : 16;
@@ -25,16 +31,19 @@ mcf_status mcf_source_add_container(mcf_source *source, const char *path, bool t
             return mcf_fail(err, MCF_ERR_NOMEM, "out of memory for %zu shards", source->container_room);
         source->containers = grown;
     }
-    char *copy = strdup(path);
-    if (!copy)
+    source_container container = {.path = strdup(path), .root = strdup(root), .tar = tar, .fd = -1};
+    if (!container.path || !container.root) {
+        free(container.path);
+        free(container.root);
         return mcf_fail(err, MCF_ERR_NOMEM, "out of memory for a path");
+    }
     *index = (uint32_t)source->container_count;
-    source->containers[source->container_count++] = (source_container){copy, tar, -1};
+    source->containers[source->container_count++] = container;
     return MCF_OK;
 }
 
-mcf_status mcf_source_add_sample(mcf_source *source, uint32_t container, const char *name, uint64_t offset,
-                                 uint32_t size, mcf_error *err)
+mcf_status mcf_source_add_sample(mcf_source *source, uint32_t container, const char *name, const source_piece *piece,
+                                 mcf_error *err)
 {
     size_t length = strlen(name) + 1;
     if (source->count == source->room) {
@@ -61,21 +70,34 @@ mcf_status mcf_source_add_sample(mcf_source *source, uint32_t container, const c
         source->names_room = room;
     }
     memcpy(source->names + source->names_size, name, length);
-    source->samples[source->count++] = (source_sample){source->names_size, offset, size, container};
+    source_sample sample = {.name = source->names_size, .container = container};
+    if (piece) {
+        sample.offset = piece->offset;
+        sample.header = piece->header;
+        sample.size = piece->size;
+    }
+    source->samples[source->count++] = sample;
     source->names_size += length;
     return MCF_OK;
 }
 
-mcf_status mcf_source_add_note(mcf_source *source, const char *note, mcf_error *err)
+mcf_status mcf_source_add_note(mcf_source *source, const char *format, ...)
 {
-    char **grown = realloc(source->notes, (size_t)(source->note_count + 1) * sizeof *grown);
-    if (grown)
+    char *text = NULL, *note = NULL;
+    va_list args;
+    va_start(args, format);
+    if (vasprintf(&text, format, args) >= 0)
+        note = mcf_printable_copy(text);
+    va_end(args);
+    free(text);
+    char **grown = note ? realloc(source->notes, (size_t)(source->note_count + 1) * sizeof *grown) : NULL;
+    if (grown) {
         source->notes = grown;
-    char *copy = grown ? strdup(note) : NULL;
-    if (!copy)
-        return mcf_fail(err, MCF_ERR_NOMEM, "out of memory for a note");
-    source->notes[source->note_count++] = copy;
-    return MCF_OK;
+        source->notes[source->note_count++] = note;
+        return MCF_OK;
+    }
+    free(note);
+    return MCF_ERR_NOMEM;
 }
 
 void mcf_source_close(mcf_source *source)
@@ -86,6 +108,7 @@ void mcf_source_close(mcf_source *source)
         if (source->containers[i].fd >= 0)
             close(source->containers[i].fd);
         free(source->containers[i].path);
+        free(source->containers[i].root);
     }
     for (int i = 0; i < source->note_count; i++)
         free(source->notes[i]);
@@ -95,6 +118,31 @@ void mcf_source_close(mcf_source *source)
     free(source->names);
     free(source->notes);
     free(source);
+}
+
+bool mcf_has_extension(const char *name, const char *extension)
+{
+    size_t length = strlen(name), tail = strlen(extension);
+    return length > tail && strcasecmp(name + length - tail, extension) == 0;
+}
+
+bool mcf_has_picture_extension(const char *name)
+{
+    static const char *const endings[] = {".jpg", ".jpeg", ".png", ".jpe", ".jfif", ".mpo", ".webp"};
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
+        if (mcf_has_extension(name, endings[i]))
+            return true;
+    return false;
+}
+
+bool mcf_has_packed_extension(const char *name)
+{
+    static const char *const endings[] = {".tar.gz", ".tgz",     ".tar.bz2", ".tbz2",    ".tar.xz",
+                                          ".txz",    ".tar.zst", ".tzst",    ".tar.lz4", ".tar.Z"};
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
+        if (mcf_has_extension(name, endings[i]))
+            return true;
+    return false;
 }
 
 static int compare_int64(const void *a, const void *b)
@@ -140,6 +188,12 @@ int mcf_source_note_count(const mcf_source *source)
 const char *mcf_source_note(const mcf_source *source, int i)
 {
     return source->notes[i];
+}
+
+void mcf_source_tell(const mcf_source *source, void (*notice)(void *context, const char *line), void *context)
+{
+    for (int i = 0; notice && i < source->note_count; i++)
+        notice(context, source->notes[i]);
 }
 
 // Both parts of a sample's name; an absolute line of a list, or a single file, stands for itself.
@@ -188,6 +242,42 @@ char *mcf_source_label(const mcf_source *source, int64_t i, char *buffer, size_t
     return buffer;
 }
 
+char *mcf_source_identity(const mcf_source *source, int64_t i)
+{
+    const source_container *container;
+    const char *name = sample_name(source, i, &container);
+    char path[8192], *identity = NULL;
+    if (container->tar)
+        snprintf(path, sizeof path, "%s:%s", container->root, name);
+    else
+        write_path(container, name, path, sizeof path);
+    char *slash = strrchr(path, '/'), *colon = container->tar ? path + strlen(container->root) : NULL;
+    if (colon && colon < path + sizeof path && (!slash || slash < colon))
+        slash = colon;
+    if (slash)
+        *slash = '\0';
+    else
+        strcpy(path, "");
+    // "a//b" and "a/./b" are one place, however the root was written.
+    char *to = path;
+    for (const char *at = path; *at;) {
+        const bool start = at == path || at[-1] == '/';
+        if (start && at[0] == '.' && (at[1] == '/' || at[1] == '\0'))
+            at += at[1] ? 2 : 1;
+        else if (at[0] == '/' && to > path && to[-1] == '/')
+            at++;
+        else
+            *to++ = *at++;
+    }
+    while (to > path + 1 && to[-1] == '/')
+        to--;
+    *to = '\0';
+    // Of files the same folder by whatever way; names inside a tar have no other.
+    if (!container->tar)
+        identity = realpath(*path ? path : ".", NULL);
+    return identity ? identity : strdup(path);
+}
+
 uint64_t mcf_source_fingerprint(const mcf_source *source)
 {
     XXH64_state_t state;
@@ -215,15 +305,15 @@ static mcf_status fail_open(int code, mcf_error *err)
 
 static mcf_status read_file(const char *path, mcf_bytes *out, mcf_error *err)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat info;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY); // a pipe without a writer would never open
     if (fd < 0)
         return fail_open(errno, err);
-    struct stat info;
     mcf_status status = MCF_OK;
     if (fstat(fd, &info) != 0)
         status = mcf_fail(err, MCF_ERR_IO, "%s", strerror(errno));
     else if (!S_ISREG(info.st_mode))
-        status = mcf_fail(err, MCF_ERR_FORMAT, "not a regular file");
+        status = mcf_fail(err, MCF_ERR_FORMAT, "is %s, not a file", mcf_file_kind(info.st_mode));
     else if (info.st_size > MCF_SOURCE_MAX_FILE)
         status = mcf_fail(err, MCF_ERR_FORMAT, "%lld bytes are more than the limit of %d for a picture",
                           (long long)info.st_size, (int)MCF_SOURCE_MAX_FILE);
@@ -235,19 +325,33 @@ static mcf_status read_file(const char *path, mcf_bytes *out, mcf_error *err)
     return status;
 }
 
-static mcf_status read_member(const source_container *container, uint64_t offset, uint32_t size, mcf_bytes *out,
+// The file's own header in front of it shows that it is still the one that was indexed.
+static mcf_status read_piece(int fd, const char *path, const source_piece *piece, mcf_bytes *out, mcf_error *err)
+{
+    uint8_t header[MCF_TAR_BLOCK];
+    MCF_TRY(mcf_file_read_at(fd, header, sizeof header, piece->offset - sizeof header, path, err));
+    if (mcf_tar_header_hash(header) != piece->header)
+        return mcf_fail(
+            err, MCF_ERR_FORMAT,
+            "its header no longer stands where the index says: the tar was changed or replaced since; start "
+            "again, and remove %s.idx where that does not help",
+            path);
+    return mcf_file_read_at(fd, out->data, piece->size, piece->offset, path, err);
+}
+
+static mcf_status read_member(const source_container *container, const source_piece *piece, mcf_bytes *out,
                               mcf_error *err)
 {
-    if (size > MCF_SOURCE_MAX_FILE)
-        return mcf_fail(err, MCF_ERR_FORMAT, "%u bytes are more than the limit of %d for a picture", size,
+    if (piece->size > MCF_SOURCE_MAX_FILE)
+        return mcf_fail(err, MCF_ERR_FORMAT, "%u bytes are more than the limit of %d for a picture", piece->size,
                         (int)MCF_SOURCE_MAX_FILE);
-    MCF_TRY(mcf_bytes_resize(out, size, err));
+    MCF_TRY(mcf_bytes_resize(out, piece->size, err));
     if (container->fd >= 0)
-        return mcf_file_read_at(container->fd, out->data, size, offset, container->path, err);
-    int fd = open(container->path, O_RDONLY | O_CLOEXEC);
+        return read_piece(container->fd, container->path, piece, out, err);
+    int fd = open(container->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0)
         return fail_open(errno, err);
-    mcf_status status = mcf_file_read_at(fd, out->data, size, offset, container->path, err);
+    mcf_status status = read_piece(fd, container->path, piece, out, err);
     close(fd);
     return status;
 }
@@ -257,8 +361,10 @@ mcf_status mcf_source_read(const mcf_source *source, int64_t i, mcf_bytes *out, 
     const source_container *container;
     const source_sample *sample = &source->samples[i];
     const char *name = sample_name(source, i, &container);
-    if (container->tar)
-        return read_member(container, sample->offset, sample->size, out, err);
+    if (container->tar) {
+        const source_piece piece = {.offset = sample->offset, .header = sample->header, .size = sample->size};
+        return read_member(container, &piece, out, err);
+    }
     char path[8192];
     if (write_path(container, name, path, sizeof path) >= (int)sizeof path)
         return mcf_fail(err, MCF_ERR_FORMAT, "its path is too long");
@@ -274,7 +380,7 @@ mcf_status mcf_source_read_sidecar(const mcf_source *source, int64_t i, mcf_side
     if (container->tar) {
         source_piece piece = source->sidecars ? source->sidecars[i][kind] : (source_piece){0};
         *found = piece.size > 0;
-        return *found ? read_member(container, piece.offset, piece.size, out, err) : MCF_OK;
+        return *found ? read_member(container, &piece, out, err) : MCF_OK;
     }
     char path[8192];
     if (write_path(container, name, path, sizeof path - 8) >= (int)sizeof path - 8)

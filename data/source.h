@@ -1,14 +1,17 @@
 // Where samples come from: folders of pictures, tar shards, text lists, single files. A source is a fixed,
 // ordered list of encoded pictures that any thread may read at random.
 //
-// - folder: every .jpg .jpeg .png .webp (any case) below it, links followed, hidden names skipped; each directory
-//   in byte order of its names, so the order does not depend on locale or file system.
-// - shards (tar): KEY.jpg|jpeg|png|webp in the order of the tar; KEY.txt (caption) and KEY.json next to it belong
-//   to the sample. Hidden names (macOS "._x.jpg") are skipped.
-// - list: one path a line, relative to the list's directory or absolute; empty lines are skipped. Files are
-//   looked at only when read.
-// - auto: a directory is a folder, or its shards if it holds *.tar and no picture; *.tar is a shard;
-//   .jpg .jpeg .png .webp is one sample; any other file is a list.
+// - folder: every file below it whose name ends as a picture's (.jpg .jpeg .jpe .jfif .mpo .png .webp, any case), links
+//   followed, hidden names skipped; each directory in byte order of its names, so the order does not depend on locale or
+//   file system. Of a folder that `mcf synth` wrote, images/ alone: its layouts are the same pictures, and masks.
+// - shards (tar): a sample is a key, as WebDataset groups files: the path up to the first dot of the base name; what
+//   follows is the extension. One picture a key, in the order of the tar; KEY.txt (caption) and KEY.json belong to it,
+//   wherever in the tar they stand. Hidden names (macOS "._x.jpg") are skipped.
+// - list: one path a line, relative to the list's directory or absolute; empty lines are skipped, a byte-order mark is
+//   passed over. Files are looked at only when read.
+// - auto: a directory is a folder, or its shards if it holds *.tar and no picture; of files the first bytes tell:
+//   pictures, tars, else lists.
+// Pipes, sockets and devices are nobody's pictures: nothing here waits for them.
 #ifndef MCF_DATA_SOURCE_H
 #define MCF_DATA_SOURCE_H
 
@@ -26,6 +29,10 @@ enum { MCF_SOURCE_MAX_FILE = 256 << 20 }; // bytes of one encoded sample
 // Errors: MCF_ERR_IO, MCF_ERR_FORMAT (not a tar, ...), MCF_ERR_USAGE (nothing found at all).
 mcf_status mcf_source_open(mcf_source **source, const char *const *paths, int path_count, mcf_source_format format,
                            mcf_error *err);
+// The same; `keys` (key_count, borrowed): the extensions of a key's picture in shards, the first that a key has is taken,
+// keys without any are left out. No keys: a plain picture extension before one behind other words (.jpg before .seg.png).
+mcf_status mcf_source_open_keys(mcf_source **source, const char *const *paths, int path_count, mcf_source_format format,
+                                const char *const *keys, int key_count, mcf_error *err);
 void mcf_source_close(mcf_source *source);
 
 // Keeps a seeded subset of max(1, round(fraction * count)) samples in their order, 0 < fraction <= 1. Before
@@ -34,14 +41,21 @@ mcf_status mcf_source_subset(mcf_source *source, double fraction, uint64_t seed,
 
 int64_t mcf_source_count(const mcf_source *source);
 
-// One line each about things the user should know: truncated shards, indices that could not be written.
+// One line each about things the user should know: truncated shards, what is left out, which picture of a key is taken,
+// indices that could not be written.
 int mcf_source_note_count(const mcf_source *source);
 const char *mcf_source_note(const mcf_source *source, int i);
 
 // Path of the file, or "shard.tar:member". Written to buffer (cut to size), which is returned.
 char *mcf_source_name(const mcf_source *source, int64_t i, char *buffer, size_t size);
+// Every note to `notice`, where there is one.
+void mcf_source_tell(const mcf_source *source, void (*notice)(void *context, const char *line), void *context);
 // Name of the directory the file lies in: the class of folder data sets. "" where there is none.
 char *mcf_source_label(const mcf_source *source, int64_t i, char *buffer, size_t size);
+// What tells one person's folder from all others: the whole path of the directory, from the root that was given (for
+// shards: the tar, or the folder of shards, and the directory in the tar). Equal names under two roots are two people.
+// malloc'd; NULL without memory.
+char *mcf_source_identity(const mcf_source *source, int64_t i);
 // xxHash64 over names and (shards) sizes: tells whether two runs saw the same data in the same order.
 uint64_t mcf_source_fingerprint(const mcf_source *source);
 

@@ -52,14 +52,18 @@ typedef struct {
     const void *options; // the caller's, alive as long as the loader
 } mcf_transform;
 
-// Pre-training and evaluation: shorter side to `side`, centre crop (mcf_resize_center_crop), flip with
+// Pre-training and evaluation: shorter side to `side`, or to `shorter`, centre crop (mcf_resize_then_crop), flip with
 // probability 0.5 where `flip` is set (MCF_RNG_FLIP).
 typedef struct {
-    int side; // 1..8192
+    int side;    // 1..8192
+    int shorter; // from `side` on; 0: side
     mcf_filter filter;
     bool fast_decode; // JPEG at the nearest larger DCT scale
     bool flip;
 } mcf_center_crop_options;
+
+// The shorter side before the crop, from timm's crop_pct in (0, 1].
+int mcf_shorter_side(int side, double crop_pct);
 
 mcf_transform mcf_transform_center_crop(const mcf_center_crop_options *options);
 

@@ -10,14 +10,15 @@
 #include "data/image/resize.h"
 #include "infer/embed.h"
 #include "run/weights.h"
+#include "run/config/data.h"
 
 enum { MAX_IMAGE_FILE = 1 << 30 }; // bytes
 
 struct mcf_encoder {
     mcf_embedder *embedder;
     int side;
-    bool fast_decode;  // as the run was trained, so that features equal those of `mcf embed`
-    mcf_bytes decoded; // scratch, reused from call to call
+    mcf_center_crop_options crop; // as the run's config says, so that features equal those of `mcf embed`
+    mcf_bytes decoded;            // scratch, reused from call to call
     mcf_resizer resizer;
     uint8_t *square; // [side, side, 3]
 };
@@ -132,7 +133,7 @@ static mcf_status open_encoder(mcf_encoder *encoder, const char *path, const mcf
     if (options.device < 0 || options.threads < 0 || options.batch < 0)
         return mcf_fail(err, MCF_ERR_USAGE, "mcf_encoder_open: device, threads and batch must not be negative");
     MCF_TRY(mcf_weights_open(&weights, path, err));
-    encoder->fast_decode = weights.config.data.fast_decode;
+    encoder->crop = mcf_data_crop(&weights.config.data, weights.config.model.image_size);
     mcf_weights_close(&weights);
 
     mcf_embedder_options inner = {
@@ -189,7 +190,7 @@ int mcf_encoder_image_size(const mcf_encoder *encoder)
 static mcf_status embed_decoded(mcf_encoder *encoder, const mcf_decoded *decoded, float *cls, float *mean,
                                 mcf_error *err)
 {
-    mcf_resize_plan plan = mcf_resize_center_crop(decoded, encoder->side, MCF_FILTER_BILINEAR);
+    mcf_resize_plan plan = mcf_resize_then_crop(decoded, encoder->crop.shorter, encoder->side, encoder->crop.filter);
     MCF_TRY(mcf_resize(&encoder->resizer, &decoded->image, &plan, encoder->square, (size_t)encoder->side * 3, err));
     return mcf_embedder_run(encoder->embedder, encoder->square, 1, cls, mean, err);
 }
@@ -221,7 +222,7 @@ mcf_result mcf_encoder_embed_rgb(mcf_encoder *encoder, const uint8_t *pixels, in
 static mcf_status embed_bytes(mcf_encoder *encoder, const void *bytes, size_t size, float *cls, float *mean,
                               mcf_error *err)
 {
-    mcf_decode_options options = {.channels = 4, .min_side = encoder->fast_decode ? encoder->side : 0};
+    mcf_decode_options options = {.channels = 4, .min_side = encoder->crop.fast_decode ? encoder->crop.shorter : 0};
     mcf_decoded decoded;
     MCF_TRY(mcf_image_decode(bytes, size, &options, &encoder->decoded, &decoded, err));
     return embed_decoded(encoder, &decoded, cls, mean, err);

@@ -28,8 +28,13 @@ mcf_status mcf_embedder_open(mcf_embedder **out, const mcf_embedder_options *opt
         return mcf_fail(err, MCF_ERR_NOMEM, "no memory for an embedder");
     e->batch = options->batch > 0 ? options->batch : USUAL_BATCH;
     e->flip = calloc((size_t)e->batch, 1);
-    mcf_status status = e->flip ? mcf_inference_open(&e->network, &options->job, options->checkpoint, options->config,
-                                                     MCF_PART_ENCODER, err)
+    const mcf_inference_options network = {.job = options->job,
+                                           .checkpoint = options->checkpoint,
+                                           .config = options->config,
+                                           .sets = options->sets,
+                                           .set_count = options->set_count,
+                                           .allow_nonfinite = options->allow_nonfinite};
+    mcf_status status = e->flip ? mcf_inference_open(&e->network, &network, MCF_PART_ENCODER, err)
                                 : mcf_fail(err, MCF_ERR_NOMEM, "no memory for an embedder");
     if (status != MCF_OK) {
         free(e->flip);
@@ -198,10 +203,8 @@ static mcf_status number_labels(const embed_job *j, int32_t *numbers, mcf_error 
     int64_t *order = malloc((size_t)j->rows * sizeof *order + 1);
     mcf_status status = labels && order ? MCF_OK : mcf_fail(err, MCF_ERR_NOMEM, "no memory for the labels");
     for (int64_t i = 0; i < j->rows && status == MCF_OK; i++) {
-        char label[1024];
-        mcf_source_label(j->set.source, j->sample[i], label, sizeof label);
         order[i] = i;
-        labels[i] = strdup(label);
+        labels[i] = mcf_source_identity(j->set.source, j->sample[i]);
         if (!labels[i])
             status = mcf_fail(err, MCF_ERR_NOMEM, "no memory for the labels");
     }
@@ -245,9 +248,16 @@ static mcf_status embed(embed_job *j, const mcf_embed_options *options, mcf_embe
     }
     MCF_TRY(mcf_embedder_open(&j->embedder, &options->network, err));
     const mcf_config *c = &j->embedder->network.config;
-    MCF_TRY(mcf_image_set_open(&j->set, options->paths, options->path_count, options->format, c->model.image_size,
-                               c->data.fast_decode, options->workers > 0 ? options->workers : c->data.workers,
-                               j->embedder->batch, err));
+    const mcf_image_set_options images = {.paths = options->paths,
+                                          .count = options->path_count,
+                                          .data = &c->data,
+                                          .format = options->format,
+                                          .side = c->model.image_size,
+                                          .batch = j->embedder->batch,
+                                          .workers = options->workers,
+                                          .notice = options->notice,
+                                          .context = options->context};
+    MCF_TRY(mcf_image_set_open(&j->set, &images, err));
     MCF_TRY(embed_all(j, options, err));
     MCF_TRY(mcf_image_set_check(&j->set, j->rows, err));
     result->images = j->rows;

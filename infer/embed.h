@@ -14,7 +14,10 @@ typedef struct {
     mcf_job_options job;      // the first device works
     const char *checkpoint;   // RUN, checkpoint directory or safetensors; NULL: `config` with its random start
     const mcf_config *config; // used where checkpoint is NULL; borrowed during open
-    int batch;                // images at once; 0: 32
+    const char *const *sets;  // "data.KEY=value" over the checkpoint's own config
+    size_t set_count;
+    bool allow_nonfinite; // weights that are not finite pass
+    int batch;            // images at once; 0: 32
 } mcf_embedder_options;
 
 mcf_status mcf_embedder_open(mcf_embedder **embedder, const mcf_embedder_options *options, mcf_error *err);
@@ -38,8 +41,9 @@ typedef struct {
     mcf_source_format format;
     int workers;     // decoding threads; 0: as the config says
     const char *out; // safetensors: cls [N,D], mean [N,D]; names as a JSON list in the metadata; NULL: none
-    bool retrieval;  // judge by the parent folder of each image as the person's name
+    bool retrieval;  // judge by the folder of each image (mcf_source_identity) as the person
     void (*progress)(void *context, int64_t done, int64_t total);
+    void (*notice)(void *context, const char *line); // NULL, or: what the images' sources have to say
     void *context;
     const volatile sig_atomic_t *stop; // NULL, or: non-zero asks to give up
 } mcf_embed_options;

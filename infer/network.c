@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "model/load.h"
+#include "run/config/data.h"
 
 // --- the network
 
@@ -48,15 +49,16 @@ static mcf_status end_runtime(int rank, void *context, mcf_error *err)
     return MCF_OK;
 }
 
-static mcf_status open_network(mcf_inference *in, const mcf_job_options *job, const char *checkpoint,
-                               const mcf_config *config, mcf_part part, mcf_error *err)
+static mcf_status open_network(mcf_inference *in, const mcf_inference_options *options, mcf_part part, mcf_error *err)
 {
+    const char *checkpoint = options->checkpoint;
     if (checkpoint) {
-        MCF_TRY(mcf_weights_open(&in->weights, checkpoint, err));
+        MCF_TRY(mcf_weights_open_set(&in->weights, checkpoint, options->sets, options->set_count, err));
         in->config = in->weights.config;
     } else {
-        in->config = *config;
+        in->config = *options->config;
     }
+    in->allow_nonfinite = options->allow_nonfinite;
     MCF_TRY(mcf_config_check_task(&in->config, err));
     mcf_objective_options *o = &in->config.objective;
     if (part == MCF_PART_DECODER && o->method == MCF_METHOD_MOCO_V3)
@@ -74,17 +76,16 @@ static mcf_status open_network(mcf_inference *in, const mcf_job_options *job, co
     if (checkpoint)
         o->method = MCF_METHOD_MCF;
     MCF_TRY(mcf_pretrain_create(&in->config.model, o, &in->model, err));
-    mcf_job_options alone = *job;
+    mcf_job_options alone = options->job;
     alone.device_count = alone.device_count ? 1 : 0;
     MCF_TRY(mcf_job_create(&in->job, &alone, err));
     return mcf_job_run(in->job, start_runtime, in, err);
 }
 
-mcf_status mcf_inference_open(mcf_inference *in, const mcf_job_options *job, const char *checkpoint,
-                              const mcf_config *config, mcf_part part, mcf_error *err)
+mcf_status mcf_inference_open(mcf_inference *in, const mcf_inference_options *options, mcf_part part, mcf_error *err)
 {
     *in = (mcf_inference){0};
-    mcf_status status = open_network(in, job, checkpoint, config, part, err);
+    mcf_status status = open_network(in, options, part, err);
     if (status != MCF_OK)
         mcf_inference_close(in);
     return status;
@@ -102,16 +103,18 @@ void mcf_inference_close(mcf_inference *in)
 
 // --- the images
 
-mcf_status mcf_image_set_open(mcf_image_set *set, const char *const *paths, size_t count, mcf_source_format format,
-                              int side, bool fast_decode, int workers, int batch, mcf_error *err)
+mcf_status mcf_image_set_open(mcf_image_set *set, const mcf_image_set_options *o, mcf_error *err)
 {
+    const mcf_data_options *data = o->data;
     *set = (mcf_image_set){0};
-    set->crop = (mcf_center_crop_options){.side = side, .filter = MCF_FILTER_BILINEAR, .fast_decode = fast_decode};
+    set->crop = mcf_data_crop(data, o->side);
     set->transform = mcf_transform_center_crop(&set->crop);
-    mcf_status status = mcf_source_open(&set->source, paths, (int)count, format, err);
+    mcf_status status = mcf_source_open_keys(&set->source, o->paths, (int)o->count, o->format,
+                                             (const char *const *)data->image_keys.items, data->image_keys.count, err);
     if (status == MCF_OK) {
-        const mcf_loader_options options = {.batch = batch,
-                                            .workers = workers,
+        mcf_source_tell(set->source, o->notice, o->context);
+        const mcf_loader_options options = {.batch = o->batch,
+                                            .workers = o->workers > 0 ? o->workers : data->workers,
                                             .keep_last = true,
                                             .keep_broken = true,
                                             .end_epoch = 1,

@@ -16,12 +16,22 @@ typedef struct {
     mcf_config config;   // with what is not needed switched off; strings belong to `weights` or the caller
     mcf_pretrain_model *model;
     mcf_runtime *runtime;
+    bool allow_nonfinite;
     mcf_dtype compute; // the config's precision, or fp32 where the device lacks it
 } mcf_inference;
 
-// checkpoint: as mcf_weights_open; NULL: `config` with its random start.
-mcf_status mcf_inference_open(mcf_inference *inference, const mcf_job_options *job, const char *checkpoint,
-                              const mcf_config *config, mcf_part part, mcf_error *err);
+typedef struct {
+    mcf_job_options job;      // the first device works
+    const char *checkpoint;   // as mcf_weights_open; NULL: `config` with its random start
+    const mcf_config *config; // used where checkpoint is NULL; borrowed during open
+    // "data.KEY=value": read over the checkpoint's own config. How pictures are read is the asker's choice.
+    const char *const *sets;
+    size_t set_count;
+    bool allow_nonfinite; // weights that are not finite pass
+} mcf_inference_options;
+
+mcf_status mcf_inference_open(mcf_inference *inference, const mcf_inference_options *options, mcf_part part,
+                              mcf_error *err);
 void mcf_inference_close(mcf_inference *inference); // zeros are fine
 
 // --- the images
@@ -35,9 +45,20 @@ typedef struct {
     char *first_broken; // malloc'd "name: reason"; NULL: none
 } mcf_image_set;
 
-// The images of paths in the source's order, `batch` at a time, as RGB of side x side.
-mcf_status mcf_image_set_open(mcf_image_set *set, const char *const *paths, size_t count, mcf_source_format format,
-                              int side, bool fast_decode, int workers, int batch, mcf_error *err);
+// What images are and how they are read.
+typedef struct {
+    const char *const *paths; // images, folders, shards or lists
+    size_t count;
+    const mcf_data_options *data; // filter, fast_decode, crop_pct, image_keys, workers
+    mcf_source_format format;       // in place of data's
+    int side, batch;
+    int workers;                                     // 0: data's
+    void (*notice)(void *context, const char *line); // NULL, or: receives what the source has to say
+    void *context;
+} mcf_image_set_options;
+
+// The images in the source's order, `batch` at a time, as RGB of side x side.
+mcf_status mcf_image_set_open(mcf_image_set *set, const mcf_image_set_options *options, mcf_error *err);
 void mcf_image_set_close(mcf_image_set *set); // zeros are fine
 // The next readable images: *rows of them from the start of *batch's arrays; *batch NULL at the end. Unreadable ones
 // are counted and left out.

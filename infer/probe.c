@@ -87,9 +87,16 @@ static mcf_status embed_folder(mcf_embedder *e, const mcf_config *c, known_faces
     }
     // Every picture is a path of its own, so that rows come in the order of the labels.
     mcf_image_set set = {0};
-    mcf_status status = mcf_image_set_open(&set, (const char *const *)f->labels.images, (size_t)f->labels.count,
-                                           MCF_SOURCE_AUTO, mcf_embedder_size(e), c->data.fast_decode,
-                                           o->workers > 0 ? o->workers : c->data.workers, batch, err);
+    const mcf_image_set_options images = {.paths = (const char *const *)f->labels.images,
+                                          .count = (size_t)f->labels.count,
+                                          .data = &c->data,
+                                          .format = MCF_SOURCE_AUTO,
+                                          .side = mcf_embedder_size(e),
+                                          .batch = batch,
+                                          .workers = o->workers,
+                                          .notice = o->notice,
+                                          .context = o->context};
+    mcf_status status = mcf_image_set_open(&set, &images, err);
     if (status == MCF_OK)
         status = embed_set(e, &set, f, tokens, o, before, total, err);
     mcf_image_set_close(&set);

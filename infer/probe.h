@@ -10,6 +10,7 @@ typedef struct {
     int points;             // 68 or 98
     int workers;            // decoding threads; 0: as the config says
     void (*progress)(void *context, int64_t done, int64_t total);
+    void (*notice)(void *context, const char *line); // NULL, or: what the images' sources have to say
     void *context;
     const volatile sig_atomic_t *stop; // NULL, or: non-zero asks to give up
 } mcf_probe_options;

@@ -170,10 +170,22 @@ static mcf_status reconstruct(reconstruction *r, const mcf_reconstruct_options *
                               mcf_error *err)
 {
     MCF_TRY(mcf_check_output_folder(options->out, options->paths, options->path_count, err));
-    MCF_TRY(mcf_inference_open(&r->network, &options->job, options->checkpoint, NULL, MCF_PART_DECODER, err));
+    const mcf_inference_options network = {.job = options->job,
+                                           .checkpoint = options->checkpoint,
+                                           .sets = options->sets,
+                                           .set_count = options->set_count,
+                                           .allow_nonfinite = options->allow_nonfinite};
+    MCF_TRY(mcf_inference_open(&r->network, &network, MCF_PART_DECODER, err));
     const mcf_config *c = &r->network.config;
-    MCF_TRY(mcf_image_set_open(&r->set, options->paths, options->path_count, options->format, c->model.image_size,
-                               c->data.fast_decode, c->data.workers, BATCH, err));
+    const mcf_image_set_options images = {.paths = options->paths,
+                                          .count = options->path_count,
+                                          .data = &c->data,
+                                          .format = options->format,
+                                          .side = c->model.image_size,
+                                          .batch = BATCH,
+                                          .notice = options->notice,
+                                          .context = options->context};
+    MCF_TRY(mcf_image_set_open(&r->set, &images, err));
     MCF_TRY(mcf_directory_make(options->out, err));
     MCF_TRY(check_folder(r, options->out, err));
     const size_t side = (size_t)c->model.image_size;

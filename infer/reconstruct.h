@@ -9,13 +9,17 @@
 
 typedef struct {
     mcf_job_options job;
-    const char *checkpoint;   // RUN, checkpoint directory or safetensors with decoder
+    const char *checkpoint;  // RUN, checkpoint directory or safetensors with decoder
+    const char *const *sets; // "data.KEY=value" over its config
+    size_t set_count;
+    bool allow_nonfinite;     // weights that are not finite pass
     const char *out;          // directory, made if missing
     const char *const *paths; // images, folders, shards or lists
     size_t path_count;
     mcf_source_format format;
     int64_t limit; // at most this many images; 0: all
     void (*progress)(void *context, int64_t done, int64_t total);
+    void (*notice)(void *context, const char *line); // NULL, or: what the images' sources have to say
     void *context;
     const volatile sig_atomic_t *stop; // NULL, or: non-zero asks to give up
 } mcf_reconstruct_options;

@@ -4,8 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
+#include "base/file.h"
 #include "data/formats/pth.h"
 #include "model/load.h"
 #include "model/position.h"
@@ -37,15 +38,12 @@ typedef struct {
 static mcf_status open_file(source_file *file, const char *path, mcf_error *err)
 {
     uint8_t first[4] = {0};
-    struct stat info;
+    int fd;
     *file = (source_file){.path = path};
-    FILE *in = fopen(path, "rb");
-    size_t got = in ? fread(first, 1, sizeof first, in) : 0;
-    if (in)
-        fclose(in);
-    if (stat(path, &info) == 0)
-        file->size = (uint64_t)info.st_size;
-    if (got == sizeof first && mcf_pth_is(first, got))
+    MCF_TRY(mcf_file_open(path, &fd, &file->size, err));
+    const ssize_t got = pread(fd, first, sizeof first, 0);
+    close(fd);
+    if (got == (ssize_t)sizeof first && mcf_pth_is(first, (size_t)got))
         return mcf_pth_open(&file->pth, path, err);
     return mcf_safetensors_open(&file->tensors, path, err);
 }

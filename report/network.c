@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "report/internal.h"
 #include "data/samples.h"
+#include "run/config/data.h"
 
 enum { BATCH = 16 };
 
@@ -57,15 +58,19 @@ static mcf_status look(mcf_report_run *run, const mcf_report_options *options, c
     mcf_source *source = NULL;
     int64_t samples[MCF_REPORT_LOOKS];
     int got = 0;
-    mcf_status status = mcf_source_open(&source, paths, (int)count, format_of(run, options), err);
+    const mcf_data_options *data = &run->config.data;
+    mcf_status status = mcf_source_open_keys(&source, paths, (int)count, format_of(run, options),
+                                             (const char *const *)data->image_keys.items, data->image_keys.count, err);
     if (status == MCF_OK)
-        status = mcf_inference_open(&network, &options->job, run->checkpoint, NULL, MCF_PART_ENCODER, err);
+        status =
+            mcf_inference_open(&network, &(mcf_inference_options){.job = options->job, .checkpoint = run->checkpoint},
+                               MCF_PART_ENCODER, err);
     if (status == MCF_OK) {
         const size_t side = (size_t)network.config.model.image_size;
+        const mcf_center_crop_options crop = mcf_data_crop(&network.config.data, (int)side);
         run->look_images = malloc(MCF_REPORT_LOOKS * side * side * 3);
         status = run->look_images
-                     ? mcf_samples_read(source, MCF_REPORT_LOOKS, (int)side, network.config.data.fast_decode,
-                                        run->look_images, samples, &got, err)
+                     ? mcf_samples_read(source, MCF_REPORT_LOOKS, &crop, run->look_images, samples, &got, err)
                      : mcf_fail(err, MCF_ERR_NOMEM, "no memory for images");
     }
     if (status == MCF_OK && got == 0)
@@ -99,9 +104,9 @@ static mcf_status take_batch(search *s, const mcf_batch *batch, int rows, mcf_er
                                run->search_thumb + (size_t)at * MCF_REPORT_THUMB * MCF_REPORT_THUMB * 3,
                                MCF_REPORT_THUMB, err));
     for (int i = 0; i < rows; i++) {
-        char label[1024];
-        mcf_source_label(s->set.source, batch->sample[i], label, sizeof label);
-        run->search_label[at + i] = label_number(s, label);
+        char *label = mcf_source_identity(s->set.source, batch->sample[i]);
+        run->search_label[at + i] = label ? label_number(s, label) : -1;
+        free(label);
         if (run->search_label[at + i] < 0)
             return mcf_fail(err, MCF_ERR_NOMEM, "no memory for the labels");
     }
@@ -197,8 +202,15 @@ static mcf_status run_search(search *s, const char *const *paths, size_t count, 
     s->dim = mcf_embedder_dim(s->trained);
     if (mcf_embedder_size(s->untrained) != s->side || mcf_embedder_dim(s->untrained) != s->dim)
         return mcf_fail(err, MCF_ERR_FORMAT, "%s: config.yaml is not that of the checkpoint", run->path);
-    MCF_TRY(mcf_image_set_open(&s->set, paths, count, format_of(run, options), s->side, run->config.data.fast_decode,
-                               run->config.data.workers, BATCH, err));
+    const mcf_image_set_options images = {.paths = paths,
+                                          .count = count,
+                                          .data = &run->config.data,
+                                          .format = format_of(run, options),
+                                          .side = s->side,
+                                          .batch = BATCH,
+                                          .notice = options->notice,
+                                          .context = options->context};
+    MCF_TRY(mcf_image_set_open(&s->set, &images, err));
     run->search_total = mcf_source_count(s->set.source);
     limit = limit < run->search_total ? limit : run->search_total;
     s->features = malloc((size_t)limit * (size_t)s->dim * sizeof *s->features);

@@ -20,6 +20,7 @@ typedef struct {
     int64_t limit; // images searched in; 0: MCF_REPORT_LIMIT
     bool quick;    // nothing is computed with the networks
     void (*progress)(void *context, int64_t done, int64_t total);
+    void (*notice)(void *context, const char *line); // NULL, or: what the images' sources have to say
     void *context;
     const volatile sig_atomic_t *stop; // NULL, or: non-zero asks to give up
 } mcf_report_options;

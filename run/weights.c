@@ -9,26 +9,31 @@
 
 enum { MAX_CONFIG = 1 << 20 };
 
-static mcf_status config_from_file(mcf_weights *w, const char *directory, mcf_error *err)
+typedef struct {
+    const char *const *items;
+    size_t count;
+} set_list;
+
+static mcf_status config_from_file(mcf_weights *w, const char *directory, set_list sets, mcf_error *err)
 {
     char *path = mcf_path_join(directory, "config.yaml"), *text = NULL;
     size_t size;
     mcf_status status = path ? mcf_file_read(path, MAX_CONFIG, &text, &size, err)
                              : mcf_fail(err, MCF_ERR_NOMEM, "no memory for a path");
     if (status == MCF_OK)
-        status = mcf_config_parse(&w->config, text, size, path, NULL, 0, err);
+        status = mcf_config_parse(&w->config, text, size, path, (const char **)sets.items, sets.count, err);
     free(path);
     free(text);
     return status;
 }
 
-static mcf_status open_checkpoint(mcf_weights *w, const char *directory, mcf_error *err)
+static mcf_status open_checkpoint(mcf_weights *w, const char *directory, set_list sets, mcf_error *err)
 {
     json_t *state;
     MCF_TRY(mcf_checkpoint_read_state(directory, &w->step, &state, err));
     json_decref(state);
     snprintf(w->path, sizeof w->path, "%s/model.safetensors", directory);
-    MCF_TRY(config_from_file(w, directory, err));
+    MCF_TRY(config_from_file(w, directory, sets, err));
     mcf_status status = mcf_safetensors_open(&w->file, w->path, err);
     if (status != MCF_OK)
         mcf_config_free(&w->config);
@@ -53,11 +58,11 @@ static mcf_status find_checkpoint(const char *path, char **found, mcf_error *err
     return MCF_OK;
 }
 
-static mcf_status open_directory(mcf_weights *w, const char *path, mcf_error *err)
+static mcf_status open_directory(mcf_weights *w, const char *path, set_list sets, mcf_error *err)
 {
     char *checkpoint = NULL;
     MCF_TRY(find_checkpoint(path, &checkpoint, err));
-    mcf_status status = open_checkpoint(w, checkpoint, err);
+    mcf_status status = open_checkpoint(w, checkpoint, sets, err);
     free(checkpoint);
     return status;
 }
@@ -82,7 +87,7 @@ mcf_status mcf_weights_find(const char *path, char *file, size_t size, mcf_error
                                                 : mcf_fail(err, MCF_ERR_USAGE, "%s: the path is too long", path);
 }
 
-static mcf_status open_file(mcf_weights *w, const char *path, mcf_error *err)
+static mcf_status open_file(mcf_weights *w, const char *path, set_list sets, mcf_error *err)
 {
     snprintf(w->path, sizeof w->path, "%s", path);
     MCF_TRY(mcf_safetensors_open(&w->file, path, err));
@@ -91,12 +96,12 @@ static mcf_status open_file(mcf_weights *w, const char *path, mcf_error *err)
     w->step = step ? strtoll(step, NULL, 10) : -1;
     mcf_status status;
     if (text) {
-        status = mcf_config_parse(&w->config, text, strlen(text), path, NULL, 0, err);
+        status = mcf_config_parse(&w->config, text, strlen(text), path, (const char **)sets.items, sets.count, err);
     } else {
         // Weights taken out of a checkpoint by hand keep their config beside them.
         char *parent = mcf_path_parent(path), *beside = parent ? mcf_path_join(parent, "config.yaml") : NULL;
         if (beside && mcf_path_exists(beside))
-            status = config_from_file(w, parent, err);
+            status = config_from_file(w, parent, sets, err);
         else
             status = mcf_fail(err, MCF_ERR_FORMAT,
                               "%s: no config in its metadata, so the network is unknown; give a run, a checkpoint "
@@ -112,11 +117,18 @@ static mcf_status open_file(mcf_weights *w, const char *path, mcf_error *err)
 
 mcf_status mcf_weights_open(mcf_weights *weights, const char *path, mcf_error *err)
 {
+    return mcf_weights_open_set(weights, path, NULL, 0, err);
+}
+
+mcf_status mcf_weights_open_set(mcf_weights *weights, const char *path, const char *const *items, size_t count,
+                                mcf_error *err)
+{
+    const set_list sets = {items, count};
     *weights = (mcf_weights){0};
     if (!mcf_path_exists(path))
         return mcf_fail(err, MCF_ERR_IO, "%s: there is no such file or directory", path);
     mcf_status status =
-        mcf_path_is_directory(path) ? open_directory(weights, path, err) : open_file(weights, path, err);
+        mcf_path_is_directory(path) ? open_directory(weights, path, sets, err) : open_file(weights, path, sets, err);
     if (status != MCF_OK)
         *weights = (mcf_weights){0};
     return status;

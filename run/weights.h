@@ -18,6 +18,9 @@ mcf_status mcf_weights_open(mcf_weights *weights, const char *path, mcf_error *e
 // The file of weights behind `path`, written into `file`: of a run or checkpoint directory its model.safetensors, else
 // the path itself. A checkpoint is checked against its sums. For M_1 and `init`, which read the file alone.
 mcf_status mcf_weights_find(const char *path, char *file, size_t size, mcf_error *err);
+// The same; `sets`, "key.path=value", are read over the config that is found.
+mcf_status mcf_weights_open_set(mcf_weights *weights, const char *path, const char *const *sets, size_t set_count,
+                                mcf_error *err);
 void mcf_weights_close(mcf_weights *weights); // zeros are fine
 
 #endif

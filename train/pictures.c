@@ -14,6 +14,7 @@
 #include "data/samples.h"
 #include "model/reconstruct.h"
 #include "train/run_state.h"
+#include "run/config/data.h"
 
 enum { IMAGES = 6, SIDE_MOST = 160, QUALITY = 92, KEPT = 64, MASK_GREY = 128 };
 
@@ -179,8 +180,9 @@ static mcf_status open_pictures(mcf_run *run, mcf_error *err)
     p->ids = malloc(IMAGES * patches * sizeof *p->ids);
     if (!p->images || !p->drawn || !p->pseudo || !p->ids)
         return mcf_fail(err, MCF_ERR_NOMEM, "no memory for pictures");
-    MCF_TRY(mcf_samples_read(run->validation ? run->validation : run->source, IMAGES, p->side,
-                             run->config->data.fast_decode, p->images, samples, &p->count, err));
+    const mcf_center_crop_options crop = mcf_data_crop(&run->config->data, p->side);
+    MCF_TRY(mcf_samples_read(run->validation ? run->validation : run->source, IMAGES, &crop, p->images, samples,
+                             &p->count, err));
     if (p->count == 0)
         return mcf_fail(err, MCF_ERR_FORMAT, "none of the images can be read");
     for (int i = 0; i < p->count; i++) {

@@ -1,5 +1,6 @@
 // PyTorch's files, zip or the older stream: which members there are, what their storages hold, and the tensors that the
 // pickle machine found in them. Every offset and size is checked against the file where it is used, hence the length.
+#include "base/file.h"
 #include "data/formats/pth.h"
 #include "data/formats/pth_zip.h"
 
@@ -471,23 +472,18 @@ mcf_status mcf_pth_open_memory(mcf_pth **file, const void *bytes, size_t size, c
 mcf_status mcf_pth_open(mcf_pth **file, const char *path, mcf_error *err)
 {
     *file = NULL;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    struct stat info;
-    if (fd < 0 || fstat(fd, &info) != 0) {
-        mcf_fail(err, MCF_ERR_IO, "%s: %s", path, strerror(errno));
-        if (fd >= 0)
-            close(fd);
-        return MCF_ERR_IO;
-    }
-    if (!S_ISREG(info.st_mode) || info.st_size == 0) {
+    int fd;
+    uint64_t size;
+    MCF_TRY(mcf_file_open(path, &fd, &size, err));
+    if (size == 0) {
         close(fd);
-        return mcf_fail(err, MCF_ERR_FORMAT, "%s: empty, or no file", path);
+        return mcf_fail(err, MCF_ERR_FORMAT, "%s: is empty (0 bytes); fetch it again", path);
     }
-    void *mapped = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    void *mapped = mmap(NULL, (size_t)size, PROT_READ, MAP_PRIVATE, fd, 0);
     close(fd);
     if (mapped == MAP_FAILED)
         return mcf_fail(err, MCF_ERR_IO, "%s: %s", path, strerror(errno));
-    return open_bytes(file, mapped, (size_t)info.st_size, mapped, path, err);
+    return open_bytes(file, mapped, (size_t)size, mapped, path, err);
 }
 
 void mcf_pth_close(mcf_pth *file)

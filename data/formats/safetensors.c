@@ -1,6 +1,8 @@
 // Reader. The writer is in safetensors_write.c.
 #define _GNU_SOURCE
+#include "base/file.h"
 #include "data/formats/safetensors.h"
+#include "data/impostor.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,8 +13,6 @@
 #include <unistd.h>
 
 #include <jansson.h>
-
-#include "base/file.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "tensors are read as they lie in the file");
 
@@ -276,15 +276,17 @@ static mcf_status open_any(mcf_safetensors **out, int fd, const void *bytes, uin
 mcf_status mcf_safetensors_open(mcf_safetensors **file, const char *path, mcf_error *err)
 {
     *file = NULL;
-    struct stat info;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return mcf_fail(err, MCF_ERR_IO, "%s: cannot open: %s", path, strerror(errno));
-    if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
+    int fd;
+    uint64_t size;
+    char first[256];
+    MCF_TRY(mcf_file_open(path, &fd, &size, err));
+    const ssize_t got = pread(fd, first, sizeof first, 0);
+    const char *impostor = got > 0 ? mcf_impostor(first, (size_t)got) : NULL;
+    if (impostor) {
         close(fd);
-        return mcf_fail(err, MCF_ERR_IO, "%s: is no regular file", path);
+        return mcf_fail(err, MCF_ERR_FORMAT, "%s: is %s", path, impostor);
     }
-    return open_any(file, fd, NULL, (uint64_t)info.st_size, path, err);
+    return open_any(file, fd, NULL, size, path, err);
 }
 
 mcf_status mcf_safetensors_open_memory(mcf_safetensors **file, const void *bytes, size_t size, const char *label,

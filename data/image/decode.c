@@ -3,6 +3,7 @@
 
 #include "data/image/codec.h"
 #include "data/image/exif.h"
+#include "data/impostor.h"
 
 // Says what the bytes look like when they are no picture: the usual cases have an obvious cure.
 static mcf_status fail_unknown(const uint8_t *bytes, size_t size, mcf_image_refusal *refusal, mcf_error *err)
@@ -10,6 +11,9 @@ static mcf_status fail_unknown(const uint8_t *bytes, size_t size, mcf_image_refu
     *refusal = size == 0 ? MCF_IMAGE_EMPTY : MCF_IMAGE_NO_IMAGE;
     if (size == 0)
         return mcf_fail(err, MCF_ERR_FORMAT, "the file is empty");
+    const char *impostor = mcf_impostor(bytes, size);
+    if (impostor)
+        return mcf_fail(err, MCF_ERR_FORMAT, "%s", impostor);
     static const struct {
         const char *name, *magic;
         size_t at, length;

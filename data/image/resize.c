@@ -48,9 +48,14 @@ static int half_even(int n)
 
 mcf_resize_plan mcf_resize_center_crop(const mcf_decoded *decoded, int side, mcf_filter filter)
 {
+    return mcf_resize_then_crop(decoded, side, side, filter);
+}
+
+mcf_resize_plan mcf_resize_then_crop(const mcf_decoded *decoded, int shorter, int side, mcf_filter filter)
+{
     int64_t width = decoded->original_width, height = decoded->original_height;
-    int64_t full_width = width <= height ? side : side * width / height;
-    int64_t full_height = width <= height ? side * height / width : side;
+    int64_t full_width = width <= height ? shorter : shorter * width / height;
+    int64_t full_height = width <= height ? shorter * height / width : shorter;
     return (mcf_resize_plan){.filter = filter,
                              .box_width = decoded->scaled_width,
                              .box_height = decoded->scaled_height,

@@ -38,6 +38,8 @@ mcf_resize_plan mcf_resize_whole(const mcf_image *image, int width, int height, 
 // (int)(side * longer / shorter), then the middle is cut out at round-half-even((size - side) / 2).
 // decoded gives the grid the pixels are on (fast_decode) and the size the rule is applied to.
 mcf_resize_plan mcf_resize_center_crop(const mcf_decoded *decoded, int side, mcf_filter filter);
+// The same with Resize(shorter), shorter >= side, before CenterCrop(side).
+mcf_resize_plan mcf_resize_then_crop(const mcf_decoded *decoded, int shorter, int side, mcf_filter filter);
 
 // Writes out_height rows of out_width RGB pixels (3 bytes) at out, rows out_stride bytes apart.
 // image: 3 or 4 channels, 4 being faster. The same bytes on every processor.

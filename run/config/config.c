@@ -27,6 +27,7 @@ void mcf_config_free(mcf_config *config)
 {
     mcf_config_clear_paths(&config->data.train);
     mcf_config_clear_paths(&config->data.validation);
+    mcf_config_clear_paths(&config->data.image_keys);
 }
 
 static mcf_status parse_root(mcf_yaml_node **root, const char *text, size_t size, const char *label, mcf_error *err)

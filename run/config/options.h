@@ -29,6 +29,7 @@ typedef struct {
 
 typedef struct {
     mcf_path_list train, validation;
+    mcf_path_list image_keys; // extensions of a key's picture in shards; none: see data/source.h
     mcf_source_format format;
     double fraction; // of the training images, a seeded subset
     int workers;
@@ -36,6 +37,7 @@ typedef struct {
     mcf_crop crop;
     double crop_min;
     mcf_filter filter; // bilinear or bicubic
+    double crop_pct;   // of the centre crop: image_size over the resized picture's shorter side
     int crop_size;     // align, parse: side of a face's crop, and of parsing's labels
 } mcf_data_options;
 

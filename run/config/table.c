@@ -69,6 +69,10 @@ const mcf_config_key mcf_config_keys[] = {
     PATHS("data.validation", MCF_USE_ALL, data.validation, "The same, to measure on."),
     CHOICE("data.format", MCF_USE_ALL, data.format, "auto", "auto folder shards list",
            "What the paths are; auto looks at each."),
+    PATHS(
+        "data.image_keys", MCF_USE_ALL, data.image_keys,
+        "Shards: the extensions of a key's picture, as in [jpg, image.png]; the first that a key has is taken. Empty: "
+        "any picture, a plain .jpg or .png before one such as .seg.png."),
     NUMBER("data.fraction", MCF_USE_ALL, data.fraction, "1.0", OVER_TO(0, 1),
            "Part of the training images, chosen by the seed."),
     INT("data.workers", MCF_USE_ALL, data.workers, "4", RANGE(1, 1024), "Threads that decode."),
@@ -82,6 +86,8 @@ const mcf_config_key mcf_config_keys[] = {
     CHOICE("data.filter", MCF_USE_PRETRAIN, data.filter, "bilinear", "bilinear bicubic", "Of the resize."),
     INT("data.crop_size", MCF_USE_DOWNSTREAM, data.crop_size, "512", RANGE(8, 4096),
         "Side of a face's crop, which is resized to image_size on the device; parsing's labels have it too."),
+    NUMBER("data.crop_pct", MCF_USE_PRETRAIN, data.crop_pct, "1", OVER_TO(0, 1),
+           "Of the centre crop, as timm says it: the shorter side is made image_size over this, rounded down."),
 
     INT("model.image_size", MCF_USE_ALL, model.image_size, "224", RANGE(1, 8192), "Side of the input in pixels."),
     INT("model.patch_size", MCF_USE_ALL, model.patch_size, "16", RANGE(1, 1024),

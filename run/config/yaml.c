@@ -182,6 +182,11 @@ mcf_status mcf_yaml_parse(mcf_yaml_node **root, const char *text, size_t size, c
     reader r = {.label = label, .lines = lines, .err = err};
     if (size > MCF_YAML_MAX_SIZE)
         return mcf_fail(err, MCF_ERR_USAGE, "%s: longer than 1 MiB: no config", label);
+    if (size >= 3 &&
+        !memcmp(text, "\xef\xbb\xbf", 3)) { // a byte-order mark; with the encoding given libyaml has no use for it
+        text += 3;
+        size -= 3;
+    }
     if (!yaml_parser_initialize(&r.parser))
         return no_memory(&r);
     yaml_parser_set_encoding(&r.parser, YAML_UTF8_ENCODING);

@@ -182,7 +182,7 @@ static void lengths_are_checked(void **state)
     assert_null(file);
     assert_int_equal(mcf_safetensors_open(&file, "/nowhere/x.safetensors", &err), MCF_ERR_IO);
     assert_non_null(strstr(err.message, "/nowhere/x.safetensors"));
-    assert_int_equal(mcf_safetensors_open(&file, "/tmp", &err), MCF_ERR_IO);
+    assert_int_equal(mcf_safetensors_open(&file, "/tmp", &err), MCF_ERR_FORMAT);
 }
 
 // A header that would cost gigabytes once parsed.

@@ -8,20 +8,22 @@
 #include "model/mcf.h"
 #include "run/weights.h"
 #include "train/schedule.h"
+#include "run/config/data.h"
 
 // --- data
 
 static mcf_status open_sources(mcf_run *run, mcf_error *err)
 {
     const mcf_data_options *d = &run->config->data;
-    MCF_TRY(mcf_source_open(&run->source, (const char *const *)d->train.items, d->train.count, d->format, err));
+    MCF_TRY(mcf_data_open(&run->source, d, &d->train, err));
     for (int i = 0; i < mcf_source_note_count(run->source); i++)
         mcf_run_notice(run, "%s", mcf_source_note(run->source, i));
     if (d->fraction < 1)
         MCF_TRY(mcf_source_subset(run->source, d->fraction, run->config->seed, err));
     if (d->validation.count > 0)
-        MCF_TRY(mcf_source_open(&run->validation, (const char *const *)d->validation.items, d->validation.count,
-                                d->format, err));
+        MCF_TRY(mcf_data_open(&run->validation, d, &d->validation, err));
+    for (int i = 0; run->validation && i < mcf_source_note_count(run->validation); i++)
+        mcf_run_notice(run, "%s", mcf_source_note(run->validation, i));
     return MCF_OK;
 }
 
@@ -30,9 +32,8 @@ static mcf_status open_one_view(mcf_run *run, mcf_error *err)
     const mcf_data_options *d = &run->config->data;
     const int side = run->config->model.image_size;
     MCF_TRY(open_sources(run, err));
-    run->crop = run->crop_still =
-        (mcf_center_crop_options){.side = side, .filter = d->filter, .fast_decode = d->fast_decode, .flip = true};
-    run->crop_still.flip = false;
+    run->crop = run->crop_still = mcf_data_crop(d, side);
+    run->crop.flip = true;
     run->augment = (mcf_augment_options){.side = side, .views = 1, .view = {mcf_augment_crop(d->crop_min, d->filter)}};
     run->transform =
         d->crop == MCF_CROP_RANDOM ? mcf_transform_augment(&run->augment) : mcf_transform_center_crop(&run->crop);
