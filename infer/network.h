@@ -50,7 +50,7 @@ typedef struct {
     const char *const *paths; // images, folders, shards or lists
     size_t count;
     const mcf_data_options *data; // filter, fast_decode, crop_pct, image_keys, workers
-    mcf_source_format format;       // in place of data's
+    mcf_source_format format;     // in place of data's
     int side, batch;
     int workers;                                     // 0: data's
     void (*notice)(void *context, const char *line); // NULL, or: receives what the source has to say
