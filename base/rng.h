@@ -21,7 +21,8 @@ typedef enum {
     MCF_RNG_AUGMENT2 = 8,    // second view
     MCF_RNG_DROPOUT = 9,     // epoch = step, sample = node
     MCF_RNG_SYNTH = 10,      // generated inputs
-    MCF_RNG_TEST = 11
+    MCF_RNG_TEST = 11,
+    MCF_RNG_NOISE = 12 // of a face's pixels; the seed is drawn from MCF_RNG_AUGMENT1
 } mcf_rng_purpose;
 
 // A position in one stream. Copy freely; not to be shared between threads.

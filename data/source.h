@@ -33,6 +33,9 @@ mcf_status mcf_source_open(mcf_source **source, const char *const *paths, int pa
 // keys without any are left out. No keys: a plain picture extension before one behind other words (.jpg before .seg.png).
 mcf_status mcf_source_open_keys(mcf_source **source, const char *const *paths, int path_count, mcf_source_format format,
                                 const char *const *keys, int key_count, mcf_error *err);
+// The given files themselves, in their order, one sample each; a file may stand there more than once. They are looked at
+// only when read.
+mcf_status mcf_source_open_files(mcf_source **source, const char *const *paths, int64_t count, mcf_error *err);
 void mcf_source_close(mcf_source *source);
 
 // Keeps a seeded subset of max(1, round(fraction * count)) samples in their order, 0 < fraction <= 1. Before

@@ -177,6 +177,37 @@ static mcf_status add_path(mcf_source *source, const char *path, mcf_source_form
     return add_file(source, path, format, err);
 }
 
+static mcf_source *new_source(void)
+{
+    mcf_source *source = calloc(1, sizeof *source);
+    // Shards are kept open, but never so many that the rest of the program runs out of descriptors.
+    struct rlimit limit;
+    if (source)
+        source->open_limit = getrlimit(RLIMIT_NOFILE, &limit) != 0 ? 64
+                             : limit.rlim_cur == RLIM_INFINITY     ? 4096
+                             : limit.rlim_cur / 2 > 4096           ? 4096
+                                                                   : (int)(limit.rlim_cur / 2);
+    return source;
+}
+
+mcf_status mcf_source_open_files(mcf_source **out, const char *const *paths, int64_t count, mcf_error *err)
+{
+    uint32_t container;
+    mcf_source *source = new_source();
+    *out = NULL;
+    mcf_status status = source ? mcf_source_add_container(source, "", false, &container, err)
+                               : mcf_fail(err, MCF_ERR_NOMEM, "out of memory for a data source");
+    for (int64_t i = 0; status == MCF_OK && i < count; i++)
+        status = mcf_source_add_sample(source, container, paths[i], 0, 0, err);
+    if (status == MCF_OK && count < 1)
+        status = mcf_fail(err, MCF_ERR_USAGE, "no pictures are given");
+    if (status == MCF_OK)
+        *out = source;
+    else
+        mcf_source_close(source);
+    return status;
+}
+
 mcf_status mcf_source_open(mcf_source **out, const char *const *paths, int path_count, mcf_source_format format,
                            mcf_error *err)
 {
@@ -187,17 +218,11 @@ mcf_status mcf_source_open_keys(mcf_source **out, const char *const *paths, int 
                                 const char *const *keys, int key_count, mcf_error *err)
 {
     *out = NULL;
-    mcf_source *source = calloc(1, sizeof *source);
+    mcf_source *source = new_source();
     if (!source)
         return mcf_fail(err, MCF_ERR_NOMEM, "out of memory for a data source");
     source->keys = keys;
     source->key_count = key_count;
-    // Shards are kept open, but never so many that the rest of the program runs out of descriptors.
-    struct rlimit limit;
-    source->open_limit = getrlimit(RLIMIT_NOFILE, &limit) != 0 ? 64
-                         : limit.rlim_cur == RLIM_INFINITY     ? 4096
-                         : limit.rlim_cur / 2 > 4096           ? 4096
-                                                               : (int)(limit.rlim_cur / 2);
     mcf_status status = MCF_OK;
     for (int i = 0; status == MCF_OK && i < path_count; i++) {
         int64_t before = source->count;

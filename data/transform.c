@@ -8,8 +8,8 @@ void mcf_transform_scratch_free(mcf_transform_scratch *scratch)
 {
     mcf_bytes_free(&scratch->encoded);
     mcf_bytes_free(&scratch->decoded);
-    mcf_bytes_free(&scratch->extra[0]);
-    mcf_bytes_free(&scratch->extra[1]);
+    for (size_t i = 0; i < sizeof scratch->extra / sizeof *scratch->extra; i++)
+        mcf_bytes_free(&scratch->extra[i]);
     mcf_resizer_free(&scratch->resizer);
 }
 

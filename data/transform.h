@@ -11,7 +11,7 @@ enum { MCF_MAX_VIEWS = 4 };
 
 // Working memory of one thread, reused from sample to sample. Start from {0}.
 typedef struct {
-    mcf_bytes encoded, decoded, extra[2];
+    mcf_bytes encoded, decoded, extra[8];
     mcf_resizer resizer;
 } mcf_transform_scratch;
 

@@ -75,6 +75,11 @@ typedef struct {
 mcf_status mcf_image_decode(const uint8_t *bytes, size_t size, const mcf_decode_options *options, mcf_bytes *buffer,
                             mcf_decoded *out, mcf_error *err);
 
+// A PNG as a label map: buffer holds one byte a pixel, row by row: the palette's index or the grey value as stored (of 1,
+// 2, 4 or 8 bits; not scaled). Colours are taken where red, green and blue are equal, alpha is dropped. Errors as above.
+mcf_status mcf_png_decode_indices(const uint8_t *bytes, size_t size, mcf_bytes *buffer, int *width, int *height,
+                                  mcf_error *err);
+
 // Encode RGB (or 4-channel, fourth byte ignored) to a whole file in memory; out->size is its length.
 // quality 1..100, chroma subsampled 4:2:0 below 90, 4:4:4 from 90 up.
 mcf_status mcf_image_encode_jpeg(const mcf_image *image, int quality, mcf_bytes *out, mcf_error *err);

@@ -120,6 +120,66 @@ mcf_status mcf_png_decode(const uint8_t *bytes, size_t size, const mcf_decode_op
     return status;
 }
 
+// Index images: one byte a pixel, neither scaled nor looked up.
+static mcf_status read_indices(png_state *state, mcf_bytes *buffer, int *width, int *height, mcf_error *err)
+{
+    png_structp png = state->png;
+    mcf_image_refusal refusal;
+    if (setjmp(png_jmpbuf(png)))
+        return mcf_fail(err, MCF_ERR_FORMAT, state->ran_out ? "truncated PNG%s" : "damaged PNG: %s",
+                        state->ran_out ? "" : state->message);
+    png_set_read_fn(png, state, read_bytes);
+    png_set_user_limits(png, MCF_IMAGE_MAX_SIDE, MCF_IMAGE_MAX_SIDE);
+    png_set_chunk_cache_max(png, 64);
+    png_set_chunk_malloc_max(png, 8 << 20);
+    png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
+    png_read_info(png, state->info);
+    const size_t w = png_get_image_width(png, state->info), h = png_get_image_height(png, state->info);
+    MCF_TRY(mcf_image_check_size(w, h, &refusal, err));
+    if (png_get_bit_depth(png, state->info) == 16)
+        return mcf_fail(err, MCF_ERR_FORMAT, "a label map has at most 8 bits a pixel, this PNG has 16");
+    png_set_packing(png);
+    if (png_get_color_type(png, state->info) & PNG_COLOR_MASK_ALPHA)
+        png_set_strip_alpha(png);
+    png_set_interlace_handling(png);
+    png_read_update_info(png, state->info);
+    const size_t channels = png_get_channels(png, state->info), stride = w * channels;
+    if (png_get_rowbytes(png, state->info) != stride)
+        return mcf_fail(err, MCF_ERR_FORMAT, "damaged PNG: its rows have another length than their pixels");
+    MCF_TRY(mcf_bytes_resize(buffer, stride * h, err));
+    state->rows = malloc(h * sizeof *state->rows);
+    if (!state->rows)
+        return mcf_fail(err, MCF_ERR_NOMEM, "out of memory for %zu rows", h);
+    for (size_t y = 0; y < h; y++)
+        state->rows[y] = buffer->data + y * stride;
+    png_read_image(png, state->rows);
+    for (size_t i = 0; channels == 3 && i < w * h; i++) {
+        const uint8_t *p = buffer->data + 3 * i;
+        if (p[0] != p[1] || p[0] != p[2])
+            return mcf_fail(err, MCF_ERR_FORMAT, "a PNG of colours is no label map; save it with a palette or in grey");
+        buffer->data[i] = p[0];
+    }
+    buffer->size = w * h;
+    *width = (int)w;
+    *height = (int)h;
+    return MCF_OK;
+}
+
+mcf_status mcf_png_decode_indices(const uint8_t *bytes, size_t size, mcf_bytes *buffer, int *width, int *height,
+                                  mcf_error *err)
+{
+    if (mcf_image_format_of(bytes, size) != MCF_IMAGE_PNG)
+        return mcf_fail(err, MCF_ERR_FORMAT, "a label map is a PNG, this file is none");
+    png_state state = {.bytes = bytes, .size = size};
+    state.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &state, leave_with_message, ignore_warning);
+    state.info = state.png ? png_create_info_struct(state.png) : NULL;
+    mcf_status status = state.info ? read_indices(&state, buffer, width, height, err)
+                                   : mcf_fail(err, MCF_ERR_NOMEM, "out of memory for the PNG decoder");
+    png_destroy_read_struct(&state.png, &state.info, NULL);
+    free(state.rows);
+    return status;
+}
+
 static void write_bytes(png_structp png, png_bytep bytes, size_t count)
 {
     png_state *state = png_get_io_ptr(png);
