@@ -195,10 +195,10 @@ mcf_status mcf_source_open_files(mcf_source **out, const char *const *paths, int
     uint32_t container;
     mcf_source *source = new_source();
     *out = NULL;
-    mcf_status status = source ? mcf_source_add_container(source, "", false, &container, err)
+    mcf_status status = source ? mcf_source_add_container(source, "", "", false, &container, err)
                                : mcf_fail(err, MCF_ERR_NOMEM, "out of memory for a data source");
     for (int64_t i = 0; status == MCF_OK && i < count; i++)
-        status = mcf_source_add_sample(source, container, paths[i], 0, 0, err);
+        status = mcf_source_add_sample(source, container, paths[i], NULL, err);
     if (status == MCF_OK && count < 1)
         status = mcf_fail(err, MCF_ERR_USAGE, "no pictures are given");
     if (status == MCF_OK)

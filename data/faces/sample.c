@@ -21,7 +21,8 @@ mcf_status mcf_face_source(const mcf_face_set *set, int64_t length, mcf_source *
 size_t mcf_face_extra_size(const mcf_face_sample_options *o)
 {
     const size_t size = (size_t)o->augment.size;
-    return sizeof(mcf_face_extra) + (o->labels ? size * size : (size_t)o->set->points * 2 * sizeof(float));
+    const size_t labels = o->labels ? size * size : (size_t)o->set->points * 2 * sizeof(float);
+    return sizeof(mcf_face_extra) + (labels + 7) / 8 * 8; // so that every head is aligned
 }
 
 // The scratch of the loader's threads in the shape that the functions of faces want; its buffers go back afterwards.

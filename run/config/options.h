@@ -13,9 +13,12 @@
 
 typedef enum { MCF_TASK_PRETRAIN, MCF_TASK_ALIGN, MCF_TASK_PARSE } mcf_task_kind;
 typedef enum { MCF_CROP_CENTER, MCF_CROP_RANDOM } mcf_crop;
+// In the order of the words of crop.from and augment.draw.
+typedef enum { MCF_FROM_AUTO, MCF_FROM_BOX, MCF_FROM_POINTS, MCF_FROM_IMAGE } mcf_crop_from;
+typedef enum { MCF_DRAW_AUTO, MCF_DRAW_UNIFORM, MCF_DRAW_NORMAL } mcf_draw_choice;
 typedef enum { MCF_OPTIMIZER_ADAMW } mcf_optimizer_name;
 
-enum { MCF_MAX_MILESTONES = 16 };
+enum { MCF_MAX_MILESTONES = 16, MCF_MAX_MIRRORED = 64 };
 
 typedef struct {
     int count;
@@ -39,7 +42,27 @@ typedef struct {
     mcf_filter filter; // bilinear or bicubic
     double crop_pct;   // of the centre crop: image_size over the resized picture's shorter side
     int crop_size;     // align, parse: side of a face's crop, and of parsing's labels
+    int layout;        // align, parse: 0 auto, else 1 + a row of mcf_face_layouts
+    char train_split[MCF_MAX_PATH], validation_split[MCF_MAX_PATH];
 } mcf_data_options;
+
+// align, parse. Negative numbers: not given, the layout's or the task's (run/config/faces.h).
+typedef struct {
+    mcf_crop_from from;
+    double scale, warp;
+} mcf_crop_keys;
+
+typedef struct {
+    mcf_draw_choice draw;
+    double scale, rotation, shift;
+    double occlusion, occlusion_range[2], occlusion_aspect;
+    double noise, noise_weight;
+    double grey;
+    double gamma, gamma_power;
+    double blur;
+    double flip;
+    int mirrored[MCF_MAX_MIRRORED], mirrored_count;
+} mcf_augment_keys;
 
 typedef struct {
     mcf_optimizer_name name;
@@ -64,6 +87,8 @@ typedef struct {
     uint64_t seed;
     mcf_precision precision;
     mcf_data_options data;
+    mcf_crop_keys crop;
+    mcf_augment_keys augment;
     mcf_model_options model;
     mcf_dense_options dense; // align, parse
     mcf_objective_options objective;

@@ -89,6 +89,58 @@ const mcf_config_key mcf_config_keys[] = {
     NUMBER("data.crop_pct", MCF_USE_PRETRAIN, data.crop_pct, "1", OVER_TO(0, 1),
            "Of the centre crop, as timm says it: the shorter side is made image_size over this, rounded down."),
 
+    CHOICE(
+        "data.layout", MCF_USE_DOWNSTREAM, data.layout, "auto",
+        "auto points masks aflw-19 wflw 300w lapa celebamask-hq",
+        "How labelled faces lie below data.train and data.validation (docs/data.md); auto: points for align, masks for "
+        "parse."),
+    STRING("data.train_split", MCF_USE_DOWNSTREAM, data.train_split,
+           "Part of a published set to train on; empty: its training part."),
+    STRING("data.validation_split", MCF_USE_DOWNSTREAM, data.validation_split,
+           "Part of a published set to measure on; empty: its test part."),
+
+    CHOICE("crop.from", MCF_USE_DOWNSTREAM, crop.from, "auto", "auto box points image",
+           "What the crop follows: the face's box, the similarity of its eyes, nose and mouth, or the whole picture; "
+           "auto: "
+           "the layout's."),
+    OPTIONAL("crop.scale", MCF_USE_DOWNSTREAM, crop.scale, OVER_TO(0, 10),
+             "Size of the face in the crop (mu); else the layout's: 0.8 for wflw, 300w and points, 1 for the others."),
+    OPTIONAL("crop.warp", MCF_USE_DOWNSTREAM, crop.warp, RANGE(0, 1),
+             "Factor of the tanh warp, 0: none; else the layout's: 0.8 for lapa, 0 for the others."),
+
+    CHOICE(
+        "augment.draw", MCF_USE_DOWNSTREAM, augment.draw, "auto", "auto uniform normal",
+        "Whether augment.scale and augment.rotation are half widths or standard deviations; auto: uniform for align, "
+        "normal for parse."),
+    OPTIONAL("augment.scale", MCF_USE_DOWNSTREAM, augment.scale, RANGE(0, 1),
+             "Change of the face's size, added to crop.scale; else 0.1."),
+    OPTIONAL("augment.rotation", MCF_USE_DOWNSTREAM, augment.rotation, RANGE(0, 4),
+             "Rotation in radians; else 0.174 for align, 0.314 for parse."),
+    OPTIONAL("augment.shift", MCF_USE_DOWNSTREAM, augment.shift, RANGE(0, 1),
+             "Shift in shares of the crop, uniform; else 0.05 for align, 0.01 for parse."),
+    OPTIONAL("augment.occlusion", MCF_USE_DOWNSTREAM, augment.occlusion, RANGE(0, 1),
+             "Probability of a black rectangle; else 1 for align, 0 for parse."),
+    {"augment.occlusion_size", MCF_KEY_NUMBERS, MCF_USE_DOWNSTREAM, AT(augment.occlusion_range), "[0.2, 0.8]",
+     RANGE(0, 2), .most = 2, .doc = "Its height in shares of half the crop, least and most."},
+    NUMBER("augment.occlusion_aspect", MCF_USE_DOWNSTREAM, augment.occlusion_aspect, "0.2", RANGE(0, 2),
+           "By how much its width may differ from its height."),
+    OPTIONAL("augment.noise", MCF_USE_DOWNSTREAM, augment.noise, RANGE(0, 1),
+             "Probability of a blend with noise; else 0.5 for align, 0 for parse."),
+    NUMBER("augment.noise_weight", MCF_USE_DOWNSTREAM, augment.noise_weight, "0.5", RANGE(0, 1),
+           "Most weight of the noise."),
+    NUMBER("augment.grey", MCF_USE_DOWNSTREAM, augment.grey, "0.1", RANGE(0, 1), "Probability of a grey picture."),
+    NUMBER("augment.gamma", MCF_USE_DOWNSTREAM, augment.gamma, "0.6666666666666666", RANGE(0, 1),
+           "Probability of a gamma change, half of it a root, half a power."),
+    NUMBER("augment.gamma_power", MCF_USE_DOWNSTREAM, augment.gamma_power, "2", RANGE(1, 10), "That power."),
+    NUMBER("augment.blur", MCF_USE_DOWNSTREAM, augment.blur, "0.01", RANGE(0, 0.1),
+           "Most side of the box blur in shares of the crop; sides of 0 and 1 pixel do nothing."),
+    NUMBER("augment.flip", MCF_USE_DOWNSTREAM, augment.flip, "0", RANGE(0, 1),
+           "Probability of a mirrored picture; points and classes change sides with it (5, 19, 68, 98, 106 points)."),
+    {"augment.mirrored_classes", MCF_KEY_INTS, MCF_USE_PARSE, AT(augment.mirrored), "[]", RANGE(0, 255),
+     .count_offset = AT(augment.mirrored_count), .most = MCF_MAX_MIRRORED,
+     .doc = "Pairs of classes that a mirrored picture exchanges, [left, right, left, right, ...]; [] for lapa and "
+            "celebamask-hq: the set's own."},
+
     INT("model.image_size", MCF_USE_ALL, model.image_size, "224", RANGE(1, 8192), "Side of the input in pixels."),
     INT("model.patch_size", MCF_USE_ALL, model.patch_size, "16", RANGE(1, 1024),
         "Side of a patch; divides image_size."),
