@@ -71,16 +71,11 @@ static mcf_status check_mcf(const mcf_config *config, mcf_error *err)
 static mcf_status check_dense(const mcf_config *config, mcf_error *err)
 {
     const mcf_dense_options *dense = &config->dense;
-<<<<<<< HEAD
-=======
-    const mcf_model_options *model = &config->model;
     if (config->augment.mirrored_count % 2)
-        WRONG("%s: augment.mirrored_classes has %d items; it is pairs of classes", label,
-              config->augment.mirrored_count);
+        WRONG("augment.mirrored_classes has %d items; it is pairs of classes", config->augment.mirrored_count);
     if (config->augment.occlusion_range[0] > config->augment.occlusion_range[1])
-        WRONG("%s: augment.occlusion_size is [%g, %g]; the least comes first", label,
-              config->augment.occlusion_range[0], config->augment.occlusion_range[1]);
->>>>>>> a3758ce (Config keys of labelled faces: layout, splits, crop, every strength of the augmentation)
+        WRONG("augment.occlusion_size is [%g, %g]; the least comes first", config->augment.occlusion_range[0],
+              config->augment.occlusion_range[1]);
     if (dense->feature_count != MCF_MAX_FEATURES)
         WRONG("model.features must name 4 blocks, one for each level of the pyramid");
     MCF_TRY(mcf_blocks_check("model.features", dense->features, dense->feature_count, "model.encoder",

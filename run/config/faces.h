@@ -3,7 +3,7 @@
 #define MCF_RUN_CONFIG_FACES_H
 
 #include "data/faces/augment.h"
-#include "run/config/config.h"
+#include "run/config/options.h"
 
 // The layout of data.layout; auto: points for align, masks for parse.
 const mcf_face_layout *mcf_config_face_layout(const mcf_config *config);
