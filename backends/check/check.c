@@ -25,6 +25,7 @@ typedef struct {
     void *context;
     mcf_check_summary *summary;
     uint64_t number; // of the case
+    bool skewed;     // operands begin at elements that suit no vector
     int cases_of_op;
 } check;
 
@@ -101,7 +102,7 @@ static void describe(const mcf_check_case *c, char *text, size_t size)
 typedef struct {
     mcf_buffer *buffer;
     unsigned char *before, *after;
-    size_t bytes; // between the guards
+    size_t begin, bytes; // between the guards
 } placed;
 
 static size_t operand_bytes(const mcf_operand *operand)
@@ -125,23 +126,24 @@ static int64_t place_of(const mcf_operand *operand, int64_t i)
     return place;
 }
 
-// values NULL: poison.
-static mcf_status place(check *k, mcf_operand *operand, const double *values, placed *p, mcf_error *err)
+// values NULL: poison. Skewed, operands of a case begin 1 to 7 elements apart from where every vector would suit.
+static mcf_status place(check *k, mcf_operand *operand, const double *values, placed *p, int i, mcf_error *err)
 {
     p->bytes = operand_bytes(operand);
+    p->begin = GUARD + (k->skewed ? (1 + (k->number + (uint64_t)i) % 7) * mcf_dtype_size(operand->dtype) : 0);
     size_t total = p->bytes + 2 * GUARD;
     p->before = malloc(total);
     p->after = malloc(total);
     if (!p->before || !p->after)
         return mcf_fail(err, MCF_ERR_NOMEM, "no memory for %zu bytes", total);
     memset(p->before, GUARD_BYTE, total);
-    memset(p->before + GUARD, POISON_BYTE, p->bytes);
+    memset(p->before + p->begin, POISON_BYTE, p->bytes);
     int64_t count = mcf_shape_count(&operand->shape);
-    for (int64_t i = 0; values && i < count; i++)
-        mcf_store_element(p->before + GUARD, operand->dtype, place_of(operand, i), values[i]);
+    for (int64_t j = 0; values && j < count; j++)
+        mcf_store_element(p->before + p->begin, operand->dtype, place_of(operand, j), values[j]);
     MCF_TRY(k->backend->buffer_create(k->device, total, &p->buffer, err));
     operand->buffer = p->buffer;
-    operand->offset = GUARD;
+    operand->offset = p->begin;
     return k->backend->upload(k->stream, p->buffer, 0, p->before, total, err);
 }
 
@@ -167,14 +169,14 @@ static void judge_bytes(const placed *p, const char *what, int i, bool whole, ch
     for (size_t at = 0; at < total && !message[0]; at++) {
         if (p->before[at] == p->after[at])
             continue;
-        if (at < GUARD)
-            snprintf(message, size, "wrote %zu bytes before %s %d", GUARD - at, what, i);
-        else if (at >= GUARD + p->bytes)
-            snprintf(message, size, "wrote %zu bytes behind %s %d", at - GUARD - p->bytes + 1, what, i);
+        if (at < p->begin)
+            snprintf(message, size, "wrote %zu bytes before %s %d", p->begin - at, what, i);
+        else if (at >= p->begin + p->bytes)
+            snprintf(message, size, "wrote %zu bytes behind %s %d", at - p->begin - p->bytes + 1, what, i);
         else if (whole)
-            snprintf(message, size, "changed %s %d at byte %zu", what, i, at - GUARD);
+            snprintf(message, size, "changed %s %d at byte %zu", what, i, at - p->begin);
         else
-            at = GUARD + p->bytes - 1;
+            at = p->begin + p->bytes - 1;
     }
 }
 
@@ -194,7 +196,7 @@ static double judge_values(const mcf_operand *operand, const placed *p, const do
     bool exact = tolerance == 0, odd = false;
     for (int64_t i = 0; i < count; i++) {
         double w = exact ? rounded(want[i], operand->dtype) : want[i];
-        double got = mcf_load_element(p->after + GUARD, operand->dtype, place_of(operand, i));
+        double got = mcf_load_element(p->after + p->begin, operand->dtype, place_of(operand, i));
         if (isfinite(w) && isfinite(got)) {
             squares += w * w;
             error_squares += (got - w) * (got - w);
@@ -216,7 +218,7 @@ static double judge_values(const mcf_operand *operand, const placed *p, const do
     double typical = scale / sqrt((double)count);
     for (int64_t i = 0; i < count && !message[0]; i++) {
         double w = exact ? rounded(want[i], operand->dtype) : want[i];
-        double got = mcf_load_element(p->after + GUARD, operand->dtype, place_of(operand, i));
+        double got = mcf_load_element(p->after + p->begin, operand->dtype, place_of(operand, i));
         if (fabs(got - w) > MCF_CHECK_WORST * tolerance * (fabs(w) + typical))
             snprintf(message, size, "%s %d, element %lld is %.9g and should be %.9g", what, number, (long long)i, got,
                      w);
@@ -265,7 +267,7 @@ static mcf_status run(check *k, const mcf_check_case *c, mcf_launch *l, work *w,
 {
     for (int i = 0; i < l->n_in; i++)
         if (w->values[i])
-            MCF_TRY(place(k, &l->in[i], w->values[i], &w->in[i], err));
+            MCF_TRY(place(k, &l->in[i], w->values[i], &w->in[i], i, err));
     for (int i = 0; i < l->n_out; i++) {
         if (c->unwanted >> i & 1) {
             l->out[i] = (mcf_operand){.buffer = NULL};
@@ -274,7 +276,7 @@ static mcf_status run(check *k, const mcf_check_case *c, mcf_launch *l, work *w,
         if (i == 0 && c->changed & 1)
             l->out[0] = l->in[0];
         else
-            MCF_TRY(place(k, &l->out[i], w->before[i], &w->out[i], err));
+            MCF_TRY(place(k, &l->out[i], w->before[i], &w->out[i], MCF_MAX_INPUTS + i, err));
     }
     MCF_TRY(k->backend->launch(k->stream, l, err));
     MCF_TRY(k->backend->stream_synchronize(k->stream, err));
@@ -311,17 +313,14 @@ static mcf_status go_on(const check *k, mcf_error *err)
     return k->options->stop && *k->options->stop ? mcf_fail(err, MCF_ERR_INTERRUPTED, "stopped") : MCF_OK;
 }
 
-// Fails only where the check itself cannot go on; an operation that fails is a result.
-static mcf_status run_case(mcf_case_maker *maker, const mcf_check_case *c, mcf_error *err)
+static mcf_status run_at(check *k, const mcf_check_case *c, mcf_error *err)
 {
-    check *k = maker->context;
     char text[512], message[512] = "";
-    MCF_TRY(go_on(k, err));
     describe(c, text, sizeof text);
+    if (k->skewed)
+        append(text, sizeof text, " at odd offsets");
     mcf_check_result result = {.op = mcf_op_describe(c->launch.op)->name, .text = text, .message = message};
     result.tolerance = tolerance_of(c);
-    k->number++;
-    k->cases_of_op++;
     mcf_launch l = c->launch;
     if (!k->backend->supports(k->device, &l)) {
         result.verdict = c->required ? MCF_CHECK_FAILED : MCF_CHECK_UNSUPPORTED;
@@ -355,6 +354,21 @@ static mcf_status run_case(mcf_case_maker *maker, const mcf_check_case *c, mcf_e
         free(w.results[i]);
     }
     return status == MCF_OK ? status : mcf_add_context(err, status, "check of %s%s", result.op, text);
+}
+
+// Fails only where the check itself cannot go on; an operation that fails is a result. Every third case runs once more
+// with its operands at odd offsets: kernels that read vectors have to look where an operand begins.
+static mcf_status run_case(mcf_case_maker *maker, const mcf_check_case *c, mcf_error *err)
+{
+    check *k = maker->context;
+    MCF_TRY(go_on(k, err));
+    k->number++;
+    k->cases_of_op++;
+    MCF_TRY(run_at(k, c, err));
+    k->skewed = k->number % 3 == 0;
+    mcf_status status = k->skewed ? run_at(k, c, err) : MCF_OK;
+    k->skewed = false;
+    return status;
 }
 
 // --- everything

@@ -36,15 +36,14 @@ enum {
 #define LN2 0.693147181f
 #define LOWEST (-3.402823466e38f)
 
-// bf16 has tensor cores from sm_80 on; kernels for older cards are never called.
-template <typename T> struct exists {
-    enum { value = 1 };
+// bf16 has tensor cores from sm_80 on. Code for older cards is not called: a card may run it from PTX, so the choice goes
+// by what was compiled (cuda_prepare_kernels), and if it were called it would stop the device, not leave outputs as they are.
+template <typename T> struct least_generation {
+    enum { value = 70 };
 };
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
-template <> struct exists<__nv_bfloat16> {
-    enum { value = 0 };
+template <> struct least_generation<__nv_bfloat16> {
+    enum { value = 80 };
 };
-#endif
 
 // Where a thread works: its warp, row of the warp's 16 and half of that row; image and head; the block's first row and
 // the warp's. Group (tile of rows, b * heads + h). A scheduler gets every fourth warp of a multiprocessor, so a block's
@@ -430,8 +429,10 @@ __global__ void __launch_bounds__(32 * WARPS, D == 64 ? 3 : 4)
     attention_forward(const grid_shape grid_, const T *qkv, I64 qkv_at, T *out, I64 out_at, float *lse, I64 lse_at,
                       int tokens, int heads, float scale, int wanted)
 {
-    if constexpr (exists<T>::value)
+    if COMPILED_FOR (least_generation<T>::value)
         forward_rows<T, D>(grid_, qkv + qkv_at, out + out_at, lse + lse_at, tokens, heads, scale, wanted);
+    else
+        __trap();
 }
 
 template <typename T, int D>
@@ -440,9 +441,11 @@ __global__ void __launch_bounds__(32 * WARPS, D == 64 ? 3 : 4)
                          I64 dout_at, const float *lse, I64 lse_at, float *along, I64 along_at, T *dqkv, I64 dqkv_at,
                          int tokens, int heads, float scale)
 {
-    if constexpr (exists<T>::value)
+    if COMPILED_FOR (least_generation<T>::value)
         backward_q_rows<T, D>(grid_, qkv + qkv_at, out + out_at, dout + dout_at, lse + lse_at, along + along_at,
                               dqkv + dqkv_at, tokens, heads, scale);
+    else
+        __trap();
 }
 
 template <typename T, int D>
@@ -451,9 +454,11 @@ __global__ void __launch_bounds__(32 * WARPS, D == 64 ? 2 : 3)
                           const float *lse, I64 lse_at, const float *along, I64 along_at, T *dqkv, I64 dqkv_at,
                           int tokens, int heads, float scale)
 {
-    if constexpr (exists<T>::value)
+    if COMPILED_FOR (least_generation<T>::value)
         backward_kv_rows<T, D>(grid_, qkv + qkv_at, dout + dout_at, lse + lse_at, along + along_at, dqkv + dqkv_at,
                                tokens, heads, scale);
+    else
+        __trap();
 }
 
 } // namespace

@@ -47,6 +47,29 @@ static void fill_buckets(void)
     }
 }
 
+// Every kernel is compiled for the same cards, so one can be asked for all.
+mcf_status cuda_prepare_kernels(mcf_device *device, mcf_error *err)
+{
+    static const char own[] = "attention_"; // of attention.cu, that is with a number of channels behind
+    device->generation = device->properties.major;
+    for (int t = 0; cuda_kernel_tables[t]; t++) {
+        const cuda_kernel_table table = cuda_kernel_tables[t]();
+        for (int i = 0; i < table.count; i++) {
+            const char *name = table.rows[i].name, *end = name + strlen(name);
+            struct cudaFuncAttributes of;
+            if (strncmp(name, own, sizeof own - 1) || end[-1] < '0' || end[-1] > '9')
+                continue;
+            CUDA_TRY(cudaFuncGetAttributes(&of, table.rows[i].function), name, err);
+            if (of.ptxVersion / 10 < device->generation)
+                device->generation = of.ptxVersion / 10;
+            CUDA_TRY(cudaFuncSetAttribute(table.rows[i].function, cudaFuncAttributePreferredSharedMemoryCarveout,
+                                          cudaSharedmemCarveoutMaxShared),
+                     name, err);
+        }
+    }
+    return MCF_OK;
+}
+
 static bool fits(const cuda_kernel *k, const dev_kernel_key *key)
 {
     const int types[4] = {key->t0, key->t1, key->t2, key->to};

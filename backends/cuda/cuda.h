@@ -39,6 +39,7 @@ typedef struct {
 struct mcf_device {
     int index;
     struct cudaDeviceProp properties;
+    int generation; // major of what the kernels were compiled for as this device runs them: PTX may be of older cards
     const cuda_watch *watch; // NULL: not watched, for nobody would be told
     _Atomic bool lost;       // see cuda_lost
 };
@@ -67,8 +68,9 @@ typedef struct {
     int first, count;
 } cuda_uploads;
 
-// What NVIDIA recommends below sm_90; asked for once, so that the choice of algorithms does not change.
-enum { CUDA_WORKSPACE_BYTES = 8 << 20 };
+// For cuBLAS: 32 MiB from sm_90 on and more than its least of 4 MiB before (cuBLAS, cublasSetWorkspace). Asked for once,
+// so that the choice of algorithms does not change.
+size_t cuda_workspace_bytes(const mcf_device *device);
 
 typedef struct cuda_lt_plan cuda_lt_plan;
 
@@ -127,6 +129,9 @@ mcf_status cuda_event_query(mcf_event *event, bool *done, mcf_error *err);
 // --- operations and kernels (call.c)
 
 bool cuda_supports(const mcf_device *device, const mcf_launch *launch);
+// Looks at the kernels as the current device will run them, and lets those of attention have as much of the first cache
+// for shared memory as there is.
+mcf_status cuda_prepare_kernels(mcf_device *device, mcf_error *err);
 cudaDataType cuda_type(mcf_dtype dtype);
 // Of an element of the operand, counted from its offset.
 void *cuda_address(const mcf_operand *operand, int64_t elements);

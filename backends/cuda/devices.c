@@ -42,15 +42,15 @@ static mcf_status check_index(int index, mcf_error *err)
 mcf_status cuda_device_info(int index, mcf_device_info *info, mcf_error *err)
 {
     struct cudaDeviceProp p;
-    int driver = 0, before = 0;
+    int driver = 0;
     size_t available = 0, total = 0;
     MCF_TRY(check_index(index, err));
     CUDA_TRY(cudaGetDeviceProperties(&p, index), "properties", err);
     cudaDriverGetVersion(&driver);
-    cudaGetDevice(&before);
+    // The device stays the thread's own: going back to the one before would open a context on that, and whoever uses a
+    // device says so first.
     if (cudaSetDevice(index) == cudaSuccess)
         cudaMemGetInfo(&available, &total);
-    cudaSetDevice(before);
     cudaGetLastError();
     *info = (mcf_device_info){
         .memory_total = p.totalGlobalMem,
@@ -70,6 +70,11 @@ mcf_status cuda_device_info(int index, mcf_device_info *info, mcf_error *err)
     return MCF_OK;
 }
 
+size_t cuda_workspace_bytes(const mcf_device *device)
+{
+    return device->properties.major >= 9 ? 32 << 20 : 8 << 20;
+}
+
 mcf_status cuda_use(const mcf_device *device, mcf_error *err)
 {
     CUDA_TRY(cudaSetDevice(device->index), "choosing the device", err);
@@ -84,9 +89,12 @@ mcf_status cuda_device_open(int index, const mcf_device_options *options, mcf_de
         return mcf_fail(err, MCF_ERR_NOMEM, "no memory for a device");
     d->index = index;
     cudaError_t code = cudaGetDeviceProperties(&d->properties, index);
-    if (code != cudaSuccess) {
+    mcf_status status = code == cudaSuccess ? cuda_use(d, err) : cuda_fail(err, code, "properties");
+    if (status == MCF_OK)
+        status = cuda_prepare_kernels(d, err);
+    if (status != MCF_OK) {
         free(d);
-        return cuda_fail(err, code, "properties");
+        return status;
     }
     *device = d;
     return MCF_OK;

@@ -9,6 +9,7 @@ enum { CUDA_ATTENTION_ROWS = 64 }; // of a block of attention.cu
 
 // Products of this type go to cuBLAS. major: of the compute capability.
 bool cuda_product_type_fits(int major, mcf_dtype type);
+// major here: of the card and of what the kernels were compiled for, the lesser.
 // attention and attention_grad, attention.cu: one 16-bit type, heads of 32 or 64 channels, rows that begin at multiples
 // of 16 bytes.
 bool cuda_attention_fits(int major, const mcf_launch *launch);

@@ -8,6 +8,8 @@
 
 #include <limits.h>
 
+enum { FEW = 4096 }; // elements of a product, for which another pass costs nothing
+
 static int64_t ceil_div(int64_t a, int64_t b)
 {
     return (a + b - 1) / b;
@@ -76,13 +78,22 @@ static mcf_status gemm(mcf_stream *s, const dev_product *p, shape a, shape b, sh
     const int64_t batch = calls > 1 ? p->batch1 : p->batch0 * p->batch1;
     MCF_TRY(cuda_use(s->device, err));
     for (int64_t i = 0; i < calls; i++) {
-        cublasStatus_t status = cublasGemmStridedBatchedEx(
-            s->cublas, b.op, a.op, (int)p->n, (int)p->m, (int)p->k, &alpha,
-            cuda_address(b.operand, i * steps[1]->batch0), cuda_type(b.operand->dtype), b.ld,
-            second ? steps[1]->batch1 : steps[1]->batch0, cuda_address(a.operand, i * steps[0]->batch0),
-            cuda_type(a.operand->dtype), a.ld, second ? steps[0]->batch1 : steps[0]->batch0, &beta,
-            cuda_address(c.operand, i * steps[2]->batch0), cuda_type(c.operand->dtype), c.ld,
-            second ? steps[2]->batch1 : steps[2]->batch0, (int)batch, CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT);
+        // The plain call for one product: whether a batch of one is cut along k the same way is nowhere written.
+        cublasStatus_t status =
+            batch == 1
+                ? cublasGemmEx(s->cublas, b.op, a.op, (int)p->n, (int)p->m, (int)p->k, &alpha,
+                               cuda_address(b.operand, i * steps[1]->batch0), cuda_type(b.operand->dtype), b.ld,
+                               cuda_address(a.operand, i * steps[0]->batch0), cuda_type(a.operand->dtype), a.ld, &beta,
+                               cuda_address(c.operand, i * steps[2]->batch0), cuda_type(c.operand->dtype), c.ld,
+                               CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT)
+                : cublasGemmStridedBatchedEx(s->cublas, b.op, a.op, (int)p->n, (int)p->m, (int)p->k, &alpha,
+                                             cuda_address(b.operand, i * steps[1]->batch0), cuda_type(b.operand->dtype),
+                                             b.ld, second ? steps[1]->batch1 : steps[1]->batch0,
+                                             cuda_address(a.operand, i * steps[0]->batch0), cuda_type(a.operand->dtype),
+                                             a.ld, second ? steps[0]->batch1 : steps[0]->batch0, &beta,
+                                             cuda_address(c.operand, i * steps[2]->batch0), cuda_type(c.operand->dtype),
+                                             c.ld, second ? steps[2]->batch1 : steps[2]->batch0, (int)batch,
+                                             CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT);
         if (status != CUBLAS_STATUS_SUCCESS)
             return mcf_fail(err, MCF_ERR_DEVICE, "cuBLAS refuses a product of %lld x %lld x %lld (status %d)",
                             (long long)p->m, (long long)p->n, (long long)p->k, (int)status);
@@ -162,8 +173,9 @@ mcf_status dev_multiply(mcf_stream *s, const dev_product *p, mcf_error *err)
     if (same_type && leading(&p->c.steps, p->m, p->n, &to) && to.op == CUBLAS_OP_N) {
         if (plain)
             return gemm(s, p, a, b, to, &p->c.steps, p->add, err);
-        // In place GELU takes what has been rounded before: too much with bf16's 8 bits.
-        const bool rounds = p->activation == MCF_ACT_GELU && c->dtype == MCF_BF16;
+        // In place GELU takes what has been rounded before: too much with bf16's 8 bits. So is a bias that cublasLt
+        // wants in bf16, where a sum of few elements is close to nothing.
+        const bool rounds = c->dtype == MCF_BF16 && (p->activation == MCF_ACT_GELU || p->m * p->n < FEW);
         if (batches == 1 && !p->add && !rounds)
             return gemm_with_bias(s, p, a, b, to, err);
     }

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PLANS_MAX = 256 }; // past that the oldest goes
+enum { PLANS_MAX = 256, BIAS_ALIGNMENT = 16 }; // past that many plans the oldest goes
 
 struct cuda_lt_plan {
     cuda_lt_product product;
@@ -72,7 +72,7 @@ static bool choose(mcf_stream *s, cuda_lt_plan *plan)
 {
     cublasLtMatmulPreference_t preference = NULL;
     cublasLtMatmulHeuristicResult_t found;
-    const uint64_t workspace = CUDA_WORKSPACE_BYTES;
+    const uint64_t workspace = s->workspace->bytes;
     const uint32_t schemes = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE, *align = plan->alignment;
     int count = 0;
     if (!ok(cublasLtMatmulPreferenceCreate(&preference)))
@@ -122,12 +122,13 @@ static mcf_status find_plan(mcf_stream *s, const cuda_lt_product *product, const
     return MCF_OK;
 }
 
-// cublasLt wants the bias in the result's type.
+// cublasLt wants the bias in the result's type. What is said of alignment is said of the matrices alone, and some of its
+// kernels read the bias by 16 bytes.
 static mcf_status convert_bias(mcf_stream *s, const mcf_operand *bias, int64_t n, mcf_dtype type, mcf_operand *to,
                                mcf_error *err)
 {
     *to = *bias;
-    if (bias->dtype == type)
+    if (bias->dtype == type && (uintptr_t)cuda_address(bias, 0) % BIAS_ALIGNMENT == 0)
         return MCF_OK;
     MCF_TRY(dev_scratch(s, 2, (uint64_t)n, to, err));
     to->dtype = type;
@@ -163,7 +164,7 @@ mcf_status cuda_lt_multiply(mcf_stream *s, const cuda_lt_product *product, const
     }
     cublasStatus_t status =
         cublasLtMatmul(s->lt, plan->desc, &alpha, at_b, plan->a, at_a, plan->b, &beta, at_c, plan->c, at_c, plan->c,
-                       &plan->algorithm, s->workspace->memory, CUDA_WORKSPACE_BYTES, s->stream);
+                       &plan->algorithm, s->workspace->memory, s->workspace->bytes, s->stream);
     if (status != CUBLAS_STATUS_SUCCESS)
         return mcf_fail(err, MCF_ERR_DEVICE, "cublasLt refuses a product of %d x %d x %d (status %d)", product->m,
                         product->n, product->k, (int)status);

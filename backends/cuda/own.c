@@ -5,13 +5,11 @@ dev_operation dev_own(const mcf_stream *stream, const mcf_launch *l)
 {
     switch (l->op) {
     case MCF_OP_attention:
-        return mcf_shape_count(&l->in[ATTENTION_IN_qkv].shape) &&
-                       cuda_attention_fits(stream->device->properties.major, l)
+        return mcf_shape_count(&l->in[ATTENTION_IN_qkv].shape) && cuda_attention_fits(stream->device->generation, l)
                    ? cuda_attention
                    : NULL;
     case MCF_OP_attention_grad:
-        return mcf_shape_count(&l->in[ATTENTION_IN_qkv].shape) &&
-                       cuda_attention_fits(stream->device->properties.major, l)
+        return mcf_shape_count(&l->in[ATTENTION_IN_qkv].shape) && cuda_attention_fits(stream->device->generation, l)
                    ? cuda_attention_grad
                    : NULL;
     case MCF_OP_layer_norm:

@@ -6,10 +6,10 @@
 static mcf_status fill(mcf_stream *s, mcf_error *err)
 {
     CUDA_TRY(cudaStreamCreateWithFlags(&s->stream, cudaStreamNonBlocking), "stream", err);
-    MCF_TRY(cuda_buffer_create(s->device, CUDA_WORKSPACE_BYTES, &s->workspace, err));
+    MCF_TRY(cuda_buffer_create(s->device, cuda_workspace_bytes(s->device), &s->workspace, err));
     if (cublasCreate(&s->cublas) != CUBLAS_STATUS_SUCCESS ||
         cublasSetStream(s->cublas, s->stream) != CUBLAS_STATUS_SUCCESS ||
-        cublasSetWorkspace(s->cublas, s->workspace->memory, CUDA_WORKSPACE_BYTES) != CUBLAS_STATUS_SUCCESS ||
+        cublasSetWorkspace(s->cublas, s->workspace->memory, s->workspace->bytes) != CUBLAS_STATUS_SUCCESS ||
         cublasSetMathMode(s->cublas, CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION) != CUBLAS_STATUS_SUCCESS ||
         cublasLtCreate(&s->lt) != CUBLAS_STATUS_SUCCESS)
         return mcf_fail(err, MCF_ERR_DEVICE, "cuBLAS does not start on device %d", s->device->index);

@@ -15,8 +15,8 @@ static const double link_share = 0.958, slot_share = 0.78;
 static const double small_copy = 30e-6;
 // What the driver, the kernels' and cuBLAS's code take of a card: an assumption, nvidia-smi shows it.
 static const uint64_t driver_bytes = 600u << 20;
-// As in backends/cuda: upload.c, cuda.h, memory.c.
-enum { SMALL = 64 << 10, RING = 64 << 20, WORKSPACE = 8 << 20, STREAMS = 2 };
+// As in backends/cuda: upload.c, devices.c, memory.c.
+enum { SMALL = 64 << 10, RING = 64 << 20, WORKSPACE = 8 << 20, WORKSPACE_SM90 = 32 << 20, STREAMS = 2 };
 
 // --- rows
 
@@ -217,7 +217,7 @@ static void add_memory(const follower *f, mcf_predicted_memory *m)
     const mcf_step_memory *r = &f->record->memory;
     m->parameters = r->masters + r->low + r->gradients + r->moments + r->rest;
     m->arena = r->arena;
-    m->work = STREAMS * WORKSPACE + RING;
+    m->work = STREAMS * (f->card->sm >= 90 ? WORKSPACE_SM90 : WORKSPACE) + RING;
     for (int i = 0; i < 4; i++)
         m->work += (uint64_t)(1.25 * f->scratch[i]);
     m->driver = driver_bytes;

@@ -21,6 +21,11 @@ check "every operation, small" "$mcf" check --backend cuda --tiny --quiet
 for op in attention attention_grad matmul; do
     check "sm_80: $op" env MCF_EMULATOR_MAJOR=8 "$mcf" check --backend cuda --tiny --quiet --op $op
 done
+# A card that runs code of an older one, from PTX: bf16 goes to the shared kernels, for attention's own are not there.
+check "sm_80 with code of sm_75" env MCF_EMULATOR_MAJOR=8 MCF_EMULATOR_CODE=75 "$mcf" check --backend cuda --tiny --quiet \
+    --op attention
+MCF_EMULATOR_TRACE=contexts check "a step on device 1" step all_terms --devices 1 --out one.safetensors
+check "opens no other device's context" test "$(grep '^c' contexts)" = "c 1"
 check "a step" step all_terms --out first.safetensors
 seed=1
 while [ $seed -lt "${MCF_CUDA_SEEDS:-4}" ]; do

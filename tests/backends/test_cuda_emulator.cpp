@@ -2,7 +2,7 @@
 // a write out of bounds, an access to another device that is not enabled.
 #include "tests/cuda_emulator/include/cuda_runtime.h"
 #include "tests/cuda_emulator/emulator.h"
-#include "tests/cuda_emulator/include/cublas_v2.h"
+#include "tests/cuda_emulator/include/cublasLt.h"
 #include "tests/cuda_emulator/include/mma.h"
 
 #include <csetjmp>
@@ -433,6 +433,30 @@ static void wrong_devices_are_caught(void **)
 
 // --- graphs
 
+__global__ void never_launched(float *x)
+{
+    *x = 0;
+}
+
+__global__ void trap_in_last(int threads)
+{
+    if ((int)threadIdx.x == threads - 1)
+        __trap();
+}
+
+__global__ void move_vectors(const float *from, float *to, int wide)
+{
+    if (wide)
+        *(float4 *)to = *(const float4 *)from;
+    else
+        *(uint2 *)to = *(const uint2 *)from;
+}
+
+struct much {
+    char bytes[2100];
+};
+__global__ void takes_much(much, much) {}
+
 // x += 1 twice as a graph, launched `launches` times.
 static cudaError_t count_by_graph(int launches, float *result)
 {
@@ -440,6 +464,7 @@ static cudaError_t count_by_graph(int launches, float *result)
     cudaGraph_t graph;
     cudaGraphExec_t exec;
     float *x = floats(1);
+    OK(LAUNCH(add_one, 1, 1, s, x));
     OK(LAUNCH(fill, 1, 1, s, x, 1, 0.0f));
     OK(cudaStreamBeginCapture(s, cudaStreamCaptureModeThreadLocal));
     OK(LAUNCH(add_one, 1, 1, s, x));
@@ -449,9 +474,9 @@ static cudaError_t count_by_graph(int launches, float *result)
     OK(cudaGraphDestroy(graph));
     for (int i = 0; i < launches; i++)
         OK(cudaGraphLaunch(exec, s));
-    OK(cudaGraphExecDestroy(exec));
     OK(cudaMemcpyAsync(result, x, sizeof *result, cudaMemcpyDeviceToHost, s));
-    return cudaStreamSynchronize(s);
+    OK(cudaStreamSynchronize(s));
+    return cudaGraphExecDestroy(exec);
 }
 
 static void graphs_run_what_was_recorded(void **)
@@ -481,6 +506,8 @@ static void what_cannot_be_captured_is_refused(void **)
             OK(cudaEventCreateWithFlags(&event, cudaEventDisableTiming));
             return cudaEventRecord(event, s);
         },
+        // Launched on no device before, so that the driver would load it.
+        [](cudaStream_t s, float *x) { return LAUNCH(never_launched, 1, 1, s, x); },
     };
     for (const auto &act : acts)
         expect_fault(
@@ -488,6 +515,7 @@ static void what_cannot_be_captured_is_refused(void **)
                 cudaStream_t s = stream_on(0);
                 cudaGraph_t graph;
                 float *x = floats(1);
+                OK(LAUNCH(add_one, 1, 1, s, x));
                 OK(cudaStreamBeginCapture(s, cudaStreamCaptureModeThreadLocal));
                 OK(LAUNCH(add_one, 1, 1, s, x));
                 assert_int_equal(act(s, x), cudaErrorStreamCaptureUnsupported);
@@ -504,18 +532,149 @@ static void a_graph_of_freed_memory_is_caught(void **)
             cudaGraph_t graph;
             cudaGraphExec_t exec;
             float *x = floats(4096);
+            OK(LAUNCH(add_one, 1, 1, s, x));
             OK(cudaStreamBeginCapture(s, cudaStreamCaptureModeThreadLocal));
             OK(LAUNCH(add_one, 1, 1, s, x));
             OK(cudaStreamEndCapture(s, &graph));
             OK(cudaGraphInstantiateWithFlags(&exec, graph, 0));
             OK(cudaFree(x));
-            OK(cudaGraphLaunch(exec, s));
+            cudaGraphLaunch(exec, s);
             return cudaStreamSynchronize(s);
         },
         "no allocation");
 }
 
+static void a_graph_destroyed_while_it_runs_is_caught(void **)
+{
+    expect_fault(
+        [] {
+            cudaStream_t s = stream_on(0);
+            cudaGraph_t graph;
+            cudaGraphExec_t exec;
+            float *x = floats(1);
+            OK(LAUNCH(add_one, 1, 1, s, x));
+            OK(cudaStreamBeginCapture(s, cudaStreamCaptureModeThreadLocal));
+            for (int i = 0; i < 50; i++)
+                OK(LAUNCH(add_one, 1, 1, s, x));
+            OK(cudaStreamEndCapture(s, &graph));
+            OK(cudaGraphInstantiateWithFlags(&exec, graph, 0));
+            OK(cudaGraphLaunch(exec, s));
+            OK(cudaGraphExecDestroy(exec));
+            return cudaStreamSynchronize(s);
+        },
+        "destroyed while it runs");
+}
+
+// --- kernels that a card would not run
+
+static void a_trap_is_caught(void **)
+{
+    expect_fault(
+        [] {
+            cudaStream_t s = stream_on(0);
+            OK(LAUNCH(trap_in_last, 1, 32, s, 32));
+            return cudaStreamSynchronize(s);
+        },
+        "__trap");
+}
+
+static void misaligned_vectors_are_caught(void **)
+{
+    for (int store = 0; store < 2; store++)
+        for (int wide = 0; wide < 2; wide++)
+            expect_fault(
+                [=] {
+                    cudaStream_t s = stream_on(0);
+                    float *x = floats(64), *y = floats(64);
+                    OK(LAUNCH(move_vectors, 1, 1, s,
+                              x + (store  ? 0
+                                   : wide ? 2
+                                          : 1),
+                              y + (store ? wide ? 2 : 1 : 0), wide));
+                    return cudaStreamSynchronize(s);
+                },
+                wide ? "a vector of 16 bytes" : "a vector of 8 bytes");
+    cudaStream_t s = stream_on(0);
+    float *x = floats(64), *y = floats(64);
+    OK(LAUNCH(move_vectors, 1, 1, s, x + 4, y + 8, 1));
+    OK(LAUNCH(move_vectors, 1, 1, s, x + 2, y + 6, 0));
+    OK(cudaStreamSynchronize(s));
+    OK(cudaStreamDestroy(s));
+}
+
+static void too_many_arguments_are_refused(void **)
+{
+    cudaStream_t s = stream_on(0);
+    assert_int_equal(LAUNCH(takes_much, 1, 1, s, much{}, much{}), cudaErrorInvalidValue);
+    OK(cudaStreamDestroy(s));
+}
+
+static void attributes_of_kernels_are_known(void **)
+{
+    cudaFuncAttributes of;
+    const void *kernel = emulator_register("fill", fill);
+    OK(cudaFuncGetAttributes(&of, kernel));
+    assert_int_equal(of.ptxVersion, emulator_code());
+    assert_int_equal(cudaFuncGetAttributes(&of, &of), cudaErrorInvalidDeviceFunction);
+    OK(cudaFuncSetAttribute(kernel, cudaFuncAttributePreferredSharedMemoryCarveout, cudaSharedmemCarveoutMaxShared));
+    assert_int_equal(cudaFuncSetAttribute(kernel, cudaFuncAttributePreferredSharedMemoryCarveout, 101),
+                     cudaErrorInvalidValue);
+}
+
 // --- products
+
+// A product of cublasLt with a bias that begins `skew` floats behind where the memory does.
+static cudaError_t multiply_with_bias(int skew)
+{
+    cudaStream_t s = stream_on(0);
+    cublasLtHandle_t lt;
+    cublasLtMatmulDesc_t desc;
+    cublasLtMatrixLayout_t layout;
+    cublasLtMatmulPreference_t preference;
+    cublasLtMatmulHeuristicResult_t way;
+    float *x = floats(16), *y = floats(16), *bias = floats(16), *used = bias + skew;
+    const float one = 1, none = 0;
+    const int32_t epilogue = CUBLASLT_EPILOGUE_BIAS;
+    int found = 0;
+    OK(LAUNCH(fill, 1, 16, s, x, 16, 1.0f));
+    OK(LAUNCH(fill, 1, 16, s, bias, 16, 1.0f));
+    cublasLtCreate(&lt);
+    cublasLtMatmulDescCreate(&desc, CUBLAS_COMPUTE_32F, CUDA_R_32F);
+    cublasLtMatmulDescSetAttribute(desc, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue, sizeof epilogue);
+    cublasLtMatmulDescSetAttribute(desc, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &used, sizeof used);
+    cublasLtMatrixLayoutCreate(&layout, CUDA_R_32F, 4, 4, 4);
+    cublasLtMatmulPreferenceCreate(&preference);
+    cublasLtMatmulAlgoGetHeuristic(lt, desc, layout, layout, layout, layout, preference, 1, &way, &found);
+    assert_int_equal(found, 1);
+    cublasLtMatmul(lt, desc, &one, x, layout, x, layout, &none, y, layout, y, layout, &way.algo, nullptr, 0, s);
+    cudaError_t error = cudaStreamSynchronize(s);
+    return error == cudaSuccess ? cudaStreamDestroy(s) : error;
+}
+
+static void a_misaligned_bias_is_caught(void **)
+{
+    OK(multiply_with_bias(0));
+    OK(multiply_with_bias(4));
+    expect_fault([] { return multiply_with_bias(1); }, "a bias at no multiple of 16 bytes");
+}
+
+static void products_on_another_device_than_the_current_are_refused(void **)
+{
+    cudaStream_t s = stream_on(0);
+    cublasHandle_t handle;
+    const float one = 1, none = 0;
+    float *x = floats(1);
+    assert_int_equal(cublasCreate(&handle), CUBLAS_STATUS_SUCCESS);
+    assert_int_equal(cublasSetStream(handle, s), CUBLAS_STATUS_SUCCESS);
+    for (int device = 1; device >= 0; device--) {
+        OK(cudaSetDevice(device));
+        assert_int_equal(cublasGemmEx(handle, CUBLAS_OP_N, CUBLAS_OP_N, 1, 1, 1, &one, x, CUDA_R_32F, 1, x, CUDA_R_32F,
+                                      1, &none, x, CUDA_R_32F, 1, CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT),
+                         device ? CUBLAS_STATUS_NOT_INITIALIZED : CUBLAS_STATUS_SUCCESS);
+    }
+    cublasDestroy(handle);
+    OK(cudaStreamDestroy(s));
+}
 
 static void products_are_right(void **)
 {
@@ -566,7 +725,14 @@ int main(void)
         cmocka_unit_test(graphs_run_what_was_recorded),
         cmocka_unit_test(what_cannot_be_captured_is_refused),
         cmocka_unit_test(a_graph_of_freed_memory_is_caught),
+        cmocka_unit_test(a_graph_destroyed_while_it_runs_is_caught),
+        cmocka_unit_test(a_trap_is_caught),
+        cmocka_unit_test(misaligned_vectors_are_caught),
+        cmocka_unit_test(too_many_arguments_are_refused),
+        cmocka_unit_test(attributes_of_kernels_are_known),
         cmocka_unit_test(products_are_right),
+        cmocka_unit_test(a_misaligned_bias_is_caught),
+        cmocka_unit_test(products_on_another_device_than_the_current_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

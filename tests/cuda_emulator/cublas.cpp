@@ -157,7 +157,7 @@ cublasStatus_t cublasGemmStridedBatchedEx(cublasHandle_t handle, cublasOperation
         return CUBLAS_STATUS_INVALID_VALUE;
     if (type_a != type_b || (type_c != type_a && type_c != CUDA_R_32F) || compute != CUBLAS_COMPUTE_32F)
         return CUBLAS_STATUS_NOT_SUPPORTED;
-    if (!handle->stream || handle->stream->device != handle->device)
+    if (!handle->stream || handle->stream->device != handle->device || handle->device != current_device())
         return CUBLAS_STATUS_NOT_INITIALIZED;
     if (handle->stream->capture && !handle->workspace)
         return CUBLAS_STATUS_NOT_SUPPORTED;
@@ -170,6 +170,15 @@ cublasStatus_t cublasGemmStridedBatchedEx(cublasHandle_t handle, cublasOperation
         enqueue(handle->stream,
                 {[=] { multiply(ma, mb, mc, k, batch, alpha_value, beta_value, nullptr, false); }, nullptr, nullptr});
     return error == cudaSuccess ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_EXECUTION_FAILED;
+}
+
+cublasStatus_t cublasGemmEx(cublasHandle_t handle, cublasOperation_t op_a, cublasOperation_t op_b, int m, int n, int k,
+                            const void *alpha, const void *a, cudaDataType type_a, int lda, const void *b,
+                            cudaDataType type_b, int ldb, const void *beta, void *c, cudaDataType type_c, int ldc,
+                            cublasComputeType_t compute, cublasGemmAlgo_t algorithm)
+{
+    return cublasGemmStridedBatchedEx(handle, op_a, op_b, m, n, k, alpha, a, type_a, lda, 0, b, type_b, ldb, 0, beta, c,
+                                      type_c, ldc, 0, 1, compute, algorithm);
 }
 
 // --- cublasLt
@@ -317,8 +326,13 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
     for (int i = 0; i < 4; i++)
         if ((uintptr_t)address[i] % algo->data[i])
             return CUBLAS_STATUS_INVALID_VALUE;
-    if (stream->device != handle->device)
+    if (stream->device != handle->device || handle->device != current_device())
         return CUBLAS_STATUS_NOT_INITIALIZED;
+    // Preferences say nothing of the bias, and there are kernels that read it by 16 bytes.
+    if ((uintptr_t)bias % 16) {
+        fail_device(handle->device, cudaErrorMisalignedAddress, "cublasLtMatmul: a bias at no multiple of 16 bytes");
+        return CUBLAS_STATUS_EXECUTION_FAILED;
+    }
     if (!ma.inside(1, handle->device) || !mb.inside(1, handle->device) || !md.inside(1, handle->device) ||
         (bias && !within(bias, (size_t)m * md.size())) || (workspace_bytes && !within(workspace, workspace_bytes))) {
         fail_device(handle->device, cudaErrorIllegalAddress, "cublasLtMatmul: an operand out of bounds");

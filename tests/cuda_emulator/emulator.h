@@ -32,7 +32,11 @@ bool peers_by_nvlink();
 // $MCF_EMULATOR_TRACE, a file: a line for what is enqueued (+) and for what has run (!), with device, number of the
 // stream on its device, and kernel.
 uint64_t number(const char *variable, uint64_t otherwise);
+int device_major();      // $MCF_EMULATOR_MAJOR, 7
 std::mt19937_64 &dice(); // seeded by $MCF_EMULATOR_SEED, 0
+
+// A device that has a context has lost some hundred megabytes. $MCF_EMULATOR_TRACE gets a line the first time.
+void open_context(int device);
 
 // --- failures. Sticky for a device, as on a card after a fault.
 cudaError_t fail(cudaError_t error, const std::string &message);
@@ -95,6 +99,7 @@ struct CUgraph_st {
 };
 struct CUgraphExec_st {
     std::shared_ptr<emulator::recording> recorded;
+    std::shared_ptr<emulator::record> last; // of its launches
 };
 struct CUevent_st {
     int device;

@@ -43,6 +43,12 @@ uint64_t memory_of_device()
     return bytes;
 }
 
+int device_major()
+{
+    static const int major = (int)number("MCF_EMULATOR_MAJOR", 7);
+    return major;
+}
+
 std::mt19937_64 &dice()
 {
     static std::mt19937_64 generator(number("MCF_EMULATOR_SEED", 0));
@@ -206,15 +212,17 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *p, int device)
     p->totalGlobalMem = memory_of_device();
     p->sharedMemPerBlock = 48 << 10;
     p->multiProcessorCount = 2;
-    p->major = (int)number("MCF_EMULATOR_MAJOR", 7);
+    p->major = device_major();
     return cudaSuccess;
 }
 
+// From CUDA 12 on it opens the device's context, as everything does that needs one.
 cudaError_t cudaSetDevice(int device)
 {
     if (device < 0 || device >= device_count())
         return fail(cudaErrorInvalidDevice, "no such device");
     current = device;
+    open_context(device);
     return cudaSuccess;
 }
 
@@ -270,6 +278,8 @@ const char *cudaGetErrorName(cudaError_t error)
         return "cudaErrorIllegalAddress";
     case cudaErrorPeerAccessAlreadyEnabled:
         return "cudaErrorPeerAccessAlreadyEnabled";
+    case cudaErrorMisalignedAddress:
+        return "cudaErrorMisalignedAddress";
     case cudaErrorLaunchFailure:
         return "cudaErrorLaunchFailure";
     case cudaErrorStreamCaptureUnsupported:

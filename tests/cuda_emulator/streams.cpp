@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <set>
 #include <unistd.h>
 
 namespace emulator
@@ -30,11 +31,25 @@ static bool known(cudaStream_t stream)
     return stream && std::find(streams.begin(), streams.end(), stream) != streams.end();
 }
 
-static void trace(char what, cudaStream_t s, const operation &work)
+static FILE *trace_file()
 {
     static FILE *const file = getenv("MCF_EMULATOR_TRACE") ? fopen(getenv("MCF_EMULATOR_TRACE"), "w") : nullptr;
-    if (file && work.run)
-        fprintf(file, "%c %d %d %s\n", what, s->device, s->number, work.kernel ? work.kernel : "memory");
+    return file;
+}
+
+static void trace(char what, cudaStream_t s, const operation &work)
+{
+    if (trace_file() && work.run)
+        fprintf(trace_file(), "%c %d %d %s\n", what, s->device, s->number, work.kernel ? work.kernel : "memory");
+}
+
+void open_context(int device)
+{
+    static bool open[MAX_DEVICES];
+    guard g(lock);
+    if (!open[device] && trace_file())
+        fprintf(trace_file(), "c %d\n", device);
+    open[device] = true;
 }
 
 // Whether this kernel is the one that $MCF_EMULATOR_FAIL names; a hanging one keeps its stream for good.
@@ -341,6 +356,19 @@ cudaError_t cudaLaunchKernel(const void *function, dim3 grid, dim3 block, void *
                                                        std::to_string(grid.z));
     const emulator_kernel &kernel = found->second;
     const int device = stream->device;
+    size_t bytes = 0;
+    for (size_t size : kernel.sizes)
+        bytes += (size + 7) / 8 * 8;
+    if (bytes > 4096)
+        return fail(cudaErrorInvalidValue,
+                    std::string("kernel ") + kernel.name + ": more than 4096 bytes of arguments");
+    // The driver loads a kernel when it is first launched, which allocates.
+    static std::set<std::pair<int, const void *>> loaded;
+    if (!loaded.count({device, function})) {
+        if (stream->capture)
+            return refuse(*stream->capture, "the first launch of a kernel");
+        loaded.insert({device, function});
+    }
     cudaError_t error = check_arguments(device, kernel, arguments);
     if (error != cudaSuccess) {
         fail_device(device, error, cudaGetErrorString(error));
@@ -354,6 +382,28 @@ cudaError_t cudaLaunchKernel(const void *function, dim3 grid, dim3 block, void *
                                     fail_device(device, cudaErrorIllegalAddress, wrong);
                             },
                             nullptr, nullptr, name});
+}
+
+cudaError_t cudaFuncGetAttributes(cudaFuncAttributes *attributes, const void *function)
+{
+    guard g(lock);
+    if (!kernels().count(function))
+        return fail(cudaErrorInvalidDeviceFunction, "not a kernel");
+    *attributes = {};
+    attributes->maxThreadsPerBlock = 1024;
+    attributes->ptxVersion = emulator_code();
+    attributes->binaryVersion = device_major() * 10;
+    return cudaSuccess;
+}
+
+cudaError_t cudaFuncSetAttribute(const void *function, cudaFuncAttribute attribute, int value)
+{
+    guard g(lock);
+    if (!kernels().count(function))
+        return fail(cudaErrorInvalidDeviceFunction, "not a kernel");
+    return attribute == cudaFuncAttributePreferredSharedMemoryCarveout && value >= -1 && value <= 100
+               ? cudaSuccess
+               : fail(cudaErrorInvalidValue, "an attribute of kernels that is not emulated");
 }
 
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode)
@@ -383,7 +433,7 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph)
 
 cudaError_t cudaGraphInstantiateWithFlags(cudaGraphExec_t *exec, cudaGraph_t graph, unsigned long long flags)
 {
-    *exec = new CUgraphExec_st{graph->recorded};
+    *exec = new CUgraphExec_st{graph->recorded, nullptr};
     return flags ? fail(cudaErrorInvalidValue, "flags of a graph are not emulated") : cudaSuccess;
 }
 
@@ -396,11 +446,15 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream)
     cudaError_t error = cudaSuccess;
     for (size_t i = 0; i < exec->recorded->work.size() && error == cudaSuccess; i++)
         error = enqueue(stream, exec->recorded->work[i]);
-    return error;
+    exec->last = std::make_shared<record>();
+    return error == cudaSuccess ? enqueue(stream, {nullptr, exec->last, nullptr}) : error;
 }
 
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec)
 {
+    guard g(lock);
+    if (exec->last && !exec->last->done && device_error(exec->recorded->device) == cudaSuccess)
+        fail_device(exec->recorded->device, cudaErrorLaunchFailure, "a graph is destroyed while it runs");
     delete exec;
     return cudaSuccess;
 }

@@ -53,8 +53,8 @@ static struct {
     alignas(256) char shared[SHARED_MAX * 2];
 } block;
 
+static std::string fault; // of the kernel that runs, found by what stands in for an instruction
 static uint64_t scramble; // where lanes hold the elements of fragments
-static std::string wrong_tile;
 static std::vector<fibre *> idle;
 static ucontext_t scheduler;
 static jmp_buf scheduler_place;
@@ -171,8 +171,8 @@ static std::string diverged(const char *name)
 
 static std::string check_shared(const char *name)
 {
-    if (!wrong_tile.empty())
-        return std::string("kernel ") + name + ": " + wrong_tile;
+    if (!fault.empty())
+        return std::string("kernel ") + name + ": " + fault;
     for (auto &array : block.arrays)
         for (size_t i = 0; i < GAP; i++)
             if (block.shared[array.second + i] != PATTERN)
@@ -271,7 +271,7 @@ std::string run_grid(const char *name, const std::function<void()> &thread, dim3
     block.rooms.resize((block.threads + WARP - 1) / WARP);
     block.products.assign(block.threads, 0);
     scramble = dice()();
-    wrong_tile.clear();
+    fault.clear();
     if (!sigsetjmp(escape, 1)) {
         watch_faults(true);
         std::string wrong = run_blocks(name, (uint64_t)grid.x * grid.y * grid.z);
@@ -294,6 +294,22 @@ using namespace emulator;
 void __syncthreads()
 {
     emulator::wait(AT_BARRIER);
+}
+
+void __trap()
+{
+    fault = "__trap";
+}
+
+void emulator_misaligned(const void *address, size_t bytes)
+{
+    fault = "misaligned address: a vector of " + std::to_string(bytes) + " bytes at " + describe(address);
+}
+
+int emulator_code()
+{
+    static const int code = (int)number("MCF_EMULATOR_CODE", (uint64_t)device_major() * 10);
+    return code;
 }
 
 void __syncwarp(unsigned mask)
@@ -349,10 +365,10 @@ void emulator_fragment_product(const float a[EMULATOR_HELD], const float b[EMULA
 void emulator_check_tile(const void *address, unsigned ld, unsigned step)
 {
     if ((uintptr_t)address % 32)
-        wrong_tile = "a tile of a product begins at no multiple of 32 bytes";
+        fault = "a tile of a product begins at no multiple of 32 bytes";
     if (ld % step)
-        wrong_tile = "lines of a tile lie " + std::to_string(ld) + " elements apart, which is no multiple of " +
-                     std::to_string(step);
+        fault = "lines of a tile lie " + std::to_string(ld) + " elements apart, which is no multiple of " +
+                std::to_string(step);
 }
 
 void *emulator_shared(const void *key, size_t bytes, bool aligned)

@@ -33,6 +33,11 @@ cublasStatus_t cublasSetStream(cublasHandle_t handle, cudaStream_t stream);
 cublasStatus_t cublasSetMathMode(cublasHandle_t handle, cublasMath_t mode);
 // Also forgotten by cublasSetStream. Without one, a product cannot be captured (a card's library would allocate).
 cublasStatus_t cublasSetWorkspace(cublasHandle_t handle, void *memory, size_t bytes);
+// c = alpha op(a) op(b) + beta c
+cublasStatus_t cublasGemmEx(cublasHandle_t handle, cublasOperation_t op_a, cublasOperation_t op_b, int m, int n, int k,
+                            const void *alpha, const void *a, cudaDataType type_a, int lda, const void *b,
+                            cudaDataType type_b, int ldb, const void *beta, void *c, cudaDataType type_c, int ldc,
+                            cublasComputeType_t compute, cublasGemmAlgo_t algorithm);
 // c = alpha op(a) op(b) + beta c, `batch` times with the strides in elements. a and b are of one type, c of the same
 // or of float; sums are float. alpha and beta are floats of the host.
 cublasStatus_t cublasGemmStridedBatchedEx(cublasHandle_t handle, cublasOperation_t op_a, cublasOperation_t op_b, int m,

@@ -21,15 +21,45 @@
 #define __launch_bounds__(...)
 #define __align__(bytes) alignas(bytes)
 
-// Vectors: a kernel that loads one from an address that is no multiple of its size faults on a card.
-#define EMULATOR_VECTOR(name, type, bytes, ...)                                                                        \
+// Vectors: a kernel that loads or stores one at an address that is no multiple of its size faults, as on a card. The
+// compiler believes in alignas, so the address passes by something that it cannot look into.
+void emulator_misaligned(const void *address, size_t bytes);
+inline void emulator_check_vector(const void *address, size_t bytes)
+{
+    asm("" : "+r"(address));
+    if ((uintptr_t)address % bytes)
+        emulator_misaligned(address, bytes);
+}
+#define EMULATOR_VECTOR(name, type, bytes, count)                                                                      \
     struct alignas(bytes) name {                                                                                       \
-        type __VA_ARGS__;                                                                                              \
+        EMULATOR_PARTS_##count(type);                                                                                  \
+        name() = default;                                                                                              \
+        template <typename... A> name(type first, A... rest) : name(emulator_parts{}, first, rest...) {}               \
+        name(const name &other) { *this = other; }                                                                     \
+        name &operator=(const name &other)                                                                             \
+        {                                                                                                              \
+            emulator_check_vector(this, bytes);                                                                        \
+            emulator_check_vector(&other, bytes);                                                                      \
+            memcpy((void *)this, (const void *)&other, bytes);                                                         \
+            return *this;                                                                                              \
+        }                                                                                                              \
+                                                                                                                       \
+      private:                                                                                                         \
+        struct emulator_parts {                                                                                        \
+        };                                                                                                             \
+        template <typename... A> name(emulator_parts, A... parts)                                                      \
+        {                                                                                                              \
+            const type list[] = {(type)parts...};                                                                      \
+            static_assert(sizeof list == bytes, "a vector of all its elements");                                       \
+            memcpy((void *)this, list, bytes);                                                                         \
+        }                                                                                                              \
     }
-EMULATOR_VECTOR(float2, float, 8, x, y);
-EMULATOR_VECTOR(float4, float, 16, x, y, z, w);
-EMULATOR_VECTOR(uint2, unsigned, 8, x, y);
-EMULATOR_VECTOR(uint4, unsigned, 16, x, y, z, w);
+#define EMULATOR_PARTS_2(type) type x, y
+#define EMULATOR_PARTS_4(type) type x, y, z, w
+EMULATOR_VECTOR(float2, float, 8, 2);
+EMULATOR_VECTOR(float4, float, 16, 4);
+EMULATOR_VECTOR(uint2, unsigned, 8, 2);
+EMULATOR_VECTOR(uint4, unsigned, 16, 4);
 inline float4 make_float4(float x, float y, float z, float w)
 {
     return {x, y, z, w};
@@ -66,6 +96,11 @@ void *emulator_dynamic_shared();
     static char name##_key;                                                                                            \
     type *const name = (type *)emulator_shared(&name##_key, sizeof(type) * (size_t)(count), true)
 #define MCF_DYNAMIC_SHARED(type, name) type *const name = (type *)emulator_dynamic_shared()
+
+// Ends the kernel with a fault.
+void __trap();
+// What the kernels count as compiled for: ten times the compute capability.
+int emulator_code();
 
 uint64_t emulator_exchange(uint64_t value, unsigned lane);
 unsigned emulator_lane();
