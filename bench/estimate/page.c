@@ -275,12 +275,13 @@ static mcf_status fits_with(const page *p, const mcf_config *config, int64_t bat
     return status;
 }
 
-// The largest micro-batch that the card holds, to an eighth of a power of two; 0: none.
+// The largest micro-batch that the card holds, to an eighth of a power of two; 0: none. Statistics of BatchNorm are over
+// two values at least.
 static mcf_status largest_batch(const page *p, const mcf_config *config, int64_t *most, mcf_error *err)
 {
     bool enough = true;
     *most = 0;
-    for (int64_t batch = 1; batch < 1 << 14 && enough; batch *= 2) {
+    for (int64_t batch = 2; batch < 1 << 14 && enough; batch *= 2) {
         MCF_TRY(fits_with(p, config, batch, &enough, err));
         *most = enough ? batch : *most;
     }
