@@ -31,7 +31,7 @@ if command -v python3 >/dev/null; then
 import json, sys
 d = json.load(open('$work/page'))
 assert d == json.load(open('$work/file'))
-assert abs(d['images_per_second_per_device'] * d['seconds_per_step'] - d['batch'] * d['accumulate']) < 1e-3
+assert abs(d['images_per_second_per_device'] * d['seconds_per_step'] - d['batch'] * d['accumulate']) < 1e-2 # six digits each
 assert abs(sum(r['seconds'] for r in d['profile']) - sum(d['by_kernel'].values())) < 1e-3
 assert sum(r['seconds'] for r in d['profile']) < d['seconds_per_step']
 m = d['memory']
