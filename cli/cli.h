@@ -58,6 +58,7 @@ typedef struct {
 // A parsed command line. Strings belong to argv.
 struct mcf_call {
     const mcf_command *command;
+    const mcf_command *const *commands;      // all of them
     const char *values[MCF_CLI_MAX_OPTIONS]; // by row of command->options; "" for a flag that is given
     const char **sets;                       // --set, in their order
     size_t set_count;
@@ -66,9 +67,6 @@ struct mcf_call {
     char **arguments;
     int argument_count;
 };
-
-// All commands in the order of the help; NULL-terminated.
-extern const mcf_command *const mcf_commands[];
 
 mcf_status mcf_call_parse(mcf_call *call, const mcf_command *command, int argc, char **argv, bool *help,
                           mcf_error *err);
@@ -90,13 +88,13 @@ mcf_status mcf_join_cluster(mcf_cluster **cluster, mcf_error *err);
 // Whether this process is the one that prints.
 bool mcf_is_first(const mcf_call *call);
 
-// --- help (cli/help.c)
-void mcf_help_program(void);
+// --- help (cli/help.c). commands: all in the order of the help; NULL-terminated.
+void mcf_help_program(const mcf_command *const *commands);
 void mcf_help_command(const mcf_command *command);
 // Writes mcf.1 and mcf-COMMAND.1 into a folder.
-mcf_status mcf_help_man_pages(const char *folder, mcf_error *err);
+mcf_status mcf_help_man_pages(const mcf_command *const *commands, const char *folder, mcf_error *err);
 // docs/commands.md
-void mcf_help_markdown(void);
+void mcf_help_markdown(const mcf_command *const *commands);
 // Rows of the common options that `common` allows, --help last; ended by a row without name.
 const mcf_option *mcf_common_options(unsigned common);
 

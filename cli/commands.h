@@ -4,6 +4,9 @@
 
 #include "cli/cli.h"
 
+// All in the order of the help; NULL-terminated.
+extern const mcf_command *const mcf_commands[];
+
 extern const mcf_command mcf_command_devices;
 extern const mcf_command mcf_command_synth;
 extern const mcf_command mcf_command_pretrain;

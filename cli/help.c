@@ -53,13 +53,13 @@ static void synopsis(const mcf_command *command, char *line, size_t size)
     snprintf(line + used, size - (size_t)used, " [OPTION]...");
 }
 
-void mcf_help_program(void)
+void mcf_help_program(const mcf_command *const *commands)
 {
     printf("mcf pre-trains face encoders by masked image modelling and contrast (Mask Contrastive Face).\n\n"
            "usage: mcf COMMAND ...\n\n");
-    for (int i = 0; mcf_commands[i]; i++)
-        if (!mcf_commands[i]->hidden)
-            printf("  %-12s %s\n", mcf_commands[i]->name, mcf_commands[i]->summary);
+    for (int i = 0; commands[i]; i++)
+        if (!commands[i]->hidden)
+            printf("  %-12s %s\n", commands[i]->name, commands[i]->summary);
     printf("\n`mcf COMMAND --help` or `man mcf-COMMAND` tells more; `mcf --version` says which mcf this is.\n");
 }
 
@@ -159,7 +159,7 @@ static void man_command(FILE *out, const mcf_command *command)
           out);
 }
 
-static void man_program(FILE *out)
+static void man_program(const mcf_command *const *commands, FILE *out)
 {
     fprintf(out,
             ".TH MCF 1 \"\" \"mcf %s\" \"mcf\"\n.SH NAME\nmcf \\- pre\\-train face encoders\n"
@@ -167,11 +167,11 @@ static void man_program(FILE *out)
             "Pre\\-trains vision transformers on faces by masked image modelling and contrast\n"
             "(Mask Contrastive Face), on processors and accelerators.\n.SH COMMANDS\n",
             MCF_VERSION);
-    for (int i = 0; mcf_commands[i]; i++) {
-        if (mcf_commands[i]->hidden)
+    for (int i = 0; commands[i]; i++) {
+        if (commands[i]->hidden)
             continue;
-        fprintf(out, ".TP\n\\fBmcf\\-%s\\fR(1)\n", mcf_commands[i]->name);
-        roff(out, mcf_commands[i]->summary);
+        fprintf(out, ".TP\n\\fBmcf\\-%s\\fR(1)\n", commands[i]->name);
+        roff(out, commands[i]->summary);
         fputc('\n', out);
     }
     fputs(".SH ENVIRONMENT\n.TP\n\\fBMCF_MODULE_PATH\\fR\nFolder where backend modules are looked for first.\n"
@@ -179,23 +179,23 @@ static void man_program(FILE *out)
           out);
 }
 
-mcf_status mcf_help_man_pages(const char *folder, mcf_error *err)
+mcf_status mcf_help_man_pages(const mcf_command *const *commands, const char *folder, mcf_error *err)
 {
     char path[4096];
-    for (int i = -1; i < 0 || mcf_commands[i]; i++) {
-        if (i >= 0 && mcf_commands[i]->hidden)
+    for (int i = -1; i < 0 || commands[i]; i++) {
+        if (i >= 0 && commands[i]->hidden)
             continue;
         if (i < 0)
             snprintf(path, sizeof path, "%s/mcf.1", folder);
         else
-            snprintf(path, sizeof path, "%s/mcf-%s.1", folder, mcf_commands[i]->name);
+            snprintf(path, sizeof path, "%s/mcf-%s.1", folder, commands[i]->name);
         FILE *out = fopen(path, "w");
         if (!out)
             return mcf_fail(err, MCF_ERR_IO, "%s: %s", path, strerror(errno));
         if (i < 0)
-            man_program(out);
+            man_program(commands, out);
         else
-            man_command(out, mcf_commands[i]);
+            man_command(out, commands[i]);
         bool broken = ferror(out) != 0;
         if (fclose(out) != 0 || broken)
             return mcf_fail(err, MCF_ERR_IO, "%s: could not be written", path);
@@ -212,12 +212,12 @@ static void markdown_options(const mcf_option *options)
     }
 }
 
-void mcf_help_markdown(void)
+void mcf_help_markdown(const mcf_command *const *commands)
 {
     printf("# Commands\n\nMade by `mcf help-man --markdown` from the tables in `cli/`; a test compares.\n"
            "Exit codes: 0 done, 1 failed, 2 wrong usage or config, 130 interrupted (after saving).\n");
-    for (int i = 0; mcf_commands[i]; i++) {
-        const mcf_command *command = mcf_commands[i];
+    for (int i = 0; commands[i]; i++) {
+        const mcf_command *command = commands[i];
         char line[1024];
         if (command->hidden)
             continue;

@@ -1,23 +1,22 @@
 // mcf help-man: man pages and docs/commands.md from the tables; run by the build.
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "cli/commands.h"
 #include "run/config/config.h"
-
-#include <stdlib.h>
 
 static mcf_status run(const mcf_call *call, mcf_error *err)
 {
     const char *folder = mcf_call_value(call, "out");
     if (mcf_call_flag(call, "markdown"))
-        mcf_help_markdown();
+        mcf_help_markdown(call->commands);
     if (mcf_call_flag(call, "config")) {
         char *text;
         MCF_TRY(mcf_config_document(&text, err));
         fputs(text, stdout);
         free(text);
     }
-    return folder ? mcf_help_man_pages(folder, err) : MCF_OK;
+    return folder ? mcf_help_man_pages(call->commands, folder, err) : MCF_OK;
 }
 
 static const mcf_option options[] = {

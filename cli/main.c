@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/cli.h"
+#include "cli/commands.h"
 
 static int exit_code(mcf_status status)
 {
@@ -78,6 +78,7 @@ static int run(const mcf_command *command, int argc, char **argv)
     mcf_error err = {0};
     bool help, tell = true, ended = true;
     mcf_status status = mcf_call_parse(&call, command, argc, argv, &help, &err);
+    call.commands = mcf_commands;
     if (status == MCF_OK && help)
         mcf_help_command(command);
     else if (status == MCF_OK)
@@ -125,7 +126,7 @@ int main(int argc, char **argv)
         if (command)
             mcf_help_command(command);
         else
-            mcf_help_program();
+            mcf_help_program(mcf_commands);
         return finish_words();
     }
     const mcf_command *command = find(name);

@@ -90,6 +90,8 @@ void mcf_report_scores(mcf_report_page *page);
 void mcf_report_configs(mcf_report_page *page);
 void mcf_report_machines(mcf_report_page *page);
 void mcf_report_next(mcf_report_page *page);
+
+// --- report/headings.c
 // A paragraph in place of what is missing. what: markup of our own; why: foreign text.
 void mcf_report_missing(mcf_report_page *page, const char *what, const char *why);
 // A heading with the run's name and colour where there are several.

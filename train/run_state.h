@@ -7,7 +7,7 @@
 #include "run/log.h"
 #include "run/tensorboard.h"
 #include "train/engine.h"
-#include "train/loop.h"
+#include "train/options.h"
 #include "train/scores.h"
 
 // What a step adds to the log.

@@ -89,11 +89,6 @@ static void *buffer_host(mcf_buffer *buffer)
     return buffer->data;
 }
 
-mcf_status ref_check_range(const mcf_buffer *buffer, uint64_t offset, uint64_t bytes, const char *what, mcf_error *err)
-{
-    return mcf_check_range(buffer->bytes, offset, bytes, what, err);
-}
-
 static mcf_status upload(mcf_stream *stream, mcf_buffer *to, uint64_t offset, const void *from, uint64_t bytes,
                          mcf_error *err)
 {
