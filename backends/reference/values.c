@@ -1,6 +1,7 @@
 // What lies in buffers, as doubles.
 #include "backends/host/elements.h"
 #include "backends/reference/reference.h"
+#include "ops/rules.h"
 
 #include <stdlib.h>
 

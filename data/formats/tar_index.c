@@ -18,14 +18,6 @@
 enum { HEADER_WORDS = 9, ENTRY_WORDS = 4, ALIKE = 7, SOME_HEADERS = 16 };
 static const char magic[8] = {'M', 'C', 'F', 'T', 'A', 'R', 'X', '2'}; // the first ALIKE of every version
 
-void mcf_tar_index_free(mcf_tar_index *index)
-{
-    free(index->entries);
-    free(index->names);
-    free(index->left_out);
-    *index = (mcf_tar_index){0};
-}
-
 mcf_status mcf_tar_index_serialize(const mcf_tar_index *index, uint8_t **bytes, size_t *size, mcf_error *err)
 {
     const size_t words = HEADER_WORDS + index->count * ENTRY_WORDS, left_out = strlen(index->left_out);
@@ -117,11 +109,6 @@ mcf_status mcf_tar_index_parse(const uint8_t *bytes, size_t size, mcf_tar_index 
     if (status != MCF_OK)
         mcf_tar_index_free(index);
     return status;
-}
-
-uint64_t mcf_tar_header_hash(const uint8_t block[MCF_TAR_BLOCK])
-{
-    return XXH64(block, MCF_TAR_BLOCK, 0);
 }
 
 // Whether the headers stand where the index says, of every step-th file and of the last.

@@ -11,6 +11,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 #include "base/file.h"
 #include "base/printable.h"
 #include "data/formats/tar_index.h"
@@ -42,6 +45,19 @@ typedef struct {
     char first[KINDS][160];
     int64_t last; // the entry whose extent the next header shows; -1: none
 } builder;
+
+void mcf_tar_index_free(mcf_tar_index *index)
+{
+    free(index->entries);
+    free(index->names);
+    free(index->left_out);
+    *index = (mcf_tar_index){0};
+}
+
+uint64_t mcf_tar_header_hash(const uint8_t block[MCF_TAR_BLOCK])
+{
+    return XXH64(block, MCF_TAR_BLOCK, 0);
+}
 
 static mcf_status no_memory(const builder *b, mcf_error *err)
 {
