@@ -15,7 +15,7 @@
 #define MCF_VERSION "unknown"
 #endif
 
-enum { MCF_CLI_MAX_OPTIONS = 16 };
+enum { MCF_CLI_MAX_OPTIONS = 32 };
 
 typedef struct {
     const char *name;     // long name without dashes; NULL ends a table

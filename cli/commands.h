@@ -9,6 +9,7 @@ extern const mcf_command *const mcf_commands[];
 
 extern const mcf_command mcf_command_devices;
 extern const mcf_command mcf_command_synth;
+extern const mcf_command mcf_command_crop;
 extern const mcf_command mcf_command_pretrain;
 extern const mcf_command mcf_command_step;
 extern const mcf_command mcf_command_embed;

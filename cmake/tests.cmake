@@ -21,6 +21,9 @@ endif()
 # What shell tests judge steps with.
 add_executable(judge_step tests/tools/judge_step.c)
 target_link_libraries(judge_step PRIVATE mcf_objects)
+# A detector with drawn weights, for tests that have no real ones.
+add_executable(draw_detector tests/tools/draw_detector.c)
+target_link_libraries(draw_detector PRIVATE mcf_objects)
 
 # The emulator's own tests, where the CUDA backend is built on it.
 if(TARGET mcf-cuda-emulator AND CMOCKA_FOUND)
