@@ -32,8 +32,8 @@ static void compress(uint32_t state[8], const uint8_t *block)
     memcpy(s, state, sizeof s);
     for (int t = 0; t < 64; t++) {
         const uint32_t e = s[4], a = s[0];
-        const uint32_t t1 = s[7] + (turn(e, 6) ^ turn(e, 11) ^ turn(e, 25)) + ((e & s[5]) ^ (~e & s[6])) +
-                            constants[t] + w[t];
+        const uint32_t t1 =
+            s[7] + (turn(e, 6) ^ turn(e, 11) ^ turn(e, 25)) + ((e & s[5]) ^ (~e & s[6])) + constants[t] + w[t];
         const uint32_t t2 = (turn(a, 2) ^ turn(a, 13) ^ turn(a, 22)) + ((a & s[1]) ^ (a & s[2]) ^ (s[1] & s[2]));
         memmove(s + 1, s, 7 * sizeof *s);
         s[4] += t1;
@@ -45,7 +45,8 @@ static void compress(uint32_t state[8], const uint8_t *block)
 
 void mcf_sha256(const void *bytes, size_t size, char digits[65])
 {
-    uint32_t state[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
+    uint32_t state[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
+                         0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
     const uint8_t *at = bytes;
     size_t left = size;
     for (; left >= 64; left -= 64, at += 64)

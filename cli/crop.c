@@ -100,7 +100,8 @@ static mcf_status read_options(const mcf_call *call, mcf_crop_options *o, mcf_er
     o->shard_size = shard_size;
     o->threads = call->job.threads;
     o->detector.job = call->job;
-    o->detector.path = mcf_call_value(call, "detector") ? mcf_call_value(call, "detector") : "weights/mtcnn.safetensors";
+    o->detector.path =
+        mcf_call_value(call, "detector") ? mcf_call_value(call, "detector") : "weights/mtcnn.safetensors";
     o->out = mcf_call_value(call, "out");
     o->detect_only = mcf_call_flag(call, "detect-only");
     o->rotations = mcf_call_flag(call, "rotations");
@@ -136,11 +137,12 @@ static void print(const mcf_call *call, const mcf_crop_options *o, const mcf_cro
     const mcf_detector_times *t = &r->times;
     const double sum = r->decode + r->sample + t->resize + t->p + t->r + t->o + t->other;
     if (r->seconds > 0 && sum > 0 && c->pictures > 0)
-        mcf_say(to,
-                "%.1f pictures a second; of the workers' time: reading %.0f %%, resizing %.0f %%, first network %.0f %%, "
-                "second %.0f %%, third %.0f %%, boxes %.0f %%, crops %.0f %%",
-                (double)c->pictures / r->seconds, 100 * r->decode / sum, 100 * t->resize / sum, 100 * t->p / sum,
-                100 * t->r / sum, 100 * t->o / sum, 100 * t->other / sum, 100 * r->sample / sum);
+        mcf_say(
+            to,
+            "%.1f pictures a second; of the workers' time: reading %.0f %%, resizing %.0f %%, first network %.0f %%, "
+            "second %.0f %%, third %.0f %%, boxes %.0f %%, crops %.0f %%",
+            (double)c->pictures / r->seconds, 100 * r->decode / sum, 100 * t->resize / sum, 100 * t->p / sum,
+            100 * t->r / sum, 100 * t->o / sum, 100 * t->other / sum, 100 * r->sample / sum);
 }
 
 static mcf_status run(const mcf_call *call, mcf_error *err)
@@ -175,8 +177,8 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
 static const mcf_option options[] = {
     {"images", "PATH", "A folder, a tar shard, a folder of shards, or a list; more may follow as arguments", true},
     {"out", "DIR", "Receives the shards; with --detect-only a file", true},
-    {"detector", "FILE", "Weights, MTCNN's or YuNet's (default weights/mtcnn.safetensors; ci/detector-weights makes it)",
-     false},
+    {"detector", "FILE",
+     "Weights, MTCNN's or YuNet's (default weights/mtcnn.safetensors; ci/detector-weights makes it)", false},
     {"min-face", "PX", "Smallest face looked for (default 20)", false},
     {"thresholds", "A,B,C", "Of the three stages (default 0.6,0.7,0.7; YuNet uses the first)", false},
     {"template", "NAME", "lapa (default), ffhq or arcface", false},
@@ -206,10 +208,13 @@ const mcf_command mcf_command_crop = {
     .most = -1,
     .summary = "Cut aligned faces out of photographs",
     .description =
-        "Finds faces and five points of each, brings them to a template, samples 256 x 256 pixels and writes them as tar "
+        "Finds faces and five points of each, brings them to a template, samples 256 x 256 pixels and writes them as "
+        "tar "
         "shards with captions and JSON (docs/crop.md). Every input shard becomes one output shard, pictures of folders "
-        "and lists are taken --shard-size at a time; a shard is done when its .stats.json is there, so a killed job goes "
-        "on with the same command, and data files may be moved away meanwhile. Several processes share the shards out by "
+        "and lists are taken --shard-size at a time; a shard is done when its .stats.json is there, so a killed job "
+        "goes "
+        "on with the same command, and data files may be moved away meanwhile. Several processes share the shards out "
+        "by "
         "--shard i/n or under mpirun; the bytes do not depend on their number.\n\n"
         "Pictures that cannot be read are counted by reason and listed in the .stats.json; --retry does their shards "
         "again. OUT/index.html shows what became of all pictures.",

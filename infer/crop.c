@@ -52,8 +52,8 @@ static void *work(void *context)
         slot *s = &l->slots[group % l->slot_count];
         pthread_mutex_unlock(&l->lock);
         const int64_t begin = l->unit->begin + group * l->batch, end = begin + l->batch;
-        s->status = crop_pictures(call->worker, l->unit, begin, end < l->unit->end ? end : l->unit->end, &s->result,
-                                  &s->error);
+        s->status =
+            crop_pictures(call->worker, l->unit, begin, end < l->unit->end ? end : l->unit->end, &s->result, &s->error);
         pthread_mutex_lock(&l->lock);
         s->ready = true;
         pthread_cond_broadcast(&l->changed);
@@ -98,7 +98,8 @@ static mcf_status run_unit(const crop_unit *unit, crop_worker *workers, int coun
     l.slots = calloc((size_t)l.slot_count, sizeof *l.slots);
     worker_call *calls = calloc((size_t)count, sizeof *calls);
     pthread_t *threads = calloc((size_t)count, sizeof *threads);
-    mcf_status status = l.slots && calls && threads ? MCF_OK : mcf_fail(err, MCF_ERR_NOMEM, "out of memory for workers");
+    mcf_status status =
+        l.slots && calls && threads ? MCF_OK : mcf_fail(err, MCF_ERR_NOMEM, "out of memory for workers");
     pthread_mutex_init(&l.lock, NULL);
     pthread_cond_init(&l.changed, NULL);
     int started = 0;

@@ -40,7 +40,7 @@ void mcf_crop_counts_add(mcf_crop_counts *to, const mcf_crop_counts *more);
 typedef struct {
     int max_outside; // points of a face that may lie outside the picture
     double min_score, min_side, max_enlarge, min_inside, min_sharp, max_residual; // 0: no such question
-    int max_faces;                                                               // 0: all
+    int max_faces;                                                                // 0: all
     int dedup; // bits; a face within so many of an earlier one's hash goes; -1: none goes
 } mcf_crop_filters;
 
@@ -66,10 +66,11 @@ typedef struct {
 } mcf_crop_options;
 
 typedef struct {
-    int64_t units, done_before, others; // of this process: all, done by an earlier run, just worked on by another process
-    mcf_crop_counts counts;             // of the units that this run did
-    mcf_detector_times times;           // sum over workers
-    double decode, sample;              // seconds, sum over workers: decoding and reading; crops, hashes, encoding
+    int64_t units, done_before,
+        others;               // of this process: all, done by an earlier run, just worked on by another process
+    mcf_crop_counts counts;   // of the units that this run did
+    mcf_detector_times times; // sum over workers
+    double decode, sample;    // seconds, sum over workers: decoding and reading; crops, hashes, encoding
     double seconds;
     bool waits_for_others; // dedup: the first pass is through, other processes' units are missing
 } mcf_crop_result;

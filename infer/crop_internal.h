@@ -24,8 +24,8 @@ typedef struct {
     mcf_source *source;
     bool owned; // the source is this unit's own (a shard)
     int64_t number, begin, end;
-    char prefix[80];   // of keys: the shard's name; "" of folders and lists
-    uint64_t *keys;    // hashes of the source's keys, sorted, of shards
+    char prefix[80]; // of keys: the shard's name; "" of folders and lists
+    uint64_t *keys;  // hashes of the source's keys, sorted, of shards
     int64_t key_count;
 } crop_unit;
 
@@ -90,7 +90,7 @@ typedef struct {
     const mcf_face *face;
     const mcf_similarity *fit;
     const char *template_name, *source_sha256, *detector, *detector_sha256, *caption_encoding; // encoding NULL: none
-    double inside, sharpness, residual; // residual below 0: none
+    double inside, sharpness, residual;                                                        // residual below 0: none
     uint64_t dhash;
     const char *source_meta; // JSON text of the source; NULL: none
     size_t source_meta_size;

@@ -118,17 +118,19 @@ static mcf_status read_photograph(const crop_unit *unit, photograph *p, mcf_erro
 static bool is_utf8(const uint8_t *s, size_t size)
 {
     for (size_t i = 0; i < size;) {
-        const int more = s[i] < 0x80 ? 0 : s[i] >= 0xc2 && s[i] < 0xe0 ? 1 : s[i] >= 0xe0 && s[i] < 0xf0 ? 2
-                         : s[i] >= 0xf0 && s[i] < 0xf5                                                  ? 3
-                                                                                                        : -1;
+        const int more = s[i] < 0x80                   ? 0
+                         : s[i] >= 0xc2 && s[i] < 0xe0 ? 1
+                         : s[i] >= 0xe0 && s[i] < 0xf0 ? 2
+                         : s[i] >= 0xf0 && s[i] < 0xf5 ? 3
+                                                       : -1;
         if (more < 0 || (size_t)more > size - i - 1)
             return false;
         for (int k = 1; k <= more; k++)
             if ((s[i + (size_t)k] & 0xc0) != 0x80)
                 return false;
         // overlong forms, surrogates, beyond U+10FFFF
-        if ((s[i] == 0xe0 && s[i + 1] < 0xa0) || (s[i] == 0xed && s[i + 1] > 0x9f) || (s[i] == 0xf0 && s[i + 1] < 0x90) ||
-            (s[i] == 0xf4 && s[i + 1] > 0x8f))
+        if ((s[i] == 0xe0 && s[i + 1] < 0xa0) || (s[i] == 0xed && s[i + 1] > 0x9f) ||
+            (s[i] == 0xf0 && s[i + 1] < 0x90) || (s[i] == 0xf4 && s[i + 1] > 0x8f))
             return false;
         i += (size_t)more + 1;
     }
@@ -235,11 +237,8 @@ static mcf_crop_drop judge(crop_worker *w, const photograph *p, const mcf_face *
 
 static mcf_status encode(const crop_worker *w, mcf_bytes *to, mcf_error *err)
 {
-    const mcf_image crop = {.width = MCF_CROP_SIDE,
-                            .height = MCF_CROP_SIDE,
-                            .channels = 3,
-                            .stride = MCF_CROP_SIDE * 3,
-                            .pixels = w->crop};
+    const mcf_image crop = {
+        .width = MCF_CROP_SIDE, .height = MCF_CROP_SIDE, .channels = 3, .stride = MCF_CROP_SIDE * 3, .pixels = w->crop};
     return w->options->png ? mcf_image_encode_png(&crop, to, err) : mcf_image_encode_jpeg(&crop, 95, to, err);
 }
 
@@ -276,7 +275,9 @@ static mcf_status write_face(crop_worker *w, const photograph *p, const mcf_face
                               .source_sha256 = sha256,
                               .detector = mcf_detector_names[mcf_detector_kind_of(w->detector)],
                               .detector_sha256 = mcf_detector_sha256(w->detector),
-                              .caption_encoding = !c->has_text ? NULL : c->latin1 ? "latin-1" : "utf-8",
+                              .caption_encoding = !c->has_text ? NULL
+                                                  : c->latin1  ? "latin-1"
+                                                               : "utf-8",
                               .inside = m->inside,
                               .sharpness = m->sharpness,
                               .residual = m->residual,
@@ -363,7 +364,8 @@ static mcf_status note_detections(crop_result *r, const crop_names *names, const
         r->detections = grown;
         r->detections_room = 2 * needed;
     }
-    r->detections_size += (size_t)sprintf(r->detections + r->detections_size, "%s%s", r->detections_size ? ",\n" : "", line);
+    r->detections_size +=
+        (size_t)sprintf(r->detections + r->detections_size, "%s%s", r->detections_size ? ",\n" : "", line);
     free(line);
     return MCF_OK;
 }

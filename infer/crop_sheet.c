@@ -37,8 +37,8 @@ static mcf_status write_base64(mcf_file_writer *writer, const uint8_t *bytes, si
     for (size_t i = 0; i < size; i += 3) {
         const uint32_t three = (uint32_t)bytes[i] << 16 | (i + 1 < size ? (uint32_t)bytes[i + 1] << 8 : 0) |
                                (i + 2 < size ? bytes[i + 2] : 0);
-        const char four[4] = {digits[three >> 18], digits[three >> 12 & 63], i + 1 < size ? digits[three >> 6 & 63] : '=',
-                              i + 2 < size ? digits[three & 63] : '='};
+        const char four[4] = {digits[three >> 18], digits[three >> 12 & 63],
+                              i + 1 < size ? digits[three >> 6 & 63] : '=', i + 2 < size ? digits[three & 63] : '='};
         MCF_TRY(mcf_file_writer_write(writer, four, 4, err));
     }
     return MCF_OK;

@@ -86,8 +86,8 @@ static mcf_status add_list_of_shards(crop_inputs *in, const char *path, bool *is
             continue;
         if (!ends_in_tar(line)) {
             if (*is_one)
-                status = mcf_fail(err, MCF_ERR_FORMAT, "%s: '%.200s' is no tar; a list names shards or pictures, not both",
-                                  path, line);
+                status = mcf_fail(err, MCF_ERR_FORMAT,
+                                  "%s: '%.200s' is no tar; a list names shards or pictures, not both", path, line);
             break;
         }
         *is_one = true;
@@ -200,7 +200,8 @@ static uint64_t key_hash(const char *name, bool shard)
     return XXH64(key, strlen(key), 0);
 }
 
-static mcf_status hash_keys(const crop_inputs *in, const mcf_source *source, bool shard, uint64_t **keys, mcf_error *err)
+static mcf_status hash_keys(const crop_inputs *in, const mcf_source *source, bool shard, uint64_t **keys,
+                            mcf_error *err)
 {
     const int64_t count = mcf_source_count(source);
     *keys = malloc(((size_t)count + 1) * sizeof **keys);

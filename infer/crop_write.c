@@ -80,16 +80,16 @@ static json_t *options_json(const mcf_crop_options *o, const crop_inputs *inputs
     char fingerprint[17];
     snprintf(fingerprint, sizeof fingerprint, "%016llx", (unsigned long long)crop_inputs_fingerprint(inputs));
     const mcf_crop_filters *f = &o->filters;
-    json_t *json = json_pack(
-        "{s:s, s:f, s:[f,f,f], s:s, s:s, s:s, s:I, s:b, s:I, s:s}", "detector", sha256, "min_face",
-        o->detector.min_face, "thresholds", o->detector.threshold[0], o->detector.threshold[1],
-        o->detector.threshold[2], "template", mcf_template_names[o->face_template], "border",
-        mcf_border_names[o->border], "format", o->png ? "png" : "jpg", "shard_size", (json_int_t)o->shard_size,
-        "rotations", o->rotations, "units", (json_int_t)crop_inputs_units(inputs), "inputs", fingerprint);
+    json_t *json = json_pack("{s:s, s:f, s:[f,f,f], s:s, s:s, s:s, s:I, s:b, s:I, s:s}", "detector", sha256, "min_face",
+                             o->detector.min_face, "thresholds", o->detector.threshold[0], o->detector.threshold[1],
+                             o->detector.threshold[2], "template", mcf_template_names[o->face_template], "border",
+                             mcf_border_names[o->border], "format", o->png ? "png" : "jpg", "shard_size",
+                             (json_int_t)o->shard_size, "rotations", o->rotations, "units",
+                             (json_int_t)crop_inputs_units(inputs), "inputs", fingerprint);
     json_t *filters = json_pack("{s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:i, s:i}", "max_outside", f->max_outside,
                                 "min_score", f->min_score, "min_side", f->min_side, "max_enlarge", f->max_enlarge,
-                                "min_inside", f->min_inside, "min_sharp", f->min_sharp, "max_residual",
-                                f->max_residual, "max_faces", f->max_faces, "dedup", f->dedup);
+                                "min_inside", f->min_inside, "min_sharp", f->min_sharp, "max_residual", f->max_residual,
+                                "max_faces", f->max_faces, "dedup", f->dedup);
     if (json)
         json_object_set_new(json, "filters", filters);
     return json;
@@ -131,12 +131,14 @@ mcf_status crop_prepare_out(const mcf_crop_options *options, const crop_inputs *
     json_t *stored = status == MCF_OK ? json_load_file(path, 0, &why) : NULL;
     json_t *again = json_loads(text, 0, NULL); // with the same rounding
     if (status == MCF_OK && !stored)
-        status = mcf_fail(err, MCF_ERR_FORMAT, "%s: no JSON (%s); remove it if the folder holds no job", path, why.text);
+        status =
+            mcf_fail(err, MCF_ERR_FORMAT, "%s: no JSON (%s); remove it if the folder holds no job", path, why.text);
     const char *key = status == MCF_OK ? difference(again, stored) : NULL;
     if (key)
-        status = mcf_fail(err, MCF_ERR_USAGE,
-                          "%s: holds a job with another '%s'; go on with its options and inputs, or choose another --out",
-                          options->out, key);
+        status =
+            mcf_fail(err, MCF_ERR_USAGE,
+                     "%s: holds a job with another '%s'; go on with its options and inputs, or choose another --out",
+                     options->out, key);
     json_decref(stored);
     json_decref(again);
     free(text);
@@ -166,9 +168,8 @@ mcf_status crop_write_stats(const char *path, const crop_unit *unit, const mcf_c
     json_object_set_new(json, "counts", counts_json(counts));
     for (int i = 0; i < failure_count; i++) {
         json_t *source = json_string(failures[i].source), *message = json_string(failures[i].message);
-        json_array_append_new(list, json_pack("{s:o, s:s, s:o}", "source", source ? source : json_string("?"),
-                                              "reason", failures[i].reason, "message",
-                                              message ? message : json_string("?")));
+        json_array_append_new(list, json_pack("{s:o, s:s, s:o}", "source", source ? source : json_string("?"), "reason",
+                                              failures[i].reason, "message", message ? message : json_string("?")));
     }
     json_object_set_new(json, "failures", list);
     char *text = json_dumps(json, JSON_INDENT(1));

@@ -24,10 +24,10 @@ typedef struct {
 void mcf_faces_free(mcf_faces *faces); // zeros are fine
 
 typedef struct {
-    const char *path;      // safetensors made by mcf import; NULL is an error that says how to get one
-    mcf_job_options job;   // the first device works
-    double min_face;       // px, at least 12; 0: 20
-    double threshold[3];   // of the three stages (YuNet: of the first); 0: the detector's own
+    const char *path;    // safetensors made by mcf import; NULL is an error that says how to get one
+    mcf_job_options job; // the first device works
+    double min_face;     // px, at least 12; 0: 20
+    double threshold[3]; // of the three stages (YuNet: of the first); 0: the detector's own
 } mcf_detector_options;
 
 typedef struct mcf_detector mcf_detector;

@@ -61,14 +61,13 @@ static bool cut(packing *p, const mcf_level *levels, int count, int side)
         for (int row = 0; row < rows; row += most)
             for (int column = 0; column < columns; column += most) {
                 const int c = least(most, columns - column), r = least(most, rows - row);
-                p->items[p->count++] =
-                    (piece){.level = i,
-                            .column = column,
-                            .row = row,
-                            .columns = c,
-                            .rows = r,
-                            .width = least(levels[i].width - 2 * column, 2 * c + MCF_MTCNN_CELL - 2),
-                            .height = least(levels[i].height - 2 * row, 2 * r + MCF_MTCNN_CELL - 2)};
+                p->items[p->count++] = (piece){.level = i,
+                                               .column = column,
+                                               .row = row,
+                                               .columns = c,
+                                               .rows = r,
+                                               .width = least(levels[i].width - 2 * column, 2 * c + MCF_MTCNN_CELL - 2),
+                                               .height = least(levels[i].height - 2 * row, 2 * r + MCF_MTCNN_CELL - 2)};
             }
     }
     return true;
@@ -178,7 +177,8 @@ static bool collect(const mcf_detector *d, const piece *one, const mcf_level *le
     const float clear = logf(threshold / (1 - threshold)) - 0.01f;
     for (int row = 0; row < one->rows; row++)
         for (int column = 0; column < one->columns; column++) {
-            const float *cell = out + 6 * ((size_t)(one->y / 2 + row) * (size_t)columns + (size_t)(one->x / 2 + column));
+            const float *cell =
+                out + 6 * ((size_t)(one->y / 2 + row) * (size_t)columns + (size_t)(one->x / 2 + column));
             if (!(cell[1] - cell[0] >= clear))
                 continue;
             mcf_candidate box = {.score = mcf_face_probability(cell[0], cell[1])};
@@ -217,7 +217,8 @@ static mcf_status run_canvas(mcf_detector *d, const mcf_image *image, const pack
         const mcf_window part = {
             .left = 2 * one->column, .top = 2 * one->row, .width = one->width, .height = one->height};
         MCF_TRY(mcf_area_resize(&d->area, image, whole, level->width, level->height, part,
-                                pixels + 3 * ((size_t)one->y * (size_t)width + (size_t)one->x), (size_t)width * 3, err));
+                                pixels + 3 * ((size_t)one->y * (size_t)width + (size_t)one->x), (size_t)width * 3,
+                                err));
         for (int y = 0; y < one->height - 2; y++)
             memset(edge + (size_t)(one->y + y) * (size_t)(width - 2) + one->x, 0,
                    (size_t)(one->width - 2) * sizeof *edge);

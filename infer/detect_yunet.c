@@ -29,8 +29,8 @@ static float sigmoid(float x)
 }
 
 // Faces of one map. factor: pixels of the picture per pixel of the level.
-static bool collect(const mcf_detector *d, const float *out, int rows, int columns, float stride, const double factor[2],
-                    mcf_candidates *list)
+static bool collect(const mcf_detector *d, const float *out, int rows, int columns, float stride,
+                    const double factor[2], mcf_candidates *list)
 {
     for (int row = 0; row < rows; row++)
         for (int column = 0; column < columns; column++, out += MCF_YUNET_OUT) {

@@ -15,10 +15,10 @@ typedef struct {
 
 enum { BACKBONE = 11, CHANNELS = 64 };
 static const unit_row backbone_rows[BACKBONE] = {
-    {"backbone__model0_dp", 16, 16},     {"backbone__model1_dp1", 16, 16},    {"backbone__model1_dp2", 16, 32},
-    {"backbone__model2_dp1", 32, 32},    {"backbone__model2_dp2", 32, 64},    {"backbone__model3_dp1", 64, 64},
-    {"backbone__model3_dp2", 64, 64},    {"backbone__model4_dp1", 64, 64},    {"backbone__model4_dp2", 64, 64},
-    {"backbone__model5_dp1", 64, 64},    {"backbone__model5_dp2", 64, 64},
+    {"backbone__model0_dp", 16, 16},  {"backbone__model1_dp1", 16, 16}, {"backbone__model1_dp2", 16, 32},
+    {"backbone__model2_dp1", 32, 32}, {"backbone__model2_dp2", 32, 64}, {"backbone__model3_dp1", 64, 64},
+    {"backbone__model3_dp2", 64, 64}, {"backbone__model4_dp1", 64, 64}, {"backbone__model4_dp2", 64, 64},
+    {"backbone__model5_dp1", 64, 64}, {"backbone__model5_dp2", 64, 64},
 };
 // The four parts of a head, in the order of its outputs.
 static const struct {
@@ -27,7 +27,8 @@ static const struct {
 } head_parts[] = {{"cls", 1}, {"obj", 1}, {"bbox", 4}, {"kps", 10}};
 enum { HEAD_PARTS = sizeof head_parts / sizeof *head_parts };
 
-static mcf_status add_layer(mcf_yunet_layer *layer, mcf_store *store, const char *name, mcf_shape weight, mcf_error *err)
+static mcf_status add_layer(mcf_yunet_layer *layer, mcf_store *store, const char *name, mcf_shape weight,
+                            mcf_error *err)
 {
     char full[96];
     snprintf(full, sizeof full, "%s_weight", name);
@@ -51,8 +52,8 @@ mcf_status mcf_yunet_add(mcf_yunet *net, mcf_store *store, mcf_error *err)
 {
     MCF_TRY(add_layer(&net->stem, store, "backbone__model0_pw", MCF_SHAPE(16, 3, 3, 3), err));
     for (int i = 0; i < BACKBONE; i++)
-        MCF_TRY(add_unit(&net->backbone[i], store, backbone_rows[i].name, backbone_rows[i].in, backbone_rows[i].out,
-                         err));
+        MCF_TRY(
+            add_unit(&net->backbone[i], store, backbone_rows[i].name, backbone_rows[i].in, backbone_rows[i].out, err));
     for (int i = 0; i < MCF_YUNET_LEVELS; i++) {
         char name[48];
         snprintf(name, sizeof name, "neck__lateral_convs__%d", i);

@@ -42,8 +42,8 @@ mcf_status mcf_similarity_fit(const double (*from)[2], const double (*to)[2], in
     const double a = along / squares, b = across / squares;
     if (a * a + b * b < 1e-16)
         return mcf_fail(err, MCF_ERR_NUMERIC, "no similarity fits the points of a face");
-    *fit = (mcf_similarity){
-        .a = a, .b = b, .tx = md[0] - (a * ms[0] - b * ms[1]), .ty = md[1] - (b * ms[0] + a * ms[1])};
+    *fit =
+        (mcf_similarity){.a = a, .b = b, .tx = md[0] - (a * ms[0] - b * ms[1]), .ty = md[1] - (b * ms[0] + a * ms[1])};
     return MCF_OK;
 }
 

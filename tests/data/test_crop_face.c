@@ -51,7 +51,7 @@ static void crops_equal_the_independent_program(void **state)
         const int border = index_of(mcf_border_names, MCF_BORDER_COUNT, json_object_get(one, "border"));
         mcf_similarity fit;
         mcf_error err;
-        assert_int_equal(mcf_template_fit((mcf_face_template)template, points, &fit, &err), MCF_OK);
+        assert_int_equal(mcf_template_fit((mcf_face_template) template, points, &fit, &err), MCF_OK);
         const double got[6] = {fit.a, -fit.b, fit.tx, fit.b, fit.a, fit.ty};
         for (int i = 0; i < 6; i++)
             assert_true(fabs(got[i] - at(json_array_get(wanted, (size_t)(i / 3)), i % 3)) < 1e-9 * (1 + fabs(got[i])));
@@ -62,8 +62,8 @@ static void crops_equal_the_independent_program(void **state)
             for (int x = 0; x < MCF_CROP_SIDE; x += EVERY)
                 for (int c = 0; c < 3; c++, i++)
                     if (fabs(crop[3 * (y * MCF_CROP_SIDE + x) + c] - at(pixels, i)) > 1)
-                        fail_msg("case %zu: pixel %d,%d is %d, not %g", n, x, y,
-                                 crop[3 * (y * MCF_CROP_SIDE + x) + c], at(pixels, i));
+                        fail_msg("case %zu: pixel %d,%d is %d, not %g", n, x, y, crop[3 * (y * MCF_CROP_SIDE + x) + c],
+                                 at(pixels, i));
         assert_int_equal(i, json_array_size(pixels));
         assert_true(fabs(mcf_crop_inside(&fit, WIDTH, HEIGHT) - json_number_value(json_object_get(one, "inside"))) <
                     1e-3);
