@@ -7,11 +7,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "data/formats/tar_index.h"
 #include "data/formats/tar_write.h"
 #include "infer/crop_internal.h"
-#include "infer/detect_internal.h"
 
 // --- a unit's pictures by several workers, in order
 
@@ -386,7 +386,7 @@ static mcf_status check(const mcf_crop_options *o, mcf_error *err)
 mcf_status mcf_crop(const mcf_crop_options *options, mcf_crop_result *result, mcf_error *err)
 {
     mcf_crop_options filled = *options;
-    const double begin = mcf_detector_now();
+    const double begin = mcf_now();
     const long processors = sysconf(_SC_NPROCESSORS_ONLN);
     *result = (mcf_crop_result){0};
     MCF_TRY(check(options, err));
@@ -397,6 +397,6 @@ mcf_status mcf_crop(const mcf_crop_options *options, mcf_crop_result *result, mc
     mcf_status status = run_job(&job, err);
     close_workers(&job);
     crop_inputs_close(job.inputs);
-    result->seconds = mcf_detector_now() - begin;
+    result->seconds = mcf_now() - begin;
     return status;
 }

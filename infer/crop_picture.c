@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/sha256.h"
 #include "data/image/exif.h"
 #include "infer/crop_internal.h"
-#include "infer/detect_internal.h"
 
 const char *const mcf_drop_names[MCF_DROPS] = {
     "points outside the picture", "score",     "side",         "enlarged", "inside", "sharpness", "residual",
@@ -425,9 +425,9 @@ static mcf_status finish(crop_worker *w, const crop_unit *unit, photograph *p, c
         return note_detections(r, &names, p, err);
     if (p->refused != MCF_IMAGE_ACCEPTED)
         return MCF_OK;
-    const double begin = mcf_detector_now();
+    const double begin = mcf_now();
     mcf_status status = write_faces(w, unit, p, &names, r, err);
-    w->sample += mcf_detector_now() - begin;
+    w->sample += mcf_now() - begin;
     return status;
 }
 
@@ -464,14 +464,14 @@ mcf_status crop_pictures(crop_worker *w, const crop_unit *unit, int64_t begin, i
     int64_t pixels = 0;
     mcf_status status = held ? MCF_OK : no_memory(err);
     for (int64_t i = begin; i < end && status == MCF_OK; i++) {
-        const double started = mcf_detector_now();
+        const double started = mcf_now();
         if (w->options->stop && *w->options->stop)
             status = mcf_fail(err, MCF_ERR_INTERRUPTED, "stopped");
         photograph *p = &held[count++];
         *p = (photograph){.sample = i};
         if (status == MCF_OK)
             status = read_photograph(unit, p, err);
-        w->decode += mcf_detector_now() - started;
+        w->decode += mcf_now() - started;
         pixels += (int64_t)p->decoded.image.width * p->decoded.image.height;
         if (status == MCF_OK && (count == batch || pixels >= most_pixels || i + 1 == end)) {
             status = look(w, unit, held, count, r, err);

@@ -4,17 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/sha256.h"
-
-double mcf_detector_now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 void mcf_faces_free(mcf_faces *faces)
 {
@@ -301,7 +294,7 @@ static mcf_status run(int rank, void *context, mcf_error *err)
 
 mcf_status mcf_detector_run(mcf_detector *d, const mcf_image *pictures, int count, mcf_faces *faces, mcf_error *err)
 {
-    const double begin = mcf_detector_now();
+    const double begin = mcf_now();
     const mcf_detector_times before = d->spent;
     run_task task = {d, pictures, count, faces};
     for (int i = 0; i < count; i++)
@@ -311,6 +304,6 @@ mcf_status mcf_detector_run(mcf_detector *d, const mcf_image *pictures, int coun
         mcf_faces_free(&faces[i]);
     const mcf_detector_times *s = &d->spent;
     const double known = s->resize - before.resize + s->p - before.p + s->r - before.r + s->o - before.o;
-    d->spent.other += mcf_detector_now() - begin - known;
+    d->spent.other += mcf_now() - begin - known;
     return status;
 }

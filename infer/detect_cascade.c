@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
+
 static mcf_status no_memory(mcf_error *err)
 {
     return mcf_fail(err, MCF_ERR_NOMEM, "no memory for a picture's candidates");
@@ -200,7 +202,7 @@ static mcf_status run_canvas(mcf_detector *d, const mcf_image *image, const pack
 {
     const float never = -1e20f; // far below any activation, far from overflow in the layers behind
     const int width = p->width, height = p->heights[canvas], columns = cells_of(width), rows = cells_of(height);
-    const double begin = mcf_detector_now();
+    const double begin = mcf_now();
     MCF_TRY(mcf_bytes_resize(&d->image, (size_t)width * (size_t)height * 3 * sizeof(float), err));
     MCF_TRY(mcf_bytes_resize(&d->edge, (size_t)(width - 2) * (size_t)(height - 2) * sizeof(float), err));
     MCF_TRY(mcf_bytes_resize(&d->out, (size_t)columns * (size_t)rows * 6 * sizeof(float), err));
@@ -224,15 +226,15 @@ static mcf_status run_canvas(mcf_detector *d, const mcf_image *image, const pack
                    (size_t)(one->width - 2) * sizeof *edge);
         d->spent.cells += (int64_t)one->columns * one->rows;
     }
-    d->spent.resize += mcf_detector_now() - begin;
+    d->spent.resize += mcf_now() - begin;
     mcf_program *program;
     MCF_TRY(program_of_p(d, height, width, &program, err));
-    const double started = mcf_detector_now();
+    const double started = mcf_now();
     MCF_TRY(mcf_program_write(program, "image", pixels, d->image.size, err));
     MCF_TRY(mcf_program_write(program, "edge", edge, d->edge.size, err));
     MCF_TRY(mcf_program_run(program, false, false, err));
     MCF_TRY(mcf_program_read(program, "out", out, (int64_t)columns * rows * 6, err));
-    d->spent.p += mcf_detector_now() - started;
+    d->spent.p += mcf_now() - started;
     for (int i = 0; i < p->count; i++)
         if (p->items[i].canvas == canvas &&
             !collect(d, &p->items[i], &levels[p->items[i].level], columns, out, &of_levels[p->items[i].level]))
@@ -317,11 +319,11 @@ static mcf_status flush(window_batch *b, mcf_error *err)
         return MCF_OK;
     mcf_program *program;
     MCF_TRY(program_of_windows(d, b->last, &program, err));
-    const double begin = mcf_detector_now();
+    const double begin = mcf_now();
     MCF_TRY(mcf_program_write(program, "image", b->pixels, d->image.size, err));
     MCF_TRY(mcf_program_run(program, false, false, err));
     MCF_TRY(mcf_program_read(program, "out", b->out, (int64_t)b->batch * b->outputs, err));
-    *(b->last ? &d->spent.o : &d->spent.r) += mcf_detector_now() - begin;
+    *(b->last ? &d->spent.o : &d->spent.r) += mcf_now() - begin;
     *(b->last ? &d->spent.o_windows : &d->spent.r_windows) += b->waiting;
     for (int i = 0; i < b->waiting; i++) {
         const float *out = b->out + (size_t)i * (size_t)b->outputs;
@@ -348,11 +350,11 @@ static mcf_status add_window(window_batch *b, const mcf_image *image, mcf_candid
         return MCF_OK;
     }
     const size_t row = (size_t)b->side * 3;
-    const double begin = mcf_detector_now();
+    const double begin = mcf_now();
     MCF_TRY(mcf_area_resize(&b->detector->area, image, window, b->side, b->side,
                             (mcf_window){.width = b->side, .height = b->side},
                             b->pixels + (size_t)b->waiting * (size_t)b->side * row, row, err));
-    b->detector->spent.resize += mcf_detector_now() - begin;
+    b->detector->spent.resize += mcf_now() - begin;
     b->owners[b->waiting++] = box;
     return b->waiting == b->batch ? flush(b, err) : MCF_OK;
 }

@@ -26,8 +26,6 @@ struct mcf_detector {
     mcf_detector_times spent;
 };
 
-double mcf_detector_now(void); // seconds
-
 // One picture's way through the stages.
 typedef struct {
     const mcf_image *image;

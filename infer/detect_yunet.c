@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
+
 // Sides of canvases are multiples of this: a program is made for each size once.
 enum { MULTIPLE = 128, LONGEST = 2048, SHORTEST = 160, BEST = 1000 };
 
@@ -81,12 +83,12 @@ static mcf_status run_level(mcf_detector *d, mcf_detection *picture, int width, 
     const int canvas_width = (width + MULTIPLE - 1) / MULTIPLE * MULTIPLE;
     const int canvas_height = (height + MULTIPLE - 1) / MULTIPLE * MULTIPLE;
     const double factor[2] = {(double)picture->image->width / width, (double)picture->image->height / height};
-    double begin = mcf_detector_now();
+    double begin = mcf_now();
     MCF_TRY(fill_canvas(d, picture->image, width, height, canvas_width, canvas_height, err));
-    d->spent.resize += mcf_detector_now() - begin;
+    d->spent.resize += mcf_now() - begin;
     mcf_program *program;
     MCF_TRY(program_of(d, canvas_height, canvas_width, &program, err));
-    begin = mcf_detector_now();
+    begin = mcf_now();
     MCF_TRY(mcf_program_write(program, "image", d->image.data, d->image.size, err));
     MCF_TRY(mcf_program_run(program, false, false, err));
     for (int level = 0; level < MCF_YUNET_LEVELS; level++) {
@@ -98,7 +100,7 @@ static mcf_status run_level(mcf_detector *d, mcf_detection *picture, int width, 
         if (!collect(d, (const float *)d->out.data, rows, columns, (float)stride, factor, &picture->boxes))
             return mcf_fail(err, MCF_ERR_NOMEM, "no memory for a picture's candidates");
     }
-    d->spent.p += mcf_detector_now() - begin;
+    d->spent.p += mcf_now() - begin;
     return MCF_OK;
 }
 
