@@ -262,7 +262,7 @@ static mcf_status rest(bench *b, const mcf_config *c, const mcf_pretrain_model *
         const int64_t wide = c->model.teacher.dim, all = 1 + patches;
         const input a = {MCF_SHAPE(batch, all, wide), MCF_F32, 0, 0};
         const input norms = {MCF_SHAPE(batch, wide), MCF_F32, POSITIVE, 0}, one = {MCF_SHAPE(1), MCF_F32, 0, 0};
-        mcf_attr mse = {.token_mse = {1e-12}};
+        mcf_attr mse = {.norm = {1e-12}};
         MCF_TRY(row(b, "token_mse", MCF_OP_token_mse, &mse, 2, (const input[]){a, a}, MCF_F32, MCF_F32, 0, err));
         MCF_TRY(row(b, "token_mse_grad", MCF_OP_token_mse_grad, &mse, 5, (const input[]){a, a, norms, norms, one},
                     MCF_F32, MCF_F32, 0, err));

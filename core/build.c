@@ -186,7 +186,7 @@ mcf_value mcf_attention(mcf_graph *graph, mcf_value qkv, double scale)
 
 mcf_value mcf_token_mse(mcf_graph *graph, mcf_value a, mcf_value b, double eps)
 {
-    mcf_attr attr = {.token_mse = {eps}};
+    mcf_attr attr = {.norm = {eps}};
     mcf_value in[] = {[TOKEN_MSE_IN_a] = a, [TOKEN_MSE_IN_b] = b};
     return mcf_emit_with_statistics(graph, MCF_OP_token_mse, &attr, in, TOKEN_MSE_INPUTS,
                                     mcf_statistics_dtype(graph, a), TOKEN_MSE_OUT_norm_a);

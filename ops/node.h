@@ -78,7 +78,7 @@ typedef union {
     } matmul;
     struct {
         double eps;
-    } norm; // layer_norm, add_layer_norm, batch_norm*
+    } norm; // of all norms but l2_normalize, and of the norms inside the feature loss
     struct {
         int axis;
         double eps;
@@ -86,9 +86,6 @@ typedef union {
     struct {
         double scale;
     } attention; // and attention_grad
-    struct {
-        double eps;
-    } token_mse;
     struct {
         float mean[3], std[3];
     } normalize_image;

@@ -101,7 +101,7 @@ static mcf_status cases_fill(mcf_case_maker *m, mcf_op op, mcf_error *err)
     for (int i = 0; i < mcf_case_some(m, MCF_CASE_LENGTHS, 4); i++) {
         mcf_check_case c = mcf_case_start(op);
         c.launch.attr.fill.value = i % 2 ? 0 : -1.5;
-        c.launch.out[0].shape = i % 3 ? MCF_SHAPE(mcf_case_lengths[i]) : MCF_SHAPE(mcf_case_lengths[i], 3);
+        c.launch.out[FILL_OUT_out].shape = i % 3 ? MCF_SHAPE(mcf_case_lengths[i]) : MCF_SHAPE(mcf_case_lengths[i], 3);
         MCF_TRY(mcf_case_emit(m, &c, false, err));
     }
     return MCF_OK;
@@ -131,15 +131,15 @@ static mcf_status cases_copy(mcf_case_maker *m, mcf_op op, mcf_error *err)
         for (enum layout layout = PLAIN; layout < LAYOUTS; layout++)
             for (int add = 0; add < 2; add++) {
                 mcf_check_case c = mcf_case_start(op);
-                mcf_case_shape(&c, 0, shapes[i]);
-                set_layout(&c, 0, layout);
+                mcf_case_shape(&c, COPY_IN_x, shapes[i]);
+                set_layout(&c, COPY_IN_x, layout);
                 c.launch.accumulate = (uint32_t)add;
                 MCF_TRY(mcf_case_emit(m, &c, i < 4, err));
             }
     // The patches of images [2, 3, 20, 15] as [2, 4, 3, 5, 5, 3]: the permutation at the door of a ViT.
     mcf_check_case c = mcf_case_start(op);
-    c.launch.in[0].shape = MCF_SHAPE(2, 4, 3, 5, 5, 3);
-    memcpy(c.launch.in[0].stride, (const int64_t[]){900, 75, 5, 15, 1, 300}, sizeof(int64_t[6]));
+    c.launch.in[COPY_IN_x].shape = MCF_SHAPE(2, 4, 3, 5, 5, 3);
+    memcpy(c.launch.in[COPY_IN_x].stride, (const int64_t[]){900, 75, 5, 15, 1, 300}, sizeof(int64_t[6]));
     return mcf_case_emit(m, &c, true, err);
 }
 
@@ -155,8 +155,8 @@ static mcf_status cases_pad(mcf_case_maker *m, mcf_op op, mcf_error *err)
     for (int i = 0; i < mcf_case_some(m, COUNT(pads), 3); i++)
         for (enum layout layout = PLAIN; layout < LAYOUTS; layout++) {
             mcf_check_case c = mcf_case_start(op);
-            mcf_case_shape(&c, 0, pads[i].shape);
-            set_layout(&c, 0, layout);
+            mcf_case_shape(&c, PAD_IN_x, pads[i].shape);
+            set_layout(&c, PAD_IN_x, layout);
             c.launch.attr.pad.axis = pads[i].axis;
             c.launch.attr.pad.before = pads[i].before;
             c.launch.attr.pad.after = pads[i].after;
@@ -177,10 +177,10 @@ static mcf_status cases_concat(mcf_case_maker *m, mcf_op op, mcf_error *err)
     for (int i = 0; i < mcf_case_some(m, COUNT(joins), 3); i++)
         for (enum layout layout = PLAIN; layout < LAYOUTS; layout++) {
             mcf_check_case c = mcf_case_start(op);
-            mcf_case_shape(&c, 0, joins[i].a);
-            mcf_case_shape(&c, 1, joins[i].b);
-            set_layout(&c, 0, layout);
-            set_layout(&c, 1, (layout + i) % LAYOUTS);
+            mcf_case_shape(&c, CONCAT_IN_a, joins[i].a);
+            mcf_case_shape(&c, CONCAT_IN_b, joins[i].b);
+            set_layout(&c, CONCAT_IN_a, layout);
+            set_layout(&c, CONCAT_IN_b, (layout + i) % LAYOUTS);
             c.launch.attr.concat.axis = joins[i].axis;
             MCF_TRY(mcf_case_emit(m, &c, false, err));
         }
@@ -198,10 +198,10 @@ static mcf_status cases_gather_rows(mcf_case_maker *m, mcf_op op, mcf_error *err
     for (int i = 0; i < mcf_case_some(m, COUNT(rows), 4); i++)
         for (enum layout layout = PLAIN; layout < LAYOUTS; layout++) {
             mcf_check_case c = mcf_case_start(op);
-            mcf_case_shape(&c, 0, MCF_SHAPE(rows[i][0], rows[i][1], rows[i][3]));
-            set_layout(&c, 0, layout);
-            mcf_case_shape(&c, 1, MCF_SHAPE(rows[i][0], rows[i][2]));
-            c.values[1] = MCF_VALUES_ROWS;
+            mcf_case_shape(&c, GATHER_ROWS_IN_x, MCF_SHAPE(rows[i][0], rows[i][1], rows[i][3]));
+            set_layout(&c, GATHER_ROWS_IN_x, layout);
+            mcf_case_shape(&c, GATHER_ROWS_IN_ids, MCF_SHAPE(rows[i][0], rows[i][2]));
+            c.values[GATHER_ROWS_IN_ids] = MCF_VALUES_ROWS;
             c.limit = rows[i][1];
             MCF_TRY(mcf_case_emit(m, &c, false, err));
         }
@@ -213,9 +213,9 @@ static mcf_status cases_scatter_rows(mcf_case_maker *m, mcf_op op, mcf_error *er
 {
     for (int i = 0; i < mcf_case_some(m, COUNT(rows), 4); i++) {
         mcf_check_case c = mcf_case_start(op);
-        mcf_case_shape(&c, 0, MCF_SHAPE(rows[i][0], rows[i][2], rows[i][3]));
-        mcf_case_shape(&c, 1, MCF_SHAPE(rows[i][0], rows[i][2]));
-        c.values[1] = MCF_VALUES_ROWS;
+        mcf_case_shape(&c, SCATTER_ROWS_IN_x, MCF_SHAPE(rows[i][0], rows[i][2], rows[i][3]));
+        mcf_case_shape(&c, SCATTER_ROWS_IN_ids, MCF_SHAPE(rows[i][0], rows[i][2]));
+        c.values[SCATTER_ROWS_IN_ids] = MCF_VALUES_ROWS;
         c.limit = c.launch.attr.scatter_rows.rows = rows[i][1];
         MCF_TRY(mcf_case_emit(m, &c, true, err));
     }
@@ -232,11 +232,11 @@ static mcf_status cases_pointwise(mcf_case_maker *m, mcf_check_case c, mcf_error
         for (int a = 0; a < (info->strided & 1 ? LAYOUTS : 1); a++)
             for (int b = 0; b < (info->strided & 2 ? LAYOUTS : 1); b++) {
                 mcf_check_case laid_out = c;
-                mcf_case_shape(&laid_out, 0, shapes[i]);
-                set_layout(&laid_out, 0, (enum layout)a);
+                mcf_case_shape(&laid_out, ELEMENTWISE_IN_a, shapes[i]);
+                set_layout(&laid_out, ELEMENTWISE_IN_a, (enum layout)a);
                 if (info->inputs > 1) {
-                    mcf_case_shape(&laid_out, 1, shapes[i]);
-                    set_layout(&laid_out, 1, (enum layout)b);
+                    mcf_case_shape(&laid_out, ELEMENTWISE_IN_b, shapes[i]);
+                    set_layout(&laid_out, ELEMENTWISE_IN_b, (enum layout)b);
                 }
                 MCF_TRY(mcf_case_emit(m, &laid_out, a == 0, err));
             }
@@ -246,6 +246,11 @@ static mcf_status cases_pointwise(mcf_case_maker *m, mcf_check_case c, mcf_error
         MCF_TRY(mcf_case_emit(m, &c, true, err));
     }
     return MCF_OK;
+}
+
+static mcf_status cases_plain(mcf_case_maker *m, mcf_op op, mcf_error *err)
+{
+    return cases_pointwise(m, mcf_case_start(op), err);
 }
 
 static mcf_status cases_add(mcf_case_maker *m, mcf_op op, mcf_error *err)
@@ -274,10 +279,10 @@ static mcf_status cases_gelu(mcf_case_maker *m, mcf_op op, mcf_error *err)
     mcf_check_case c = mcf_case_start(op);
     c.floor = 0.1;
     MCF_TRY(cases_pointwise(m, c, err));
-    c.values[0] = MCF_VALUES_LARGE; // the flat ends
-    mcf_case_shape(&c, 0, MCF_SHAPE(777));
+    c.values[ELEMENTWISE_IN_a] = MCF_VALUES_LARGE; // the flat ends
+    mcf_case_shape(&c, ELEMENTWISE_IN_a, MCF_SHAPE(777));
     if (c.launch.n_in > 1)
-        mcf_case_shape(&c, 1, MCF_SHAPE(777));
+        mcf_case_shape(&c, ELEMENTWISE_IN_b, MCF_SHAPE(777));
     return mcf_case_emit(m, &c, false, err);
 }
 
@@ -319,14 +324,14 @@ static mcf_status cases_reduce_sum(mcf_case_maker *m, mcf_op op, mcf_error *err)
         for (enum layout layout = PLAIN; layout < LAYOUTS; layout++)
             for (int add = 0; add < 2; add++) {
                 mcf_check_case c = mcf_case_start(op);
-                mcf_case_shape(&c, 0, sums[i].shape);
-                set_layout(&c, 0, layout);
-                c.values[0] = i % 2 ? MCF_VALUES_POSITIVE : MCF_VALUES_NORMAL;
+                mcf_case_shape(&c, REDUCE_SUM_IN_x, sums[i].shape);
+                set_layout(&c, REDUCE_SUM_IN_x, layout);
+                c.values[REDUCE_SUM_IN_x] = i % 2 ? MCF_VALUES_POSITIVE : MCF_VALUES_NORMAL;
                 c.launch.attr.reduce_sum.axes = sums[i].axes;
                 c.launch.attr.reduce_sum.scale = i % 2 ? 1 : 0.125;
                 c.launch.accumulate = (uint32_t)add;
                 // A sum may happen to be near zero.
-                c.floor = 0.3 * size_of_sum(&c.launch.in[0], sums[i].axes) * c.launch.attr.reduce_sum.scale;
+                c.floor = 0.3 * size_of_sum(&c.launch.in[REDUCE_SUM_IN_x], sums[i].axes) * c.launch.attr.reduce_sum.scale;
                 MCF_TRY(mcf_case_emit(m, &c, layout == PLAIN, err));
             }
     return MCF_OK;
@@ -351,14 +356,14 @@ static mcf_status cases_matmul(mcf_case_maker *m, mcf_op op, mcf_error *err)
             bool ta = trans & 1, tb = trans & 2;
             mcf_check_case c = mcf_case_start(op);
             if (s[0] < 0) {
-                mcf_case_shape(&c, 0, ta ? MCF_SHAPE(s[2], s[1]) : MCF_SHAPE(s[1], s[2]));
-                mcf_case_shape(&c, 1, tb ? MCF_SHAPE(s[3], s[2]) : MCF_SHAPE(s[2], s[3]));
+                mcf_case_shape(&c, MATMUL_IN_a, ta ? MCF_SHAPE(s[2], s[1]) : MCF_SHAPE(s[1], s[2]));
+                mcf_case_shape(&c, MATMUL_IN_b, tb ? MCF_SHAPE(s[3], s[2]) : MCF_SHAPE(s[2], s[3]));
             } else {
-                mcf_case_shape(&c, 0, ta ? MCF_SHAPE(s[0], s[2], s[1]) : MCF_SHAPE(s[0], s[1], s[2]));
-                mcf_case_shape(&c, 1, tb ? MCF_SHAPE(s[0], s[3], s[2]) : MCF_SHAPE(s[0], s[2], s[3]));
+                mcf_case_shape(&c, MATMUL_IN_a, ta ? MCF_SHAPE(s[0], s[2], s[1]) : MCF_SHAPE(s[0], s[1], s[2]));
+                mcf_case_shape(&c, MATMUL_IN_b, tb ? MCF_SHAPE(s[0], s[3], s[2]) : MCF_SHAPE(s[0], s[2], s[3]));
             }
             if (bias)
-                mcf_case_shape(&c, 2, MCF_SHAPE(s[3]));
+                mcf_case_shape(&c, MATMUL_IN_bias, MCF_SHAPE(s[3]));
             c.launch.attr.matmul.trans_a = ta;
             c.launch.attr.matmul.trans_b = tb;
             c.launch.attr.matmul.activation = activation;
@@ -369,8 +374,8 @@ static mcf_status cases_matmul(mcf_case_maker *m, mcf_op op, mcf_error *err)
                 continue;
             for (enum layout layout = GAPS; layout < LAYOUTS; layout++) {
                 mcf_check_case strided = c;
-                set_layout(&strided, 0, layout);
-                set_layout(&strided, 1, (layout + i) % LAYOUTS);
+                set_layout(&strided, MATMUL_IN_a, layout);
+                set_layout(&strided, MATMUL_IN_b, (layout + i) % LAYOUTS);
                 MCF_TRY(mcf_case_emit(m, &strided, false, err));
             }
         }
@@ -389,49 +394,30 @@ static mcf_status cases_sum_squares(mcf_case_maker *m, mcf_op op, mcf_error *err
 {
     for (int i = 0; i < mcf_case_some(m, MCF_CASE_LENGTHS, 4); i++) {
         mcf_check_case c = mcf_case_start(op);
-        mcf_case_shape(&c, 0, i % 2 ? MCF_SHAPE(mcf_case_lengths[i]) : MCF_SHAPE(3, mcf_case_lengths[i]));
+        mcf_case_shape(&c, SUM_SQUARES_IN_x, i % 2 ? MCF_SHAPE(mcf_case_lengths[i]) : MCF_SHAPE(3, mcf_case_lengths[i]));
         MCF_TRY(mcf_case_emit(m, &c, false, err));
     }
     return MCF_OK;
 }
 
-// --- all of them
-
-mcf_status mcf_check_make_cases(mcf_case_maker *m, mcf_op op, mcf_error *err)
-{
-    switch (op) {
-    case MCF_OP_fill:
-        return cases_fill(m, op, err);
-    case MCF_OP_copy:
-        return cases_copy(m, op, err);
-    case MCF_OP_pad:
-        return cases_pad(m, op, err);
-    case MCF_OP_concat:
-        return cases_concat(m, op, err);
-    case MCF_OP_gather_rows:
-        return cases_gather_rows(m, op, err);
-    case MCF_OP_scatter_rows:
-        return cases_scatter_rows(m, op, err);
-    case MCF_OP_add:
-        return cases_add(m, op, err);
-    case MCF_OP_scale:
-        return cases_scale(m, op, err);
-    case MCF_OP_gelu:
-    case MCF_OP_gelu_grad:
-    case MCF_OP_sigmoid:
-        return cases_gelu(m, op, err);
-    case MCF_OP_mul:
-    case MCF_OP_relu:
-    case MCF_OP_relu_grad:
-    case MCF_OP_sigmoid_grad:
-        return cases_pointwise(m, mcf_case_start(op), err);
-    case MCF_OP_reduce_sum:
-        return cases_reduce_sum(m, op, err);
-    case MCF_OP_matmul:
-        return cases_matmul(m, op, err);
-    case MCF_OP_sum_squares:
-        return cases_sum_squares(m, op, err);
-    default:
-        return mcf_check_make_network_cases(m, op, err);
-    }
-}
+const mcf_case_row mcf_plain_cases[] = {
+    {MCF_OP_fill, cases_fill},
+    {MCF_OP_copy, cases_copy},
+    {MCF_OP_pad, cases_pad},
+    {MCF_OP_concat, cases_concat},
+    {MCF_OP_gather_rows, cases_gather_rows},
+    {MCF_OP_scatter_rows, cases_scatter_rows},
+    {MCF_OP_add, cases_add},
+    {MCF_OP_scale, cases_scale},
+    {MCF_OP_gelu, cases_gelu},
+    {MCF_OP_gelu_grad, cases_gelu},
+    {MCF_OP_sigmoid, cases_gelu},
+    {MCF_OP_mul, cases_plain},
+    {MCF_OP_relu, cases_plain},
+    {MCF_OP_relu_grad, cases_plain},
+    {MCF_OP_sigmoid_grad, cases_plain},
+    {MCF_OP_reduce_sum, cases_reduce_sum},
+    {MCF_OP_matmul, cases_matmul},
+    {MCF_OP_sum_squares, cases_sum_squares},
+    {MCF_OP_COUNT, NULL},
+};

@@ -1,6 +1,6 @@
-// Parts of the check: cases, their values, groups. Private to core/check*.c.
-#ifndef MCF_CORE_CHECK_CASES_H
-#define MCF_CORE_CHECK_CASES_H
+// Parts of the check: cases, their values, groups. For backends/check/, the gradient test and bench/ops.c.
+#ifndef MCF_CHECK_CASES_H
+#define MCF_CHECK_CASES_H
 
 #include "backends/check/check.h"
 
@@ -23,16 +23,14 @@ typedef enum {
     MCF_VALUES_SCALARS_CLIP,
     MCF_VALUES_SCALARS_INFINITE,
     MCF_VALUES_SCALARS_NAN,
-    MCF_VALUES_OUTPUT // an output of another operation on the inputs before: see derive
+    MCF_VALUES_OUTPUT // what the operation that this one is the gradient of makes of the other inputs: its output of this name
 } mcf_check_values;
 
 typedef struct {
     mcf_launch launch; // shapes, strides, types, attributes; no buffers. Absent inputs have rank 0
     mcf_check_values values[MCF_MAX_INPUTS];
     uint32_t unwanted; // bit per output
-    uint32_t changed;  // bit per input that the operation changes in place
     int64_t limit;
-    mcf_op source; // of MCF_VALUES_OUTPUT
     double floor;  // results smaller than this (root mean square) count as zero: where the exact result is
     bool required; // the backend must support these types
 } mcf_check_case;
@@ -57,8 +55,13 @@ static inline int mcf_case_some(const mcf_case_maker *m, int all, int few)
 mcf_check_case mcf_case_start(mcf_op op);
 void mcf_case_shape(mcf_check_case *c, int input, mcf_shape shape);
 mcf_status mcf_case_emit(mcf_case_maker *m, const mcf_check_case *c, bool mixed, mcf_error *err);
-mcf_status mcf_check_make_network_cases(mcf_case_maker *maker, mcf_op op, mcf_error *err);
-mcf_status mcf_check_make_image_cases(mcf_case_maker *maker, mcf_op op, mcf_error *err);
+
+// The list of cases: which function makes those of an operation. Check, gradient test and `mcf bench ops` read it.
+typedef struct {
+    mcf_op op;
+    mcf_status (*make)(mcf_case_maker *maker, mcf_op op, mcf_error *err);
+} mcf_case_row;
+extern const mcf_case_row mcf_plain_cases[], mcf_network_cases[], mcf_image_cases[]; // up to MCF_OP_COUNT
 
 // Emits all cases of an operation. Fails where emit does, or where a case breaks the shape rules (a bug).
 mcf_status mcf_check_make_cases(mcf_case_maker *maker, mcf_op op, mcf_error *err);

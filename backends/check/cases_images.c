@@ -161,7 +161,6 @@ static mcf_status cases_heatmap_points(mcf_case_maker *m, mcf_op op, mcf_error *
                 mcf_case_shape(&c, HEATMAP_POINTS_GRAD_IN_mass, MCF_SHAPE(s[0], s[3]));
                 mcf_case_shape(&c, HEATMAP_POINTS_GRAD_IN_dpoints, MCF_SHAPE(s[0], s[3], 2));
                 c.values[HEATMAP_POINTS_GRAD_IN_points] = c.values[HEATMAP_POINTS_GRAD_IN_mass] = MCF_VALUES_OUTPUT;
-                c.source = MCF_OP_heatmap_points;
                 // In a map of one pixel nothing moves.
                 c.floor = s[1] * s[2] == 1 ? 1 : 1e-4;
             }
@@ -231,7 +230,6 @@ static mcf_status cases_pixel_cross_entropy(mcf_case_maker *m, mcf_op op, mcf_er
                 mcf_case_shape(&c, PIXEL_CROSS_ENTROPY_GRAD_IN_dloss, MCF_SHAPE(1));
                 c.values[PIXEL_CROSS_ENTROPY_GRAD_IN_lse] = MCF_VALUES_OUTPUT;
                 c.values[PIXEL_CROSS_ENTROPY_GRAD_IN_dloss] = MCF_VALUES_COUNT;
-                c.source = MCF_OP_pixel_cross_entropy;
             } else {
                 c.unwanted = large ? 0 : 1u << PIXEL_CROSS_ENTROPY_OUT_lse;
             }
@@ -241,37 +239,25 @@ static mcf_status cases_pixel_cross_entropy(mcf_case_maker *m, mcf_op op, mcf_er
     return MCF_OK;
 }
 
-mcf_status mcf_check_make_image_cases(mcf_case_maker *m, mcf_op op, mcf_error *err)
-{
-    switch (op) {
-    case MCF_OP_conv2d:
-    case MCF_OP_conv2d_grad_x:
-    case MCF_OP_conv2d_grad_weight:
-        return cases_conv2d(m, op, err);
-    case MCF_OP_max_pool:
-    case MCF_OP_max_pool_grad:
-        return cases_max_pool(m, op, err);
-    case MCF_OP_adaptive_avg_pool:
-    case MCF_OP_adaptive_avg_pool_grad:
-    case MCF_OP_resize_bilinear:
-    case MCF_OP_resize_bilinear_grad:
-        return cases_resize(m, op, err);
-    case MCF_OP_prelu:
-    case MCF_OP_prelu_grad:
-        return cases_prelu(m, op, err);
-    case MCF_OP_heatmap_points:
-    case MCF_OP_heatmap_points_grad:
-        return cases_heatmap_points(m, op, err);
-    case MCF_OP_point_distance:
-    case MCF_OP_point_distance_grad:
-        return cases_point_distance(m, op, err);
-    case MCF_OP_heatmap_bce:
-    case MCF_OP_heatmap_bce_grad:
-        return cases_heatmap_bce(m, op, err);
-    case MCF_OP_pixel_cross_entropy:
-    case MCF_OP_pixel_cross_entropy_grad:
-        return cases_pixel_cross_entropy(m, op, err);
-    default:
-        return MCF_OK; // no case: the check counts that as a failure
-    }
-}
+const mcf_case_row mcf_image_cases[] = {
+    {MCF_OP_conv2d, cases_conv2d},
+    {MCF_OP_conv2d_grad_x, cases_conv2d},
+    {MCF_OP_conv2d_grad_weight, cases_conv2d},
+    {MCF_OP_max_pool, cases_max_pool},
+    {MCF_OP_max_pool_grad, cases_max_pool},
+    {MCF_OP_adaptive_avg_pool, cases_resize},
+    {MCF_OP_adaptive_avg_pool_grad, cases_resize},
+    {MCF_OP_resize_bilinear, cases_resize},
+    {MCF_OP_resize_bilinear_grad, cases_resize},
+    {MCF_OP_prelu, cases_prelu},
+    {MCF_OP_prelu_grad, cases_prelu},
+    {MCF_OP_heatmap_points, cases_heatmap_points},
+    {MCF_OP_heatmap_points_grad, cases_heatmap_points},
+    {MCF_OP_point_distance, cases_point_distance},
+    {MCF_OP_point_distance_grad, cases_point_distance},
+    {MCF_OP_heatmap_bce, cases_heatmap_bce},
+    {MCF_OP_heatmap_bce_grad, cases_heatmap_bce},
+    {MCF_OP_pixel_cross_entropy, cases_pixel_cross_entropy},
+    {MCF_OP_pixel_cross_entropy_grad, cases_pixel_cross_entropy},
+    {MCF_OP_COUNT, NULL},
+};

@@ -16,15 +16,18 @@ static const int64_t tables[][2] = {
 
 static mcf_status cases_layer_norm(mcf_case_maker *m, mcf_op op, mcf_error *err)
 {
-    int rows_in = op == MCF_OP_add_layer_norm ? 2 : 1, outputs = mcf_op_describe(op)->outputs;
+    const bool adds = op == MCF_OP_add_layer_norm;
+    const int outputs = mcf_op_describe(op)->outputs;
     for (int i = 0; i < mcf_case_some(m, COUNT(tables), 4); i++)
         for (uint32_t unwanted = 0; unwanted < (1u << outputs); unwanted += 2) {
             mcf_check_case c = mcf_case_start(op);
-            for (int j = 0; j < rows_in; j++)
-                mcf_case_shape(&c, j, MCF_SHAPE(tables[i][0], tables[i][1]));
-            mcf_case_shape(&c, rows_in, MCF_SHAPE(tables[i][1]));
-            mcf_case_shape(&c, rows_in + 1, MCF_SHAPE(tables[i][1]));
-            c.values[0] = i % 2 ? MCF_VALUES_SHIFTED : MCF_VALUES_NORMAL;
+            const mcf_shape x = MCF_SHAPE(tables[i][0], tables[i][1]), columns = MCF_SHAPE(tables[i][1]);
+            mcf_case_shape(&c, adds ? ADD_LAYER_NORM_IN_x : LAYER_NORM_IN_x, x);
+            if (adds)
+                mcf_case_shape(&c, ADD_LAYER_NORM_IN_r, x);
+            mcf_case_shape(&c, adds ? ADD_LAYER_NORM_IN_gamma : LAYER_NORM_IN_gamma, columns);
+            mcf_case_shape(&c, adds ? ADD_LAYER_NORM_IN_beta : LAYER_NORM_IN_beta, columns);
+            c.values[adds ? ADD_LAYER_NORM_IN_x : LAYER_NORM_IN_x] = i % 2 ? MCF_VALUES_SHIFTED : MCF_VALUES_NORMAL;
             c.launch.attr.norm.eps = 1e-6;
             c.unwanted = unwanted;
             c.floor = tables[i][1] == 1 ? 1 : 1e-2;
@@ -39,18 +42,17 @@ static mcf_status cases_layer_norm_grad(mcf_case_maker *m, mcf_op op, mcf_error 
         for (int variant = 0; variant < 16; variant++) {
             mcf_check_case c = mcf_case_start(op);
             mcf_shape x = MCF_SHAPE(tables[i][0], tables[i][1]);
-            mcf_case_shape(&c, 0, x);
-            mcf_case_shape(&c, 1, MCF_SHAPE(x.dim[1]));
-            mcf_case_shape(&c, 2, MCF_SHAPE(x.dim[0]));
-            mcf_case_shape(&c, 3, MCF_SHAPE(x.dim[0]));
-            mcf_case_shape(&c, 4, x);
+            mcf_case_shape(&c, LAYER_NORM_GRAD_IN_x, x);
+            mcf_case_shape(&c, LAYER_NORM_GRAD_IN_gamma, MCF_SHAPE(x.dim[1]));
+            mcf_case_shape(&c, LAYER_NORM_GRAD_IN_mean, MCF_SHAPE(x.dim[0]));
+            mcf_case_shape(&c, LAYER_NORM_GRAD_IN_rstd, MCF_SHAPE(x.dim[0]));
+            mcf_case_shape(&c, LAYER_NORM_GRAD_IN_dy, x);
             if (variant & 1)
-                mcf_case_shape(&c, 5, x);
-            c.values[0] = i % 2 ? MCF_VALUES_SHIFTED : MCF_VALUES_NORMAL;
-            c.values[2] = c.values[3] = MCF_VALUES_OUTPUT;
-            c.source = MCF_OP_layer_norm;
+                mcf_case_shape(&c, LAYER_NORM_GRAD_IN_dsum, x);
+            c.values[LAYER_NORM_GRAD_IN_x] = i % 2 ? MCF_VALUES_SHIFTED : MCF_VALUES_NORMAL;
+            c.values[LAYER_NORM_GRAD_IN_mean] = c.values[LAYER_NORM_GRAD_IN_rstd] = MCF_VALUES_OUTPUT;
             c.launch.attr.norm.eps = 1e-6;
-            c.launch.accumulate = variant & 2 ? 6 : 0;
+            c.launch.accumulate = variant & 2 ? 1u << LAYER_NORM_GRAD_OUT_dgamma | 1u << LAYER_NORM_GRAD_OUT_dbeta : 0;
             c.unwanted = variant & 12 ? (uint32_t)(variant >> 2) << 1 : 0;
             if (c.launch.accumulate & c.unwanted)
                 continue;
@@ -76,8 +78,8 @@ static mcf_status cases_batch_variance(mcf_case_maker *m, mcf_op op, mcf_error *
 {
     for (int i = 0; i < mcf_case_some(m, COUNT(groups), 4); i++) {
         mcf_check_case c = mcf_case_start(op);
-        mcf_case_shape(&c, 0, MCF_SHAPE(groups[i][0], groups[i][1], groups[i][2]));
-        mcf_case_shape(&c, 1, statistic(groups[i]));
+        mcf_case_shape(&c, BATCH_VARIANCE_IN_x, MCF_SHAPE(groups[i][0], groups[i][1], groups[i][2]));
+        mcf_case_shape(&c, BATCH_VARIANCE_IN_mean, statistic(groups[i]));
         MCF_TRY(mcf_case_emit(m, &c, false, err));
     }
     return MCF_OK;
@@ -88,12 +90,14 @@ static mcf_status cases_batch_norm(mcf_case_maker *m, mcf_op op, mcf_error *err)
     for (int i = 0; i < mcf_case_some(m, COUNT(groups), 4); i++)
         for (int affine = 0; affine < 2; affine++) {
             mcf_check_case c = mcf_case_start(op);
-            mcf_case_shape(&c, 0, MCF_SHAPE(groups[i][0], groups[i][1], groups[i][2]));
-            mcf_case_shape(&c, 1, statistic(groups[i]));
-            mcf_case_shape(&c, 2, statistic(groups[i]));
-            for (int j = 3; affine && j < 5; j++)
-                mcf_case_shape(&c, j, MCF_SHAPE(groups[i][2]));
-            c.values[2] = MCF_VALUES_POSITIVE;
+            mcf_case_shape(&c, BATCH_NORM_IN_x, MCF_SHAPE(groups[i][0], groups[i][1], groups[i][2]));
+            mcf_case_shape(&c, BATCH_NORM_IN_mean, statistic(groups[i]));
+            mcf_case_shape(&c, BATCH_NORM_IN_var, statistic(groups[i]));
+            if (affine) {
+                mcf_case_shape(&c, BATCH_NORM_IN_gamma, MCF_SHAPE(groups[i][2]));
+                mcf_case_shape(&c, BATCH_NORM_IN_beta, MCF_SHAPE(groups[i][2]));
+            }
+            c.values[BATCH_NORM_IN_var] = MCF_VALUES_POSITIVE;
             c.launch.attr.norm.eps = 1e-5;
             c.floor = 0.1;
             MCF_TRY(mcf_case_emit(m, &c, true, err));
@@ -106,13 +110,13 @@ static mcf_status cases_batch_norm_sums(mcf_case_maker *m, mcf_op op, mcf_error 
     for (int i = 0; i < mcf_case_some(m, COUNT(groups), 4); i++)
         for (int wanted = 0; wanted < 2; wanted++) {
             mcf_check_case c = mcf_case_start(op);
-            mcf_case_shape(&c, 0, MCF_SHAPE(groups[i][0], groups[i][1], groups[i][2]));
-            mcf_case_shape(&c, 1, statistic(groups[i]));
-            mcf_case_shape(&c, 2, statistic(groups[i]));
-            mcf_case_shape(&c, 3, MCF_SHAPE(groups[i][0], groups[i][1], groups[i][2]));
-            c.values[2] = MCF_VALUES_POSITIVE;
+            mcf_case_shape(&c, BATCH_NORM_SUMS_IN_x, MCF_SHAPE(groups[i][0], groups[i][1], groups[i][2]));
+            mcf_case_shape(&c, BATCH_NORM_SUMS_IN_mean, statistic(groups[i]));
+            mcf_case_shape(&c, BATCH_NORM_SUMS_IN_var, statistic(groups[i]));
+            mcf_case_shape(&c, BATCH_NORM_SUMS_IN_dy, MCF_SHAPE(groups[i][0], groups[i][1], groups[i][2]));
+            c.values[BATCH_NORM_SUMS_IN_var] = MCF_VALUES_POSITIVE;
             c.launch.attr.norm.eps = 1e-5;
-            c.unwanted = wanted ? 0 : 2;
+            c.unwanted = wanted ? 0 : 1u << BATCH_NORM_SUMS_OUT_mean_dy_xhat;
             c.floor = 1e-2;
             MCF_TRY(mcf_case_emit(m, &c, true, err));
         }
@@ -124,14 +128,15 @@ static mcf_status cases_batch_norm_grad(mcf_case_maker *m, mcf_op op, mcf_error 
     for (int i = 0; i < mcf_case_some(m, COUNT(groups), 4); i++)
         for (int affine = 0; affine < 2; affine++) {
             mcf_check_case c = mcf_case_start(op);
-            mcf_case_shape(&c, 0, MCF_SHAPE(groups[i][0], groups[i][1], groups[i][2]));
-            mcf_case_shape(&c, 3, c.launch.in[0].shape);
-            for (int j = 1; j < 6; j++)
-                if (j != 3)
-                    mcf_case_shape(&c, j, statistic(groups[i]));
+            mcf_case_shape(&c, BATCH_NORM_GRAD_IN_x, MCF_SHAPE(groups[i][0], groups[i][1], groups[i][2]));
+            mcf_case_shape(&c, BATCH_NORM_GRAD_IN_dy, c.launch.in[BATCH_NORM_GRAD_IN_x].shape);
+            mcf_case_shape(&c, BATCH_NORM_GRAD_IN_mean, statistic(groups[i]));
+            mcf_case_shape(&c, BATCH_NORM_GRAD_IN_var, statistic(groups[i]));
+            mcf_case_shape(&c, BATCH_NORM_GRAD_IN_mean_dy, statistic(groups[i]));
+            mcf_case_shape(&c, BATCH_NORM_GRAD_IN_mean_dy_xhat, statistic(groups[i]));
             if (affine)
-                mcf_case_shape(&c, 6, MCF_SHAPE(groups[i][2]));
-            c.values[2] = MCF_VALUES_POSITIVE;
+                mcf_case_shape(&c, BATCH_NORM_GRAD_IN_gamma, MCF_SHAPE(groups[i][2]));
+            c.values[BATCH_NORM_GRAD_IN_var] = MCF_VALUES_POSITIVE;
             c.launch.attr.norm.eps = 1e-5;
             c.floor = 0.1;
             MCF_TRY(mcf_case_emit(m, &c, true, err));
@@ -155,7 +160,7 @@ static mcf_status cases_l2_normalize(mcf_case_maker *m, mcf_op op, mcf_error *er
             c.launch.attr.l2_normalize.axis = lines[i].axis;
             // A line of zeros is divided by eps; with a large one the result does not hide the rest.
             c.launch.attr.l2_normalize.eps = zero ? 0.5 : 1e-12;
-            c.values[0] = zero ? MCF_VALUES_ZERO_LINE : MCF_VALUES_NORMAL;
+            c.values[L2_NORMALIZE_IN_x] = zero ? MCF_VALUES_ZERO_LINE : MCF_VALUES_NORMAL;
             // Along an axis of one element the gradient is zero.
             c.floor = lines[i].shape.dim[lines[i].axis] == 1 ? 10 : 0;
             MCF_TRY(mcf_case_emit(m, &c, true, err));
@@ -174,9 +179,9 @@ static mcf_status cases_softmax(mcf_case_maker *m, mcf_op op, mcf_error *err)
             mcf_check_case c = mcf_case_start(op);
             for (int j = 0; j < c.launch.n_in; j++)
                 mcf_case_shape(&c, j, inputs[i]);
-            c.values[0] = large ? MCF_VALUES_LARGE : MCF_VALUES_NORMAL;
+            c.values[SOFTMAX_IN_x] = large ? MCF_VALUES_LARGE : MCF_VALUES_NORMAL;
             if (op == MCF_OP_softmax_grad)
-                c.values[0] = large ? MCF_VALUES_UNIT : MCF_VALUES_POSITIVE;
+                c.values[SOFTMAX_IN_x] = large ? MCF_VALUES_UNIT : MCF_VALUES_POSITIVE;
             c.floor = op == MCF_OP_softmax_grad ? 1e-2 : 0;
             MCF_TRY(mcf_case_emit(m, &c, true, err));
         }
@@ -196,15 +201,14 @@ static mcf_status cases_attention(mcf_case_maker *m, mcf_op op, mcf_error *err)
         for (int variant = 0; variant < 3; variant++) {
             const int64_t *s = heads[i];
             mcf_check_case c = mcf_case_start(op);
-            mcf_case_shape(&c, 0, MCF_SHAPE(s[0], s[1], 3, s[2], s[3]));
+            mcf_case_shape(&c, ATTENTION_IN_qkv, MCF_SHAPE(s[0], s[1], 3, s[2], s[3]));
             c.launch.attr.attention.scale = 1 / sqrt((double)s[3]);
-            c.unwanted = variant == 1 ? 2 : 0;
+            c.unwanted = variant == 1 ? 1u << ATTENTION_OUT_lse : 0;
             if (op == MCF_OP_attention_grad) {
-                mcf_case_shape(&c, 1, MCF_SHAPE(s[0], s[1], s[2], s[3]));
-                mcf_case_shape(&c, 2, MCF_SHAPE(s[0], s[2], s[1]));
-                mcf_case_shape(&c, 3, MCF_SHAPE(s[0], s[1], s[2], s[3]));
-                c.values[1] = c.values[2] = MCF_VALUES_OUTPUT;
-                c.source = MCF_OP_attention;
+                mcf_case_shape(&c, ATTENTION_GRAD_IN_out, MCF_SHAPE(s[0], s[1], s[2], s[3]));
+                mcf_case_shape(&c, ATTENTION_GRAD_IN_lse, MCF_SHAPE(s[0], s[2], s[1]));
+                mcf_case_shape(&c, ATTENTION_GRAD_IN_dout, MCF_SHAPE(s[0], s[1], s[2], s[3]));
+                c.values[ATTENTION_GRAD_IN_out] = c.values[ATTENTION_GRAD_IN_lse] = MCF_VALUES_OUTPUT;
                 c.unwanted = 0;
                 if (variant == 1)
                     continue;
@@ -232,23 +236,21 @@ static mcf_status cases_token_mse(mcf_case_maker *m, mcf_op op, mcf_error *err)
         for (int variant = 0; variant < 4; variant++) {
             const int64_t *s = tokens[i];
             mcf_check_case c = mcf_case_start(op);
-            mcf_case_shape(&c, 0, MCF_SHAPE(s[0], s[1], s[2]));
-            mcf_case_shape(&c, 1, MCF_SHAPE(s[0], s[1], s[2]));
-            c.launch.attr.token_mse.eps = 1e-12;
+            mcf_case_shape(&c, TOKEN_MSE_IN_a, MCF_SHAPE(s[0], s[1], s[2]));
+            mcf_case_shape(&c, TOKEN_MSE_IN_b, MCF_SHAPE(s[0], s[1], s[2]));
+            c.launch.attr.norm.eps = 1e-12;
             if (variant & 1) {
-                c.values[0] = MCF_VALUES_ZERO_LINE;
-                c.launch.attr.token_mse.eps = 0.5;
+                c.values[TOKEN_MSE_IN_a] = MCF_VALUES_ZERO_LINE;
+                c.launch.attr.norm.eps = 0.5;
             }
             if (grad) {
-                for (int j = 2; j < 4; j++) {
-                    mcf_case_shape(&c, j, MCF_SHAPE(s[0], s[2]));
-                    c.values[j] = MCF_VALUES_OUTPUT;
-                }
-                mcf_case_shape(&c, 4, MCF_SHAPE(1));
-                c.values[4] = MCF_VALUES_COUNT;
-                c.source = MCF_OP_token_mse;
+                mcf_case_shape(&c, TOKEN_MSE_GRAD_IN_norm_a, MCF_SHAPE(s[0], s[2]));
+                mcf_case_shape(&c, TOKEN_MSE_GRAD_IN_norm_b, MCF_SHAPE(s[0], s[2]));
+                mcf_case_shape(&c, TOKEN_MSE_GRAD_IN_dloss, MCF_SHAPE(1));
+                c.values[TOKEN_MSE_GRAD_IN_norm_a] = c.values[TOKEN_MSE_GRAD_IN_norm_b] = MCF_VALUES_OUTPUT;
+                c.values[TOKEN_MSE_GRAD_IN_dloss] = MCF_VALUES_COUNT;
             } else {
-                c.unwanted = variant & 2 ? 6 : 0;
+                c.unwanted = variant & 2 ? 1u << TOKEN_MSE_OUT_norm_a | 1u << TOKEN_MSE_OUT_norm_b : 0;
             }
             if (grad && variant & 2)
                 continue;
@@ -266,19 +268,18 @@ static mcf_status cases_cross_entropy(mcf_case_maker *m, mcf_op op, mcf_error *e
         for (int large = 0; large < 2; large++) {
             const int64_t *s = logits[i];
             mcf_check_case c = mcf_case_start(op);
-            mcf_case_shape(&c, 0, MCF_SHAPE(s[0], s[1]));
-            mcf_case_shape(&c, 1, MCF_SHAPE(s[0]));
-            c.values[0] = large ? MCF_VALUES_LARGE : MCF_VALUES_NORMAL;
-            c.values[1] = MCF_VALUES_LABELS;
+            mcf_case_shape(&c, CROSS_ENTROPY_IN_logits, MCF_SHAPE(s[0], s[1]));
+            mcf_case_shape(&c, CROSS_ENTROPY_IN_labels, MCF_SHAPE(s[0]));
+            c.values[CROSS_ENTROPY_IN_logits] = large ? MCF_VALUES_LARGE : MCF_VALUES_NORMAL;
+            c.values[CROSS_ENTROPY_IN_labels] = MCF_VALUES_LABELS;
             c.limit = s[1];
             if (op == MCF_OP_cross_entropy_grad) {
-                mcf_case_shape(&c, 2, MCF_SHAPE(s[0]));
-                mcf_case_shape(&c, 3, MCF_SHAPE(1));
-                c.values[2] = MCF_VALUES_OUTPUT;
-                c.values[3] = MCF_VALUES_UNIT;
-                c.source = MCF_OP_cross_entropy;
+                mcf_case_shape(&c, CROSS_ENTROPY_GRAD_IN_lse, MCF_SHAPE(s[0]));
+                mcf_case_shape(&c, CROSS_ENTROPY_GRAD_IN_dloss, MCF_SHAPE(1));
+                c.values[CROSS_ENTROPY_GRAD_IN_lse] = MCF_VALUES_OUTPUT;
+                c.values[CROSS_ENTROPY_GRAD_IN_dloss] = MCF_VALUES_UNIT;
             } else {
-                c.unwanted = large ? 0 : 2;
+                c.unwanted = large ? 0 : 1u << CROSS_ENTROPY_OUT_lse;
             }
             c.floor = s[1] == 1 ? 1 : 0;
             MCF_TRY(mcf_case_emit(m, &c, true, err));
@@ -293,10 +294,10 @@ static mcf_status cases_normalize_image(mcf_case_maker *m, mcf_op op, mcf_error 
     static const int64_t images[][3] = {{2, 4, 5}, {1, 1, 1}, {3, 16, 17}, {0, 4, 4}, {2, 33, 65}, {1, 96, 96}};
     for (int i = 0; i < mcf_case_some(m, COUNT(images), 3); i++) {
         mcf_check_case c = mcf_case_start(op);
-        mcf_case_shape(&c, 0, MCF_SHAPE(images[i][0], images[i][1], images[i][2], 3));
-        mcf_case_shape(&c, 1, MCF_SHAPE(images[i][0]));
-        c.values[0] = MCF_VALUES_BYTES;
-        c.values[1] = MCF_VALUES_FLAGS;
+        mcf_case_shape(&c, NORMALIZE_IMAGE_IN_image, MCF_SHAPE(images[i][0], images[i][1], images[i][2], 3));
+        mcf_case_shape(&c, NORMALIZE_IMAGE_IN_flip, MCF_SHAPE(images[i][0]));
+        c.values[NORMALIZE_IMAGE_IN_image] = MCF_VALUES_BYTES;
+        c.values[NORMALIZE_IMAGE_IN_flip] = MCF_VALUES_FLAGS;
         c.floor = 0.1;
         memcpy(c.launch.attr.normalize_image.mean, (const float[]){0.485f, 0.456f, 0.406f}, sizeof(float[3]));
         memcpy(c.launch.attr.normalize_image.std, (const float[]){0.229f, 0.224f, 0.225f}, sizeof(float[3]));
@@ -313,10 +314,10 @@ static mcf_status cases_resize(mcf_case_maker *m, mcf_op op, mcf_error *err)
         bool grad = op == MCF_OP_resize_nearest_grad;
         mcf_check_case c = mcf_case_start(op);
         const int64_t *from = sizes[i] + (grad ? 2 : 0), *to = sizes[i] + (grad ? 0 : 2);
-        mcf_case_shape(&c, 0, MCF_SHAPE(i == 4 ? 0 : 2, from[0], from[1], i % 2 ? 5 : 3));
+        mcf_case_shape(&c, RESIZE_NEAREST_IN_x, MCF_SHAPE(i == 4 ? 0 : 2, from[0], from[1], i % 2 ? 5 : 3));
         c.launch.attr.resize.height = to[0];
         c.launch.attr.resize.width = to[1];
-        c.values[0] = MCF_VALUES_POSITIVE;
+        c.values[RESIZE_NEAREST_IN_x] = MCF_VALUES_POSITIVE;
         MCF_TRY(mcf_case_emit(m, &c, grad, err));
     }
     return MCF_OK;
@@ -329,14 +330,13 @@ static mcf_status cases_ema(mcf_case_maker *m, mcf_op op, mcf_error *err)
     for (int i = 0; i < mcf_case_some(m, MCF_CASE_LENGTHS, 4); i++)
         for (int momentum = 0; momentum < 2; momentum++) {
             mcf_check_case c = mcf_case_start(op);
-            mcf_case_shape(&c, 0, MCF_SHAPE(mcf_case_lengths[i]));
-            mcf_case_shape(&c, 1, MCF_SHAPE(mcf_case_lengths[i]));
+            mcf_case_shape(&c, EMA_IN_target, MCF_SHAPE(mcf_case_lengths[i]));
+            mcf_case_shape(&c, EMA_IN_source, MCF_SHAPE(mcf_case_lengths[i]));
             if (momentum)
-                mcf_case_shape(&c, 2, MCF_SHAPE(1));
-            c.values[2] = MCF_VALUES_UNIT;
+                mcf_case_shape(&c, EMA_IN_momentum, MCF_SHAPE(1));
+            c.values[EMA_IN_momentum] = MCF_VALUES_UNIT;
             c.launch.attr.ema.momentum = 0.9;
             c.launch.attr.ema.scale = i % 2 ? 1 : 1.25;
-            c.changed = 1;
             c.floor = 0.1;
             // Masters and averages are fp32 in every precision.
             if (m->type == MCF_F32)
@@ -351,17 +351,16 @@ static mcf_status cases_adamw(mcf_case_maker *m, mcf_op op, mcf_error *err)
         for (int kind = MCF_VALUES_SCALARS; kind <= MCF_VALUES_SCALARS_NAN; kind++) {
             mcf_check_case c = mcf_case_start(op);
             int64_t n = mcf_case_lengths[i], ranges = n < 8 ? n < 1 ? 0 : 1 : 4;
-            for (int j = 0; j < 4; j++)
+            for (int j = ADAMW_IN_param; j <= ADAMW_IN_v; j++)
                 mcf_case_shape(&c, j, MCF_SHAPE(n));
-            mcf_case_shape(&c, 4, MCF_SHAPE(ranges, 2));
-            mcf_case_shape(&c, 5, MCF_SHAPE(ranges, 2));
-            mcf_case_shape(&c, 6, MCF_SHAPE(MCF_ADAMW_SCALARS));
-            c.values[3] = MCF_VALUES_POSITIVE;
-            c.values[4] = MCF_VALUES_RANGES;
-            c.values[5] = MCF_VALUES_RATES;
-            c.values[6] = kind;
+            mcf_case_shape(&c, ADAMW_IN_ranges, MCF_SHAPE(ranges, 2));
+            mcf_case_shape(&c, ADAMW_IN_rates, MCF_SHAPE(ranges, 2));
+            mcf_case_shape(&c, ADAMW_IN_scalars, MCF_SHAPE(MCF_ADAMW_SCALARS));
+            c.values[ADAMW_IN_v] = MCF_VALUES_POSITIVE;
+            c.values[ADAMW_IN_ranges] = MCF_VALUES_RANGES;
+            c.values[ADAMW_IN_rates] = MCF_VALUES_RATES;
+            c.values[ADAMW_IN_scalars] = kind;
             c.limit = n;
-            c.changed = 1 | 1 << 2 | 1 << 3;
             c.floor = 0.1;
             if (m->type == MCF_F32)
                 MCF_TRY(mcf_case_emit(m, &c, false, err));
@@ -369,47 +368,28 @@ static mcf_status cases_adamw(mcf_case_maker *m, mcf_op op, mcf_error *err)
     return MCF_OK;
 }
 
-mcf_status mcf_check_make_network_cases(mcf_case_maker *m, mcf_op op, mcf_error *err)
-{
-    switch (op) {
-    case MCF_OP_layer_norm:
-    case MCF_OP_add_layer_norm:
-        return cases_layer_norm(m, op, err);
-    case MCF_OP_layer_norm_grad:
-        return cases_layer_norm_grad(m, op, err);
-    case MCF_OP_batch_variance:
-        return cases_batch_variance(m, op, err);
-    case MCF_OP_batch_norm:
-        return cases_batch_norm(m, op, err);
-    case MCF_OP_batch_norm_sums:
-        return cases_batch_norm_sums(m, op, err);
-    case MCF_OP_batch_norm_grad:
-        return cases_batch_norm_grad(m, op, err);
-    case MCF_OP_l2_normalize:
-    case MCF_OP_l2_normalize_grad:
-        return cases_l2_normalize(m, op, err);
-    case MCF_OP_softmax:
-    case MCF_OP_softmax_grad:
-        return cases_softmax(m, op, err);
-    case MCF_OP_attention:
-    case MCF_OP_attention_grad:
-        return cases_attention(m, op, err);
-    case MCF_OP_token_mse:
-    case MCF_OP_token_mse_grad:
-        return cases_token_mse(m, op, err);
-    case MCF_OP_cross_entropy:
-    case MCF_OP_cross_entropy_grad:
-        return cases_cross_entropy(m, op, err);
-    case MCF_OP_normalize_image:
-        return cases_normalize_image(m, op, err);
-    case MCF_OP_resize_nearest:
-    case MCF_OP_resize_nearest_grad:
-        return cases_resize(m, op, err);
-    case MCF_OP_ema:
-        return cases_ema(m, op, err);
-    case MCF_OP_adamw:
-        return cases_adamw(m, op, err);
-    default:
-        return mcf_check_make_image_cases(m, op, err);
-    }
-}
+const mcf_case_row mcf_network_cases[] = {
+    {MCF_OP_layer_norm, cases_layer_norm},
+    {MCF_OP_add_layer_norm, cases_layer_norm},
+    {MCF_OP_layer_norm_grad, cases_layer_norm_grad},
+    {MCF_OP_batch_variance, cases_batch_variance},
+    {MCF_OP_batch_norm, cases_batch_norm},
+    {MCF_OP_batch_norm_sums, cases_batch_norm_sums},
+    {MCF_OP_batch_norm_grad, cases_batch_norm_grad},
+    {MCF_OP_l2_normalize, cases_l2_normalize},
+    {MCF_OP_l2_normalize_grad, cases_l2_normalize},
+    {MCF_OP_softmax, cases_softmax},
+    {MCF_OP_softmax_grad, cases_softmax},
+    {MCF_OP_attention, cases_attention},
+    {MCF_OP_attention_grad, cases_attention},
+    {MCF_OP_token_mse, cases_token_mse},
+    {MCF_OP_token_mse_grad, cases_token_mse},
+    {MCF_OP_cross_entropy, cases_cross_entropy},
+    {MCF_OP_cross_entropy_grad, cases_cross_entropy},
+    {MCF_OP_normalize_image, cases_normalize_image},
+    {MCF_OP_resize_nearest, cases_resize},
+    {MCF_OP_resize_nearest_grad, cases_resize},
+    {MCF_OP_ema, cases_ema},
+    {MCF_OP_adamw, cases_adamw},
+    {MCF_OP_COUNT, NULL},
+};

@@ -273,7 +273,7 @@ static mcf_status run(check *k, const mcf_check_case *c, mcf_launch *l, work *w,
             l->out[i] = (mcf_operand){.buffer = NULL};
             continue;
         }
-        if (i == 0 && c->changed & 1)
+        if (i == 0 && mcf_op_describe(c->launch.op)->changed & 1)
             l->out[0] = l->in[0];
         else
             MCF_TRY(place(k, &l->out[i], w->before[i], &w->out[i], MCF_MAX_INPUTS + i, err));
@@ -291,7 +291,7 @@ static void judge(const mcf_check_case *c, const mcf_launch *l, const work *w, m
                   size_t size)
 {
     for (int i = 0; i < l->n_in; i++) {
-        bool changes = c->changed >> i & 1;
+        bool changes = mcf_op_describe(c->launch.op)->changed >> i & 1;
         if (!w->in[i].buffer)
             continue;
         judge_bytes(&w->in[i], "input", i, !changes, message, size);

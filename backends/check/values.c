@@ -5,7 +5,9 @@
 #include "ops/rules.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static double *new_values(int64_t count)
 {
@@ -189,7 +191,7 @@ static mcf_status run(const host *h, const mcf_check_case *c, mcf_launch *l, dou
             l->out[i].dtype = MCF_F64;
         if (c->unwanted >> i & 1)
             continue;
-        if (i == 0 && c->changed & 1)
+        if (i == 0 && mcf_op_describe(c->launch.op)->changed & 1)
             l->out[0] = l->in[0];
         else
             MCF_TRY(upload(h, &l->out[i], before ? before[i] : NULL, err));
@@ -200,7 +202,7 @@ static mcf_status run(const host *h, const mcf_check_case *c, mcf_launch *l, dou
         if (l->out[i].buffer)
             complete &= (results[i] = read_back(&l->out[i])) != NULL;
     for (int i = 0; i < l->n_in; i++)
-        if (c->changed >> i & 1) {
+        if (mcf_op_describe(c->launch.op)->changed >> i & 1) {
             free(values[i]);
             complete &= (values[i] = read_back(&l->in[i])) != NULL;
         }
@@ -219,52 +221,72 @@ mcf_status mcf_check_reference(const mcf_check_case *c, double *values[MCF_MAX_I
         status = run(&h, c, &l, values, before, results, err);
     for (int i = 0; i < l.n_in; i++)
         reference->buffer_destroy(l.in[i].buffer);
-    for (int i = c->changed & 1 ? 1 : 0; i < l.n_out; i++)
+    for (int i = mcf_op_describe(c->launch.op)->changed & 1 ? 1 : 0; i < l.n_out; i++)
         reference->buffer_destroy(l.out[i].buffer);
     reference->stream_destroy(h.stream);
     reference->device_close(h.device);
     return status;
 }
 
-// Inputs that are outputs of an earlier operation, as in a gradient: attention_grad and heatmap_points_grad take
-// outputs 0 and 1, the others take outputs 1 and 2 (cross_entropy: 1).
+// Where an operation's operand of this name is; -1: nowhere.
+static int find(const char *const *names, int count, const char *name)
+{
+    for (int i = 0; i < count; i++)
+        if (!strcmp(names[i], name))
+            return i;
+    return -1;
+}
+
+// The operation that this one is the gradient of: NAME of NAME_grad.
+static mcf_op forward_of(mcf_op op)
+{
+    char name[64];
+    snprintf(name, sizeof name, "%s", mcf_op_describe(op)->name);
+    char *end = strstr(name, "_grad");
+    if (end)
+        *end = '\0';
+    return end ? mcf_op_find(name) : MCF_OP_COUNT;
+}
+
+// Inputs that are outputs of the forward operation, found by their names. What that one reads and its gradient does not,
+// as the beta of a norm, is zero and of the shape of the input before; it does not matter for these outputs.
 static mcf_status derive(const mcf_check_case *c, double *values[MCF_MAX_INPUTS], mcf_error *err)
 {
-    mcf_check_case source = {.launch = {.op = c->source, .attr = c->launch.attr}};
-    mcf_launch *l = &source.launch;
-    l->n_in = mcf_op_describe(c->source)->inputs;
-    l->n_out = mcf_op_describe(c->source)->outputs;
-    double *inputs[MCF_MAX_INPUTS] = {NULL}, *results[MCF_MAX_OUTPUTS] = {NULL};
-    int64_t width = c->launch.in[0].shape.dim[1];
+    mcf_check_case forward = {.launch = {.op = forward_of(c->launch.op), .attr = c->launch.attr}};
+    mcf_launch *l = &forward.launch;
+    if (l->op == MCF_OP_COUNT)
+        return mcf_fail(err, MCF_ERR_INTERNAL, "no operation has the outputs that this case reads");
+    const mcf_op_info *of = mcf_op_describe(l->op), *info = mcf_op_describe(c->launch.op);
+    l->n_in = of->inputs;
+    l->n_out = of->outputs;
+    double *inputs[MCF_MAX_INPUTS] = {NULL}, *results[MCF_MAX_OUTPUTS] = {NULL}, *zeros = NULL;
     for (int i = 0; i < l->n_in; i++) {
-        l->in[i] = c->launch.in[i];
-        inputs[i] = values[i];
-    }
-    double *beta = NULL;
-    if (c->source == MCF_OP_layer_norm) {
-        // beta does not matter for the statistics and is no input of the gradient.
-        if (!(beta = new_values(width)))
+        const int at = find(info->in, info->inputs, of->in[i]);
+        l->in[i] = at >= 0 ? c->launch.in[at] : l->in[i - 1];
+        if (at < 0 && !zeros && !(zeros = new_values(mcf_shape_count(&l->in[i].shape))))
             return mcf_fail(err, MCF_ERR_NOMEM, "no memory for values");
-        l->in[2] = l->in[1];
-        inputs[2] = beta;
-    }
-    for (int i = 0; i < l->n_in; i++)
+        inputs[i] = at >= 0 ? values[at] : zeros;
         if (mcf_dtype_is_float(l->in[i].dtype))
             l->in[i].dtype = MCF_F64;
+    }
     for (int i = 0; i < l->n_out; i++)
         l->out[i].dtype = MCF_F64;
     mcf_status status = mcf_infer_shapes(l, 1, err);
     if (status == MCF_OK)
-        status = mcf_check_reference(&source, inputs, NULL, results, err);
-    int next = c->source == MCF_OP_attention || c->source == MCF_OP_heatmap_points ? 0 : 1;
+        status = mcf_check_reference(&forward, inputs, NULL, results, err);
     for (int i = 0; status == MCF_OK && i < c->launch.n_in; i++)
         if (c->values[i] == MCF_VALUES_OUTPUT) {
-            values[i] = results[next];
-            results[next++] = NULL;
+            const int at = find(of->out, of->outputs, info->in[i]);
+            if (at < 0 || !results[at]) {
+                status = mcf_fail(err, MCF_ERR_INTERNAL, "%s has no output %s to read", of->name, info->in[i]);
+                break;
+            }
+            values[i] = results[at];
+            results[at] = NULL;
         }
     for (int i = 0; i < MCF_MAX_OUTPUTS; i++)
         free(results[i]);
-    free(beta);
+    free(zeros);
     return status;
 }
 

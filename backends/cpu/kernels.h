@@ -123,7 +123,7 @@ typedef struct {
     // -- products on a matrix unit; NULL where the processor has none
     const mcf_cpu_tiles *tiles;
 
-    // -- token_mse: lines over channels
+    // -- the feature loss: lines over channels
     // sum += (a inv_a - b inv_b)^2
     void (*hat_difference)(float *sum, const float *a, const float *b, const float *inv_a, const float *inv_b,
                            int64_t n);

@@ -36,7 +36,7 @@ mcf_status mcf_cpu_op_token_mse(mcf_device *device, const mcf_launch *l, mcf_err
     const mcf_cpu_kernels *k = device->kernels;
     const int64_t *dim = a->shape.dim;
     int64_t jobs = block_count(dim), total = mcf_shape_count(&a->shape);
-    float eps = (float)l->attr.token_mse.eps;
+    float eps = (float)l->attr.norm.eps;
     void *memory;
     MCF_TRY(mcf_cpu_scratch(device, (size_t)jobs * sizeof(double), &memory, err));
     double *partial = memory, sum = 0;
@@ -81,7 +81,7 @@ mcf_status mcf_cpu_op_token_mse_grad(mcf_device *device, const mcf_launch *l, mc
     const int64_t *dim = a->shape.dim;
     int64_t total = mcf_shape_count(&a->shape), jobs = block_count(dim);
     float factor = *(const float *)mcf_cpu_address(&l->in[TOKEN_MSE_GRAD_IN_dloss]) * 2.0f / (float)total;
-    float eps = (float)l->attr.token_mse.eps;
+    float eps = (float)l->attr.norm.eps;
 #pragma omp parallel for schedule(static) num_threads(mcf_cpu_team(device, total))
     for (int64_t job = 0; job < jobs; job++) {
         block at = block_at(dim, job);

@@ -22,7 +22,7 @@ mcf_status dev_op_token_mse(mcf_stream *stream, const mcf_launch *l, mcf_error *
     dev_int64(&call, dim[1]);
     dev_int64(&call, dim[2]);
     dev_int64(&call, strips);
-    dev_float(&call, l->attr.token_mse.eps);
+    dev_float(&call, l->attr.norm.eps);
     dev_int(&call, dev_wanted(l, TOKEN_MSE_OUT_norm_a) | dev_wanted(l, TOKEN_MSE_OUT_norm_b) << 1);
     MCF_TRY(dev_run_strips(&call, dim[2], dim[0], 1, err));
     return dev_sum(stream, &part, 1, dim[0] * strips, 1, 1 / (double)mcf_shape_count(&a->shape),
@@ -48,7 +48,7 @@ mcf_status dev_op_token_mse_grad(mcf_stream *stream, const mcf_launch *l, mcf_er
     dev_int64(&call, a->shape.dim[1]);
     dev_int64(&call, a->shape.dim[2]);
     dev_float(&call, 2 / (double)mcf_shape_count(&a->shape));
-    dev_float(&call, l->attr.token_mse.eps * (1 + 1e-6));
+    dev_float(&call, l->attr.norm.eps * (1 + 1e-6));
     return dev_run_strips(&call, a->shape.dim[2], a->shape.dim[0], 1, err);
 }
 

@@ -18,7 +18,7 @@ mcf_status ref_token_mse(ref_call *call, mcf_error *err)
     double *norm_b = call->out[TOKEN_MSE_OUT_norm_b], *loss = call->out[TOKEN_MSE_OUT_loss];
     const int64_t *dim = ref_in_dim(call, TOKEN_MSE_IN_a);
     int64_t batch = dim[0], tokens = dim[1], width = dim[2];
-    double eps = call->launch->attr.token_mse.eps, sum = 0;
+    double eps = call->launch->attr.norm.eps, sum = 0;
     for (int64_t b = 0; b < batch; b++)
         for (int64_t d = 0; d < width; d++) {
             const double *a = call->in[TOKEN_MSE_IN_a] + b * tokens * width + d,
@@ -44,7 +44,7 @@ mcf_status ref_token_mse_grad(ref_call *call, mcf_error *err)
     int64_t batch = dim[0], tokens = dim[1], width = dim[2];
     double factor = 2 * dloss[0] / (double)ref_in_count(call, TOKEN_MSE_GRAD_IN_a);
     // A norm at its lower bound has been rounded to f32 with it.
-    double bound = call->launch->attr.token_mse.eps * (1 + 1e-6);
+    double bound = call->launch->attr.norm.eps * (1 + 1e-6);
     for (int64_t b = 0; b < batch; b++)
         for (int64_t d = 0; d < width; d++) {
             int64_t start = b * tokens * width + d;

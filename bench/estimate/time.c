@@ -61,7 +61,7 @@ static double in_flight(const mcf_card *card, const mcf_launch *l)
     switch (l->op) {
     case MCF_OP_token_mse: // a thread a channel of an image
     case MCF_OP_token_mse_grad:
-        threads = (double)(l->in[0].shape.dim[0] * l->in[0].shape.dim[2]);
+        threads = (double)(l->in[TOKEN_MSE_IN_a].shape.dim[0] * l->in[TOKEN_MSE_IN_a].shape.dim[2]);
         break;
     case MCF_OP_reduce_sum: // chunks until 512 items run on each
     case MCF_OP_sum_squares:
@@ -100,28 +100,29 @@ static mcf_estimate vectors(const mcf_card *card, const mcf_launch *l, double in
     return e;
 }
 
-static mcf_estimate layer_norm(const mcf_card *card, const mcf_what_if *what, const mcf_launch *l, bool fits)
+static mcf_estimate norm(const mcf_card *card, const mcf_what_if *what, const mcf_launch *l, bool fits)
 {
     if (!fits)
         return shared(card, l, l->op == MCF_OP_layer_norm_grad ? 2 : 3, 1);
-    const int64_t rows = l->in[0].shape.dim[0], width = l->in[0].shape.dim[1];
+    const int64_t rows = l->in[LAYER_NORM_IN_x].shape.dim[0], width = l->in[LAYER_NORM_IN_x].shape.dim[1];
     double more = 0;
     int kernels = 1;
     mcf_estimate e;
-    const bool sums = l->op == MCF_OP_layer_norm_grad && (wanted(l, 1) || wanted(l, 2));
+    const bool grad = l->op == MCF_OP_layer_norm_grad;
+    const int sums = grad ? wanted(l, LAYER_NORM_GRAD_OUT_dgamma) + wanted(l, LAYER_NORM_GRAD_OUT_dbeta) : 0;
     const double part = fmin((double)(rows + 7) / 8, 2.0 * card->units) * (double)width * 4;
     if (sums) {
         more = 4 * part; // dgamma and dbeta, written and read
-        kernels += 2 * (wanted(l, 1) + wanted(l, 2));
+        kernels += 2 * sums;
     }
     // x, r and the sum: fp32 now.
     if (what->norm16)
         for (int i = 0; i < l->n_in; i++)
             if (l->in[i].dtype == MCF_F32 && mcf_shape_count(&l->in[i].shape) == rows * width)
                 more -= (double)(rows * width) * 2;
-    if (what->norm16 && wanted(l, 0) && l->out[0].dtype == MCF_F32)
+    if (what->norm16 && wanted(l, 0) && l->out->dtype == MCF_F32)
         more -= (double)(rows * width) * 2;
-    e = vectors(card, l, l->op == MCF_OP_layer_norm_grad ? NORM_GRAD : NORM, more, kernels);
+    e = vectors(card, l, grad ? NORM_GRAD : NORM, more, kernels);
     e.scratch[0] = sums ? 2 * part : 0;
     return e;
 }
@@ -133,11 +134,11 @@ static mcf_estimate reduce_sum(const mcf_card *card, const mcf_launch *l)
     mcf_estimate e;
     if (!own) {
         e = shared(card, l, 1, 2);
-        e.scratch[3] = 256 * bytes_of(&l->out[0]);
+        e.scratch[3] = 256 * bytes_of(&l->out[REDUCE_SUM_OUT_out]);
         return e;
     }
     cuda_as_columns(l, &rows, &columns);
-    const double across = ceil((double)columns / (32 * 16 / (double)mcf_dtype_size(l->in[0].dtype)));
+    const double across = ceil((double)columns / (32 * 16 / (double)mcf_dtype_size(l->in[REDUCE_SUM_IN_x].dtype)));
     const double chunks = fmin(floor(8 * card->units / across), (double)(rows / 64));
     const double part = chunks > 1 ? chunks * (double)columns * 4 : 0;
     e = vectors(card, l, 4, 2 * part, chunks > 1 ? 2 : 1);
@@ -171,26 +172,26 @@ static void add(mcf_estimate *to, const mcf_estimate *e)
 
 static mcf_product_shape shape_of(const mcf_launch *l)
 {
-    const int rank = l->in[0].shape.rank, ta = l->attr.matmul.trans_a != 0, tb = l->attr.matmul.trans_b != 0;
-    mcf_product_shape s = {.m = l->out[0].shape.dim[rank - 2],
-                           .n = l->out[0].shape.dim[rank - 1],
-                           .k = l->in[0].shape.dim[rank - 1 - ta],
+    const int rank = l->in[MATMUL_IN_a].shape.rank, ta = l->attr.matmul.trans_a != 0, tb = l->attr.matmul.trans_b != 0;
+    mcf_product_shape s = {.m = l->out[MATMUL_OUT_out].shape.dim[rank - 2],
+                           .n = l->out[MATMUL_OUT_out].shape.dim[rank - 1],
+                           .k = l->in[MATMUL_IN_a].shape.dim[rank - 1 - ta],
                            .batch = 1,
                            .form = ta   ? 2
                                    : tb ? 0
                                         : 1,
-                           .type = l->in[0].dtype,
-                           .out = (double)mcf_dtype_size(l->out[0].dtype),
+                           .type = l->in[MATMUL_IN_a].dtype,
+                           .out = (double)mcf_dtype_size(l->out[MATMUL_OUT_out].dtype),
                            .adds = l->accumulate & 1};
     for (int i = 0; i + 2 < rank; i++)
-        s.batch *= l->in[0].shape.dim[i];
+        s.batch *= l->in[MATMUL_IN_a].shape.dim[i];
     return s;
 }
 
 static mcf_estimate matmul(const mcf_card *card, const mcf_what_if *what, const mcf_launch *l)
 {
     mcf_product_shape s = shape_of(l);
-    const bool same = l->in[0].dtype == l->in[1].dtype, bias = l->n_in > 2 && l->in[2].buffer;
+    const bool same = l->in[MATMUL_IN_a].dtype == l->in[MATMUL_IN_b].dtype, bias = l->n_in > 2 && l->in[MATMUL_IN_bias].buffer;
     mcf_estimate e;
     if (!same || !cuda_product_type_fits(card->sm / 10, s.type)) {
         const mcf_cost cost = mcf_op_cost(l);
@@ -203,9 +204,9 @@ static mcf_estimate matmul(const mcf_card *card, const mcf_what_if *what, const 
     e = mcf_estimate_product(card, what->product_factor, &s);
     e.kernels += bias; // in the type of the product
     if (l->attr.matmul.activation == MCF_ACT_GELU && !what->gelu_in_product) {
-        const double c = bytes_of(&l->out[0]);
+        const double c = bytes_of(&l->out[MATMUL_OUT_out]);
         const mcf_estimate gelu =
-            pass(card, MCF_WAY_VECTORS, GELU * (double)mcf_shape_count(&l->out[0].shape), 2 * c, FULL, 1);
+            pass(card, MCF_WAY_VECTORS, GELU * (double)mcf_shape_count(&l->out[MATMUL_OUT_out].shape), 2 * c, FULL, 1);
         add(&e, &gelu);
     }
     return e;
@@ -220,17 +221,17 @@ static mcf_estimate estimate(const mcf_card *card, const mcf_what_if *what, cons
         return matmul(card, what, l);
     case MCF_OP_attention:
         if (cuda_attention_fits(card->sm / 10, l))
-            return mcf_estimate_attention(card, what, l->in[0].shape.dim, false);
+            return mcf_estimate_attention(card, what, l->in[ATTENTION_IN_qkv].shape.dim, false);
         break;
     case MCF_OP_attention_grad:
         if (cuda_attention_fits(card->sm / 10, l))
-            return mcf_estimate_attention(card, what, l->in[0].shape.dim, true);
+            return mcf_estimate_attention(card, what, l->in[ATTENTION_GRAD_IN_qkv].shape.dim, true);
         break;
     case MCF_OP_layer_norm:
     case MCF_OP_add_layer_norm:
-        return layer_norm(card, what, l, cuda_layer_norm_fits(l));
+        return norm(card, what, l, cuda_layer_norm_fits(l));
     case MCF_OP_layer_norm_grad:
-        return layer_norm(card, what, l, cuda_layer_norm_grad_fits(l));
+        return norm(card, what, l, cuda_layer_norm_grad_fits(l));
     case MCF_OP_gelu:
         if (what->gelu_in_product) {
             // The product writes gelu(x) beside x: half of this pass is left.
@@ -247,7 +248,7 @@ static mcf_estimate estimate(const mcf_card *card, const mcf_what_if *what, cons
         return shared(card, l, 2, 3);
     case MCF_OP_token_mse_grad: {
         mcf_estimate e = shared(card, l, 1, 1);
-        const double again = bytes_of(&l->in[0]) + bytes_of(&l->in[1]);
+        const double again = bytes_of(&l->in[TOKEN_MSE_GRAD_IN_a]) + bytes_of(&l->in[TOKEN_MSE_GRAD_IN_b]);
         const mcf_estimate more = pass(card, MCF_WAY_SHARED, 0, again, in_flight(card, l), 0);
         add(&e, &more);
         return e;
@@ -262,7 +263,7 @@ static mcf_estimate estimate(const mcf_card *card, const mcf_what_if *what, cons
         return shared(card, l, 1, 1);
     }
     // Attention by the shared kernels: products in fp32 at the rate of those with tiles.
-    const int64_t *d = l->in[0].shape.dim;
+    const int64_t *d = l->in[ATTENTION_IN_qkv].shape.dim;
     const double product = mcf_tiles_seconds(card, (double)d[1], (double)d[4], (double)d[1], (double)(d[0] * d[3]));
     mcf_estimate e = shared(card, l, 1, l->op == MCF_OP_attention ? 1 : 3);
     e.compute = product * (l->op == MCF_OP_attention ? 2 : 7);

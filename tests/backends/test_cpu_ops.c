@@ -622,7 +622,7 @@ static void test_token_mse(void **state)
                 test_case c = make(MCF_OP_token_mse, 3);
                 input(&c, types[t], ANY, 1, shape);
                 input(&c, types[t], ANY, 1, shape);
-                c.launch.attr.token_mse.eps = held ? 100 : 1e-12;
+                c.launch.attr.norm.eps = held ? 100 : 1e-12;
                 check(&c);
                 test_case g = make(MCF_OP_token_mse_grad, 1);
                 input_again(&g, &c, 0);
@@ -630,7 +630,7 @@ static void test_token_mse(void **state)
                 input_result(&g, &c, 1);
                 input_result(&g, &c, 2);
                 input(&g, MCF_F32, ANY, 3, MCF_SHAPE(1));
-                g.launch.attr.token_mse.eps = c.launch.attr.token_mse.eps;
+                g.launch.attr.norm.eps = c.launch.attr.norm.eps;
                 g.launch.out[0].dtype = types[t];
                 if (s || held)
                     check(&g);

@@ -449,7 +449,7 @@ static void losses(void **state)
     mcf_launch l = begin(MCF_OP_token_mse);
     GIVE(&l, MCF_SHAPE(1, 2, 1), 3, 4);
     GIVE(&l, MCF_SHAPE(1, 2, 1), 7, 0);
-    l.attr.token_mse.eps = 1e-12;
+    l.attr.norm.eps = 1e-12;
     run(&l);
     EXPECT(l.out[0], 0.4);
     EXPECT(l.out[1], 5);
@@ -463,7 +463,7 @@ static void losses(void **state)
     GIVE(&l, MCF_SHAPE(1, 1), 5);
     GIVE(&l, MCF_SHAPE(1, 1), 7);
     GIVE(&l, MCF_SHAPE(1), 10);
-    l.attr.token_mse.eps = 1e-12;
+    l.attr.norm.eps = 1e-12;
     run(&l);
     EXPECT(l.out[0], -1.28, 0.96);
     finish(&l);
