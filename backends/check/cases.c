@@ -331,7 +331,8 @@ static mcf_status cases_reduce_sum(mcf_case_maker *m, mcf_op op, mcf_error *err)
                 c.launch.attr.reduce_sum.scale = i % 2 ? 1 : 0.125;
                 c.launch.accumulate = (uint32_t)add;
                 // A sum may happen to be near zero.
-                c.floor = 0.3 * size_of_sum(&c.launch.in[REDUCE_SUM_IN_x], sums[i].axes) * c.launch.attr.reduce_sum.scale;
+                c.floor =
+                    0.3 * size_of_sum(&c.launch.in[REDUCE_SUM_IN_x], sums[i].axes) * c.launch.attr.reduce_sum.scale;
                 MCF_TRY(mcf_case_emit(m, &c, layout == PLAIN, err));
             }
     return MCF_OK;
@@ -394,7 +395,8 @@ static mcf_status cases_sum_squares(mcf_case_maker *m, mcf_op op, mcf_error *err
 {
     for (int i = 0; i < mcf_case_some(m, MCF_CASE_LENGTHS, 4); i++) {
         mcf_check_case c = mcf_case_start(op);
-        mcf_case_shape(&c, SUM_SQUARES_IN_x, i % 2 ? MCF_SHAPE(mcf_case_lengths[i]) : MCF_SHAPE(3, mcf_case_lengths[i]));
+        mcf_case_shape(&c, SUM_SQUARES_IN_x,
+                       i % 2 ? MCF_SHAPE(mcf_case_lengths[i]) : MCF_SHAPE(3, mcf_case_lengths[i]));
         MCF_TRY(mcf_case_emit(m, &c, false, err));
     }
     return MCF_OK;

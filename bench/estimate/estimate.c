@@ -24,15 +24,19 @@ static void name_of(const mcf_launch *l, char name[MCF_PREDICT_NAME])
 {
     const char *op = mcf_op_describe(l->op)->name;
     if (l->op == MCF_OP_matmul) {
-        const int rank = l->in[MATMUL_IN_a].shape.rank, ta = l->attr.matmul.trans_a != 0, tb = l->attr.matmul.trans_b != 0;
+        const int rank = l->in[MATMUL_IN_a].shape.rank, ta = l->attr.matmul.trans_a != 0,
+                  tb = l->attr.matmul.trans_b != 0;
         snprintf(name, MCF_PREDICT_NAME, "%s %lld x %lld over %lld, %s %s%s > %s%s",
                  ta   ? "A'B "
                  : tb ? "AB' "
                       : "AB  ",
-                 (long long)l->out[MATMUL_OUT_out].shape.dim[rank - 2], (long long)l->out[MATMUL_OUT_out].shape.dim[rank - 1],
+                 (long long)l->out[MATMUL_OUT_out].shape.dim[rank - 2],
+                 (long long)l->out[MATMUL_OUT_out].shape.dim[rank - 1],
                  (long long)l->in[MATMUL_IN_a].shape.dim[rank - 1 - ta], mcf_dtype_name(l->in[MATMUL_IN_a].dtype),
-                 mcf_dtype_name(l->in[MATMUL_IN_b].dtype), l->n_in > MATMUL_IN_bias && l->in[MATMUL_IN_bias].buffer ? " + bias" : "",
-                 mcf_dtype_name(l->out[MATMUL_OUT_out].dtype), l->attr.matmul.activation == MCF_ACT_GELU ? ", GELU" : "");
+                 mcf_dtype_name(l->in[MATMUL_IN_b].dtype),
+                 l->n_in > MATMUL_IN_bias && l->in[MATMUL_IN_bias].buffer ? " + bias" : "",
+                 mcf_dtype_name(l->out[MATMUL_OUT_out].dtype),
+                 l->attr.matmul.activation == MCF_ACT_GELU ? ", GELU" : "");
     } else if (l->op == MCF_OP_attention || l->op == MCF_OP_attention_grad) {
         const int64_t *d = l->in[ATTENTION_IN_qkv].shape.dim;
         snprintf(name, MCF_PREDICT_NAME, "%s, %lld tokens, %lld heads of %lld", op, (long long)d[1], (long long)d[3],

@@ -191,7 +191,8 @@ static mcf_product_shape shape_of(const mcf_launch *l)
 static mcf_estimate matmul(const mcf_card *card, const mcf_what_if *what, const mcf_launch *l)
 {
     mcf_product_shape s = shape_of(l);
-    const bool same = l->in[MATMUL_IN_a].dtype == l->in[MATMUL_IN_b].dtype, bias = l->n_in > 2 && l->in[MATMUL_IN_bias].buffer;
+    const bool same = l->in[MATMUL_IN_a].dtype == l->in[MATMUL_IN_b].dtype,
+               bias = l->n_in > 2 && l->in[MATMUL_IN_bias].buffer;
     mcf_estimate e;
     if (!same || !cuda_product_type_fits(card->sm / 10, s.type)) {
         const mcf_cost cost = mcf_op_cost(l);
