@@ -11,6 +11,7 @@ extern const mcf_command mcf_command_devices;
 extern const mcf_command mcf_command_synth;
 extern const mcf_command mcf_command_crop;
 extern const mcf_command mcf_command_pretrain;
+extern const mcf_command mcf_command_finetune;
 extern const mcf_command mcf_command_step;
 extern const mcf_command mcf_command_embed;
 extern const mcf_command mcf_command_probe;
@@ -22,5 +23,8 @@ extern const mcf_command mcf_command_score;
 extern const mcf_command mcf_command_check;
 extern const mcf_command mcf_command_bench;
 extern const mcf_command mcf_command_help_man;
+
+// cli/train.c: finetune: tasks align and parse; else pretrain.
+mcf_status mcf_cli_train(const mcf_call *call, bool finetune, mcf_error *err);
 
 #endif

@@ -1,55 +1,9 @@
-// mcf pretrain: trains as a config says, into a run directory.
-#include <stdio.h>
-#include <unistd.h>
-
+// mcf pretrain
 #include "cli/commands.h"
-#include "train/loop.h"
-
-static void on_step(void *context, const mcf_train_progress *p)
-{
-    char text[160];
-    size_t used =
-        (size_t)snprintf(text, sizeof text, "epoch %d/%d  loss %.4g", p->epoch, p->epochs, p->losses.value[0]);
-    for (int i = 1; i < p->losses.count && used < sizeof text; i++)
-        used += (size_t)snprintf(text + used, sizeof text - used, "  %s %.4g", mcf_losses_short(p->losses.name[i]),
-                                 p->losses.value[i]);
-    if (used < sizeof text)
-        used += (size_t)snprintf(text + used, sizeof text - used, "  %.1f img/s", p->images_per_second);
-    if (p->broken && used < sizeof text)
-        snprintf(text + used, sizeof text - used, "  %lld broken", (long long)p->broken);
-    // the rate in steps that gives the loop's own estimate of the time left
-    double rate = p->seconds_left > 0 ? (double)(p->steps - p->step) / p->seconds_left : 0;
-    mcf_bar_update(context, (double)p->step, (double)p->steps, rate, text);
-}
-
-static void on_notice(void *context, const char *line)
-{
-    mcf_bar_say(context, "mcf: %s", line);
-}
 
 static mcf_status run(const mcf_call *call, mcf_error *err)
 {
-    mcf_config config;
-    MCF_TRY(mcf_config_load(&config, call->arguments[0], call->sets, call->set_count, err));
-    mcf_bar *progress = mcf_bar_start(call->quiet, "steps");
-    mcf_train_options options = {
-        .job = call->job,
-        .run = mcf_call_value(call, "out"),
-        .resume = mcf_call_flag(call, "resume"),
-        .stop = mcf_interrupt_flag(),
-        .progress = on_step,
-        .notice = on_notice,
-        .context = progress,
-    };
-    if (!call->quiet)
-        mcf_interrupt_answer(isatty(STDERR_FILENO)
-                                 ? "\nmcf: saving after this step; once more stops at once, without saving\n"
-                                 : "mcf: saving after this step; once more stops at once, without saving\n");
-    mcf_interrupt_install(0);
-    mcf_status status = mcf_train(&config, &options, err);
-    mcf_bar_end(progress);
-    mcf_config_free(&config);
-    return status;
+    return mcf_cli_train(call, false, err);
 }
 
 static const mcf_option options[] = {

@@ -65,6 +65,8 @@ typedef struct {
 static int rows_of(const mcf_loader *loader, int64_t index)
 {
     const mcf_loader_options *o = &loader->options;
+    if (o->fill)
+        return o->batch;
     int64_t global = (int64_t)o->batch * o->world,
             rest = loader->samples - index * global - (int64_t)o->rank * o->batch;
     return (int)(rest < 0 ? 0 : rest > o->batch ? o->batch : rest);
@@ -129,7 +131,7 @@ static bool take_row(mcf_loader *loader, row_work *work)
             pthread_cond_signal(&loader->ready);
             continue;
         }
-        int64_t place = (loader->index * o->world + o->rank) * o->batch + loader->row;
+        const int64_t place = ((loader->index * o->world + o->rank) * o->batch + loader->row) % loader->samples;
         *work = (row_work){slot, loader->row, loader->order ? loader->order[place] : place, loader->epoch};
         if (++loader->row == slot->batch.count)
             close_batch(loader);
@@ -414,8 +416,10 @@ static mcf_status check_options(mcf_loader *loader, mcf_error *err)
                         t->width, t->height);
     int64_t global = (int64_t)o->batch * o->world;
     loader->samples = mcf_source_count(loader->source);
-    loader->batches =
-        o->keep_last ? (loader->samples + global - 1) / global : loader->samples / global / o->multiple * o->multiple;
+    const int64_t step = global * o->multiple;
+    loader->batches = o->fill        ? (loader->samples + step - 1) / step * o->multiple
+                      : o->keep_last ? (loader->samples + global - 1) / global
+                                     : loader->samples / global / o->multiple * o->multiple;
     if (loader->batches < 1)
         return mcf_fail(err, MCF_ERR_USAGE,
                         "%lld samples are fewer than one step of %lld (batch %d, %d devices, %lld "

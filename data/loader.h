@@ -2,7 +2,7 @@
 //
 // Order: an epoch is a permutation of all samples (MCF_RNG_SHUFFLE). Global batch g of an epoch holds places
 // g*world*batch .. +world*batch-1; rank r has rows r*batch .. of it, so `world` loaders together see what one
-// loader with world*batch sees. The last incomplete global batch is dropped. Neither the number of workers
+// loader with world*batch sees. The last incomplete global batch is dropped, or filled from the start of the order. Neither the number of workers
 // nor the point at which a run is taken up again changes anything.
 //
 // Broken samples: one that cannot be read or decoded is replaced by the next of the source that can (the same
@@ -25,6 +25,7 @@ typedef struct {
     int ahead;            // batches kept ready beside the one in use; 0: 2
     bool shuffle;         // false: the order of the source
     bool keep_last;       // give the last, smaller batch too (evaluation); count may then be 0 on some ranks
+    bool fill;            // the last batches of an epoch are filled from the start of its order: nothing is dropped
     bool keep_broken;     // no replacement: the row of a broken sample has sample -1 and undefined pixels
     int64_t multiple;     // whole epochs of this many batches: the rest is dropped (accumulation); 0: 1
     int64_t epoch, index; // first batch given: position of a resumed run

@@ -39,7 +39,8 @@ static const char *base_name(const char *path)
 // Whether `name` in `folder`, or the folder `name` itself with all below, is a run's or a checkpoint's own.
 static bool is_kept(const char *folder, const char *name)
 {
-    static const char *const of_run[] = {"config.yaml", "log.jsonl", "machine.json", "checkpoints", "pictures", NULL};
+    static const char *const of_run[] = {"config.yaml", "log.jsonl", "machine.json", "best.safetensors", "checkpoints",
+                                         "pictures",    NULL};
     static const char *const of_checkpoint[] = {"config.yaml", "state.json", "model.safetensors",
                                                 "optimizer.safetensors", NULL};
     if ((is_one_of(name, of_run) || !strncmp(name, "events.out.tfevents.", 20)) && is_run(folder))

@@ -6,6 +6,9 @@
 #include "data/formats/safetensors.h"
 #include "run/config/config.h"
 
+// Beside a run's checkpoints: the averaged network after the epoch whose validation was the best (align, parse).
+#define MCF_RUN_BEST "best.safetensors"
+
 typedef struct {
     mcf_config config;
     mcf_safetensors *file; // weights under their checkpoint names

@@ -5,6 +5,7 @@
 // RUN/log.jsonl         run/log.h
 // RUN/machine.json      train/machine.c
 // RUN/pictures/         train/pictures.c
+#include <math.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -16,6 +17,7 @@
 #include "base/file.h"
 #include "run/checkpoint.h"
 #include "run/output.h"
+#include "run/weights.h"
 #include "train/run_state.h"
 
 static bool has(const char *run, const char *name)
@@ -149,6 +151,10 @@ static mcf_status state_of(const mcf_run *run, json_t **state, mcf_error *err)
                        "data", fingerprint, "images", (json_int_t)mcf_source_count(run->source), "backend",
                        mcf_job_backend(job)->name, "devices", mcf_job_world(job), "machines",
                        mcf_job_world(job) / mcf_job_size(job), "threads", mcf_job_threads(job), "device", info.detail);
+    if (*state && !isnan(run->best)) {
+        json_object_set_new(*state, "best", json_real(run->best));
+        json_object_set_new(*state, "best_epoch", json_integer((json_int_t)run->best_epoch));
+    }
     return *state ? MCF_OK : mcf_fail(err, MCF_ERR_NOMEM, "no memory for the state");
 }
 
@@ -190,6 +196,9 @@ static mcf_status take_state(mcf_run *run, const char *path, const json_t *state
                         "%s: the images of data.train changed (%lld then, %lld now): a run goes on only with its own "
                         "images, in the same places",
                         run->options->run, (long long)images, (long long)mcf_source_count(run->source));
+    const json_t *best = json_object_get(state, "best");
+    run->best = best ? json_number_value(best) : NAN;
+    run->best_epoch = (int64_t)json_integer_value(json_object_get(state, "best_epoch"));
     run->updates = updates;
     run->epoch = epoch;
     run->good_steps = good_steps;
@@ -335,6 +344,35 @@ static mcf_status save(mcf_run *run, mcf_error *err)
         run->task->pictures(run);
     free_lists(&lists);
     json_decref(state);
+    free(config);
+    return status;
+}
+
+mcf_status mcf_run_save_best(mcf_run *run, mcf_error *err)
+{
+    mcf_engine *e = run->engine;
+    const mcf_store *store = e->objective.store;
+    char *path = mcf_path_join(run->options->run, MCF_RUN_BEST), *config = NULL, step[32], epoch[32];
+    mcf_named_tensor *tensors = calloc((size_t)store->count, sizeof *tensors);
+    size_t count = 0;
+    mcf_status status = path && tensors ? MCF_OK : mcf_fail(err, MCF_ERR_NOMEM, "no memory for the best network");
+    if (status == MCF_OK)
+        status = mcf_engine_download(e, err);
+    if (status == MCF_OK)
+        status = mcf_config_dump(run->config, &config, err);
+    for (int i = 0; status == MCF_OK && i < store->count; i++) {
+        const mcf_entry *entry = &store->entries[i];
+        if (entry->role == MCF_ROLE_TARGET || entry->role == MCF_ROLE_TARGET_STATS)
+            tensors[count++] = (mcf_named_tensor){entry->name + strlen("ema."), MCF_F32, entry->shape,
+                                                  mcf_params_at(&e->params, store, i)};
+    }
+    snprintf(step, sizeof step, "%lld", (long long)run->step);
+    snprintf(epoch, sizeof epoch, "%lld", (long long)run->best_epoch);
+    const char *const metadata[] = {"format", "pt", "step", step, "epoch", epoch, "config", config, NULL};
+    if (status == MCF_OK)
+        status = mcf_safetensors_save(path, tensors, count, metadata, NULL, NULL, err);
+    free(path);
+    free(tensors);
     free(config);
     return status;
 }

@@ -1,6 +1,7 @@
 // The loop of a run; method.md, "Optimisation".
 #include "train/loop.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +9,7 @@
 
 #include "run/config/check.h"
 #include "train/run_state.h"
-#include "train/schedule.h"
+#include "train/tasks/dense_run.h"
 #include "train/tasks/pretrain_run.h"
 
 static void show(const mcf_run *run, const mcf_step_record *r)
@@ -39,6 +40,22 @@ static bool save_is_due(const mcf_run *run, bool epoch_ends)
     return every.epochs ? epoch_ends && run->epoch % every.count == 0 : run->step % every.count == 0;
 }
 
+static mcf_status validate(mcf_run *run, mcf_error *err)
+{
+    mcf_scores scores = {0};
+    MCF_TRY(run->task->validate(run, &scores, err));
+    MCF_TRY(mcf_run_log_validation(run, &scores, err));
+    if (!scores.ranked || scores.count == 0)
+        return MCF_OK;
+    const double score = scores.score[0].value;
+    mcf_run_notice(run, "epoch %lld: %s %.5g on data.validation", (long long)run->epoch, scores.score[0].name, score);
+    if (!(isnan(run->best) || (scores.lower ? score < run->best : score > run->best)) || isnan(score))
+        return MCF_OK;
+    run->best = score;
+    run->best_epoch = run->epoch;
+    return mcf_run_rank(run) == 0 ? mcf_run_save_best(run, err) : MCF_OK;
+}
+
 static mcf_status loop(mcf_run *run, mcf_error *err)
 {
     const mcf_config *c = run->config;
@@ -54,8 +71,7 @@ static mcf_status loop(mcf_run *run, mcf_error *err)
         }
         const int64_t epoch = run->epoch;
         const double place = (double)epoch + (double)run->index / c->batch.accumulate / (double)run->steps_per_epoch;
-        mcf_step_record record = {
-            .lr = mcf_schedule_rate(place, c->schedule.epochs, c->schedule.warmup_epochs, peak, c->schedule.min_lr)};
+        mcf_step_record record = {.lr = run->task->rate(c, place, peak)};
         bool end = false;
         MCF_TRY(mcf_run_step(run, &record, &end, err));
         if (end)
@@ -67,11 +83,8 @@ static mcf_status loop(mcf_run *run, mcf_error *err)
         mcf_run_pace(run);
         MCF_TRY(mcf_run_log_step(run, &record, err));
         show(run, &record);
-        if (epoch_ends && run->validation) {
-            mcf_scores scores = {0};
-            MCF_TRY(run->task->validate(run, &scores, err));
-            MCF_TRY(mcf_run_log_validation(run, &scores, err));
-        }
+        if (epoch_ends && run->validation)
+            MCF_TRY(validate(run, err));
         if (save_is_due(run, epoch_ends))
             MCF_TRY(mcf_run_save(run, err));
     }
@@ -114,6 +127,7 @@ static mcf_status open_loader(mcf_run *run, mcf_error *err)
                                         .world = run->engine->world / run->engine->local,
                                         .workers = c->data.workers,
                                         .shuffle = true,
+                                        .fill = run->task->whole_epochs,
                                         .multiple = c->batch.accumulate,
                                         .epoch = run->epoch,
                                         .index = run->index,
@@ -128,16 +142,21 @@ static mcf_status open_loader(mcf_run *run, mcf_error *err)
     return run->samples && run->losses ? MCF_OK : mcf_fail(err, MCF_ERR_NOMEM, "no memory for a step");
 }
 
-static mcf_status task_of(const mcf_config *config, const mcf_task_run **task, mcf_error *err)
+static const mcf_task_run *task_of(const mcf_config *config)
 {
-    MCF_TRY(mcf_config_check_task(config, err));
-    *task = config->objective.method == MCF_METHOD_MOCO_V3 ? &mcf_task_run_moco : &mcf_task_run_pretrain;
-    return MCF_OK;
+    switch (config->task) {
+    case MCF_TASK_ALIGN:
+        return &mcf_task_run_align;
+    case MCF_TASK_PARSE:
+        return &mcf_task_run_parse;
+    default:
+        return config->objective.method == MCF_METHOD_MOCO_V3 ? &mcf_task_run_moco : &mcf_task_run_pretrain;
+    }
 }
 
 static mcf_status train(mcf_run *run, mcf_error *err)
 {
-    MCF_TRY(task_of(run->config, &run->task, err));
+    run->task = task_of(run->config);
     MCF_TRY(mcf_config_check_run(run->config, err));
     if (mcf_run_rank(run) == 0)
         MCF_TRY(mcf_run_open(run, err));
@@ -164,7 +183,7 @@ static mcf_status train(mcf_run *run, mcf_error *err)
 
 mcf_status mcf_train(const mcf_config *config, const mcf_train_options *options, mcf_error *err)
 {
-    mcf_run run = {.config = config, .options = options, .lock = -1, .last_saved = -1, .loss_scale = 1};
+    mcf_run run = {.config = config, .options = options, .lock = -1, .last_saved = -1, .loss_scale = 1, .best = NAN};
     if (config->precision == MCF_PRECISION_FP16)
         run.loss_scale = 65536;
     mcf_status status = train(&run, err);
@@ -174,6 +193,8 @@ mcf_status mcf_train(const mcf_config *config, const mcf_train_options *options,
     mcf_loader_destroy(run.loader);
     mcf_source_close(run.source);
     mcf_source_close(run.validation);
+    if (run.task && run.task->close)
+        run.task->close(&run);
     mcf_engine_destroy(run.engine);
     mcf_inputs_free(&run.inputs);
     free(run.samples);

@@ -44,11 +44,12 @@ mcf_status mcf_run_share_start(mcf_run *run, mcf_error *err)
 {
     mcf_engine *e = run->engine;
     struct {
-        int64_t step, updates, epoch, index, good_steps, skips, nonfinite, broken, last_saved;
-        double loss_scale;
+        int64_t step, updates, epoch, index, good_steps, skips, nonfinite, broken, last_saved, best_epoch;
+        double loss_scale, best;
         int32_t moments;
-    } start = {run->step,      run->updates, run->epoch,      run->index,      run->good_steps,     run->skips,
-               run->nonfinite, run->broken,  run->last_saved, run->loss_scale, run->moment1 != NULL};
+    } start = {run->step,       run->updates,   run->epoch,          run->index,      run->good_steps,
+               run->skips,      run->nonfinite, run->broken,         run->last_saved, run->best_epoch,
+               run->loss_scale, run->best,      run->moment1 != NULL};
     MCF_TRY(mcf_engine_share(e, &start, sizeof start, err));
     run->step = start.step;
     run->updates = start.updates;
@@ -59,7 +60,9 @@ mcf_status mcf_run_share_start(mcf_run *run, mcf_error *err)
     run->nonfinite = start.nonfinite;
     run->broken = start.broken;
     run->last_saved = start.last_saved;
+    run->best_epoch = start.best_epoch;
     run->loss_scale = start.loss_scale;
+    run->best = start.best;
     MCF_TRY(mcf_engine_upload(e, err));
     if (!start.moments)
         return MCF_OK;

@@ -46,10 +46,17 @@ typedef struct {
     // What the graph of a step is given for a batch of the loader, u8 images.
     mcf_status (*inputs)(mcf_run *run, const mcf_batch *batch, const mcf_batch_place *place, mcf_inputs *to,
                          mcf_error *err);
+    // The rate at `place`, in epochs; peak: the highest.
+    double (*rate)(const mcf_config *config, double place, double peak);
     // What is measured on run->validation after an epoch; training goes on as if it had not been.
     mcf_status (*validate)(mcf_run *run, mcf_scores *scores, mcf_error *err);
     // Pictures at this step, into RUN/pictures; does not fail. NULL: none.
     void (*pictures)(mcf_run *run);
+    // Frees run->faces; NULL: the task has none.
+    void (*close)(mcf_run *run);
+    // An epoch shows every image: its last batches are filled from the start of its order, and a part of the images
+    // (data.fraction) is repeated to the full length. Else the last incomplete batch is left out.
+    bool whole_epochs;
 } mcf_task_run;
 
 struct mcf_run {
@@ -62,6 +69,7 @@ struct mcf_run {
     mcf_center_crop_options crop, crop_still; // training; validation without flips
     mcf_augment_options augment;              // random crops; MoCo-v3's two views, in validation too
     mcf_transform transform, transform_still;
+    struct mcf_run_faces *faces; // align, parse
     mcf_loader *loader;
     mcf_inputs inputs;        // of a micro-batch
     int64_t *samples;         // of the step being made [accumulate, rows]
@@ -77,6 +85,8 @@ struct mcf_run {
     int64_t skips, nonfinite; // steps left out, and gradients that were not finite in them
     int64_t broken;           // replaced in the parts of the run before this start
     int64_t broken_now;       // and since, on all ranks
+    double best;              // highest-ranked score of a validation; NAN: none yet
+    int64_t best_epoch;       // after this epoch
     char changes[512];        // what differs from the start before; "": nothing
 
     int64_t steps_per_epoch, steps;
@@ -112,6 +122,8 @@ mcf_status mcf_run_start(mcf_run *run, mcf_error *err);
 // From here on the directory holds a run.
 mcf_status mcf_run_write_config(const mcf_run *run, mcf_error *err);
 mcf_status mcf_run_save(mcf_run *run, mcf_error *err);
+// The averaged network as RUN/best.safetensors, under the network's own names.
+mcf_status mcf_run_save_best(mcf_run *run, mcf_error *err);
 
 // --- train/step.c
 // One optimiser step: run->step counts it, and run->epoch and index move on. record->lr is the rate; the rest of it but

@@ -102,7 +102,7 @@ mcf_status mcf_face_map_of(const mcf_face_set *set, int64_t i, const mcf_face_au
                            int width, int height, mcf_face_map *map, mcf_error *err)
 {
     static const double none[2] = {0, 0};
-    mcf_affine crop;
+    mcf_face_affine crop;
     double five[5][2];
     switch (a->crop) {
     case MCF_CROP_OF_BOX:
@@ -122,12 +122,12 @@ mcf_status mcf_face_map_of(const mcf_face_set *set, int64_t i, const mcf_face_au
     }
     }
     if (d && d->flip) {
-        const mcf_affine mirror = {{-1, 0, a->size - 1, 0, 1, 0}};
-        crop = mcf_affine_then(&crop, &mirror);
+        const mcf_face_affine mirror = {{-1, 0, a->size - 1, 0, 1, 0}};
+        crop = mcf_face_affine_then(&crop, &mirror);
     }
-    const mcf_affine change =
+    const mcf_face_affine change =
         mcf_crop_random(a->size, d ? d->scale : a->face_scale, d ? d->angle : 0, d ? d->shift : none);
-    crop = mcf_affine_then(&crop, &change);
+    crop = mcf_face_affine_then(&crop, &change);
     return mcf_face_map_make(&crop, a->warp, a->size, a->size, map, err);
 }
 

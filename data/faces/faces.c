@@ -161,6 +161,7 @@ mcf_status mcf_face_set_read(mcf_face_set *set, const mcf_face_query *query, mcf
                                              query->paths[0], (long long)set->fault_count, set->faults[0].what)
                                   : mcf_fail(err, MCF_ERR_USAGE, "%s: there are no faces; a path of layout %s is %s",
                                              query->paths[0], query->layout, set->layout->doc);
+    set->whole = set->count;
     if (status != MCF_OK)
         mcf_face_set_free(set);
     return status;

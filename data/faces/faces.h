@@ -44,6 +44,7 @@ typedef struct {
     int classes; // of the layout's label maps; 0: not said by the layout, or no maps
     bool has_masks;
     int64_t count;
+    int64_t whole; // as read, before mcf_face_set_subset
     mcf_face *faces;
     double *xy; // [count, points, 2]
     int subset_count;

@@ -244,8 +244,8 @@ mcf_status mcf_face_labels(const mcf_face_augment *a, const mcf_face_map *map, b
     MCF_TRY(tables(map, &s->table, &q, err));
     // Pixels of the picture to pixels of the label map: edges meet edges.
     const double sx = (double)label_width / width, sy = (double)label_height / height;
-    const mcf_affine to_map = {{sx, 0, 0.5 * sx - 0.5, 0, sy, 0.5 * sy - 0.5}};
-    const mcf_affine from_crop = mcf_affine_then(&map->inverse, &to_map);
+    const mcf_face_affine to_map = {{sx, 0, 0.5 * sx - 0.5, 0, sy, 0.5 * sy - 0.5}};
+    const mcf_face_affine from_crop = mcf_face_affine_then(&map->inverse, &to_map);
     const double *m = from_crop.m;
     for (int y = 0; y < map->height; y++)
         for (int x = 0; x < map->width; x++) {

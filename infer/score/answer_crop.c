@@ -5,7 +5,7 @@
 #include "data/faces/warp.h"
 #include "infer/score/answer_internal.h"
 
-static mcf_status give_matrix(mcf_question *q, const mcf_affine *a, mcf_error *err)
+static mcf_status give_matrix(mcf_question *q, const mcf_face_affine *a, mcf_error *err)
 {
     double *matrix = mcf_question_give(q, "matrix", MCF_SHAPE(3, 3), err);
     if (!matrix)
@@ -21,20 +21,20 @@ static mcf_status crop_points(mcf_question *q, int size, double scale, double an
 {
     const double *box, *points;
     mcf_shape shape, box_shape;
-    mcf_affine whole, crop;
+    mcf_face_affine whole, crop;
     MCF_TRY(mcf_question_tensor(q, "box", 1, &box, &box_shape, err));
     if (box_shape.dim[0] != 4)
         return mcf_fail(err, MCF_ERR_FORMAT, "tensor box has %lld values, not 4", (long long)box_shape.dim[0]);
     MCF_TRY(mcf_question_points(q, "points", 2, 2, &points, &shape, err));
     MCF_TRY(mcf_crop_from_box(box, size, 1, &whole, err));
-    const mcf_affine change = mcf_crop_random(size, scale, angle, shift);
-    crop = mcf_affine_then(&whole, &change);
+    const mcf_face_affine change = mcf_crop_random(size, scale, angle, shift);
+    crop = mcf_face_affine_then(&whole, &change);
     MCF_TRY(give_matrix(q, &crop, err));
     double *out = mcf_question_give(q, "crop_points", shape, err);
     if (!out)
         return err->status;
     for (int64_t i = 0; i < shape.dim[0]; i++)
-        mcf_affine_apply(&crop, points[2 * i], points[2 * i + 1], out + 2 * i);
+        mcf_face_affine_apply(&crop, points[2 * i], points[2 * i + 1], out + 2 * i);
     if (!normalised)
         return MCF_OK;
     double *share = mcf_question_give(q, "normalised", shape, err);
@@ -71,7 +71,7 @@ mcf_status mcf_answer_points_crop(mcf_question *q, mcf_error *err)
     double scale, target[5][2];
     const double *points;
     mcf_shape shape;
-    mcf_affine crop;
+    mcf_face_affine crop;
     MCF_TRY(mcf_question_integer(q, "size", 1, 65536, &size, err));
     MCF_TRY(mcf_question_number(q, "face_scale", 1e-6, 1e6, &scale, err));
     MCF_TRY(mcf_question_points(q, "points", 2, 2, &points, &shape, err));
@@ -176,7 +176,7 @@ mcf_status mcf_answer_warp(mcf_question *q, mcf_error *err)
     if (shape.dim[0] != g.original_h || shape.dim[1] != g.original_w || flat.dim[0] != g.original_h ||
         flat.dim[1] != g.original_w || deep.dim[0] != g.h || deep.dim[1] != g.w)
         return mcf_fail(err, MCF_ERR_FORMAT, "image or label is not of the size `original`, or logits not of `shape`");
-    mcf_affine crop;
+    mcf_face_affine crop;
     memcpy(crop.m, matrix, sizeof crop.m);
     MCF_TRY(mcf_face_map_make(&crop, factor, (int)g.w, (int)g.h, &g.map, err));
     MCF_TRY(warp_in(q, &g, image, shape.dim[2], label, err));

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "infer/score/answer_internal.h"
-#include "infer/score/masks.h"
-#include "infer/score/points.h"
+#include "data/score/masks.h"
+#include "data/score/points.h"
 
 static bool take_indices(const json_t *list, int64_t points, int *out, int *count)
 {

@@ -595,7 +595,7 @@ static void faces_through_the_loader(void **state)
             const mcf_face_extra *head = (const void *)extra;
             const float *points = (const void *)(head + 1);
             assert_int_equal(head->face, i % 5);
-            mcf_affine crop;
+            mcf_face_affine crop;
             mcf_face_map map;
             double back[136];
             memcpy(crop.m, head->crop, sizeof crop.m);

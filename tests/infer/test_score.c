@@ -18,7 +18,7 @@
 #include "base/file.h"
 #include "data/formats/safetensors.h"
 #include "infer/score/answer.h"
-#include "infer/score/points.h"
+#include "data/score/points.h"
 
 static char answer_path[256];
 

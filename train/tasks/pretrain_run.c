@@ -127,10 +127,17 @@ static mcf_status two_views(mcf_run *run, const mcf_batch *batch, const mcf_batc
     return place->training ? mcf_inputs_share(to, "momentum", &momentum, sizeof momentum, err) : MCF_OK;
 }
 
+static double cosine(const mcf_config *config, double place, double peak)
+{
+    const mcf_schedule_options *s = &config->schedule;
+    return mcf_schedule_rate(place, s->epochs, s->warmup_epochs, peak, s->min_lr);
+}
+
 const mcf_task_run mcf_task_run_pretrain = {
     .open_data = open_one_view,
     .start = start,
     .inputs = masked_inputs,
+    .rate = cosine,
     .validate = mcf_run_validate_losses,
     .pictures = mcf_run_make_pictures,
 };
@@ -139,5 +146,6 @@ const mcf_task_run mcf_task_run_moco = {
     .open_data = open_two_views,
     .start = start,
     .inputs = two_views,
+    .rate = cosine,
     .validate = mcf_run_validate_losses,
 };

@@ -1,6 +1,6 @@
 // How well predicted label maps agree with the true ones (downstream.md, "Scores"). In double.
-#ifndef MCF_INFER_SCORE_MASKS_H
-#define MCF_INFER_SCORE_MASKS_H
+#ifndef MCF_DATA_SCORE_MASKS_H
+#define MCF_DATA_SCORE_MASKS_H
 
 #include <stdint.h>
 

@@ -1,4 +1,4 @@
-#include "infer/score/masks.h"
+#include "data/score/masks.h"
 
 #include <math.h>
 

@@ -1,6 +1,6 @@
 // How far predicted points lie from the true ones, over the size of the face (downstream.md, "Scores"). In double.
-#ifndef MCF_INFER_SCORE_POINTS_H
-#define MCF_INFER_SCORE_POINTS_H
+#ifndef MCF_DATA_SCORE_POINTS_H
+#define MCF_DATA_SCORE_POINTS_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,4 +1,4 @@
-#include "infer/score/points.h"
+#include "data/score/points.h"
 
 #include <math.h>
 #include <stdlib.h>

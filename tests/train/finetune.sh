@@ -1,0 +1,81 @@
+#!/bin/sh
+# Alignment and parsing as a user trains them: scores after every epoch, the best network kept, interrupted runs that go on
+# bit for bit, several devices, processes and precisions.
+. "$(dirname "$0")/../lib.sh"
+cd "$work" || exit 1
+
+"$mcf" synth --out faces --count 40 --per-identity 4 --size 64 --seed 5 --framing close --quiet || exit 1
+base='seed: 3
+model:
+  image_size: 32
+  patch_size: 8
+  encoder: {dim: 16, depth: 4, heads: 2, mlp_ratio: 2}
+  features: [1, 2, 3, 4]
+  head: {channels: 16, outputs: OUTPUTS}
+optimizer: {lr: 1e-3, betas: [0.9, 0.999], weight_decay: 1e-5, rates: {backbone: 1e-4}}
+ema: 0.9
+schedule: {epochs: 3, milestones: [2], factor: 0.1}
+batch: {per_device: 5, accumulate: 1}
+checkpoint: {every: 1 epoch, keep: 20}'
+cat >align.yaml <<YAML
+task: align
+data: {train: [faces/WFLW], validation: [faces/WFLW], layout: wflw, crop_size: 48, workers: 2}
+$(echo "$base" | sed s/OUTPUTS/98/)
+objective: {heatmap_size: 24, heatmap_radius: 3}
+YAML
+cat >parse.yaml <<YAML
+task: parse
+data: {train: [faces/LaPa], validation: [faces/LaPa], layout: lapa, crop_size: 48, workers: 2}
+$(echo "$base" | sed s/OUTPUTS/11/)
+YAML
+
+newest() { find "$1" -name model.safetensors | sort | tail -n 1; }
+value() { grep -o "\"$2\":[^,}]*" "$1/log.jsonl" | cut -d: -f2; }
+
+for task in align parse; do
+    score=$([ $task = align ] && echo nme || echo f1)
+    check "$task trains" "$mcf" finetune $task.yaml --out $task --quiet
+    # 32 faces for training, the last batch filled: 7 steps of 5
+    check "$task: every epoch is ceil(N/B) steps" test "$(grep -c '"loss"' $task/log.jsonl)" = 21
+    check "$task: scored after every epoch" test "$(grep -c "\"validation.$score\"" $task/log.jsonl)" = 3
+    check "$task: the rate falls at the milestone" \
+        sh -c "test \"$(value $task lr | sort -u | tr '\n' ' ')\" = '0.0001 0.001 '"
+    check "$task: the best network is kept, without ema." \
+        sh -c "grep -qa '\"head.conv_seg.weight\"' $task/best.safetensors && ! grep -qa '\"ema\.' $task/best.safetensors"
+    cp -r $task stopped
+    for checkpoint in $(find stopped -mindepth 1 -type d -name '*[0-9]' | sort | tail -n +2); do rm -rf "$checkpoint"; done
+    rm stopped/best.safetensors
+    check "$task: a run that stopped after an epoch goes on" "$mcf" finetune $task.yaml --out stopped --resume --quiet
+    check "$task: the same bits as without the stop" cmp "$(newest $task)" "$(newest stopped)"
+    check "$task: the same scores" test "$(value $task "validation.$score")" = "$(value stopped "validation.$score")"
+    rm -rf stopped
+    for precision in bf16 fp16; do
+        [ $precision = fp16 ] && backend=cpu-reference || backend=cpu
+        check "$task in $precision" "$mcf" finetune $task.yaml --out $task-$precision --quiet --backend $backend \
+            --set precision=$precision --set schedule.epochs=1 --set schedule.milestones=[]
+    done
+done
+
+# Synchronised statistics: two devices with half the batch are one device, up to rounding.
+check "one device" "$mcf" finetune align.yaml --out one --quiet --set schedule.epochs=1 --set schedule.milestones=[] \
+    --set model.sync_batchnorm=true --set batch.per_device=8
+check "two devices" "$mcf" finetune align.yaml --out two --quiet --set schedule.epochs=1 --set schedule.milestones=[] \
+    --set model.sync_batchnorm=true --set batch.per_device=4 --devices 0,0
+near() { echo "$1 $2" | awk '{d = $1 - $2; exit !(d < 2e-3 * $1 && -d < 2e-3 * $1)}'; }
+check "two devices end where one ends" near "$(value one validation.nme)" "$(value two validation.nme)"
+check "recomputed blocks" "$mcf" finetune align.yaml --out recomputed --quiet --set schedule.epochs=1 \
+    --set schedule.milestones=[] --set model.sync_batchnorm=true --set batch.per_device=8 --set model.recompute=blocks
+check "recomputed blocks change nothing" near "$(value one validation.nme)" "$(value recomputed validation.nme)"
+check "a frozen backbone stays" "$mcf" finetune parse.yaml --out frozen --quiet --set model.freeze_backbone=true \
+    --set model.init=parse/best.safetensors --set schedule.epochs=1 --set schedule.milestones=[]
+check "a tenth of the faces makes epochs of the full length" "$mcf" finetune align.yaml --out tenth --quiet \
+    --set data.fraction=0.1 --set schedule.epochs=1 --set schedule.milestones=[]
+check "seven steps" test "$(grep -c '"loss"' tenth/log.jsonl)" = 7
+
+fails 2 "mcf finetune" "pretrain refuses the task" "$mcf" pretrain align.yaml --out no --quiet
+fails 2 "mcf pretrain" "finetune refuses pre-training" sh -c "echo 'task: pretrain' >p.yaml; '$mcf' finetune p.yaml --out no --quiet"
+fails 2 "98 points" "another number of points than the set has" "$mcf" finetune align.yaml --out no --quiet \
+    --set model.head.outputs=68
+fails 2 "one value a channel" "a batch without variance" "$mcf" finetune align.yaml --out no --quiet --set batch.per_device=1 \
+    --set model.image_size=16
+done_testing
