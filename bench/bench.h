@@ -16,12 +16,14 @@ typedef struct {
     double seconds;                    // bench ops, data: time spent per measurement; 0: 0.5 and 5
     const char *op;                    // bench ops: only this operation (ops.def's name); NULL: all
     const char *card;                  // prediction: whose
+    bool plan;                         // bench step: the plan of a micro-batch in place of measurements
     const volatile sig_atomic_t *stop; // NULL, or: non-zero asks to give up
 } mcf_bench_options;
 
 // Optimiser steps of the config on random images: images/s, FLOPs per image, FLOP/s, peak resident memory, arena, and
 // time, FLOPs, bytes and rates by operation (from a further step, each operation waited for). On a card that predictions
-// know, what they say of it.
+// know, what they say of it. With options->plan: each node of a micro-batch with its operands, where they lie and how long
+// they live; nothing is measured.
 mcf_status mcf_bench_step(const mcf_config *config, const mcf_bench_options *options, mcf_bench_report *report,
                           mcf_error *err);
 // What a step of the config would take on options->card (bench/estimate/cards.c), of which none is needed here: time by

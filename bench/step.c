@@ -191,6 +191,23 @@ static mcf_status bench_step(stepper *s, const mcf_bench_options *options, mcf_b
     return status;
 }
 
+static mcf_status print_plan(stepper *s, const mcf_bench_options *options, mcf_bench_report *report, mcf_error *err)
+{
+    mcf_text table = {0};
+    mcf_program *program;
+    MCF_TRY(mcf_engine_create(&s->engine, s->config, &options->job, true, err));
+    const mcf_micro_options micro = mcf_step_micro(s->engine, &s->plan, 0);
+    MCF_TRY(mcf_engine_program(s->engine, 0, &micro, &program, err));
+    mcf_program_print(program, &table);
+    json_t *root = table.failed
+                       ? NULL
+                       : json_pack("{s:s, s:s}", "backend", mcf_job_backend(s->engine->job)->name, "plan", table.text);
+    mcf_status status = mcf_bench_finish(report, root, &table, err);
+    json_decref(root);
+    mcf_text_free(&table);
+    return status;
+}
+
 mcf_status mcf_bench_step(const mcf_config *config, const mcf_bench_options *options, mcf_bench_report *report,
                           mcf_error *err)
 {
@@ -201,7 +218,7 @@ mcf_status mcf_bench_step(const mcf_config *config, const mcf_bench_options *opt
                           .image_u8 = true,
                           .loss_scale = 1,
                           .lr = 1e-5}};
-    mcf_status status = bench_step(&s, options, report, err);
+    mcf_status status = options->plan ? print_plan(&s, options, report, err) : bench_step(&s, options, report, err);
     mcf_engine_destroy(s.engine);
     mcf_inputs_free(&s.inputs);
     free(s.losses);

@@ -67,6 +67,9 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
         function = mcf_bench_predict;
     else if (device)
         MCF_TRY(mcf_job_parse_devices(&job, device, err));
+    const bool plan = mcf_call_flag(call, "plan");
+    if (plan && (strcmp(what, "step") || predict))
+        return mcf_fail(err, MCF_ERR_USAGE, "bench: --plan belongs to step: mcf bench step --plan");
     if (yardstick && (path || call->set_count))
         return mcf_fail(err, MCF_ERR_USAGE, "bench: the yardstick depends on no config; leave --config and --set out");
     if (mcf_call_value(call, "out"))
@@ -87,6 +90,7 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
         .seconds = seconds,
         .op = mcf_call_value(call, "op"),
         .card = device,
+        .plan = plan,
         .stop = mcf_interrupt_flag(),
     };
     mcf_interrupt_install(MCF_PATIENCE);
@@ -111,6 +115,8 @@ static const mcf_option options[] = {
     {"op", "NAME", "ops: only this operation, as matmul", false},
     {"device", "NAME", "step: the card to predict for, as v100; without --predict the same as --devices", false},
     {"predict", NULL, "step: predict what it takes on --device, of which none is needed", false},
+    {"plan", NULL, "step: print a micro-batch's nodes, where their values lie and how long they live; measure nothing",
+     false},
     {"tune", NULL, "ops: let the backend measure what suits the device and keep it (opencl)", false},
     {"out", "FILE", "Also write the JSON into a file", false},
     {"json", NULL, "Print JSON in place of the table", false},
@@ -136,6 +142,7 @@ const mcf_command mcf_command_bench = {
     .examples = "mcf bench step --batch 8\n"
                 "mcf bench step --device v100 --predict\n"
                 "mcf bench step --batch 8 --set precision=bf16 --json\n"
+                "mcf bench step --batch 8 --plan\n"
                 "mcf bench ops --backend cpu,opencl\n"
                 "mcf bench ops --tune --backend opencl\n"
                 "mcf bench data --set data.train=[faces]",

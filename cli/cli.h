@@ -139,9 +139,8 @@ mcf_table *mcf_table_create(const char *columns);
 void mcf_table_cell(mcf_table *table, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void mcf_table_print(const mcf_table *table);
 void mcf_table_free(mcf_table *table);
-// "1.5 GiB" and "1.2 M" into a buffer of at least 32 bytes; return it.
+// "1.5 GiB" into a buffer of at least 32 bytes; returns it.
 const char *mcf_format_bytes(char *text, size_t size, double bytes);
-const char *mcf_format_count(char *text, size_t size, double count);
 // "1 h 02 min", "3 min 20 s", "12 s"
 const char *mcf_format_duration(char *text, size_t size, double seconds);
 

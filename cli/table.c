@@ -125,18 +125,6 @@ const char *mcf_format_bytes(char *text, size_t size, double bytes)
     return text;
 }
 
-const char *mcf_format_count(char *text, size_t size, double count)
-{
-    static const char *const units[] = {"", " k", " M", " G", " T"};
-    int unit = 0;
-    while (count >= 1000 && unit < 4) {
-        count /= 1000;
-        unit++;
-    }
-    snprintf(text, size, count < 10 ? "%.2f%s" : count < 100 ? "%.1f%s" : "%.0f%s", count, units[unit]);
-    return text;
-}
-
 const char *mcf_format_duration(char *text, size_t size, double seconds)
 {
     long s = seconds > 0 ? (long)(seconds + 0.5) : 0;

@@ -267,10 +267,7 @@ void mcf_refresh_low_precision(mcf_graph *graph, const mcf_store *store, mcf_rol
 {
     if (!mcf_graph_ok(graph) || graph->compute == MCF_F32 || graph->compute == MCF_F64)
         return;
-    bool copied = false;
-    for (int i = 0; i < store->count; i++)
-        copied = copied || (store->entries[i].role == role && store->entries[i].low_precision);
-    if (!copied)
+    if (!mcf_store_has_low(store, role))
         return;
     mcf_value master = mcf_role_slice(graph, store, role, 0, store->role_count[role]);
     int node = mcf_emit(graph, MCF_OP_copy, NULL, &master, 1, graph->compute);

@@ -531,41 +531,32 @@ double mcf_program_profile_seconds(const mcf_program *program, mcf_op op, mcf_co
     return program->seconds[op];
 }
 
-char *mcf_program_print(const mcf_program *program)
+void mcf_program_print(const mcf_program *program, mcf_text *text)
 {
     static const char *const places[] = {"arena", "input", "master", "low", "gradient"};
     const mcf_graph *graph = program->graph;
-    char *text = NULL;
-    size_t size = 0;
-    FILE *file = open_memstream(&text, &size);
-    if (!file)
-        return NULL;
-    fprintf(file, "%d nodes, arena %.1f MiB of %.1f MiB without reuse, %.2f GFLOP\n", program->stats.nodes,
-            (double)program->stats.arena_bytes / (1 << 20), (double)program->stats.value_bytes / (1 << 20),
-            program->stats.flops * 1e-9);
+    mcf_text_add(text, "%d nodes, arena %.1f MiB of %.1f MiB without reuse, %.2f GFLOP\n", program->stats.nodes,
+                 (double)program->stats.arena_bytes / (1 << 20), (double)program->stats.value_bytes / (1 << 20),
+                 program->stats.flops * 1e-9);
     for (int i = 0; i < graph->node_count; i++) {
         const mcf_graph_node *node = &graph->nodes[i];
-        fprintf(file, "%5d %-18s", i, mcf_op_describe(node->op)->name);
+        mcf_text_add(text, "%5d %-18s", i, mcf_op_describe(node->op)->name);
         for (int k = 0; k < node->n_in; k++)
             if (node->in[k] >= 0)
-                fprintf(file, " %%%d", graph->values[node->in[k]].base);
-        fprintf(file, " ->");
+                mcf_text_add(text, " %%%d", graph->values[node->in[k]].base);
+        mcf_text_add(text, " ->");
         for (int k = 0; k < node->n_out; k++) {
             mcf_value out = node->out[k];
             if (out < 0)
                 continue;
             const mcf_graph_value *value = &graph->values[out];
             char shape[128];
-            fprintf(file, " %%%d %s%s %s", out, mcf_dtype_name(value->dtype),
-                    mcf_shape_print(&value->shape, shape, sizeof shape), places[value->place]);
+            mcf_text_add(text, " %%%d %s%s %s", out, mcf_dtype_name(value->dtype),
+                         mcf_shape_print(&value->shape, shape, sizeof shape), places[value->place]);
             if (value->place == MCF_PLACE_ARENA)
-                fprintf(file, "+%llu until %d", (unsigned long long)program->plan.offset[out], program->plan.last[out]);
+                mcf_text_add(text, "+%llu until %d", (unsigned long long)program->plan.offset[out],
+                             program->plan.last[out]);
         }
-        fputc('\n', file);
+        mcf_text_put(text, "\n");
     }
-    if (fclose(file) != 0) {
-        free(text);
-        return NULL;
-    }
-    return text;
 }

@@ -28,10 +28,7 @@ static mcf_status create_store_buffers(mcf_runtime *runtime, mcf_error *err)
         char what[64];
         strcpy(what, "parameters: ");
         strcat(what, role_names[role]);
-        bool copied = false;
-        for (int i = 0; i < store->count; i++)
-            copied = copied || (store->entries[i].role == (mcf_role)role && store->entries[i].low_precision);
-        copied = copied && runtime->low_precision != MCF_F32;
+        const bool copied = runtime->low_precision != MCF_F32 && mcf_store_has_low(store, (mcf_role)role);
         if (!copied || role != MCF_ROLE_FROZEN_WEIGHTS)
             MCF_TRY(new_buffer(runtime, count * 4, what, &runtime->master[role], err));
         if (copied)
@@ -150,10 +147,6 @@ void mcf_runtime_destroy(mcf_runtime *runtime)
 const mcf_store *mcf_runtime_store(const mcf_runtime *runtime)
 {
     return runtime->store;
-}
-mcf_device *mcf_runtime_device(const mcf_runtime *runtime)
-{
-    return runtime->device;
 }
 
 mcf_status mcf_runtime_synchronize(mcf_runtime *runtime, mcf_error *err)

@@ -7,6 +7,7 @@
 
 #include "backends/backend.h"
 #include "backends/cluster/cluster.h"
+#include "base/text.h"
 #include "core/graph.h"
 
 typedef struct mcf_runtime mcf_runtime;
@@ -36,7 +37,6 @@ mcf_status mcf_runtime_create(const mcf_store *store, const mcf_runtime_options 
                               mcf_runtime **runtime, mcf_error *err);
 void mcf_runtime_destroy(mcf_runtime *runtime);
 const mcf_store *mcf_runtime_store(const mcf_runtime *runtime);
-mcf_device *mcf_runtime_device(const mcf_runtime *runtime);
 
 // --- store buffers. `which` names an array of the layout of its role. Frozen weights of a low-precision runtime are
 // rounded when written and come back rounded.
@@ -102,8 +102,8 @@ typedef struct {
     double flops, bytes;  // of one run
 } mcf_program_stats;
 void mcf_program_describe(const mcf_program *program, mcf_program_stats *stats);
-// The plan as text, a line a node: operation, shapes, offsets, lifetimes. malloc'ed; NULL: out of memory.
-char *mcf_program_print(const mcf_program *program);
+// The plan as text, a line a node: operation, shapes, offsets, lifetimes.
+void mcf_program_print(const mcf_program *program, mcf_text *text);
 // Times each node: seconds by operation over all runs since it was switched on (each node is waited for), and what those
 // nodes computed and moved by the table's formulas.
 void mcf_program_profile(mcf_program *program, bool on);

@@ -24,6 +24,14 @@ int mcf_store_find(const mcf_store *store, const char *name)
     return -1;
 }
 
+bool mcf_store_has_low(const mcf_store *store, mcf_role role)
+{
+    for (int i = 0; i < store->count; i++)
+        if (store->entries[i].role == role && store->entries[i].low_precision)
+            return true;
+    return false;
+}
+
 int mcf_store_add(mcf_store *store, const char *name, mcf_shape shape, mcf_role role, bool low_precision)
 {
     int64_t count;

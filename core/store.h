@@ -45,6 +45,8 @@ void mcf_store_free(mcf_store *store);
 // Adds an entry at the end of its role; returns its index, or -1 (out of memory, or the name is taken).
 int mcf_store_add(mcf_store *store, const char *name, mcf_shape shape, mcf_role role, bool low_precision);
 int mcf_store_find(const mcf_store *store, const char *name); // -1: none
+// Whether a role has entries with a low-precision copy.
+bool mcf_store_has_low(const mcf_store *store, mcf_role role);
 
 // A contiguous run of TRAINED reduced over devices at once. Buckets follow the order in which the backward pass
 // finishes them: from the end of the array to its start.

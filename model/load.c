@@ -242,44 +242,8 @@ mcf_status mcf_vit_load(const mcf_store *store, const mcf_vit *vit, const mcf_sa
     return mcf_load_conclude(&r, mcf_safetensors_path(file), err);
 }
 
-static const mcf_safetensors_entry *find_under(const mcf_safetensors *file, const char *prefix, const char *name)
-{
-    char full[512];
-    snprintf(full, sizeof full, "%s%s", prefix, name);
-    return mcf_safetensors_find(file, full);
-}
-
 double mcf_vit_mlp_ratio(int64_t hidden, int64_t dim)
 {
     const double ratio = (double)hidden / (double)dim;
     return (int64_t)((double)dim * ratio) < hidden ? nextafter(ratio, INFINITY) : ratio;
-}
-
-mcf_status mcf_vit_describe(const mcf_safetensors *file, const char *prefix, mcf_vit_options *options, int *patch_size,
-                            int *image_size, mcf_error *err)
-{
-    const mcf_safetensors_entry *patch = find_under(file, prefix, "patch_embed.proj.weight");
-    const mcf_safetensors_entry *position = find_under(file, prefix, "pos_embed");
-    const mcf_safetensors_entry *fc1 = find_under(file, prefix, "blocks.0.mlp.fc1.weight");
-    int64_t side = position ? grid_side(&position->shape) : 0;
-    if (!patch || patch->shape.rank != 4 || patch->shape.dim[2] != patch->shape.dim[3] || !fc1 ||
-        fc1->shape.rank != 2 || !side || patch->shape.dim[0] < 1 || patch->shape.dim[0] > 1 << 16 ||
-        patch->shape.dim[2] < 1 || side * patch->shape.dim[2] > 1 << 14)
-        return mcf_fail(err, MCF_ERR_FORMAT,
-                        "%s: %spatch_embed.proj.weight, %spos_embed or "
-                        "%sblocks.0.mlp.fc1.weight is missing or not of a vision transformer's shape",
-                        mcf_safetensors_path(file), prefix, prefix, prefix);
-    int depth = 0;
-    char name[64];
-    do
-        snprintf(name, sizeof name, "blocks.%d.norm1.weight", ++depth);
-    while (depth < MCF_MAX_DEPTH && find_under(file, prefix, name));
-    int dim = (int)patch->shape.dim[0];
-    *options = (mcf_vit_options){.dim = dim,
-                                 .depth = depth,
-                                 .heads = dim >= 64 ? dim / 64 : 1,
-                                 .mlp_ratio = mcf_vit_mlp_ratio(fc1->shape.dim[0], dim)};
-    *patch_size = (int)patch->shape.dim[2];
-    *image_size = (int)(side * patch->shape.dim[2]);
-    return MCF_OK;
 }

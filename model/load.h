@@ -36,10 +36,6 @@ mcf_status mcf_vit_load(const mcf_store *store, const mcf_vit *vit, const mcf_sa
 // The prefix under which the file has an encoder: the first with a cls_token of `prefer` (NULL: none),
 // "online_encoder.", "perceptual_loss.model.", "backbone.", "" (bare timm names); NULL: it has none.
 const char *mcf_vit_prefix(const mcf_safetensors *file, const char *prefer);
-// The encoder's options as the file's shapes say: dim, depth, mlp_ratio, patch_size and image_size (of the
-// position table). Heads are not in the shapes: dim/64, at least 1, unless the caller knows better.
-mcf_status mcf_vit_describe(const mcf_safetensors *file, const char *prefix, mcf_vit_options *options, int *patch_size,
-                            int *image_size, mcf_error *err);
 
 // The mlp_ratio that gives this hidden width, which is dim * mlp_ratio rounded down.
 double mcf_vit_mlp_ratio(int64_t hidden, int64_t dim);

@@ -18,14 +18,6 @@ void mcf_losses_add(mcf_losses *sum, const mcf_losses *losses, double scale)
         sum->value[i] += losses->value[i] * scale;
 }
 
-double mcf_losses_get(const mcf_losses *losses, const char *name)
-{
-    for (int i = 0; i < losses->count; i++)
-        if (!strcmp(losses->name[i], name))
-            return losses->value[i];
-    return NAN;
-}
-
 const char *mcf_losses_short(const char *name)
 {
     return strncmp(name, "loss.", 5) ? name : name + 5;

@@ -19,8 +19,6 @@ typedef struct {
 mcf_losses mcf_losses_of(const mcf_objective *objective);
 // sum += scale * losses, of the same objective.
 void mcf_losses_add(mcf_losses *sum, const mcf_losses *losses, double scale);
-// The value of a name; NAN where there is no such term.
-double mcf_losses_get(const mcf_losses *losses, const char *name);
 // A term's name without "loss.".
 const char *mcf_losses_short(const char *name);
 // "2.5 (feature 0.1, pixel 2.4)"; returns text.

@@ -8,10 +8,7 @@ static uint64_t bytes_of(const mcf_store *store, bool low, mcf_dtype dtype)
 {
     uint64_t bytes = 0;
     for (int role = 0; role < MCF_ROLE_COUNT; role++) {
-        bool copied = false;
-        for (int i = 0; i < store->count; i++)
-            copied = copied || (store->entries[i].role == (mcf_role)role && store->entries[i].low_precision);
-        copied = copied && dtype != MCF_F32;
+        const bool copied = dtype != MCF_F32 && mcf_store_has_low(store, (mcf_role)role);
         if (low ? copied : !copied || role != MCF_ROLE_FROZEN_WEIGHTS)
             bytes += (uint64_t)store->role_count[role] * (low ? mcf_dtype_size(dtype) : 4);
     }

@@ -514,14 +514,6 @@ const mcf_pth_entry *mcf_pth_at(const mcf_pth *file, size_t index)
     return &file->entries[index];
 }
 
-bool mcf_pth_has_group(const mcf_pth *file, const char *group)
-{
-    for (size_t i = 0; i < file->count; i++)
-        if (!file->entries[i].object && !strcmp(file->entries[i].group, group))
-            return true;
-    return false;
-}
-
 // --- reading
 
 static mcf_status load_storage(mcf_pth *file, int index, const uint8_t **bytes, mcf_error *err)

@@ -36,8 +36,6 @@ bool mcf_pth_is(const void *bytes, size_t size);
 
 size_t mcf_pth_count(const mcf_pth *file);
 const mcf_pth_entry *mcf_pth_at(const mcf_pth *file, size_t index);
-// Whether any tensor lies in this group.
-bool mcf_pth_has_group(const mcf_pth *file, const char *group);
 
 // entry->count elements, row-major, converted to fp32. The caller has compared the shape with what it wants: the
 // memory for `values` is the caller's decision.

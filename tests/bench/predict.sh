@@ -9,6 +9,9 @@ fails 2 "belongs to step" "only steps are predicted" "$mcf" bench ops --device v
 fails 2 "1 to 16" "seventeen cards are too many" "$mcf" bench step --device v100 --predict \
     --devices 0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0
 fails 2 "give their numbers" "--device without --predict is --devices" "$mcf" bench step --device v100
+fails 2 "belongs to step" "only steps have a plan" "$mcf" bench ops --plan
+check "a plan: nodes with their places and lifetimes" sh -c "'$mcf' bench step $small --backend cpu-reference --batch 2 --plan |
+    grep -Eq '^ +[0-9]+ matmul .*-> %[0-9]+ (f32|bf16)\[[0-9, ]+\] arena\+[0-9]+ until [0-9]+'"
 check "and takes numbers" "$mcf" bench step $small --backend cpu-reference --device 0 --steps 1 --warmup 1 --batch 2
 
 cards=$("$mcf" bench step --device x --predict 2>&1 | sed 's/.*known are //; s/,//g')
