@@ -394,6 +394,14 @@ void mcf_file_writer_abort(mcf_file_writer *writer)
     free(writer);
 }
 
+mcf_status mcf_file_check_place(const char *path, mcf_error *err)
+{
+    mcf_output_place place;
+    MCF_TRY(mcf_output_find(path, &place, err));
+    mcf_output_place_free(&place);
+    return MCF_OK;
+}
+
 mcf_status mcf_file_write(const char *path, const void *bytes, size_t size, mcf_error *err)
 {
     mcf_file_writer *writer;

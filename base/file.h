@@ -46,6 +46,10 @@ mcf_status mcf_file_writer_commit(mcf_file_writer *writer, uint64_t *hash, uint6
 // Removes what was written and frees the writer; NULL is fine.
 void mcf_file_writer_abort(mcf_file_writer *writer);
 
+// That a file can be put at `path`: its directory is there and may be written, and `path` is none itself. Asked before
+// long work, whose result would have no place.
+mcf_status mcf_file_check_place(const char *path, mcf_error *err);
+
 // The above in one: `path` holds exactly these bytes afterwards, or what it held before.
 mcf_status mcf_file_write(const char *path, const void *bytes, size_t size, mcf_error *err);
 

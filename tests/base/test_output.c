@@ -51,9 +51,10 @@ static void expect(const char *path, const char *text)
 static void refused(const char *path, const char *why)
 {
     mcf_error err = {0};
-    assert_int_not_equal(mcf_file_write(path, "x", 1, &err), MCF_OK);
+    assert_int_not_equal(mcf_file_check_place(path, &err), MCF_OK);
     if (!strstr(err.message, why))
         fail_msg("'%s' lacks '%s'", err.message, why);
+    assert_int_not_equal(mcf_file_write(path, "x", 1, &err), MCF_OK);
 }
 
 static void test_links_are_followed(void **state)
@@ -103,6 +104,7 @@ static void test_pipes(void **state)
     assert_int_equal(symlink("pipe", "to-pipe"), 0);
     for (int i = 0; i < 2; i++) {
         const char *path = i ? "to-pipe" : "pipe";
+        assert_int_equal(mcf_file_check_place(path, NULL), MCF_OK);
         pid_t child = fork();
         if (child == 0) {
             FILE *in = fopen("pipe", "r");
