@@ -104,8 +104,24 @@ batch_variance|batch_norm.cl|MCF_BATCH_VARIANCE|128|0|batch_variance
 batch_norm|batch_norm.cl|MCF_BATCH_NORM|128|0O|batch_norm
 batch_norm_sums|batch_norm.cl|MCF_BATCH_NORM_SUMS|128|01|batch_norm_sums
 batch_norm_grad|batch_norm.cl|MCF_BATCH_NORM_GRAD|128|01O|batch_norm_grad
+resize_bilinear|bilinear.cl||128|0O|resize_bilinear resize_bilinear_grad
+conv_columns|conv.cl|MCF_COLUMNS|128|0O|columns columns_back
+conv_grouped|conv.cl|MCF_GROUPED|128|01O|grouped grouped_grad_x
+conv_grouped_weight|conv.cl|MCF_GROUPED_WEIGHT|128|01|grouped_grad_weight
 elementwise_1|elementwise.cl||128|0O|scale_flat scale_strided relu gelu sigmoid
 elementwise_2|elementwise.cl||128|01O|add_flat add_strided mul_flat mul_strided relu_grad gelu_grad sigmoid_grad
+heatmap_points|heatmap.cl|MCF_HEATMAP_POINTS|128|0|heatmap_rows heatmap_centroids
+heatmap_points_grad|heatmap.cl|MCF_HEATMAP_POINTS_GRAD|128|0O|heatmap_points_grad
+point_distance|heatmap.cl|MCF_POINT_DISTANCE|128||point_distance point_distance_grad
+heatmap_bce|heatmap.cl|MCF_HEATMAP_BCE|128|0|heatmap_bce
+heatmap_bce_grad|heatmap.cl|MCF_HEATMAP_BCE_GRAD|128|0O|heatmap_bce_grad
+pixel_cross_entropy|pixel_loss.cl|MCF_PIXEL_CROSS_ENTROPY|128|0|pixel_cross_entropy
+pixel_cross_entropy_grad|pixel_loss.cl|MCF_PIXEL_CROSS_ENTROPY_GRAD|128|0O|pixel_cross_entropy_grad
+max_pool|pool.cl|MCF_MAX_POOL|128|0O|max_pool
+max_pool_grad|pool.cl|MCF_MAX_POOL_GRAD|128|01O|max_pool_grad
+adaptive_avg_pool|pool.cl|MCF_ADAPTIVE_AVG_POOL|128|0O|adaptive_avg_pool adaptive_avg_pool_grad
+prelu|prelu.cl|MCF_PRELU|128|0O|prelu
+prelu_grad|prelu.cl|MCF_PRELU_GRAD|128|01O|prelu_grad
 normalize_image|image.cl|MCF_NORMALIZE_IMAGE|128|O|normalize_image
 resize|image.cl|MCF_RESIZE_NEAREST|128|0O|resize_nearest resize_nearest_grad
 token_mse|loss.cl|MCF_TOKEN_MSE|128|01|token_mse

@@ -1,4 +1,4 @@
-// exp and erf without branches or tables, so that a compiler can run them on vectors of items.
+// exp and erf without branches or tables, so that a compiler can run them on vectors of items; places between pixels.
 #ifndef MCF_KERNELS_FUNCTIONS_H
 #define MCF_KERNELS_FUNCTIONS_H
 
@@ -54,6 +54,32 @@ FUNCTION float gelu_slope(float x)
 {
     return 0.5f * (1.0f + erf_value(x * 0.707106781f)) + x * 0.398942280f * exp_value(-0.5f * x * x);
 }
+
+// Where pixel i of `to` lies among `from` pixels, corners not aligned: max((i + 1/2) from/to - 1/2, 0), between `at` and
+// `next` (the same one at the far edge), of which `next` weighs `weight`. In integers, so that only the weight is rounded.
+typedef struct {
+    I64 at, next;
+    float weight;
+} between;
+FUNCTION between between_pixels(I64 i, I64 from, I64 to)
+{
+    const I64 place = (2 * i + 1) * from - to, held = place < 0 ? 0 : place;
+    between b;
+    b.at = held / (2 * to);
+    b.next = b.at + 1 < from ? b.at + 1 : b.at;
+    b.weight = (float)(held - b.at * 2 * to) / (float)(2 * to);
+    return b;
+}
+// What pixel i of the smaller image weighs there; 0 where it is no neighbour.
+FUNCTION float weight_in(between b, I64 i)
+{
+    return (b.at == i ? 1.0f - b.weight : 0.0f) + (b.next == i ? b.weight : 0.0f);
+}
+// The pixels of `to` that may have i for a neighbour: [FIRST, END).
+#define BETWEEN_FIRST(i, from, to) \
+    (((2 * (i)-1) * (to) / (from)-1) / 2 - 1 > 0 ? ((2 * (i)-1) * (to) / (from)-1) / 2 - 1 : 0)
+#define BETWEEN_END(i, from, to) \
+    ((2 * (i) + 3) * (to) / (from) / 2 + 2 < (to) ? (2 * (i) + 3) * (to) / (from) / 2 + 2 : (to))
 
 // What a product does to a finished element: the values of mcf_activation.
 #define ACTIVATE(x, activation) ((activation) == 1 ? ((x) <= 0 ? 0.0f : (x)) : (activation) == 2 ? gelu_value(x) : (x))
