@@ -277,6 +277,30 @@ static mcf_status rest(bench *b, const mcf_config *c, const mcf_pretrain_model *
     return row(b, "ema", MCF_OP_ema, &ema, 2, (const input[]){flat, flat}, MCF_F32, MCF_F32, 0, err);
 }
 
+// --- a 3 x 3 convolution with as many channels out as in, and its gradients
+
+static mcf_status convolutions(bench *b, const char *where, int64_t batch, int64_t side, int64_t channels, mcf_dtype t,
+                               double rates[3], mcf_error *err)
+{
+    static const char *const names[3] = {"forward", "dx", "dw"};
+    static const mcf_op ops[3] = {MCF_OP_conv2d, MCF_OP_conv2d_grad_x, MCF_OP_conv2d_grad_weight};
+    const input image = {MCF_SHAPE(batch, side, side, channels), t, 0, 0};
+    const input weight = {MCF_SHAPE(channels, channels, 3, 3), t, WEIGHT, 0};
+    for (int i = 0; i < 3; i++) {
+        const input in[] = {image, ops[i] == MCF_OP_conv2d_grad_weight ? image : weight};
+        const int64_t size = ops[i] == MCF_OP_conv2d_grad_x ? side : ops[i] == MCF_OP_conv2d_grad_weight ? 3 : 0;
+        const bool is_weight = ops[i] == MCF_OP_conv2d_grad_weight;
+        const mcf_attr attr = {.conv2d = {.stride = 1, .pad = 1, .groups = 1, .height = size, .width = size}};
+        char label[96];
+        snprintf(label, sizeof label, "conv2d %s %s", where, names[i]);
+        b->best_gflops = 0;
+        MCF_TRY(row(b, label, ops[i], &attr, 2, in, t, is_weight ? MCF_F32 : t,
+                    is_weight ? 1u << CONV2D_GRAD_WEIGHT_OUT_dweight : 0, err));
+        rates[i] = b->best_gflops;
+    }
+    return MCF_OK;
+}
+
 // --- entry points
 
 typedef struct {
@@ -286,6 +310,7 @@ typedef struct {
     const mcf_pretrain_model *model;
     const mcf_bench_options *options;
     double fp32, bf16;
+    double convolution[2][3]; // fp32 and bf16: forward, dx, dw
 } ops_task;
 
 static mcf_status ops(int rank, void *context, mcf_error *err)
@@ -365,6 +390,8 @@ static mcf_status yardstick(int rank, void *context, mcf_error *err)
                 status = products(&t->b, "yardstick", 8 * 197, shapes[s][0], shapes[s][1], MCF_ACT_NONE, types[i],
                                   false, err);
         *(i ? &t->bf16 : &t->fp32) = t->b.best_gflops;
+        if (info.dtypes >> types[i] & 1 && status == MCF_OK)
+            status = convolutions(&t->b, "yardstick", 2, 28, 768, types[i], t->convolution[i], err);
     }
     t->b.backend->stream_destroy(t->b.stream);
     return status;
@@ -384,8 +411,15 @@ mcf_status mcf_bench_yardstick(const mcf_bench_options *options, mcf_bench_repor
         mcf_text table = {0};
         mcf_text_add(&table, "matrix products of a ViT-B block, 1576 rows: fp32 %.0f, bf16 %.0f GFLOP/s\n", task.fp32,
                      task.bf16);
-        json_t *root = json_pack("{s:s, s:f, s:f}", "backend", task.b.backend->name, "fp32_gflops", task.fp32,
-                                 "bf16_gflops", task.bf16);
+        const double(*c)[3] = task.convolution;
+        for (int i = 0; i < 2; i++)
+            mcf_text_add(&table,
+                         "3 x 3 convolutions of 768 channels, 2 maps of 28 x 28, %s: forward %.0f, dx %.0f, dw "
+                         "%.0f GFLOP/s\n",
+                         i ? "bf16" : "fp32", c[i][0], c[i][1], c[i][2]);
+        json_t *root = json_pack("{s:s, s:f, s:f, s:[f,f,f], s:[f,f,f]}", "backend", task.b.backend->name,
+                                 "fp32_gflops", task.fp32, "bf16_gflops", task.bf16, "fp32_convolution_gflops", c[0][0],
+                                 c[0][1], c[0][2], "bf16_convolution_gflops", c[1][0], c[1][1], c[1][2]);
         status = mcf_bench_finish(out, root, &table, err);
         json_decref(root);
         mcf_text_free(&table);

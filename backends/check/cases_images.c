@@ -3,14 +3,6 @@
 // and 48 pixels, kernels as large as the image.
 #include "backends/check/cases.h"
 
-// OpenCL and CUDA may lack these.
-static mcf_check_case start(mcf_op op)
-{
-    mcf_check_case c = mcf_case_start(op);
-    c.required = false;
-    return c;
-}
-
 #define COUNT(array) ((int)(sizeof(array) / sizeof((array)[0])))
 
 // --- convolution
@@ -37,7 +29,7 @@ static mcf_status cases_conv2d(mcf_case_maker *m, mcf_op op, mcf_error *err)
             const mcf_shape weight = MCF_SHAPE(outputs, channels / groups, rows, columns);
             const mcf_shape y = MCF_SHAPE(batch, (height + 2 * pad - rows) / stride + 1,
                                           (width + 2 * pad - columns) / stride + 1, outputs);
-            mcf_check_case c = start(op);
+            mcf_check_case c = mcf_case_start(op);
             c.launch.attr.conv2d.stride = stride;
             c.launch.attr.conv2d.pad = pad;
             c.launch.attr.conv2d.groups = groups;
@@ -78,7 +70,7 @@ static mcf_status cases_max_pool(mcf_case_maker *m, mcf_op op, mcf_error *err)
         {1, 14, 14, 64, 2, 2, 0}, {0, 4, 4, 2, 2, 2, 0}, {1, 6, 5, 4, 2, 3, 1},    {1, 9, 9, 1003, 2, 2, 1},
     };
     for (int i = 0; i < mcf_case_some(m, COUNT(pools), 4); i++) {
-        mcf_check_case c = start(op);
+        mcf_check_case c = mcf_case_start(op);
         c.launch.attr.pool.kernel = pools[i][4];
         c.launch.attr.pool.stride = pools[i][5];
         c.launch.attr.pool.ceil = pools[i][6];
@@ -108,7 +100,7 @@ static mcf_status cases_resize(mcf_case_maker *m, mcf_op op, mcf_error *err)
     const bool grad = op == MCF_OP_resize_bilinear_grad || op == MCF_OP_adaptive_avg_pool_grad;
     for (int i = 0; i < mcf_case_some(m, COUNT(sizes), 4); i++) {
         const int64_t *s = sizes[i], *from = s + (grad ? 4 : 1), *to = s + (grad ? 1 : 4);
-        mcf_check_case c = start(op);
+        mcf_check_case c = mcf_case_start(op);
         mcf_case_shape(&c, 0, MCF_SHAPE(s[0], from[0], from[1], s[3]));
         c.launch.attr.resize.height = to[0];
         c.launch.attr.resize.width = to[1];
@@ -123,7 +115,7 @@ static mcf_status cases_prelu(mcf_case_maker *m, mcf_op op, mcf_error *err)
     const bool grad = op == MCF_OP_prelu_grad;
     for (int i = 0; i < mcf_case_some(m, COUNT(rows), 4); i++)
         for (int variant = 0; variant < (grad ? 3 : 1); variant++) {
-            mcf_check_case c = start(op);
+            mcf_check_case c = mcf_case_start(op);
             mcf_case_shape(&c, PRELU_IN_x, MCF_SHAPE(rows[i][0], rows[i][1]));
             mcf_case_shape(&c, PRELU_IN_slope, MCF_SHAPE(rows[i][1]));
             if (grad) {
@@ -150,7 +142,7 @@ static mcf_status cases_heatmap_points(mcf_case_maker *m, mcf_op op, mcf_error *
     for (int i = 0; i < mcf_case_some(m, COUNT(maps), 4); i++)
         for (int large = 0; large < 2; large++) {
             const int64_t *s = maps[i];
-            mcf_check_case c = start(op);
+            mcf_check_case c = mcf_case_start(op);
             mcf_case_shape(&c, HEATMAP_POINTS_IN_logits, MCF_SHAPE(s[0], s[1], s[2], s[3]));
             // Sharp maps: most sigmoids are 0 or 1 to rounding.
             c.values[HEATMAP_POINTS_IN_logits] = large ? MCF_VALUES_LARGE : MCF_VALUES_NORMAL;
@@ -173,7 +165,7 @@ static mcf_status cases_point_distance(mcf_case_maker *m, mcf_op op, mcf_error *
 {
     static const int64_t points[][2] = {{2, 5}, {1, 1}, {5, 98}, {3, 19}, {64, 68}};
     for (int i = 0; i < mcf_case_some(m, COUNT(points), 3); i++) {
-        mcf_check_case c = start(op);
+        mcf_check_case c = mcf_case_start(op);
         for (int j = 0; j < 2; j++)
             mcf_case_shape(&c, j, MCF_SHAPE(points[i][0], points[i][1], 2));
         // Points that coincide have no direction.
@@ -193,7 +185,7 @@ static mcf_status cases_heatmap_bce(mcf_case_maker *m, mcf_op op, mcf_error *err
     for (int i = 0; i < mcf_case_some(m, COUNT(sizes), 4); i++)
         for (int large = 0; large < 2; large++) {
             const int64_t *s = sizes[i];
-            mcf_check_case c = start(op);
+            mcf_check_case c = mcf_case_start(op);
             mcf_case_shape(&c, HEATMAP_BCE_IN_logits, MCF_SHAPE(s[0], s[1], s[1], s[2]));
             mcf_case_shape(&c, HEATMAP_BCE_IN_points, MCF_SHAPE(s[0], s[2], 2));
             c.values[HEATMAP_BCE_IN_logits] = large ? MCF_VALUES_LARGE : MCF_VALUES_NORMAL;
@@ -219,7 +211,7 @@ static mcf_status cases_pixel_cross_entropy(mcf_case_maker *m, mcf_op op, mcf_er
     for (int i = 0; i < mcf_case_some(m, COUNT(sizes), 4); i++)
         for (int large = 0; large < 2; large++) {
             const int64_t *s = sizes[i];
-            mcf_check_case c = start(op);
+            mcf_check_case c = mcf_case_start(op);
             mcf_case_shape(&c, PIXEL_CROSS_ENTROPY_IN_logits, MCF_SHAPE(s[0], s[1], s[2], s[3]));
             mcf_case_shape(&c, PIXEL_CROSS_ENTROPY_IN_labels, MCF_SHAPE(s[0], s[4], s[5]));
             c.values[PIXEL_CROSS_ENTROPY_IN_logits] = large ? MCF_VALUES_LARGE : MCF_VALUES_NORMAL;

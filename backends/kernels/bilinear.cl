@@ -35,8 +35,8 @@ KERNEL void resize_bilinear_grad(GRID INPUT(T0, dy), TENSOR(TO, dx), I64 h, I64 
         if (weight == 0)
             continue;
         for (I64 j = first; j < end; j++)
-            line += weight_in(between_pixels(j, w, width), x) *
-                    LOAD(T0, dy, ((b * height + i) * width + j) * channels + c);
+            line +=
+                weight_in(between_pixels(j, w, width), x) * LOAD(T0, dy, ((b * height + i) * width + j) * channels + c);
         sum += weight * line;
     }
     STORE(TO, dx, ((b * h + y) * w + x) * channels + c, sum);

@@ -178,8 +178,8 @@ static mcf_status grouped_grad_weight(mcf_stream *stream, const mcf_operand *x, 
     mcf_operand part;
     dev_call call;
     MCF_TRY(dev_scratch(stream, SCRATCH_COLUMNS, (uint64_t)(rows * elements), &part, err));
-    dev_kernel_key key = {
-        "conv.cl", "grouped_grad_weight", x->dtype, dy->dtype, DEV_NONE, DEV_NONE, "-DMCF_GROUPED_WEIGHT", 0};
+    dev_kernel_key key = {"conv.cl", "grouped_grad_weight",  x->dtype, dy->dtype, DEV_NONE,
+                          DEV_NONE,  "-DMCF_GROUPED_WEIGHT", 0};
     MCF_TRY(dev_begin(&call, stream, &key, err));
     dev_operand(&call, x);
     dev_operand(&call, dy);

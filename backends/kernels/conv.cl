@@ -90,7 +90,8 @@ KERNEL void grouped_grad_x(GRID INPUT(T0, dy), INPUT(T1, weight), TENSOR(TO, dx)
                 continue;
             const I64 from = ((b * k.out_height + oy / k.stride) * k.out_width + ox / k.stride) * k.outputs;
             for (I64 o = first; o < first + each; o++)
-                sum += LOAD(T0, dy, from + o) * LOAD(T1, weight, ((o * inner + c % inner) * k.rows + i) * k.columns + j);
+                sum +=
+                    LOAD(T0, dy, from + o) * LOAD(T1, weight, ((o * inner + c % inner) * k.rows + i) * k.columns + j);
         }
     STORE(TO, dx, ((b * k.height + y) * k.width + x) * k.channels + c, sum);
 }
@@ -103,7 +104,8 @@ KERNEL void grouped_grad_weight(GRID INPUT(T0, x), INPUT(T1, dy), TENSOR(f32, pa
 {
     const I64 e = GLOBAL_ID(0), row = GLOBAL_ID(1), oy = row % k.out_height, b = row / k.out_height;
     const I64 inner = k.channels / k.groups, j = e % k.columns, i = e / k.columns % k.rows;
-    const I64 o = e / k.columns / k.rows / inner, c = o / (k.outputs / k.groups) * inner + e / k.columns / k.rows % inner;
+    const I64 o = e / k.columns / k.rows / inner,
+              c = o / (k.outputs / k.groups) * inner + e / k.columns / k.rows % inner;
     const I64 y = oy * k.stride + i - k.pad;
     float sum = 0;
     AT(x);

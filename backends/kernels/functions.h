@@ -76,9 +76,9 @@ FUNCTION float weight_in(between b, I64 i)
     return (b.at == i ? 1.0f - b.weight : 0.0f) + (b.next == i ? b.weight : 0.0f);
 }
 // The pixels of `to` that may have i for a neighbour: [FIRST, END).
-#define BETWEEN_FIRST(i, from, to) \
+#define BETWEEN_FIRST(i, from, to)                                                                                     \
     (((2 * (i)-1) * (to) / (from)-1) / 2 - 1 > 0 ? ((2 * (i)-1) * (to) / (from)-1) / 2 - 1 : 0)
-#define BETWEEN_END(i, from, to) \
+#define BETWEEN_END(i, from, to)                                                                                       \
     ((2 * (i) + 3) * (to) / (from) / 2 + 2 < (to) ? (2 * (i) + 3) * (to) / (from) / 2 + 2 : (to))
 
 // What a product does to a finished element: the values of mcf_activation.

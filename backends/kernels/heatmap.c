@@ -37,8 +37,8 @@ mcf_status dev_op_heatmap_points_grad(mcf_stream *stream, const mcf_launch *l, m
 {
     const mcf_operand *x = &l->in[HEATMAP_POINTS_GRAD_IN_logits], *dx = &l->out[HEATMAP_POINTS_GRAD_OUT_dlogits];
     const int64_t *dim = x->shape.dim;
-    dev_kernel_key key = {
-        "heatmap.cl", "heatmap_points_grad", x->dtype, NONE, NONE, dx->dtype, "-DMCF_HEATMAP_POINTS_GRAD", 0};
+    dev_kernel_key key = {"heatmap.cl", "heatmap_points_grad",       x->dtype, NONE, NONE,
+                          dx->dtype,    "-DMCF_HEATMAP_POINTS_GRAD", 0};
     dev_call call;
     MCF_TRY(dev_begin(&call, stream, &key, err));
     dev_operand(&call, x);
@@ -106,8 +106,8 @@ mcf_status dev_op_heatmap_bce_grad(mcf_stream *stream, const mcf_launch *l, mcf_
 {
     const mcf_operand *x = &l->in[HEATMAP_BCE_GRAD_IN_logits], *dx = &l->out[HEATMAP_BCE_GRAD_OUT_dlogits];
     const int64_t size = x->shape.dim[1], points = x->shape.dim[3];
-    dev_kernel_key key = {
-        "heatmap.cl", "heatmap_bce_grad", x->dtype, NONE, NONE, dx->dtype, "-DMCF_HEATMAP_BCE_GRAD", 0};
+    dev_kernel_key key = {"heatmap.cl", "heatmap_bce_grad",       x->dtype, NONE, NONE,
+                          dx->dtype,    "-DMCF_HEATMAP_BCE_GRAD", 0};
     dev_call call;
     MCF_TRY(dev_begin(&call, stream, &key, err));
     dev_operand(&call, x);

@@ -72,7 +72,8 @@ KERNEL void heatmap_points_grad(GRID INPUT(T0, logits), INPUT(f32, at), INPUT(f3
     const float m = mass[p], s = SIGMOID(LOAD(T0, logits, i));
     const float cx = m > LEAST_MASS ? at[2 * p] * (float)width - 0.5f : 0.0f;
     const float cy = m > LEAST_MASS ? at[2 * p + 1] * (float)height - 0.5f : 0.0f;
-    const float ds = dpoints[2 * p] / (float)width * ((float)x - cx) + dpoints[2 * p + 1] / (float)height * ((float)y - cy);
+    const float ds =
+        dpoints[2 * p] / (float)width * ((float)x - cx) + dpoints[2 * p + 1] / (float)height * ((float)y - cy);
     STORE(TO, out, i, ds / (m < LEAST_MASS ? LEAST_MASS : m) * s * (1.0f - s));
 }
 #endif

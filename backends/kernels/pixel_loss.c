@@ -18,8 +18,8 @@ mcf_status dev_op_pixel_cross_entropy(mcf_stream *stream, const mcf_launch *l, m
     mcf_operand part;
     dev_call call;
     MCF_TRY(dev_scratch(stream, 0, (uint64_t)count, &part, err));
-    dev_kernel_key key = {"pixel_loss.cl", "pixel_cross_entropy", x->dtype, DEV_NONE, DEV_NONE, DEV_NONE,
-                          "-DMCF_PIXEL_CROSS_ENTROPY", 0};
+    dev_kernel_key key = {"pixel_loss.cl", "pixel_cross_entropy",       x->dtype, DEV_NONE, DEV_NONE,
+                          DEV_NONE,        "-DMCF_PIXEL_CROSS_ENTROPY", 0};
     MCF_TRY(dev_begin(&call, stream, &key, err));
     dev_operand(&call, x);
     dev_operand(&call, labels);
@@ -37,8 +37,8 @@ mcf_status dev_op_pixel_cross_entropy_grad(mcf_stream *stream, const mcf_launch 
     const mcf_operand *labels = &l->in[PIXEL_CROSS_ENTROPY_GRAD_IN_labels];
     const mcf_operand *dx = &l->out[PIXEL_CROSS_ENTROPY_GRAD_OUT_dlogits];
     const int64_t *dim = x->shape.dim;
-    dev_kernel_key key = {"pixel_loss.cl", "pixel_cross_entropy_grad", x->dtype, DEV_NONE, DEV_NONE, dx->dtype,
-                          "-DMCF_PIXEL_CROSS_ENTROPY_GRAD", 0};
+    dev_kernel_key key = {"pixel_loss.cl", "pixel_cross_entropy_grad",       x->dtype, DEV_NONE, DEV_NONE,
+                          dx->dtype,       "-DMCF_PIXEL_CROSS_ENTROPY_GRAD", 0};
     dev_call call;
     MCF_TRY(dev_begin(&call, stream, &key, err));
     dev_operand(&call, x);

@@ -6,8 +6,9 @@
 
 // Logit c of a pixel that lies at (row, column) of the map.
 #define LOGIT(p, row, column, w, classes, c)                                                                           \
-    ((1.0f - (row).weight) * ((1.0f - (column).weight) * LOAD(T0, p, ((row).at * (w) + (column).at) * (classes) + (c)) + \
-                              (column).weight * LOAD(T0, p, ((row).at * (w) + (column).next) * (classes) + (c))) +     \
+    ((1.0f - (row).weight) *                                                                                           \
+         ((1.0f - (column).weight) * LOAD(T0, p, ((row).at * (w) + (column).at) * (classes) + (c)) +                   \
+          (column).weight * LOAD(T0, p, ((row).at * (w) + (column).next) * (classes) + (c))) +                         \
      (row).weight * ((1.0f - (column).weight) * LOAD(T0, p, ((row).next * (w) + (column).at) * (classes) + (c)) +      \
                      (column).weight * LOAD(T0, p, ((row).next * (w) + (column).next) * (classes) + (c))))
 

@@ -9,11 +9,8 @@ typedef struct {
 static pool shape_of(const mcf_operand *image, const mcf_operand *pooled)
 {
     const int64_t *large = image->shape.dim, *small = pooled->shape.dim;
-    return (pool){.height = large[1],
-                  .width = large[2],
-                  .channels = large[3],
-                  .out_height = small[1],
-                  .out_width = small[2]};
+    return (pool){
+        .height = large[1], .width = large[2], .channels = large[3], .out_height = small[1], .out_width = small[2]};
 }
 
 // Item (x C + c, y, b) of `out` from one or two inputs.
