@@ -99,7 +99,8 @@ static void a_transposed_convolution_is_four_products(void **state)
 {
     mcf_graph *g = mcf_graph_create(1, MCF_F64);
     mcf_value x = mcf_input(g, "x0", MCF_F64, MCF_SHAPE(2, 3, 2, 5));
-    mcf_value weight = mcf_input(g, "x1", MCF_F64, MCF_SHAPE(5, 4, 2, 2)), bias = mcf_input(g, "x2", MCF_F64, MCF_SHAPE(4));
+    mcf_value weight = mcf_input(g, "x1", MCF_F64, MCF_SHAPE(5, 4, 2, 2)),
+              bias = mcf_input(g, "x2", MCF_F64, MCF_SHAPE(4));
     mcf_value got = mcf_conv_transpose2x2(g, x, weight, bias, MCF_F64), rows[2];
     for (int64_t i = 0; i < 2; i++) {
         mcf_value columns[2];
@@ -146,7 +147,8 @@ static void points_are_products(void **state)
 static void dropout_scales_whole_maps(void **state)
 {
     mcf_graph *g = mcf_graph_create(1, MCF_F64);
-    mcf_value x = mcf_input(g, "x0", MCF_F64, MCF_SHAPE(2, 3, 2, 5)), keep = mcf_input(g, "x1", MCF_F64, MCF_SHAPE(2, 5));
+    mcf_value x = mcf_input(g, "x0", MCF_F64, MCF_SHAPE(2, 3, 2, 5)),
+              keep = mcf_input(g, "x1", MCF_F64, MCF_SHAPE(2, 5));
     mcf_value pixels = mcf_reshape(g, x, MCF_SHAPE(2, 6, 5)), scales = mcf_reshape(g, keep, MCF_SHAPE(2, 1, 5));
     mcf_value expected = mcf_mul(g, pixels, mcf_expand(g, scales, MCF_SHAPE(2, 6, 5)));
     finish(g, mcf_reshape(g, mcf_channel_dropout(g, x, keep), MCF_SHAPE(2, 6, 5)), expected);
@@ -198,8 +200,8 @@ static void wrong_shapes_are_refused(void **state)
     REFUSED("differ", mcf_point_distance(fresh, of("a", MCF_SHAPE(2, 4, 2)), of("b", MCF_SHAPE(2, 5, 2))));
     REFUSED("must be points", mcf_point_distance(fresh, of("a", MCF_SHAPE(2, 4, 3)), of("b", MCF_SHAPE(2, 4, 3))));
     REFUSED("must be i64", mcf_pixel_cross_entropy(fresh, of("x", image), of("l", MCF_SHAPE(2, 8, 8))));
-    REFUSED("labels must be [B, H, W]", mcf_pixel_cross_entropy(fresh, of("x", image),
-                                                                mcf_input(fresh, "l", MCF_I64, MCF_SHAPE(3, 8, 8))));
+    REFUSED("labels must be [B, H, W]",
+            mcf_pixel_cross_entropy(fresh, of("x", image), mcf_input(fresh, "l", MCF_I64, MCF_SHAPE(3, 8, 8))));
 }
 
 static mcf_value normalise(int64_t rows, int groups, bool sync, int world)
@@ -225,9 +227,12 @@ static void one_value_has_no_variance(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_convolution_is_nine_products), cmocka_unit_test(a_transposed_convolution_is_four_products),
-        cmocka_unit_test(pixels_are_rows_of_resized_logits), cmocka_unit_test(points_are_products),
-        cmocka_unit_test(dropout_scales_whole_maps), cmocka_unit_test(wrong_shapes_are_refused),
+        cmocka_unit_test(a_convolution_is_nine_products),
+        cmocka_unit_test(a_transposed_convolution_is_four_products),
+        cmocka_unit_test(pixels_are_rows_of_resized_logits),
+        cmocka_unit_test(points_are_products),
+        cmocka_unit_test(dropout_scales_whole_maps),
+        cmocka_unit_test(wrong_shapes_are_refused),
         cmocka_unit_test(one_value_has_no_variance),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
