@@ -15,6 +15,7 @@ const mcf_command *const mcf_commands[] = {
     &mcf_command_import,
     &mcf_command_export,
     &mcf_command_score,
+    &mcf_command_data,
     &mcf_command_check,
     &mcf_command_bench,
     &mcf_command_help_man,

@@ -20,6 +20,7 @@ extern const mcf_command mcf_command_report;
 extern const mcf_command mcf_command_import;
 extern const mcf_command mcf_command_export;
 extern const mcf_command mcf_command_score;
+extern const mcf_command mcf_command_data;
 extern const mcf_command mcf_command_check;
 extern const mcf_command mcf_command_bench;
 extern const mcf_command mcf_command_help_man;

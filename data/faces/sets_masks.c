@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/file.h"
 #include "data/faces/read.h"
@@ -15,18 +16,18 @@ static int by_name(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static bool is_picture(const char *name)
+// Whether a name has one of these endings, in any case.
+static bool ends_with(const char *name, const char *const *ends)
 {
-    static const char *const ends[] = {".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG"};
     const char *dot = strrchr(name, '.');
-    for (size_t i = 0; dot && name[0] != '.' && i < sizeof ends / sizeof *ends; i++)
-        if (strcmp(dot, ends[i]) == 0)
+    for (; dot && name[0] != '.' && *ends; ends++)
+        if (strcasecmp(dot, *ends) == 0)
             return true;
     return false;
 }
 
-// Names of the pictures in a folder, in byte order. Freed by free_names.
-static mcf_status list_pictures(const char *folder, char ***names, size_t *count, mcf_error *err)
+// Names of files in a folder that have one of these endings, in byte order. Freed by free_names.
+static mcf_status list_files(const char *folder, const char *const *ends, char ***names, size_t *count, mcf_error *err)
 {
     DIR *directory = opendir(folder);
     mcf_status status = MCF_OK;
@@ -36,7 +37,7 @@ static mcf_status list_pictures(const char *folder, char ***names, size_t *count
     if (!directory)
         return mcf_fail(err, MCF_ERR_IO, "%s: %s", folder, strerror(errno));
     for (struct dirent *entry; status == MCF_OK && (entry = readdir(directory));) {
-        if (!is_picture(entry->d_name))
+        if (!ends_with(entry->d_name, ends))
             continue;
         if (*count == room) {
             room = room ? 2 * room : 256;
@@ -63,6 +64,54 @@ static void free_names(char **names, size_t count)
     for (size_t i = 0; i < count; i++)
         free(names[i]);
     free(names);
+}
+
+static int by_stem(const void *a, const void *b)
+{
+    const char *x = *(char *const *)a, *y = *(char *const *)b;
+    const size_t m = (size_t)(strrchr(x, '.') - x), n = (size_t)(strrchr(y, '.') - y);
+    const int order = memcmp(x, y, m < n ? m : n);
+    return order ? order : (m > n) - (m < n);
+}
+
+// The pictures of a folder and, under the name NAME.jpg, those that are missing beside a label NAME.end of another folder:
+// these are found missing later. By name without its ending.
+static mcf_status list_pictures(const char *folder, const char *labels, const char *end, char ***names, size_t *count,
+                                mcf_error *err)
+{
+    static const char *const pictures[] = {".jpg", ".jpeg", ".png", NULL};
+    const char *const label_ends[] = {end, NULL};
+    char **found = NULL;
+    size_t more = 0;
+    MCF_TRY(list_files(folder, pictures, names, count, err));
+    if (*count)
+        qsort(*names, *count, sizeof **names, by_stem);
+    const size_t present = *count;
+    mcf_status status = MCF_OK;
+    if (strcmp(folder, labels) != 0 && mcf_path_is_directory(labels))
+        status = list_files(labels, label_ends, &found, &more, err);
+    char **grown = status == MCF_OK && more ? realloc(*names, (*count + more) * sizeof *grown) : NULL;
+    if (grown)
+        *names = grown;
+    else if (more && status == MCF_OK)
+        status = mcf_fail(err, MCF_ERR_NOMEM, "no memory for the pictures of %s", folder);
+    for (size_t i = 0; status == MCF_OK && i < more; i++) {
+        if (present && bsearch(&found[i], *names, present, sizeof **names, by_stem))
+            continue;
+        const size_t stem = (size_t)(strrchr(found[i], '.') - found[i]);
+        char *name = malloc(stem + 5);
+        if (!name) {
+            status = mcf_fail(err, MCF_ERR_NOMEM, "no memory for the pictures of %s", folder);
+            break;
+        }
+        memcpy(name, found[i], stem);
+        strcpy(name + stem, ".jpg");
+        (*names)[(*count)++] = name;
+    }
+    if (*count)
+        qsort(*names, *count, sizeof **names, by_stem);
+    free_names(found, more);
+    return status;
 }
 
 // folder/STEM.end of a picture's name; NULL without memory.
@@ -111,8 +160,8 @@ mcf_status mcf_read_lapa(mcf_face_set *set, const char *path, const char *split,
     snprintf(images, sizeof images, "%s/%s/images", path, split);
     snprintf(labels, sizeof labels, "%s/%s/labels", path, split);
     snprintf(landmarks, sizeof landmarks, "%s/%s/landmarks", path, split);
-    mcf_status status =
-        xy ? list_pictures(images, &names, &count, err) : mcf_fail(err, MCF_ERR_NOMEM, "no memory for the labels");
+    mcf_status status = xy ? list_pictures(images, landmarks, ".txt", &names, &count, err)
+                           : mcf_fail(err, MCF_ERR_NOMEM, "no memory for the labels");
     for (size_t i = 0; status == MCF_OK && i < count; i++)
         status = add_lapa(set, images, labels, landmarks, names[i], xy, err);
     free_names(names, count);
@@ -230,7 +279,7 @@ mcf_status mcf_read_plain_masks(mcf_face_set *set, const char *path, const char 
     (void)split;
     // One folder for both: index PNGs lie beside JPEGs of the same name.
     const bool together = images && masks && strcmp(images, masks) == 0;
-    mcf_status status = images && masks ? list_pictures(images, &names, &count, err)
+    mcf_status status = images && masks ? list_pictures(images, masks, ".png", &names, &count, err)
                                         : mcf_fail(err, MCF_ERR_NOMEM, "no memory for the labels");
     for (size_t i = 0; status == MCF_OK && i < count; i++) {
         const char *end = strrchr(names[i], '.');
