@@ -39,6 +39,38 @@ static loops collapse(const mcf_launch *l)
     return s;
 }
 
+// A contiguous a, and a b that repeats each of its values along a short last axis (a mask over few channels): several rows
+// make a line, with b's values repeated.
+static bool is_short_repeat(const mcf_launch *l, const loops *s)
+{
+    const int last = s->rank - 1;
+    if (l->n_in != 2 || s->rank != 2 || s->dim[last] > MCF_CPU_LINE / 4)
+        return false;
+    return s->stride[ELEMENTWISE_IN_a][last] == 1 && s->stride[ELEMENTWISE_IN_a][0] == s->dim[last] &&
+           s->stride[ELEMENTWISE_IN_b][last] == 0 && s->stride[ELEMENTWISE_IN_b][0] == 1;
+}
+
+static void each_short_repeat(mcf_device *device, const mcf_launch *l, const loops *s, line_function function)
+{
+    const mcf_operand *out = &l->out[ELEMENTWISE_OUT], *a = &l->in[ELEMENTWISE_IN_a], *b = &l->in[ELEMENTWISE_IN_b];
+    const mcf_cpu_kernels *k = device->kernels;
+    const int64_t n = s->dim[1], rows = s->dim[0], most = MCF_CPU_LINE / n;
+#pragma omp parallel for schedule(static) num_threads(mcf_cpu_team(device, rows *n))
+    for (int64_t row = 0; row < rows; row += most) {
+        float room[MAX_OPERANDS + 1][MCF_CPU_LINE], values[MCF_CPU_LINE];
+        const int64_t count = mcf_cpu_min(rows - row, most), elements = count * n;
+        const float *short_b = mcf_cpu_read(k, values, mcf_cpu_at(b, row), b->dtype, 1, count);
+        for (int64_t i = 0; i < count; i++)
+            for (int64_t c = 0; c < n; c++)
+                room[1][i * n + c] = short_b[i];
+        void *to = mcf_cpu_at(out, row * n);
+        float *result = mcf_cpu_place(room[MAX_OPERANDS], to, out->dtype);
+        function(k, l, result, mcf_cpu_read(k, room[0], mcf_cpu_at(a, row * n), a->dtype, 1, elements), room[1],
+                 elements);
+        mcf_cpu_write(k, to, out->dtype, result, elements);
+    }
+}
+
 static mcf_status each_line(mcf_device *device, const mcf_launch *l, line_function function)
 {
     const mcf_operand *out = &l->out[ELEMENTWISE_OUT];
@@ -47,6 +79,10 @@ static mcf_status each_line(mcf_device *device, const mcf_launch *l, line_functi
     if (total == 0)
         return MCF_OK;
     const loops s = collapse(l);
+    if (is_short_repeat(l, &s)) {
+        each_short_repeat(device, l, &s, function);
+        return MCF_OK;
+    }
     int64_t n = s.dim[s.rank - 1], lines = total / n, pieces = (n + MCF_CPU_LINE - 1) / MCF_CPU_LINE;
 #pragma omp parallel for schedule(static) num_threads(mcf_cpu_team(device, total))
     for (int64_t job = 0; job < lines * pieces; job++) {

@@ -133,6 +133,32 @@ static void sigmoid_grad(float *out, const float *y, const float *dy, int64_t n)
         out[i] = dy[i] * (y[i] * (1 - y[i]));
 }
 
+static void prelu(float *out, const float *x, const float *slope, int64_t n)
+{
+    int64_t i = 0;
+    for (; i + VF_LANES <= n; i += VF_LANES) {
+        const vf v = vf_load(x + i);
+        vf_store(out + i, vf_select((vi)(v > 0.0f), v, v * vf_load(slope + i)));
+    }
+    if (i < n) {
+        const vf v = vf_load_part(x + i, n - i);
+        vf_store_part(out + i, vf_select((vi)(v > 0.0f), v, v * vf_load_part(slope + i, n - i)), n - i);
+    }
+}
+
+static void maximum(float *y, const float *x, int64_t n)
+{
+    int64_t i = 0;
+    for (; i + VF_LANES <= n; i += VF_LANES) {
+        const vf v = vf_load(x + i), best = vf_load(y + i);
+        vf_store(y + i, vf_select((vi)((v > best) | (v != v)), v, best));
+    }
+    if (i < n) {
+        const vf v = vf_load_part(x + i, n - i), best = vf_load_part(y + i, n - i);
+        vf_store_part(y + i, vf_select((vi)((v > best) | (v != v)), v, best), n - i);
+    }
+}
+
 static void axpy(float *y, const float *x, float a, int64_t n)
 {
     for (int64_t i = 0; i < n; i++)
@@ -374,6 +400,8 @@ const mcf_cpu_kernels PASTE(mcf_cpu_kernels_, MCF_CPU_ISA) = {
     .scale = scale,
     .relu = relu,
     .relu_grad = relu_grad,
+    .prelu = prelu,
+    .maximum = maximum,
     .gelu = gelu,
     .gelu_grad = gelu_grad,
     .gelu_low = gelu_low,

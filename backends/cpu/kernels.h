@@ -74,6 +74,8 @@ typedef struct {
     void (*scale)(float *out, const float *x, float alpha, float beta, int64_t n);
     void (*relu)(float *out, const float *x, int64_t n);
     void (*relu_grad)(float *out, const float *x, const float *dy, int64_t n);
+    void (*prelu)(float *out, const float *x, const float *slope, int64_t n); // x where x > 0, else slope x
+    void (*maximum)(float *y, const float *x, int64_t n);                     // y = the larger; NaN is larger than all
     void (*gelu)(float *out, const float *x, int64_t n);
     void (*gelu_grad)(float *out, const float *x, const float *dy, int64_t n);
     // For results rounded to bf16: within 2^-12 of each value (slopes: of 1), in half the time.

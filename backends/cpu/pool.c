@@ -49,9 +49,27 @@ static void find_largest(const mcf_cpu_kernels *k, const mcf_operand *x, int64_t
                     at[c] = better ? place : at[c];
                 }
             else
-                for (int64_t c = 0; c < n; c++)
-                    best[c] = line[c] > best[c] || line[c] != line[c] ? line[c] : best[c];
+                k->maximum(best, line, n);
         }
+}
+
+// A row of fp32 results: whole rows of the image first, then its columns. `room` has a row of the image.
+static void max_row(const mcf_cpu_kernels *k, const mcf_launch *l, int64_t b, int64_t row, float *room)
+{
+    const mcf_operand *x = &l->in[MAX_POOL_IN_x], *y = &l->out[MAX_POOL_OUT_y];
+    const int64_t *image = x->shape.dim, *out = y->shape.dim, channels = image[3], line = image[2] * channels;
+    float *to = (float *)mcf_cpu_at(y, (b * out[1] + row) * out[2] * channels);
+    window w = window_at(l, image, row, 0);
+    const float *from = (const float *)mcf_cpu_at(x, (b * image[1] + w.top) * line);
+    memcpy(room, from, (size_t)line * sizeof *room);
+    for (int64_t r = w.top + 1; r < w.bottom; r++)
+        k->maximum(room, from + (r - w.top) * line, line);
+    for (int64_t column = 0; column < out[2]; column++, to += channels) {
+        w = window_at(l, image, row, column);
+        memcpy(to, room + w.left * channels, (size_t)channels * sizeof *to);
+        for (int64_t c = w.left + 1; c < w.right; c++)
+            k->maximum(to, room + c * channels, channels);
+    }
 }
 
 mcf_status mcf_cpu_op_max_pool(mcf_device *device, const mcf_launch *l, mcf_error *err)
@@ -59,6 +77,15 @@ mcf_status mcf_cpu_op_max_pool(mcf_device *device, const mcf_launch *l, mcf_erro
     const mcf_operand *x = &l->in[MAX_POOL_IN_x], *y = &l->out[MAX_POOL_OUT_y];
     const mcf_cpu_kernels *k = device->kernels;
     const int64_t *out = y->shape.dim, channels = out[3];
+    if (x->dtype == MCF_F32 && y->dtype == MCF_F32) {
+        const int64_t line = x->shape.dim[2] * channels;
+        float *room;
+        MCF_TRY(mcf_cpu_row_room(device, line, 1, &room, err));
+#pragma omp parallel for schedule(static) num_threads(mcf_cpu_team(device, mcf_shape_count(&x->shape)))
+        for (int64_t job = 0; job < out[0] * out[1]; job++)
+            max_row(k, l, job / out[1], job % out[1], room + omp_get_thread_num() * line);
+        return MCF_OK;
+    }
 #pragma omp parallel for schedule(static) num_threads(mcf_cpu_team(device, mcf_shape_count(&x->shape)))
     for (int64_t job = 0; job < out[0] * out[1] * out[2]; job++) {
         const int64_t b = job / out[2] / out[1];

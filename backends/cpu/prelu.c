@@ -36,8 +36,7 @@ mcf_status mcf_cpu_op_prelu(mcf_device *device, const mcf_launch *l, mcf_error *
         const float *from = mcf_cpu_read(device->kernels, room[0], mcf_cpu_at(x, at), x->dtype, 1, n);
         const float *s = channels < MCF_CPU_LINE ? slopes : slope + begin;
         float *to = mcf_cpu_place(room[1], mcf_cpu_at(y, at), y->dtype);
-        for (int64_t i = 0; i < n; i++)
-            to[i] = from[i] > 0 ? from[i] : s[i] * from[i];
+        device->kernels->prelu(to, from, s, n);
         mcf_cpu_write(device->kernels, mcf_cpu_at(y, at), y->dtype, to, n);
     }
     return MCF_OK;
