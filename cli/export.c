@@ -8,7 +8,7 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
 {
     const char *out = mcf_call_value(call, "out");
     int tensors;
-    MCF_TRY(mcf_export(call->arguments[0], out, &tensors, err));
+    MCF_TRY(mcf_export(call->arguments[0], out, mcf_call_flag(call, "allow-nonfinite"), &tensors, err));
     if (!call->quiet)
         mcf_say(mcf_words_beside(out), "%d tensors written to %s", tensors, out);
     return MCF_OK;
@@ -16,6 +16,7 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
 
 static const mcf_option options[] = {
     {"out", "FILE", "Receives the tensors (safetensors)", true},
+    MCF_ALLOW_NONFINITE,
     {0},
 };
 

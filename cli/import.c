@@ -35,7 +35,7 @@ static mcf_status read_three(const mcf_call *call, const char *option, double to
 }
 
 // What only encoders have.
-static const char *const of_encoders[] = {"image-size", "encoder", "heads", "mean", "std"};
+static const char *const of_encoders[] = {"image-size", "encoder", "heads", "mean", "std", "model", "allow-nonfinite"};
 
 static mcf_status import_detector(const mcf_call *call, mcf_detector_kind kind, mcf_error *err)
 {
@@ -49,7 +49,7 @@ static mcf_status import_detector(const mcf_call *call, mcf_detector_kind kind, 
         return mcf_fail(err, MCF_ERR_USAGE, "import: --points is for --kind yunet");
     MCF_TRY(mcf_import_detector(call->arguments[0], kind, points, out, &result, err));
     if (!call->quiet)
-        printf("%d tensors (%lld numbers) written to %s\n", result.tensors, result.numbers, out);
+        mcf_say(mcf_words_beside(out), "%d tensors (%lld numbers) written to %s", result.tensors, result.numbers, out);
     return MCF_OK;
 }
 
@@ -78,12 +78,16 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
     options.read.momentum_encoder = encoder && !strcmp(encoder, "momentum");
     options.read.image_size = (int)size;
     options.read.heads = (int)heads;
+    options.read.allow_nonfinite = mcf_call_flag(call, "allow-nonfinite");
+    options.model = mcf_call_value(call, "model");
     options.mean = has_mean ? mean : NULL;
     options.std = has_std ? std : NULL;
     MCF_TRY(mcf_import_file(call->arguments[0], &options, out, &result, err));
     if (!call->quiet)
         mcf_say(mcf_words_beside(out), "%d tensors (width %d, %d blocks, %d heads, %d pixels) written to %s",
                 result.tensors, result.encoder.dim, result.encoder.depth, result.encoder.heads, result.image_size, out);
+    for (int i = 0; !call->quiet && i < MCF_IMPORT_LINES; i++)
+        mcf_say(mcf_words_beside(out), "%s", result.said[i]);
     return MCF_OK;
 }
 
@@ -93,9 +97,14 @@ static const mcf_option options[] = {
     {"points", "FILE", "yunet: an imported mtcnn whose O-Net finds the points of YuNet's faces", false},
     {"image-size", "N", "Resize the position table, bicubically, to images of N pixels", false},
     {"encoder", "WHICH", "moco-v3: base (the default) or momentum", false},
-    {"heads", "N", "Attention heads, which are in no file (default: width / 64; MoCo-v3's ViT-S: 12)", false},
-    {"mean", "R,G,B", "Of the images it was trained on (default: the kind's own)", false},
+    {"model", "NAME", "The published network's name in timm, as vit_base_patch16_224.dino: its mean and deviation",
+     false},
+    {"heads", "N", "Attention heads, where neither the file's own config nor a published network of its shape tells",
+     false},
+    {"mean", "R,G,B", "Of the images it was trained on (default: what the file or --model says, else the kind's own)",
+     false},
     {"std", "R,G,B", "Their deviation", false},
+    MCF_ALLOW_NONFINITE,
     {0},
 };
 
@@ -110,7 +119,12 @@ const mcf_command mcf_command_import = {
         "timm's names. What is read from where: mcf: online_encoder.*; mae: `model`; moco-v3: `state_dict`, "
         "module.base_encoder.* or module.momentum_encoder.*; timm: the names themselves; farl: `state_dict`, "
         "visual.*, CLIP's names. Heads, decoders and words' transformers are dropped; any other name too many, "
-        "missing or misshapen is an error that lists it.\n\n"
+        "missing or misshapen is an error that lists it. A "
+        "prefix that all names share is taken off. What tensors do not tell (heads, mean and deviation) is read from "
+        "the "
+        "file's own config or a config.json beside it, or is that of the published network, and is printed with where "
+        "it "
+        "is from.\n\n"
         "Nothing in the file is run: a file that calls a function when it is opened is refused, and the function "
         "named. The result can be given to `embed`, to `model.init` and to `model.teacher.checkpoint`.\n\n"
         "Two kinds are face detectors for `crop`: mtcnn reads the wheel of facenet-pytorch 2.6.0 (or a folder with its "

@@ -26,6 +26,7 @@ static mcf_status start_runtime(int rank, void *context, mcf_error *err)
                                          .low_precision = in->compute};
     mcf_params params;
     MCF_TRY(mcf_params_create(&in->model->store, &params, err));
+    params.allow_nonfinite = in->allow_nonfinite || in->config.model.allow_nonfinite;
     mcf_status status = MCF_OK;
     if (!in->weights.file)
         mcf_pretrain_init(in->model, in->config.seed, &params);

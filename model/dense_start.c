@@ -112,7 +112,7 @@ static mcf_status load_network(const mcf_dense_model *model, const mcf_safetenso
         if (!found)
             mcf_load_missing(&report, name);
         else if (mcf_shape_equal(&found->shape, &entry->shape))
-            MCF_TRY(mcf_safetensors_read_f32(file, found, to, err));
+            MCF_TRY(mcf_load_tensor(file, found, params, to, err));
         else if (i == n->backbone.pos_embed)
             MCF_TRY(mcf_load_position(file, found, entry, to, &report, err));
         else

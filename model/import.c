@@ -10,13 +10,9 @@
 #include "data/formats/pth.h"
 #include "model/load.h"
 #include "model/position.h"
+#include "model/published.h"
 
 const char *const mcf_import_names[MCF_IMPORT_KINDS] = {"mcf", "mae", "moco-v3", "timm", "farl"};
-
-static const double imagenet_mean[3] = {0.485, 0.456, 0.406}, imagenet_std[3] = {0.229, 0.224, 0.225};
-// CLIP's, of its own training images (Radford et al. 2021, published code).
-static const double clip_mean[3] = {0.48145466, 0.4578275, 0.40821073},
-                    clip_std[3] = {0.26862954, 0.26130258, 0.27577711};
 
 enum { NAME = 256, MAX_GROUPS = 3 };
 
@@ -30,7 +26,7 @@ typedef struct {
 } source_file;
 
 typedef struct {
-    const char *group, *name, *object;
+    const char *group, *name, *object, *unread;
     mcf_shape shape;
     int64_t count;
 } item;
@@ -63,10 +59,10 @@ static item item_at(const source_file *file, size_t i)
 {
     if (file->pth) {
         const mcf_pth_entry *e = mcf_pth_at(file->pth, i);
-        return (item){e->group, e->name, e->object, e->shape, e->count};
+        return (item){e->group, e->name, e->object, e->unread, e->shape, e->count};
     }
     const mcf_safetensors_entry *e = mcf_safetensors_at(file->tensors, i);
-    return (item){"", e->name, NULL, e->shape, (int64_t)e->count};
+    return (item){"", e->name, NULL, NULL, e->shape, (int64_t)e->count};
 }
 
 static mcf_status read_item(source_file *file, size_t i, float *values, mcf_error *err)
@@ -174,19 +170,101 @@ typedef struct {
     source_file file;
     const mcf_import_options *options;
     const char *group;
-    int *place; // of each entry of the store, in the file; -1: missing
+    char prefix[NAME]; // what all names of the group begin with and the kind's do not
+    int *place;        // of each entry of the store, in the file; -1: missing
 } job;
+
+static verdict name_of(const job *j, const item *it, char to[NAME])
+{
+    return starts(it->name, j->prefix) ? timm_name(j->options, it->name + strlen(j->prefix), to) : UNKNOWN;
+}
 
 static bool find_taken(const job *j, const char *wanted, item *found)
 {
     char name[NAME];
     for (size_t i = 0; i < item_count(&j->file); i++) {
         *found = item_at(&j->file, i);
-        if (!strcmp(found->group, j->group) && timm_name(j->options, found->name, name) == TAKEN &&
-            !strcmp(name, wanted))
+        if (!strcmp(found->group, j->group) && name_of(j, found, name) == TAKEN && !strcmp(name, wanted))
             return true;
     }
     return false;
+}
+
+// The parts, each ended by a dot, that all tensors' names of the group begin with: "_orig_mod.", "model.encoder.".
+static void common_prefix(const job *j, char to[NAME])
+{
+    bool any = false;
+    size_t length = 0;
+    for (size_t i = 0; i < item_count(&j->file); i++) {
+        const item it = item_at(&j->file, i);
+        if (strcmp(it.group, j->group) || it.object)
+            continue;
+        if (!any) {
+            snprintf(to, NAME, "%s", it.name);
+            length = strlen(to);
+            any = true;
+        }
+        size_t same = 0;
+        while (same < length && it.name[same] == to[same])
+            same++;
+        length = same;
+    }
+    while (length > 0 && to[length - 1] != '.')
+        length--;
+    to[length] = '\0';
+}
+
+// Without a prefix, else with as many parts of the common one as it takes.
+static bool find_prefix(job *j)
+{
+    char common[NAME] = "";
+    item found;
+    j->prefix[0] = '\0';
+    if (find_taken(j, "cls_token", &found))
+        return true;
+    common_prefix(j, common);
+    for (char *dot = strchr(common, '.'); dot; dot = strchr(dot + 1, '.')) {
+        snprintf(j->prefix, sizeof j->prefix, "%.*s", (int)(dot + 1 - common), common);
+        if (find_taken(j, "cls_token", &found))
+            return true;
+    }
+    j->prefix[0] = '\0';
+    return false;
+}
+
+// What is there in place of an encoder: the first names, and whose they look like.
+static mcf_status fail_no_encoder(const job *j, const char *wanted, mcf_error *err)
+{
+    enum { SHOWN = 4 };
+    char names[400] = "";
+    size_t tensors = 0, used = 0;
+    bool hugging_face = false;
+    const char *object = NULL, *holder = NULL;
+    for (size_t i = 0; i < item_count(&j->file); i++) {
+        const item it = item_at(&j->file, i);
+        if (it.object) {
+            object = object ? object : it.object;
+            holder = holder ? holder : it.name;
+            continue;
+        }
+        hugging_face =
+            hugging_face || strstr(it.name, "embeddings.cls_token") || strstr(it.name, ".attention.attention.");
+        if (tensors++ < SHOWN && used < sizeof names)
+            used += (size_t)snprintf(names + used, sizeof names - used, "%s%s%s%.80s", used ? ", " : "", it.group,
+                                     *it.group ? ": " : "", it.name);
+    }
+    if (tensors == 0 && object)
+        return mcf_fail(
+            err, MCF_ERR_FORMAT,
+            "%s: holds no tensors but an object of class %.100s under '%.100s'; save its state_dict() instead",
+            j->file.path, object, holder);
+    if (tensors == 0)
+        return mcf_fail(err, MCF_ERR_FORMAT, "%s: holds no tensors; it is no checkpoint, or an empty one",
+                        j->file.path);
+    return mcf_fail(err, MCF_ERR_FORMAT, "%s: holds no encoder of kind %s: there is no %s; its names are %s%s; %s",
+                    j->file.path, mcf_import_names[j->options->kind], wanted, names, tensors > SHOWN ? ", ..." : "",
+                    hugging_face ? "these are Hugging Face's own: take the authors' file or timm's"
+                                 : "give another --kind, or another file");
 }
 
 static mcf_status choose_group(job *j, mcf_error *err)
@@ -201,15 +279,15 @@ static mcf_status choose_group(job *j, mcf_error *err)
                                                           "visual.class_embedding"};
     const mcf_import_kind kind = j->options->kind;
     for (int i = 0; i < MAX_GROUPS && groups[kind][i]; i++) {
-        item found;
         j->group = groups[kind][i];
-        if (find_taken(j, "cls_token", &found))
+        if (find_prefix(j))
             return MCF_OK;
     }
-    return mcf_fail(err, MCF_ERR_FORMAT, "%s: holds no encoder of kind %s: there is no %s; give another --kind",
-                    j->file.path, mcf_import_names[kind],
-                    kind == MCF_IMPORT_MOCO_V3 && j->options->momentum_encoder ? "module.momentum_encoder.cls_token"
-                                                                               : example[kind]);
+    return fail_no_encoder(j,
+                           kind == MCF_IMPORT_MOCO_V3 && j->options->momentum_encoder
+                               ? "module.momentum_encoder.cls_token"
+                               : example[kind],
+                           err);
 }
 
 // CLIP stores the class embedding as [D] and positions as [1+L,D].
@@ -223,8 +301,12 @@ static mcf_shape with_ones(mcf_shape shape, int rank)
     return shape;
 }
 
+// An object, or a tensor of a kind that is not read, where one of the network's is wanted.
 static mcf_status is_object(const job *j, const item *it, mcf_error *err)
 {
+    if (it->unread)
+        return mcf_fail(err, MCF_ERR_UNSUPPORTED, "%s: %s is %s, which is not read; save it as plain dense floats",
+                        j->file.path, it->name, it->unread);
     return mcf_fail(err, MCF_ERR_FORMAT, "%s: %s is an object of %s, not a tensor: refused", j->file.path, it->name,
                     it->object);
 }
@@ -232,10 +314,42 @@ static mcf_status is_object(const job *j, const item *it, mcf_error *err)
 // What find_taken found, or not, in the place of a tensor that says what the network is.
 static mcf_status no_transformer(const job *j, const char *name, const item *found, mcf_error *err)
 {
-    if (found && found->object)
+    if (found && (found->object || found->unread))
         return is_object(j, found, err);
     return mcf_fail(err, MCF_ERR_FORMAT, "%s: %s is missing or not of a vision transformer's shape", j->file.path,
                     name);
+}
+
+// Heads are in no tensor's shape: known, given, or of a published network; never made up.
+static mcf_status choose_heads(const job *j, int64_t dim, int depth, int64_t hidden, int *heads, mcf_heads_source *from,
+                               mcf_error *err)
+{
+    const mcf_import_options *o = j->options;
+    const int own = o->own ? o->own->heads : 0;
+    if (own && o->heads && own != o->heads)
+        return mcf_fail(err, MCF_ERR_USAGE, "%s: its own config says %d heads; leave --heads %d out", j->file.path, own,
+                        o->heads);
+    if (own || o->heads) {
+        *heads = own ? own : o->heads;
+        *from = own ? MCF_HEADS_OWN : MCF_HEADS_GIVEN;
+    } else if (o->kind == MCF_IMPORT_FARL && dim % 64 == 0) {
+        *heads = (int)(dim / 64);
+        *from = MCF_HEADS_OF_CLIP;
+    } else {
+        // MoCo-v3's own ViT-S has twelve heads, all others' six
+        const bool small = o->kind == MCF_IMPORT_MOCO_V3 && dim == 384 && depth == 12;
+        *heads = small ? 12 : mcf_published_heads(dim, depth, hidden);
+        *from = MCF_HEADS_PUBLISHED;
+    }
+    if (*heads < 1)
+        return mcf_fail(err, MCF_ERR_USAGE,
+                        "%s: the heads are not in the file, and no published network has %d blocks of width %lld with "
+                        "MLPs of %lld; give --heads",
+                        j->file.path, depth, (long long)dim, (long long)hidden);
+    if (dim % *heads)
+        return mcf_fail(err, MCF_ERR_USAGE, "%s: the width is %lld and no multiple of the heads, %d; give --heads",
+                        j->file.path, (long long)dim, *heads);
+    return MCF_OK;
 }
 
 // The network as the shapes say.
@@ -247,13 +361,14 @@ static mcf_status describe(const job *j, mcf_imported *out, mcf_error *err)
     const bool has_patch = find_taken(j, "patch_embed.proj.weight", &patch),
                has_position = find_taken(j, "pos_embed", &position),
                has_fc1 = find_taken(j, "blocks.0.mlp.fc1.weight", &fc1);
-    if (!has_patch || patch.object || patch.shape.rank != 4 || patch.shape.dim[1] != 3 ||
+    if (!has_patch || patch.object || patch.unread || patch.shape.rank != 4 || patch.shape.dim[1] != 3 ||
         patch.shape.dim[2] != patch.shape.dim[3] || patch.shape.dim[0] < 4 || patch.shape.dim[0] > 1 << 16 ||
         patch.shape.dim[2] < 1 || patch.shape.dim[2] > 1 << 10)
         return no_transformer(j, "patch_embed.proj.weight", has_patch ? &patch : NULL, err);
-    if (!has_position || position.object || position.shape.rank > 3)
+    if (!has_position || position.object || position.unread || position.shape.rank > 3)
         return no_transformer(j, "pos_embed", has_position ? &position : NULL, err);
-    if (!has_fc1 || fc1.object || fc1.shape.rank != 2 || fc1.shape.dim[0] < 1 || fc1.shape.dim[0] > 1 << 20)
+    if (!has_fc1 || fc1.object || fc1.unread || fc1.shape.rank != 2 || fc1.shape.dim[0] < 1 ||
+        fc1.shape.dim[0] > 1 << 20)
         return no_transformer(j, "blocks.0.mlp.fc1.weight", has_fc1 ? &fc1 : NULL, err);
     const int64_t dim = patch.shape.dim[0], tokens = with_ones(position.shape, 3).dim[1];
     const int64_t side = tokens > 1 && tokens < 1 << 24 ? (int64_t)llround(sqrt((double)(tokens - 1))) : 0;
@@ -265,13 +380,8 @@ static mcf_status describe(const job *j, mcf_imported *out, mcf_error *err)
     while (depth < MCF_MAX_DEPTH && find_taken(j, name, &norm));
     out->patch_size = (int)patch.shape.dim[2];
     out->image_size = (int)(side * patch.shape.dim[2]);
-    // ViT-S of MoCo-v3 has twelve heads; all others have heads of 64.
-    int heads = o->kind == MCF_IMPORT_MOCO_V3 && dim == 384 ? 12 : dim % 64 == 0 ? (int)(dim / 64) : 0;
-    if (o->heads)
-        heads = o->heads;
-    if (heads < 1 || dim % heads)
-        return mcf_fail(err, MCF_ERR_USAGE, "%s: the width is %lld and %s; give --heads", j->file.path, (long long)dim,
-                        o->heads ? "no multiple of the heads" : "the heads are not in the file");
+    int heads = 0;
+    MCF_TRY(choose_heads(j, dim, depth, fc1.shape.dim[0], &heads, &out->heads_from, err));
     const bool farl = o->kind == MCF_IMPORT_FARL;
     out->encoder = (mcf_vit_options){.dim = (int)dim,
                                      .depth = depth,
@@ -281,8 +391,14 @@ static mcf_status describe(const job *j, mcf_imported *out, mcf_error *err)
                                      .pre_norm = farl,
                                      .patch_bias = farl ? MCF_NO_PATCH_BIAS : MCF_PATCH_BIAS,
                                      .norm_eps = farl ? 1e-5 : MCF_VIT_NORM_EPS};
-    memcpy(out->mean, farl ? clip_mean : imagenet_mean, sizeof out->mean);
-    memcpy(out->std, farl ? clip_std : imagenet_std, sizeof out->std);
+    if (o->own && !farl) {
+        out->encoder.activation = o->own->activation;
+        out->encoder.pre_norm = o->own->pre_norm;
+        out->encoder.patch_bias = o->own->patch_bias;
+        out->encoder.norm_eps = o->own->norm_eps;
+    }
+    memcpy(out->mean, farl ? mcf_clip_mean : mcf_imagenet_mean, sizeof out->mean);
+    memcpy(out->std, farl ? mcf_clip_std : mcf_imagenet_std, sizeof out->std);
     return MCF_OK;
 }
 
@@ -297,18 +413,18 @@ static mcf_status match(job *j, const mcf_store *store, int position, mcf_error 
         const item it = item_at(&j->file, i);
         if (strcmp(it.group, j->group))
             continue;
-        const verdict v = timm_name(j->options, it.name, name);
+        const verdict v = name_of(j, &it, name);
         if (v == DROPPED)
             continue;
         snprintf(own, sizeof own, "x.%s", name);
         const int e = v == TAKEN ? mcf_store_find(store, own) : -1;
-        if (e < 0 && it.object)
-            continue; // settings beside the tensors
+        if (e < 0 && (it.object || it.unread))
+            continue; // settings, and tensors of other kinds, beside the network's
         if (e < 0 || j->place[e] >= 0) {
             mcf_load_extra(&report, it.name);
             continue;
         }
-        if (it.object)
+        if (it.object || it.unread)
             return is_object(j, &it, err);
         const mcf_shape found = with_ones(it.shape, store->entries[e].shape.rank);
         // The position table's own side is what the network's was taken from.
@@ -348,6 +464,9 @@ static mcf_status take(job *j, const mcf_store *store, int position, mcf_importe
         if (!t->name || !t->data)
             return mcf_fail(err, MCF_ERR_NOMEM, "no memory for %s", entry->name + 2);
         MCF_TRY(read_item(&j->file, (size_t)j->place[e], t->data, err));
+        if (!j->options->allow_nonfinite)
+            MCF_TRY(mcf_check_finite(j->file.path, item_at(&j->file, (size_t)j->place[e]).name, t->data, entry->count,
+                                     err));
         const int size = j->options->image_size;
         if (e != position || !size || size == out->image_size)
             continue;

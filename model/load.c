@@ -64,6 +64,26 @@ mcf_status mcf_load_conclude(const report *r, const char *path, mcf_error *err)
     return mcf_fail(err, MCF_ERR_SHAPE, "%s: tensors do not fit the configured network: %s", path, text);
 }
 
+mcf_status mcf_check_finite(const char *path, const char *name, const float *values, int64_t count, mcf_error *err)
+{
+    for (int64_t i = 0; i < count; i++)
+        if (!isfinite(values[i]))
+            return mcf_fail(err, MCF_ERR_NUMERIC,
+                            "%s: tensor %s holds %s (element %lld): weights that are not finite are refused; "
+                            "--allow-nonfinite, or model.allow_nonfinite in a config, takes them as they are",
+                            path, name, isnan(values[i]) ? "NaN" : "infinity", (long long)i);
+    return MCF_OK;
+}
+
+mcf_status mcf_load_tensor(const mcf_safetensors *file, const mcf_safetensors_entry *entry, const mcf_params *params,
+                           float *to, mcf_error *err)
+{
+    MCF_TRY(mcf_safetensors_read_f32(file, entry, to, err));
+    return params->allow_nonfinite
+               ? MCF_OK
+               : mcf_check_finite(mcf_safetensors_path(file), entry->name, to, (int64_t)entry->count, err);
+}
+
 // --- all parameters
 static bool starts(const char *name, const char *prefix)
 {
@@ -120,7 +140,7 @@ mcf_status mcf_params_load(const mcf_pretrain_model *model, const mcf_safetensor
         else if (!mcf_shape_equal(&found->shape, &entry->shape))
             note_shape(&r, entry, &found->shape);
         else
-            MCF_TRY(mcf_safetensors_read_f32(file, found, mcf_params_at(params, store, i), err));
+            MCF_TRY(mcf_load_tensor(file, found, params, mcf_params_at(params, store, i), err));
     }
     for (size_t i = 0; i < mcf_safetensors_count(file); i++) {
         const char *name = mcf_safetensors_at(file, i)->name;
@@ -199,6 +219,17 @@ static mcf_status check_metadata(const mcf_safetensors *file, const mcf_vit *vit
     return MCF_OK;
 }
 
+static mcf_status load_position_checked(const mcf_safetensors *file, const mcf_safetensors_entry *found,
+                                        const mcf_entry *entry, const mcf_params *params, float *to, mcf_load_report *r,
+                                        mcf_error *err)
+{
+    const int before = r->misshapen;
+    MCF_TRY(mcf_load_position(file, found, entry, to, r, err));
+    return params->allow_nonfinite || r->misshapen > before
+               ? MCF_OK
+               : mcf_check_finite(mcf_safetensors_path(file), found->name, to, entry->count, err);
+}
+
 mcf_status mcf_vit_load(const mcf_store *store, const mcf_vit *vit, const mcf_safetensors *file, const char *prefer,
                         const mcf_params *params, mcf_error *err)
 {
@@ -223,9 +254,9 @@ mcf_status mcf_vit_load(const mcf_store *store, const mcf_vit *vit, const mcf_sa
         if (!found)
             mcf_load_missing(&r, name);
         else if (mcf_shape_equal(&found->shape, &entry->shape))
-            MCF_TRY(mcf_safetensors_read_f32(file, found, to, err));
+            MCF_TRY(mcf_load_tensor(file, found, params, to, err));
         else if (i == vit->pos_embed)
-            MCF_TRY(mcf_load_position(file, found, entry, to, &r, err));
+            MCF_TRY(load_position_checked(file, found, entry, params, to, &r, err));
         else
             note_shape(&r, entry, &found->shape);
     }

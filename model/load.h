@@ -19,6 +19,14 @@ mcf_status mcf_load_position(const mcf_safetensors *file, const mcf_safetensors_
 // MCF_OK where nothing was noted.
 mcf_status mcf_load_conclude(const mcf_load_report *report, const char *path, mcf_error *err);
 
+// MCF_ERR_NUMERIC with the tensor's name and place where a value is NaN or infinite: such weights give results that are
+// wrong without a word.
+mcf_status mcf_check_finite(const char *path, const char *name, const float *values, int64_t count, mcf_error *err);
+
+// Reads a tensor as fp32; checked as above unless params->allow_nonfinite.
+mcf_status mcf_load_tensor(const mcf_safetensors *file, const mcf_safetensors_entry *entry, const mcf_params *params,
+                           float *to, mcf_error *err);
+
 // --- parameters. All missing, extra and misshapen names are in the message, shortened where there are many.
 
 // Every entry of the store by its checkpoint name. Tensors of parts that the objective does not use (heads,

@@ -35,6 +35,7 @@ typedef struct {
     int image_size, patch_size;
     double mean[3], std[3];  // of images in [0, 1]; zeros: ImageNet's
     char init[MCF_MAX_PATH]; // "" : none
+    bool allow_nonfinite;    // of weights that are read
     mcf_vit_options encoder;
     mcf_vit_options decoder;                                         // M_0
     mcf_vit_options teacher;                                         // M_1

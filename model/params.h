@@ -7,6 +7,7 @@
 
 typedef struct {
     float *role[MCF_ROLE_COUNT];
+    bool allow_nonfinite; // what is read into them may be NaN or infinite (model/load.h)
 } mcf_params;
 
 mcf_status mcf_params_create(const mcf_store *store, mcf_params *params, mcf_error *err); // zeros

@@ -48,7 +48,7 @@ static mcf_status write(const mcf_weights *w, const mcf_pretrain_model *model, c
     return status;
 }
 
-mcf_status mcf_export(const char *checkpoint, const char *out, int *tensors, mcf_error *err)
+mcf_status mcf_export(const char *checkpoint, const char *out, bool allow_nonfinite, int *tensors, mcf_error *err)
 {
     mcf_weights weights;
     MCF_TRY(mcf_check_output(out, &checkpoint, 1, err));
@@ -61,6 +61,7 @@ mcf_status mcf_export(const char *checkpoint, const char *out, int *tensors, mcf
     mcf_status status = mcf_pretrain_create(&weights.config.model, &none, &model, err);
     if (status == MCF_OK)
         status = mcf_params_create(&model->store, &params, err);
+    params.allow_nonfinite = allow_nonfinite;
     if (status == MCF_OK)
         status = mcf_vit_load(&model->store, &model->online, weights.file, "online_encoder.", &params, err);
     if (status == MCF_OK)

@@ -15,6 +15,7 @@
 #include <sys/file.h>
 
 #include "base/file.h"
+#include "model/load.h"
 #include "run/checkpoint.h"
 #include "run/output.h"
 #include "run/weights.h"
@@ -270,6 +271,9 @@ static mcf_status load(mcf_run *run, const char *path, mcf_error *err)
         status = list_tensors(run, &lists, err);
     if (status == MCF_OK)
         status = mcf_checkpoint_read_model(path, lists.model, lists.model_count, err);
+    for (size_t i = 0; status == MCF_OK && !run->config->model.allow_nonfinite && i < lists.model_count; i++)
+        status = mcf_check_finite(path, lists.model[i].name, lists.model[i].data,
+                                  mcf_shape_count(&lists.model[i].shape), err);
     if (status == MCF_OK)
         status = mcf_checkpoint_read_optimizer(path, lists.optimizer, lists.optimizer_count, err);
     run->last_saved = run->step;

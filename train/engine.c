@@ -77,6 +77,7 @@ mcf_status mcf_engine_create(mcf_engine **out, const mcf_config *config, const m
     *out = NULL;
     MCF_TRY(new_engine(&engine, config, err));
     mcf_status status = mcf_params_create(engine->objective.store, &engine->params, err);
+    engine->params.allow_nonfinite = engine->config->model.allow_nonfinite;
     if (status == MCF_OK)
         status = mcf_job_create(&engine->job, job, err);
     if (status == MCF_OK) {

@@ -41,7 +41,8 @@ struct mcf_pth {
     size_t string_count, string_capacity;
 };
 
-enum { OTHER = -1 };
+// OTHER: read as fp32 only. UNREAD: known by name and size, so that what lies behind it in a stream is found.
+enum { OTHER = -1, UNREAD = -2 };
 static const struct {
     const char *storage, *dtype, *name;
     int size, mcf;
@@ -57,6 +58,22 @@ static const struct {
     {"torch.ByteStorage", "torch.uint8", "uint8", 1, MCF_U8},
     {"torch.BoolStorage", "torch.bool", "bool", 1, OTHER},
     {"torch.storage.UntypedStorage", "", "bytes", 1, MCF_U8},
+    {"torch.ComplexFloatStorage", "torch.complex64", "complex64", 8, UNREAD},
+    {"torch.ComplexDoubleStorage", "torch.complex128", "complex128", 16, UNREAD},
+    {"torch.ComplexHalfStorage", "torch.complex32", "complex32", 4, UNREAD},
+    {"torch.QInt8Storage", "torch.qint8", "qint8", 1, UNREAD},
+    {"torch.QUInt8Storage", "torch.quint8", "quint8", 1, UNREAD},
+    {"torch.QInt32Storage", "torch.qint32", "qint32", 4, UNREAD},
+    {"torch.QUInt4x2Storage", "torch.quint4x2", "quint4x2", 1, UNREAD},
+    {"torch.QUInt2x4Storage", "torch.quint2x4", "quint2x4", 1, UNREAD},
+    {"", "torch.uint16", "uint16", 2, UNREAD},
+    {"", "torch.uint32", "uint32", 4, UNREAD},
+    {"", "torch.uint64", "uint64", 8, UNREAD},
+    {"", "torch.float8_e4m3fn", "float8_e4m3fn", 1, UNREAD},
+    {"", "torch.float8_e5m2", "float8_e5m2", 1, UNREAD},
+    {"", "torch.float8_e4m3fnuz", "float8_e4m3fnuz", 1, UNREAD},
+    {"", "torch.float8_e5m2fnuz", "float8_e5m2fnuz", 1, UNREAD},
+    {"", "torch.float8_e8m0fnu", "float8_e8m0fnu", 1, UNREAD},
 };
 enum { TYPE_COUNT = sizeof types / sizeof *types };
 
@@ -123,9 +140,11 @@ static int find_type(const mcf_pickle_node *node, bool as_dtype)
 {
     if (!mcf_pickle_is(node, MCF_PICKLE_GLOBAL))
         return -1;
-    for (int i = 0; i < TYPE_COUNT; i++)
-        if (mcf_pickle_text_equals(node, as_dtype ? types[i].dtype : types[i].storage))
+    for (int i = 0; i < TYPE_COUNT; i++) {
+        const char *name = as_dtype ? types[i].dtype : types[i].storage;
+        if (*name && mcf_pickle_text_equals(node, name))
             return i;
+    }
     return -1;
 }
 
@@ -134,17 +153,29 @@ static mcf_status foreign(const mcf_pth *file, const char *name, const char *wha
     return mcf_fail(err, MCF_ERR_FORMAT, "%s: tensor %s: %s", file->label, name, what);
 }
 
-// ('storage', class, key, location, count) and, in stream files, a view (key, offset, count) or None.
+static mcf_status no_such_type(mcf_pth *file, const mcf_pickle_node *type, const char **unread, mcf_error *err)
+{
+    char words[200];
+    const bool named = mcf_pickle_is(type, MCF_PICKLE_GLOBAL);
+    snprintf(words, sizeof words, "a tensor of the type %.*s",
+             named ? (int)(type->length < 100 ? type->length : 100) : 7, named ? type->text : "unknown");
+    *unread = keep_string(file, words, strlen(words));
+    return *unread ? MCF_OK : no_memory(file, err);
+}
+
+// ('storage', class, key, location, count) and, in stream files, a view (key, offset, count) or None. *unread is set, and
+// nothing else, where the class is none we know.
 static mcf_status find_storage(mcf_pth *file, const mcf_pickle_node *persistent, const char *name, int *index,
-                               int64_t *view_offset, mcf_error *err)
+                               int64_t *view_offset, const char **unread, mcf_error *err)
 {
     const mcf_pickle_node *id = mcf_pickle_is(persistent, MCF_PICKLE_PERSISTENT) ? persistent->items[0] : NULL;
     if (!mcf_pickle_is(id, MCF_PICKLE_TUPLE) || id->count < 5 || !mcf_pickle_text_equals(id->items[0], "storage") ||
         !mcf_pickle_is(id->items[2], MCF_PICKLE_STRING) || !mcf_pickle_is(id->items[4], MCF_PICKLE_INT))
         return foreign(file, name, "its storage is not described as torch.save does", err);
     int type = find_type(id->items[1], false);
+    *unread = NULL;
     if (type < 0)
-        return foreign(file, name, "its storage has an unknown class", err);
+        return no_such_type(file, id->items[1], unread, err);
     const mcf_pickle_node *key = id->items[2];
     int64_t count = id->items[4]->integer;
     if (key->length == 0 || key->length >= MAX_KEY || memchr(key->text, 0, key->length))
@@ -211,6 +242,33 @@ static mcf_status check_extent(const mcf_pth *file, const mcf_pth_entry *e, int6
     return last < available ? MCF_OK : foreign(file, e->name, "it reaches past its storage", err);
 }
 
+// What a view means beyond its strides (torch._utils.get_tensor_metadata): {"neg": True} turns the sign. A conjugate of
+// real numbers is the number. Whatever comes next is named.
+static mcf_status read_flags(mcf_pth *file, const mcf_pickle_node *flags, mcf_pth_entry *e, mcf_error *err)
+{
+    if (!mcf_pickle_is(flags, MCF_PICKLE_DICT))
+        return MCF_OK;
+    for (size_t i = 0; i + 1 < flags->count; i += 2) {
+        const mcf_pickle_node *key = flags->items[i], *value = flags->items[i + 1];
+        const bool off =
+            mcf_pickle_is(value, MCF_PICKLE_NONE) ||
+            ((mcf_pickle_is(value, MCF_PICKLE_BOOL) || mcf_pickle_is(value, MCF_PICKLE_INT)) && !value->integer);
+        if (off || mcf_pickle_text_equals(key, "conj"))
+            continue;
+        if (mcf_pickle_text_equals(key, "neg")) {
+            e->negative = true;
+            continue;
+        }
+        char words[128];
+        const bool named = mcf_pickle_is(key, MCF_PICKLE_STRING);
+        snprintf(words, sizeof words, "a view marked '%.*s', whose meaning is not known",
+                 named ? (int)(key->length < 60 ? key->length : 60) : 1, named ? key->text : "?");
+        e->unread = keep_string(file, words, strlen(words));
+        return e->unread ? MCF_OK : no_memory(file, err);
+    }
+    return MCF_OK;
+}
+
 // _rebuild_tensor_v2(storage, offset, size, stride, ...); v3 has the element type as its seventh argument.
 static mcf_status read_tensor(mcf_pth *file, const mcf_pickle_node *arguments, bool v3, mcf_pth_entry *e,
                               mcf_error *err)
@@ -219,15 +277,29 @@ static mcf_status read_tensor(mcf_pth *file, const mcf_pickle_node *arguments, b
         arguments->items[1]->integer < 0)
         return foreign(file, e->name, "it is not built as torch.save does", err);
     int64_t view_offset = 0;
-    MCF_TRY(find_storage(file, arguments->items[0], e->name, &e->storage, &view_offset, err));
+    MCF_TRY(find_storage(file, arguments->items[0], e->name, &e->storage, &view_offset, &e->unread, err));
+    if (e->unread)
+        return MCF_OK;
     const storage *s = &file->storages[e->storage];
     int64_t available = s->count;
     int type = s->type;
     if (v3) {
         type = find_type(arguments->items[6], true);
         if (type < 0)
-            return foreign(file, e->name, "its element type is unknown", err);
+            return no_such_type(file, arguments->items[6], &e->unread, err);
         available = available * types[s->type].size / types[type].size;
+    }
+    if (types[type].mcf == UNREAD) {
+        char words[64];
+        snprintf(words, sizeof words, "a tensor of %s", types[type].name);
+        e->unread = keep_string(file, words, strlen(words));
+        return e->unread ? MCF_OK : no_memory(file, err);
+    }
+    const size_t flags_at = v3 ? 7 : 6;
+    if (arguments->count > flags_at) {
+        MCF_TRY(read_flags(file, arguments->items[flags_at], e, err));
+        if (e->unread)
+            return MCF_OK;
     }
     e->type = type;
     e->stored = types[type].name;
@@ -276,6 +348,30 @@ static int rebuilds(const mcf_pickle_node *value, const mcf_pickle_node **argume
     return mcf_pickle_text_equals(function, "torch._utils._rebuild_tensor_v3") ? 3 : 0;
 }
 
+// Tensors of kinds that are not read, by the function that would build them.
+static const char *unread_kind(const mcf_pickle_node *value)
+{
+    static const struct {
+        const char *function, *words;
+    } kinds[] = {
+        {"torch._utils._rebuild_sparse_tensor", "a sparse tensor"},
+        {"torch._utils._rebuild_sparse_csr_tensor", "a sparse tensor"},
+        {"torch._utils._rebuild_qtensor", "a quantised tensor"},
+        {"torch._utils._rebuild_nested_tensor", "a nested tensor"},
+        {"torch._utils._rebuild_meta_tensor_no_storage", "a tensor without values (of the meta device)"},
+        {"torch._utils._rebuild_wrapper_subclass", "a tensor of a class of its own"},
+        {"torch._utils._rebuild_device_tensor_from_numpy", "a tensor of another device"},
+        {"torch._utils._rebuild_device_tensor_from_cpu_tensor", "a tensor of another device"},
+        {"torch._utils._rebuild_xla_tensor", "a tensor of another device"},
+        {"numpy.core.multiarray._reconstruct", "a NumPy array"},
+        {"numpy._core.multiarray._reconstruct", "a NumPy array"},
+    };
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (mcf_pickle_calls(value, kinds[i].function))
+            return kinds[i].words;
+    return NULL;
+}
+
 static mcf_status add_value(mcf_pth *file, const char *group, const mcf_pickle_node *key, const mcf_pickle_node *value,
                             mcf_error *err)
 {
@@ -293,6 +389,9 @@ static mcf_status add_value(mcf_pth *file, const char *group, const mcf_pickle_n
         MCF_TRY(read_tensor(file, arguments, version == 3, &entry, err));
         return add_entry(file, &entry, err);
     }
+    entry.unread = unread_kind(value);
+    if (entry.unread)
+        return add_entry(file, &entry, err);
     size_t length;
     const char *callable = mcf_pickle_callable(value, &length);
     if (!callable && mcf_pickle_is(value, MCF_PICKLE_GLOBAL)) {
@@ -363,11 +462,8 @@ static mcf_status place_storages(mcf_pth *file, const mcf_pickle_node *keys, siz
         for (int i = 0; i < file->storage_count && mcf_pickle_is(key, MCF_PICKLE_STRING); i++)
             if (strlen(file->storages[i].key) == key->length && !memcmp(file->storages[i].key, key->text, key->length))
                 s = &file->storages[i];
-        if (!s) // the rest cannot be found without its element size
-            return mcf_fail(err, MCF_ERR_FORMAT,
-                            "%s: its list of storages has one that nothing uses; the file is "
-                            "damaged",
-                            file->label);
+        if (!s) // of a class without a known size: what lies behind it has no place, which is said where it is wanted
+            return MCF_OK;
         uint64_t count = 0, bytes = (uint64_t)s->count * (uint64_t)types[s->type].size;
         if (file->size - at < 8)
             return mcf_fail(err, MCF_ERR_FORMAT, "%s: ends before storage %s; fetch it again", file->label, s->key);
@@ -405,6 +501,13 @@ static mcf_status open_stream_file(mcf_pth *file, size_t *after, mcf_error *err)
     return MCF_OK;
 }
 
+// ('module', class, file, source): old streams keep the source of a module's class beside it.
+static bool is_module(const mcf_pickle_node *persistent)
+{
+    const mcf_pickle_node *id = mcf_pickle_is(persistent, MCF_PICKLE_PERSISTENT) ? persistent->items[0] : NULL;
+    return mcf_pickle_is(id, MCF_PICKLE_TUPLE) && id->count >= 1 && mcf_pickle_text_equals(id->items[0], "module");
+}
+
 static mcf_status read_contents(mcf_pth *file, mcf_error *err)
 {
     if (!mcf_pth_is(file->bytes, file->size))
@@ -431,7 +534,9 @@ static mcf_status read_contents(mcf_pth *file, mcf_error *err)
     for (size_t i = 0; i < use_count; i++) {
         int index;
         int64_t view;
-        MCF_TRY(find_storage(file, uses[i], "(not a parameter)", &index, &view, err));
+        const char *unread;
+        if (!is_module(uses[i]))
+            MCF_TRY(find_storage(file, uses[i], "(not a parameter)", &index, &view, &unread, err));
     }
     mcf_pickle *keys;
     MCF_TRY(next_pickle(file, &after, &keys, err));
@@ -521,8 +626,10 @@ static mcf_status load_storage(mcf_pth *file, int index, const uint8_t **bytes, 
     const storage *s = &file->storages[index];
     if (!file->zip) {
         if (s->at == UINT64_MAX)
-            return mcf_fail(err, MCF_ERR_FORMAT, "%s: storage %s is not in the file; fetch it again", file->label,
-                            s->key);
+            return mcf_fail(err, MCF_ERR_FORMAT,
+                            "%s: storage %s is not in the file, or behind one of an unknown type; save it again with "
+                            "torch.save as it is today",
+                            file->label, s->key);
         *bytes = file->bytes + s->at;
         return MCF_OK;
     }
@@ -573,6 +680,9 @@ static float element(const uint8_t *bytes, int64_t index, int type)
 
 mcf_status mcf_pth_read_f32(mcf_pth *file, const mcf_pth_entry *e, float *values, mcf_error *err)
 {
+    if (e->unread)
+        return mcf_fail(err, MCF_ERR_UNSUPPORTED, "%s: %s is %s, which is not read; save it as plain dense floats",
+                        file->label, e->name, e->unread);
     if (e->object)
         return mcf_fail(err, MCF_ERR_FORMAT, "%s: %s is an object of class %s, not a tensor", file->label, e->name,
                         e->object);
@@ -582,7 +692,8 @@ mcf_status mcf_pth_read_f32(mcf_pth *file, const mcf_pth_entry *e, float *values
     MCF_TRY(load_storage(file, e->storage, &bytes, err));
     int64_t place[MCF_MAX_RANK] = {0}, at = e->offset;
     for (int64_t i = 0; i < e->count; i++) {
-        values[i] = element(bytes, at, e->type);
+        const float value = element(bytes, at, e->type);
+        values[i] = e->negative ? -value : value;
         for (int axis = e->shape.rank - 1; axis >= 0; axis--) {
             at += e->stride[axis];
             if (++place[axis] < e->shape.dim[axis])

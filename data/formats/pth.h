@@ -16,6 +16,8 @@ typedef struct {
     const char *group;  // "state_dict" where the tensor lies in a dict under that key; "" at the top
     const char *name;   // its own key
     const char *object; // not NULL: no tensor but an object of this class or function; nothing below is set
+    // not NULL: a tensor, but of a kind that is not read, in words ("a sparse tensor"); nothing below is set
+    const char *unread;
     const char *stored; // torch's name of the element type: "float32", "bfloat16", ...
     mcf_dtype dtype;    // where `native`
     bool native;        // dtype says what is stored; else only mcf_pth_read_f32 serves (int16, bool, ...)
@@ -23,6 +25,7 @@ typedef struct {
     int64_t count;                // elements
     int64_t stride[MCF_MAX_RANK]; // elements of the storage
     int64_t offset;               // elements
+    bool negative;                // a view whose values are those of the storage with the other sign
     int storage, type;            // of the reader's own tables
 } mcf_pth_entry;
 

@@ -149,6 +149,8 @@ const mcf_config_key mcf_config_keys[] = {
     {"model.std", MCF_KEY_NUMBERS, MCF_USE_ALL, AT(model.std), "[0.229, 0.224, 0.225]", OVER_TO(0, 10), .most = 3,
      .doc = "What they are divided by then."},
     STRING("model.init", MCF_USE_ALL, model.init, "Safetensors file the encoder starts from; empty: random."),
+    BOOL("model.allow_nonfinite", MCF_USE_ALL, model.allow_nonfinite, "false",
+         "Take weights to start from that are NaN or infinite, which are refused otherwise."),
     VIT("model.encoder", MCF_USE_ALL, model.encoder, "768", "12", "12", " of the encoder"),
     VIT_VARIANT("model.encoder", MCF_USE_ALL, model.encoder),
     VIT("model.decoder", MCF_USE_MCF, model.decoder, "512", "2", "16", " of the decoder M_0"),

@@ -394,7 +394,7 @@ def write_cases():
         for k, v in expectations(net, large, norm).items():
             expected[f'{case}.{k}'] = v.float().contiguous()
 
-    # Heads of 64 need not be told.
+    # Width 64 and one head, the shape of no published network.
     net = rounded(randomize(VisionTransformer(64, 1, 1), 20), torch.float16)
     save({k: v.half() for k, v in net.state_dict().items()}, 'timm_64.pth')
     for k, v in expectations(net, pixels, IMAGENET).items():

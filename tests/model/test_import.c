@@ -227,11 +227,17 @@ static void other_grids(void **state)
     unlink(out);
 }
 
+// A shape that nobody publishes: width / 64 is not made up, and right when it is given.
 static void heads_of_64(void **state)
 {
     (void)state;
     const char *out = scratch("encoder");
-    import("timm_64.pth", &(mcf_import_options){.kind = MCF_IMPORT_TIMM}, out);
+    mcf_imported imported;
+    assert_int_equal(
+        mcf_import(FIXTURES "timm_64.pth", &(mcf_import_options){.kind = MCF_IMPORT_TIMM}, &imported, &err),
+        MCF_ERR_USAGE);
+    assert_non_null(strstr(err.message, "give --heads"));
+    import("timm_64.pth", &(mcf_import_options){.kind = MCF_IMPORT_TIMM, .heads = 1}, out);
     compare_features(out, "timm_64", "pixels", "cpu");
     unlink(out);
 }
