@@ -76,7 +76,8 @@ static void hostile_files(void **state)
     assert_int_equal(glob(FIXTURES "hostile/*.pth", 0, NULL, &found), 0);
     assert_true(found.gl_pathc >= 50);
     for (size_t i = 0; i < found.gl_pathc; i++) {
-        if (strstr(found.gl_pathv[i], "/getattr.pth")) // a bound method beside the model: harmless (tests/run/foreign.sh)
+        if (strstr(found.gl_pathv[i],
+                   "/getattr.pth")) // a bound method beside the model: harmless (tests/run/foreign.sh)
             continue;
         for (int kind = 0; kind < MCF_IMPORT_KINDS; kind++) {
             const mcf_import_options options = {.kind = (mcf_import_kind)kind, .heads = 3};
