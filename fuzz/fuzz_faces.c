@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "data/faces/faces.h"
 #include "data/faces/read.h"
 
 enum { MOST = 512, IDS = 300 };

@@ -107,8 +107,7 @@ void mcf_cpu_onednn_destroy(mcf_cpu_onednn *o)
     for (size_t i = 0; i < o->capacity; i++)
         destroy_primitive(o->primitives[i]);
     free(o->primitives);
-    if (o->convolvers)
-        o->destroy_convolvers(o);
+    mcf_cpu_onednn_destroy_convolvers(o);
     mcf_cpu_release(o->scratch, o->scratch_bytes);
     mcf_cpu_release(o->packed, o->packed_bytes);
     if (o->stream)

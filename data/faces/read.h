@@ -2,8 +2,7 @@
 #ifndef MCF_DATA_FACES_READ_H
 #define MCF_DATA_FACES_READ_H
 
-#include "data/faces/markup.h"
-#include "data/faces/set.h"
+#include "data/faces/faces.h"
 
 // A text being read line by line; its bytes end in a zero byte and are changed.
 typedef struct {

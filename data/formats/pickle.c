@@ -734,95 +734,31 @@ static mcf_status memo_number(reader *r, int bytes, mcf_status (*use)(reader *, 
     return use(r, n);
 }
 
-// --- opcodes, by what they are about; what one function does not know it hands to the next
-
-static mcf_status step_object(reader *r, uint8_t opcode)
+static mcf_status step(reader *r, uint8_t opcode)
 {
-    char what[64];
+    mcf_pickle_node *node;
+    const uint8_t *skipped;
+    size_t first, count;
     switch (opcode) {
-    case 'p':
-        return memo_line(r, put);
-    case 'q':
-        return memo_number(r, 1, put);
-    case 'r':
-        return memo_number(r, 4, put);
-    case 0x94:
-        return put(r, r->memo_count);
-    case 'g':
-        return memo_line(r, get);
-    case 'h':
-        return memo_number(r, 1, get);
-    case 'j':
-        return memo_number(r, 4, get);
-    case 'c':
-        return push_global_lines(r);
-    case 0x93:
-        return stack_global(r);
-    case 'R':
-    case 0x81:
-        return reduce(r);
-    case 0x92:
-        return new_object_with_keywords(r);
-    case 'i':
-        return instance(r, true);
-    case 'o':
-        return instance(r, false);
-    case 'b':
-        return build(r);
-    case 'P':
-        return persistent(r, true);
-    case 'Q':
-        return persistent(r, false);
-    default:
-        snprintf(what, sizeof what, "opcode 0x%02x is not known", opcode);
-        r->at--;
-        return bad(r, what);
+    case 0x80: { // PROTO
+        MCF_TRY(take(r, 1, &skipped));
+        return *skipped > 5 ? bad(r, "a pickle protocol newer than 5") : MCF_OK;
     }
-}
-
-static mcf_status step_container(reader *r, uint8_t opcode)
-{
-    switch (opcode) {
-    case ']':
-        return push_collected(r, MCF_PICKLE_LIST, r->depth, 0);
-    case ')':
-        return push_collected(r, MCF_PICKLE_TUPLE, r->depth, 0);
-    case '}':
-        return push_collected(r, MCF_PICKLE_DICT, r->depth, 0);
-    case 0x8f:
-        return push_collected(r, MCF_PICKLE_SET, r->depth, 0);
-    case 'l':
-        return collect(r, MCF_PICKLE_LIST);
-    case 't':
-        return collect(r, MCF_PICKLE_TUPLE);
-    case 'd':
-        return collect(r, MCF_PICKLE_DICT);
-    case 0x91:
-        return collect(r, MCF_PICKLE_SET);
-    case 0x85:
-        return short_tuple(r, 1);
-    case 0x86:
-        return short_tuple(r, 2);
-    case 0x87:
-        return short_tuple(r, 3);
-    case 'a':
-        return append(r);
-    case 'e':
-        return extend(r, MCF_PICKLE_LIST);
-    case 's':
-        return set_item(r);
-    case 'u':
-        return extend(r, MCF_PICKLE_DICT);
-    case 0x90:
-        return extend(r, MCF_PICKLE_SET);
-    default:
-        return step_object(r, opcode);
-    }
-}
-
-static mcf_status step_value(reader *r, uint8_t opcode)
-{
-    switch (opcode) {
+    case 0x95:
+        return take(r, 8, &skipped); // FRAME
+    case '(':
+        return push_mark(r);
+    case '0': // POP: a value, or the mark itself
+        if (r->mark_count && r->depth == floor_of(r)) {
+            r->mark_count--;
+            return MCF_OK;
+        }
+        return pop(r, &node);
+    case '1':
+        return pop_mark(r, &first, &count);
+    case '2':
+        MCF_TRY(top(r, &node));
+        return push(r, node);
     case 'N':
         return push_int(r, MCF_PICKLE_NONE, 0);
     case 0x88:
@@ -867,38 +803,77 @@ static mcf_status step_value(reader *r, uint8_t opcode)
     case 0x8e:
     case 0x96:
         return push_text(r, MCF_PICKLE_BYTES, 8);
-    default:
-        return step_container(r, opcode);
+    case ']':
+        return push_collected(r, MCF_PICKLE_LIST, r->depth, 0);
+    case ')':
+        return push_collected(r, MCF_PICKLE_TUPLE, r->depth, 0);
+    case '}':
+        return push_collected(r, MCF_PICKLE_DICT, r->depth, 0);
+    case 0x8f:
+        return push_collected(r, MCF_PICKLE_SET, r->depth, 0);
+    case 'l':
+        return collect(r, MCF_PICKLE_LIST);
+    case 't':
+        return collect(r, MCF_PICKLE_TUPLE);
+    case 'd':
+        return collect(r, MCF_PICKLE_DICT);
+    case 0x91:
+        return collect(r, MCF_PICKLE_SET);
+    case 0x85:
+        return short_tuple(r, 1);
+    case 0x86:
+        return short_tuple(r, 2);
+    case 0x87:
+        return short_tuple(r, 3);
+    case 'a':
+        return append(r);
+    case 'e':
+        return extend(r, MCF_PICKLE_LIST);
+    case 's':
+        return set_item(r);
+    case 'u':
+        return extend(r, MCF_PICKLE_DICT);
+    case 0x90:
+        return extend(r, MCF_PICKLE_SET);
+    case 'p':
+        return memo_line(r, put);
+    case 'q':
+        return memo_number(r, 1, put);
+    case 'r':
+        return memo_number(r, 4, put);
+    case 0x94:
+        return put(r, r->memo_count);
+    case 'g':
+        return memo_line(r, get);
+    case 'h':
+        return memo_number(r, 1, get);
+    case 'j':
+        return memo_number(r, 4, get);
+    case 'c':
+        return push_global_lines(r);
+    case 0x93:
+        return stack_global(r);
+    case 'R':
+    case 0x81:
+        return reduce(r);
+    case 0x92:
+        return new_object_with_keywords(r);
+    case 'i':
+        return instance(r, true);
+    case 'o':
+        return instance(r, false);
+    case 'b':
+        return build(r);
+    case 'P':
+        return persistent(r, true);
+    case 'Q':
+        return persistent(r, false);
+    default: {
+        char what[64];
+        snprintf(what, sizeof what, "opcode 0x%02x is not known", opcode);
+        r->at--;
+        return bad(r, what);
     }
-}
-
-static mcf_status step(reader *r, uint8_t opcode)
-{
-    mcf_pickle_node *node;
-    const uint8_t *skipped;
-    size_t first, count;
-    switch (opcode) {
-    case 0x80: { // PROTO
-        MCF_TRY(take(r, 1, &skipped));
-        return *skipped > 5 ? bad(r, "a pickle protocol newer than 5") : MCF_OK;
-    }
-    case 0x95:
-        return take(r, 8, &skipped); // FRAME
-    case '(':
-        return push_mark(r);
-    case '0': // POP: a value, or the mark itself
-        if (r->mark_count && r->depth == floor_of(r)) {
-            r->mark_count--;
-            return MCF_OK;
-        }
-        return pop(r, &node);
-    case '1':
-        return pop_mark(r, &first, &count);
-    case '2':
-        MCF_TRY(top(r, &node));
-        return push(r, node);
-    default:
-        return step_value(r, opcode);
     }
 }
 

@@ -36,6 +36,40 @@ static void reference_shared(void **state)
     check_shared("cpu-reference", 5e-5);
 }
 
+static void cpu_all(void **state)
+{
+    (void)state;
+    check_own("cpu", 2e-4);
+    check_shared("cpu", 2e-4);
+}
+
+// OpenCL where a platform is there, CUDA where a card is there or on the tests' emulator (MCF_CUDA=EMULATE). Each device of
+// theirs is used once, so cases of more devices than there are stay away.
+static void check_backend(const char *name)
+{
+    const mcf_backend *backend;
+    mcf_error err = {0};
+    if (mcf_backend_find(name, &backend, &err) != MCF_OK) {
+        fprintf(stderr, "%s\n", err.message);
+        skip();
+    }
+    for (int i = 0; i < OWN; i++)
+        if (own[i].devices <= backend->device_count())
+            check(own_folder(), own[i].name, name, own[i].devices, NULL, 0, 2e-4);
+}
+
+static void opencl_all(void **state)
+{
+    (void)state;
+    check_backend("opencl");
+}
+
+static void cuda_all(void **state)
+{
+    (void)state;
+    check_backend("cuda");
+}
+
 // The same step with blocks computed again in the backward pass.
 static void recomputed(void **state)
 {
@@ -56,9 +90,8 @@ static void devices_are_one(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reference_own),
-        cmocka_unit_test(reference_shared),
-        cmocka_unit_test(recomputed),
+        cmocka_unit_test(reference_own),   cmocka_unit_test(reference_shared), cmocka_unit_test(cpu_all),
+        cmocka_unit_test(opencl_all),      cmocka_unit_test(cuda_all),         cmocka_unit_test(recomputed),
         cmocka_unit_test(devices_are_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -32,6 +32,8 @@ YAML
 newest() { find "$1" -name model.safetensors | sort | tail -n 1; }
 value() { grep -o "\"$2\":[^,}]*" "$1/log.jsonl" | cut -d: -f2; }
 
+near() { echo "$1 $2" | awk '{d = $1 - $2; exit !($1 > 0 && d < 2e-3 * $1 && -d < 2e-3 * $1)}'; }
+
 for task in align parse; do
     score=$([ $task = align ] && echo nme || echo f1)
     check "$task trains" "$mcf" finetune $task.yaml --out $task --quiet
@@ -49,6 +51,11 @@ for task in align parse; do
     check "$task: the same bits as without the stop" cmp "$(newest $task)" "$(newest stopped)"
     check "$task: the same scores" test "$(value $task "validation.$score")" = "$(value stopped "validation.$score")"
     rm -rf stopped
+    check "$task is scored" "$mcf" eval $task.yaml --checkpoint $task --out $task.json --quiet
+    name=$([ $task = align ] && echo nme.inter-ocular || echo f1)
+    check "$task: mcf eval finds what the last validation found" near \
+        "$(grep -o "\"$name\": [0-9.]*" $task.json | head -n 1 | cut -d' ' -f2)" \
+        "$(value $task "validation.$score" | tail -n 1 | awk '{print 100 * $1}')"
     for precision in bf16 fp16; do
         [ $precision = fp16 ] && backend=cpu-reference || backend=cpu
         check "$task in $precision" "$mcf" finetune $task.yaml --out $task-$precision --quiet --backend $backend \
@@ -61,7 +68,6 @@ check "one device" "$mcf" finetune align.yaml --out one --quiet --set schedule.e
     --set model.sync_batchnorm=true --set batch.per_device=8
 check "two devices" "$mcf" finetune align.yaml --out two --quiet --set schedule.epochs=1 --set schedule.milestones=[] \
     --set model.sync_batchnorm=true --set batch.per_device=4 --devices 0,0
-near() { echo "$1 $2" | awk '{d = $1 - $2; exit !(d < 2e-3 * $1 && -d < 2e-3 * $1)}'; }
 check "two devices end where one ends" near "$(value one validation.nme)" "$(value two validation.nme)"
 check "recomputed blocks" "$mcf" finetune align.yaml --out recomputed --quiet --set schedule.epochs=1 \
     --set schedule.milestones=[] --set model.sync_batchnorm=true --set batch.per_device=8 --set model.recompute=blocks
@@ -74,6 +80,8 @@ check "seven steps" test "$(grep -c '"loss"' tenth/log.jsonl)" = 7
 
 fails 2 "mcf finetune" "pretrain refuses the task" "$mcf" pretrain align.yaml --out no --quiet
 fails 2 "mcf pretrain" "finetune refuses pre-training" sh -c "echo 'task: pretrain' >p.yaml; '$mcf' finetune p.yaml --out no --quiet"
+fails 2 "task: pretrain" "eval of pre-training" "$mcf" eval p.yaml --checkpoint align --quiet
+fails 2 "is parse with 11" "a network of another task" "$mcf" eval parse.yaml --checkpoint align --quiet
 fails 2 "98 points" "another number of points than the set has" "$mcf" finetune align.yaml --out no --quiet \
     --set model.head.outputs=68
 fails 2 "one value a channel" "a batch without variance" "$mcf" finetune align.yaml --out no --quiet --set batch.per_device=1 \
