@@ -64,8 +64,8 @@ static void print(const mcf_eval_result *r)
 static mcf_status write_json(const mcf_eval_result *r, const char *path, mcf_error *err)
 {
     const mcf_published *p = mcf_published_of(r->layout);
-    json_t *root = json_pack("{s:s, s:i, s:{}, s:{}}", "layout", r->layout, "image_size", r->image_size, "networks",
-                             "paper");
+    json_t *root =
+        json_pack("{s:s, s:i, s:{}, s:{}}", "layout", r->layout, "image_size", r->image_size, "networks", "paper");
     for (int n = 0; root && n < r->count; n++) {
         const mcf_eval_network *of = &r->network[n];
         json_t *scores = json_object();
@@ -131,7 +131,8 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
 static const mcf_option options[] = {
     {"checkpoint", "FILE", "A run of mcf finetune (its last network and its best), a checkpoint or a file", true},
     {"out", "FILE", "Receives the scores as JSON", false},
-    {"normaliser", "NAME", "Of the points' errors: inter-ocular, inter-pupil, box or diagonal (default: the set's)", false},
+    {"normaliser", "NAME", "Of the points' errors: inter-ocular, inter-pupil, box or diagonal (default: the set's)",
+     false},
     {"threshold", "T", "Of fr and auc, in parts of the normaliser (default 0.07 for AFLW-19, else 0.1)", false},
     {"auc", "HOW", "farl (default): fr and auc on FaRL's grid; exact: without a grid", false},
     {"batch", "N", "Faces at a time (default 8)", false},

@@ -15,10 +15,10 @@ typedef struct {
 } mcf_eval_score;
 
 typedef struct {
-    char network[32];     // "last", "best on the validation" or "given"
-    int64_t step;         // optimiser steps behind it; -1: not known
-    int64_t faces;        // judged
-    int64_t broken;       // pictures that cannot be read
+    char network[32];       // "last", "best on the validation" or "given"
+    int64_t step;           // optimiser steps behind it; -1: not known
+    int64_t faces;          // judged
+    int64_t broken;         // pictures that cannot be read
     char first_broken[512]; // "NAME: reason"; "": none
     int count;
     mcf_eval_score score[MCF_EVAL_MOST];
@@ -33,7 +33,8 @@ typedef struct {
 
 typedef struct {
     mcf_job_options job;
-    const char *checkpoint; // a run: its newest checkpoint, and the best network where it kept one; a checkpoint; a file
+    const char
+        *checkpoint; // a run: its newest checkpoint, and the best network where it kept one; a checkpoint; a file
     const char *normaliser; // points; NULL: those of the set's papers
     double threshold;       // of fr and auc in parts of the normaliser; 0: 0.07 of the box for AFLW-19, else 0.1
     bool exact_auc;         // else as FaRL computes fr and auc
