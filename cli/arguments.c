@@ -25,6 +25,7 @@ static const struct {
     {~0u, {"help", NULL, "Show this help", false}},
 };
 enum { COMMON_ROWS = sizeof common_rows / sizeof common_rows[0] };
+enum { FIRST_ROW = 256 }; // of the codes that getopt_long gives for rows: behind all letters
 
 const mcf_option *mcf_common_options(unsigned common)
 {
@@ -84,12 +85,54 @@ static mcf_status parse_common(mcf_call *call, const char *name, const char *val
     return MCF_OK;
 }
 
+// What getopt_long did not take.
+static mcf_status refuse(const mcf_command *command, int letter, const char *word, const mcf_option *const *rows,
+                         mcf_error *err)
+{
+    char message[512];
+    if (letter == ':')
+        snprintf(message, sizeof message, "%s wants a value", word);
+    else if (optopt >= FIRST_ROW)
+        snprintf(message, sizeof message, "--%s takes no value", rows[optopt - FIRST_ROW]->name);
+    else if (optopt)
+        snprintf(message, sizeof message, "-%c is not an option", optopt);
+    else
+        snprintf(message, sizeof message, "%s is not an option, or stands for several", word);
+    return usage(command, err, message);
+}
+
+// That all that is needed is there, and no more.
+static mcf_status check_complete(const mcf_call *call, mcf_error *err)
+{
+    const mcf_command *command = call->command;
+    char message[512];
+    for (int i = 0; command->options && command->options[i].name; i++) {
+        const mcf_option *o = &command->options[i];
+        if (o->required && !call->values[i]) {
+            snprintf(message, sizeof message, "--%s %s is missing", o->name, o->argument);
+            return usage(command, err, message);
+        }
+        if (call->values[i] && o->argument && !*call->values[i]) {
+            snprintf(message, sizeof message, "--%s is empty", o->name);
+            return usage(command, err, message);
+        }
+    }
+    if (call->argument_count < command->least) {
+        snprintf(message, sizeof message, "%s is missing", command->arguments);
+        return usage(command, err, message);
+    }
+    if (command->most >= 0 && call->argument_count > command->most) {
+        snprintf(message, sizeof message, "%s is one argument too many", call->arguments[command->most]);
+        return usage(command, err, message);
+    }
+    return MCF_OK;
+}
+
 mcf_status mcf_call_parse(mcf_call *call, const mcf_command *command, int argc, char **argv, bool *help, mcf_error *err)
 {
     struct option table[MCF_CLI_MAX_OPTIONS + COMMON_ROWS + 1];
     const mcf_option *rows[MCF_CLI_MAX_OPTIONS + COMMON_ROWS];
-    int own = 0, count = 0, letter, row = -1;
-    char message[512];
+    int own = 0, count = 0, letter;
 
     memset(call, 0, sizeof *call);
     call->command = command;
@@ -104,62 +147,28 @@ mcf_status mcf_call_parse(mcf_call *call, const mcf_command *command, int argc, 
     for (const mcf_option *common = mcf_common_options(command->common); common->name; common++)
         rows[count++] = common;
     for (int i = 0; i < count; i++)
-        table[i] = (struct option){rows[i]->name, rows[i]->argument ? required_argument : no_argument, NULL, 256 + i};
+        table[i] =
+            (struct option){rows[i]->name, rows[i]->argument ? required_argument : no_argument, NULL, FIRST_ROW + i};
     table[count] = (struct option){0};
 
     opterr = 0;
     optind = 0; // glibc: start anew
     while ((letter = getopt_long(argc, argv, ":hq", table, NULL)) != -1) {
-        if (letter == ':' || letter == '?') {
-            const char *word = argv[optind - 1];
-            if (letter == ':')
-                snprintf(message, sizeof message, "%s wants a value", word);
-            else if (optopt >= 256)
-                snprintf(message, sizeof message, "--%s takes no value", rows[optopt - 256]->name);
-            else if (optopt)
-                snprintf(message, sizeof message, "-%c is not an option", optopt);
-            else
-                snprintf(message, sizeof message, "%s is not an option, or stands for several", word);
-            return usage(command, err, message);
-        }
-        if (letter == 'h') {
+        const int row = letter - FIRST_ROW;
+        if (letter == ':' || letter == '?')
+            return refuse(command, letter, argv[optind - 1], rows, err);
+        if (letter == 'h')
             *help = true;
-            continue;
-        }
-        if (letter == 'q') {
+        else if (letter == 'q')
             call->quiet = true;
-            continue;
-        }
-        row = letter - 256;
-        if (row < own)
+        else if (row < own)
             call->values[row] = optarg ? optarg : "";
         else
             MCF_TRY(parse_common(call, rows[row]->name, optarg, help, err));
     }
     call->arguments = argv + optind;
     call->argument_count = argc - optind;
-    if (*help)
-        return MCF_OK;
-    for (int i = 0; i < own; i++) {
-        if (command->options[i].required && !call->values[i]) {
-            snprintf(message, sizeof message, "--%s %s is missing", command->options[i].name,
-                     command->options[i].argument);
-            return usage(command, err, message);
-        }
-        if (call->values[i] && command->options[i].argument && !*call->values[i]) {
-            snprintf(message, sizeof message, "--%s is empty", command->options[i].name);
-            return usage(command, err, message);
-        }
-    }
-    if (call->argument_count < command->least) {
-        snprintf(message, sizeof message, "%s is missing", command->arguments);
-        return usage(command, err, message);
-    }
-    if (command->most >= 0 && call->argument_count > command->most) {
-        snprintf(message, sizeof message, "%s is one argument too many", call->arguments[command->most]);
-        return usage(command, err, message);
-    }
-    return MCF_OK;
+    return *help ? MCF_OK : check_complete(call, err);
 }
 
 void mcf_call_free(mcf_call *call)

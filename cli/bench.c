@@ -29,80 +29,94 @@ static mcf_status write_report(const mcf_call *call, const mcf_bench_report *rep
     return MCF_OK;
 }
 
-static mcf_status run(const mcf_call *call, mcf_error *err)
+// Options of one kind of measurement given to another.
+static mcf_status check_options(const mcf_call *call, mcf_error *err)
 {
-    static const struct {
-        const char *name;
-        mcf_bench_function function;
-    } whats[] = {{"ops", mcf_bench_ops}, {"step", mcf_bench_step}, {"data", mcf_bench_data}};
-    const char *path = mcf_call_value(call, "config"), *what = call->arguments[0];
-    bool yardstick = !strcmp(what, "yardstick"), tune = mcf_call_flag(call, "tune");
-    mcf_bench_function function = yardstick ? yardstick_alone : NULL;
-    mcf_config config;
-    mcf_bench_report report = {0};
+    const char *what = call->arguments[0];
+    const bool step = !strcmp(what, "step"), ops = !strcmp(what, "ops"), predict = mcf_call_flag(call, "predict");
+    if (mcf_call_value(call, "op") && !ops)
+        return mcf_fail(err, MCF_ERR_USAGE, "bench: --op belongs to ops: mcf bench ops --op matmul");
+    if (mcf_call_flag(call, "tune") && !ops)
+        return mcf_fail(err, MCF_ERR_USAGE, "bench: --tune belongs to ops: mcf bench ops --tune --backend opencl");
+    if (predict && !step)
+        return mcf_fail(err, MCF_ERR_USAGE, "bench: --predict belongs to step: mcf bench step --device v100 --predict");
+    if (predict && !mcf_call_value(call, "device"))
+        return mcf_fail(err, MCF_ERR_USAGE, "bench: --predict wants a card: mcf bench step --device v100 --predict");
+    if (mcf_call_flag(call, "plan") && (!step || predict))
+        return mcf_fail(err, MCF_ERR_USAGE, "bench: --plan belongs to step: mcf bench step --plan");
+    if (!strcmp(what, "yardstick") && (mcf_call_value(call, "config") || call->set_count))
+        return mcf_fail(err, MCF_ERR_USAGE, "bench: the yardstick depends on no config; leave --config and --set out");
+    const char *path = mcf_call_value(call, "config"), *out = mcf_call_value(call, "out");
+    return out ? mcf_check_output(out, &path, 1, err) : MCF_OK;
+}
+
+static mcf_status read_options(const mcf_call *call, mcf_bench_options *options, mcf_error *err)
+{
     int64_t steps, warmup, batch;
     double seconds;
-
-    for (size_t i = 0; i < sizeof whats / sizeof whats[0]; i++)
-        if (!strcmp(whats[i].name, what))
-            function = whats[i].function;
-    if (!function)
-        return mcf_fail(err, MCF_ERR_USAGE, "bench: %s is not measured here; ops, step, data and yardstick are", what);
+    const char *device = mcf_call_value(call, "device");
     MCF_TRY(mcf_call_integer(call, "steps", 0, 1, 1000000, &steps, err));
     MCF_TRY(mcf_call_integer(call, "warmup", 0, 1, 1000000, &warmup, err));
     MCF_TRY(mcf_call_integer(call, "batch", 0, 1, 65536, &batch, err));
     MCF_TRY(mcf_call_number(call, "seconds", 0, 0.01, 86400, &seconds, err));
-    if (mcf_call_value(call, "op") && strcmp(what, "ops"))
-        return mcf_fail(err, MCF_ERR_USAGE, "bench: --op belongs to ops: mcf bench ops --op matmul");
-    if (tune && strcmp(what, "ops"))
-        return mcf_fail(err, MCF_ERR_USAGE, "bench: --tune belongs to ops: mcf bench ops --tune --backend opencl");
-    mcf_job_options job = call->job;
-    const char *device = mcf_call_value(call, "device");
-    const bool predict = mcf_call_flag(call, "predict");
-    if (predict && strcmp(what, "step"))
-        return mcf_fail(err, MCF_ERR_USAGE, "bench: --predict belongs to step: mcf bench step --device v100 --predict");
-    if (predict && !device)
-        return mcf_fail(err, MCF_ERR_USAGE, "bench: --predict wants a card: mcf bench step --device v100 --predict");
-    if (predict)
-        function = mcf_bench_predict;
-    else if (device)
-        MCF_TRY(mcf_job_parse_devices(&job, device, err));
-    const bool plan = mcf_call_flag(call, "plan");
-    if (plan && (strcmp(what, "step") || predict))
-        return mcf_fail(err, MCF_ERR_USAGE, "bench: --plan belongs to step: mcf bench step --plan");
-    if (yardstick && (path || call->set_count))
-        return mcf_fail(err, MCF_ERR_USAGE, "bench: the yardstick depends on no config; leave --config and --set out");
-    if (mcf_call_value(call, "out"))
-        MCF_TRY(mcf_check_output(mcf_call_value(call, "out"), &path, 1, err));
-    // without a config: the defaults, ViT-B/16 at 224 with M_1 at its random start
-    static const char measured[] = "model: {teacher: {checkpoint: random}}\n";
-    static const char predicted[] = "precision: fp16\nmodel: {teacher: {checkpoint: random}}\n";
-    const char *defaults = predict ? predicted : measured;
-    if (path)
-        MCF_TRY(mcf_config_load(&config, path, call->sets, call->set_count, err));
-    else if (!yardstick)
-        MCF_TRY(mcf_config_parse(&config, defaults, strlen(defaults), "defaults", call->sets, call->set_count, err));
-    mcf_bench_options options = {
-        .job = job,
+    *options = (mcf_bench_options){
+        .job = call->job,
         .steps = (int)steps,
         .warmup = (int)warmup,
         .batch = (int)batch,
         .seconds = seconds,
         .op = mcf_call_value(call, "op"),
         .card = device,
-        .plan = plan,
+        .plan = mcf_call_flag(call, "plan"),
         .stop = mcf_interrupt_flag(),
     };
+    return device && !mcf_call_flag(call, "predict") ? mcf_job_parse_devices(&options->job, device, err) : MCF_OK;
+}
+
+// Without a config: the defaults, ViT-B/16 at 224 with M_1 at its random start. The yardstick depends on none.
+static mcf_status read_config(const mcf_call *call, mcf_config *config, mcf_error *err)
+{
+    static const char measured[] = "model: {teacher: {checkpoint: random}}\n";
+    static const char predicted[] = "precision: fp16\nmodel: {teacher: {checkpoint: random}}\n";
+    const char *path = mcf_call_value(call, "config"), *text = mcf_call_flag(call, "predict") ? predicted : measured;
+    *config = (mcf_config){0};
+    if (!strcmp(call->arguments[0], "yardstick"))
+        return MCF_OK;
+    return path ? mcf_config_load(config, path, call->sets, call->set_count, err)
+                : mcf_config_parse(config, text, strlen(text), "defaults", call->sets, call->set_count, err);
+}
+
+static mcf_status run(const mcf_call *call, mcf_error *err)
+{
+    static const struct {
+        const char *name;
+        mcf_bench_function function;
+    } whats[] = {
+        {"ops", mcf_bench_ops}, {"step", mcf_bench_step}, {"data", mcf_bench_data}, {"yardstick", yardstick_alone}};
+    const char *what = call->arguments[0];
+    const bool predict = mcf_call_flag(call, "predict");
+    mcf_bench_function function = NULL;
+    mcf_config config;
+    mcf_bench_options options;
+    mcf_bench_report report = {0};
+    for (size_t i = 0; i < sizeof whats / sizeof whats[0]; i++)
+        if (!strcmp(whats[i].name, what))
+            function = whats[i].function;
+    if (!function)
+        return mcf_fail(err, MCF_ERR_USAGE, "bench: %s is not measured here; ops, step, data and yardstick are", what);
+    MCF_TRY(check_options(call, err));
+    MCF_TRY(read_options(call, &options, err));
+    MCF_TRY(read_config(call, &config, err));
+    const bool several = strchr(call->job.backend, ',') && function != mcf_bench_data && !predict;
     mcf_interrupt_install(MCF_PATIENCE);
-    mcf_status status = tune ? mcf_bench_tune(&options, &report, err)
-                        : strchr(call->job.backend, ',') && function != mcf_bench_data && !predict
-                            ? mcf_bench_backends(function, &config, &options, &report, err)
-                            : function(&config, &options, &report, err);
+    mcf_status status = mcf_call_flag(call, "tune") ? mcf_bench_tune(&options, &report, err)
+                        : predict                   ? mcf_bench_predict(&config, &options, &report, err)
+                        : several                   ? mcf_bench_backends(function, &config, &options, &report, err)
+                                                    : function(&config, &options, &report, err);
     if (status == MCF_OK)
         status = write_report(call, &report, err);
     mcf_bench_report_free(&report);
-    if (!yardstick)
-        mcf_config_free(&config);
+    mcf_config_free(&config);
     return status;
 }
 

@@ -239,6 +239,29 @@ mcf_dtype mcf_statistics_dtype(const mcf_graph *graph, mcf_value x)
     return mcf_value_dtype(graph, x) == MCF_F64 ? MCF_F64 : MCF_F32;
 }
 
+// Types and shapes of a node's outputs by the operation's rule.
+static mcf_status infer_outputs(mcf_graph *graph, const mcf_graph_node *node, mcf_dtype out_dtype,
+                                mcf_operand out[MCF_MAX_OUTPUTS])
+{
+    mcf_launch launch = {.op = node->op, .attr = node->attr, .n_in = node->n_in, .n_out = node->n_out};
+    for (int i = 0; i < node->n_in; i++) {
+        if (node->in[i] < 0)
+            continue;
+        const mcf_graph_value *value = &graph->values[node->in[i]];
+        launch.in[i].buffer = (mcf_buffer *)&present;
+        launch.in[i].dtype = value->dtype;
+        launch.in[i].shape = value->shape;
+        memcpy(launch.in[i].stride, value->stride, sizeof value->stride);
+    }
+    for (int i = 0; i < node->n_out; i++) {
+        launch.out[i].buffer = (mcf_buffer *)&present;
+        launch.out[i].dtype = out_dtype;
+    }
+    MCF_TRY(mcf_infer_shapes(&launch, graph->world, &graph->error));
+    memcpy(out, launch.out, sizeof launch.out);
+    return MCF_OK;
+}
+
 int mcf_emit(mcf_graph *graph, mcf_op op, const mcf_attr *attr, const mcf_value *in, int n_in, mcf_dtype out_dtype)
 {
     if (!mcf_graph_ok(graph))
@@ -264,27 +287,13 @@ int mcf_emit(mcf_graph *graph, mcf_op op, const mcf_attr *attr, const mcf_value 
         differentiable = differentiable || graph->values[in[i]].requires_grad;
     }
 
-    mcf_launch launch = {.op = op, .attr = node.attr, .n_in = n_in, .n_out = info->outputs};
-    for (int i = 0; i < n_in; i++) {
-        if (node.in[i] < 0)
-            continue;
-        const mcf_graph_value *value = &graph->values[node.in[i]];
-        launch.in[i].buffer = (mcf_buffer *)&present;
-        launch.in[i].dtype = value->dtype;
-        launch.in[i].shape = value->shape;
-        memcpy(launch.in[i].stride, value->stride, sizeof value->stride);
-    }
-    for (int i = 0; i < info->outputs; i++) {
-        launch.out[i].buffer = (mcf_buffer *)&present;
-        launch.out[i].dtype = out_dtype;
-    }
-    if (mcf_infer_shapes(&launch, graph->world, &graph->error) != MCF_OK)
+    mcf_operand out[MCF_MAX_OUTPUTS];
+    if (infer_outputs(graph, &node, out_dtype, out) != MCF_OK)
         return -1;
-
     for (int i = 0; i < info->outputs; i++) {
         mcf_graph_value value = {
-            .dtype = launch.out[i].dtype,
-            .shape = launch.out[i].shape,
+            .dtype = out[i].dtype,
+            .shape = out[i].shape,
             .node = graph->node_count,
             .place = MCF_PLACE_ARENA,
             .entry = -1,

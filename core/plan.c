@@ -54,23 +54,9 @@ void mcf_plan_free(mcf_plan *plan)
     memset(plan, 0, sizeof *plan);
 }
 
-mcf_status mcf_plan_create(const mcf_graph *graph, uint64_t alignment, uint64_t piece, mcf_plan *plan, mcf_error *err)
+// The values that need a place, largest first, with their sizes; returns their number.
+static int list_values(const mcf_graph *graph, uint64_t alignment, mcf_plan *plan, sized *order)
 {
-    size_t n = (size_t)graph->value_count + 1;
-    *plan = (mcf_plan){
-        .offset = calloc(n, sizeof *plan->offset),
-        .first = calloc(n, sizeof *plan->first),
-        .last = calloc(n, sizeof *plan->last),
-    };
-    sized *order = calloc(n, sizeof *order);   // by size
-    sized *placed = calloc(n, sizeof *placed); // by offset
-    if (!plan->offset || !plan->first || !plan->last || !order || !placed) {
-        free(order);
-        free(placed);
-        mcf_plan_free(plan);
-        return mcf_fail(err, MCF_ERR_NOMEM, "plan: out of memory");
-    }
-    find_lifetimes(graph, plan);
     int count = 0;
     for (int v = 0; v < graph->value_count; v++) {
         const mcf_graph_value *value = &graph->values[v];
@@ -83,17 +69,12 @@ mcf_status mcf_plan_create(const mcf_graph *graph, uint64_t alignment, uint64_t 
         plan->value_bytes += bytes;
     }
     qsort(order, (size_t)count, sizeof *order, larger_first);
-    if (piece && count && order[0].bytes > piece) {
-        const double most = (double)order[0].bytes / (1 << 20);
-        free(order);
-        free(placed);
-        mcf_plan_free(plan);
-        return mcf_fail(err, MCF_ERR_NOMEM,
-                        "a tensor of the step takes %.1f MiB and the device gives at most %.1f MiB in one piece; lower "
-                        "batch.per_device",
-                        most, (double)piece / (1 << 20));
-    }
+    return count;
+}
 
+// Each at the lowest place that is free while it lives. `placed` is space for as many, kept sorted by offset.
+static void place_values(mcf_plan *plan, const sized *order, int count, uint64_t piece, sized *placed)
+{
     int placed_count = 0;
     for (int i = 0; i < count; i++) {
         mcf_value v = order[i].value;
@@ -116,7 +97,34 @@ mcf_status mcf_plan_create(const mcf_graph *graph, uint64_t alignment, uint64_t 
             placed[k] = placed[k - 1];
         placed[k] = order[i];
     }
+}
+
+mcf_status mcf_plan_create(const mcf_graph *graph, uint64_t alignment, uint64_t piece, mcf_plan *plan, mcf_error *err)
+{
+    size_t n = (size_t)graph->value_count + 1;
+    *plan = (mcf_plan){
+        .offset = calloc(n, sizeof *plan->offset),
+        .first = calloc(n, sizeof *plan->first),
+        .last = calloc(n, sizeof *plan->last),
+    };
+    sized *order = calloc(n, sizeof *order), *placed = calloc(n, sizeof *placed);
+    mcf_status status = MCF_OK;
+    if (!plan->offset || !plan->first || !plan->last || !order || !placed) {
+        status = mcf_fail(err, MCF_ERR_NOMEM, "plan: out of memory");
+    } else {
+        find_lifetimes(graph, plan);
+        const int count = list_values(graph, alignment, plan, order);
+        if (piece && count && order[0].bytes > piece)
+            status = mcf_fail(err, MCF_ERR_NOMEM,
+                              "a tensor of the step takes %.1f MiB and the device gives at most %.1f MiB in one piece; "
+                              "lower batch.per_device",
+                              (double)order[0].bytes / (1 << 20), (double)piece / (1 << 20));
+        else
+            place_values(plan, order, count, piece, placed);
+    }
     free(order);
     free(placed);
-    return MCF_OK;
+    if (status != MCF_OK)
+        mcf_plan_free(plan);
+    return status;
 }

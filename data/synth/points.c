@@ -150,6 +150,7 @@ static void find_nose(const finder *f, v3 bridge[4], v3 base[5])
         base[i] = on_head(f, x[i] * n, absf(x[i]) > 1 ? g->nose_tip - 0.85f : g->nose_under + 0.08f);
 }
 
+// Long: the five markups, which share what is found first.
 static void find_all(finder *f, v3 set[MCF_POINT_SETS][MCF_SYNTH_MAX_POINTS])
 {
     v3 mouth[20], brows[2][9], eyes[2][8], bridge[4], base[5], pupils[2];

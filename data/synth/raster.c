@@ -97,6 +97,7 @@ static inline void clip(float start, float step, float zero, float *low, float *
         *high = -1;
 }
 
+// Long, since the set-up of a triangle is a dozen numbers that both loops read.
 static void draw(samples *s, const samples *behind, const mesh *m, uint32_t index, keep_function keep,
                  const void *context)
 {

@@ -94,6 +94,7 @@ static v3 woven(const builder *b, v3 at, v3 one, v3 two, int pattern)
     return scale3(mix3(one, two, k), 1 + 0.09f * grain + 0.1f * cloud);
 }
 
+// Long: one garment after another, each adding to the same material.
 static material body_material(const builder *b, int which, v3 at, float pixel)
 {
     const picture *v = b->how;
