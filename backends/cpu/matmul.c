@@ -180,6 +180,7 @@ static mcf_status run_onednn(mcf_device *device, const mcf_launch *l, const matr
     return MCF_OK;
 }
 
+// Long: it picks one of several ways, and each choice needs the sizes and strides read above it.
 mcf_status mcf_cpu_op_matmul(mcf_device *device, const mcf_launch *l, mcf_error *err)
 {
     const mcf_operand *out = &l->out[MATMUL_OUT_out];

@@ -170,7 +170,8 @@ typedef float vector_type __attribute__((vector_size(4 * VECTOR), aligned(4)));
 #endif
 #define WIDE (PANEL_N / VECTOR)
 
-// Item (panels of a, panel of b, batch): `few` panels of a one after the other.
+// Item (panels of a, panel of b, batch): `few` panels of a one after the other. Long, since its sums stay in registers
+// from the first load to the store.
 KERNEL void product_panels(GRID INPUT(f32, a), INPUT(f32, b), INPUT(f32, bias), TENSOR(TO, c), steps sc, I64 m, I64 n,
                            I64 depth, I64 inner, I64 panels_m, I64 panels_n, I64 few, float alpha, int has_bias,
                            int activation, int add)
