@@ -76,8 +76,7 @@ __global__ void __launch_bounds__(THREADS)
     }
 }
 
-// dx, and sums of this block's rows into part [2, blocks, width]. has: dsum is there; sums: part is wanted. Long, since a
-// row's values stay in registers over both of its passes.
+// dx, and sums of this block's rows into part [2, blocks, width]. has: dsum is there; sums: part is wanted.
 template <typename D, int N>
 __global__ void __launch_bounds__(THREADS)
     norm_rows_grad(const grid_shape grid_, const float *x, I64 x_at, const float *gamma, I64 gamma_at,
@@ -85,6 +84,7 @@ __global__ void __launch_bounds__(THREADS)
                    const float *dsum, I64 dsum_at, float *dx, I64 dx_at, float *part, I64 part_at, I64 rows, int width,
                    int has, int sums)
 {
+    // Long, since a row's values stay in registers over both of its passes.
     SHARED_ALIGNED(float, room, WARPS * 128);
     const int lane = (int)threadIdx.x % 32, warp = (int)threadIdx.x / 32;
     float of_gamma[N][4], of_beta[N][4];
