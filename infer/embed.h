@@ -4,8 +4,9 @@
 
 #include <signal.h>
 
-#include "run/config/config.h"
 #include "core/job.h"
+#include "infer/score/retrieval.h"
+#include "run/config/config.h"
 
 // --- one image after another: for programs
 typedef struct mcf_embedder mcf_embedder;
@@ -49,13 +50,6 @@ typedef struct {
 } mcf_embed_options;
 
 typedef struct {
-    double rank1;    // share of queries whose nearest other image is the same person's
-    double map;      // mean average precision
-    int64_t queries; // images whose person has another image
-    int64_t people;
-} mcf_retrieval;
-
-typedef struct {
     int64_t images, broken; // embedded; left out because unreadable
     int dim;
     double seconds;
@@ -64,9 +58,5 @@ typedef struct {
 } mcf_embed_result;
 
 mcf_status mcf_embed(const mcf_embed_options *options, mcf_embed_result *result, mcf_error *err);
-
-// Leave-one-out retrieval by cosine similarity of features [n,dim] with labels [n]. Ties are broken by index.
-mcf_status mcf_retrieve(const float *features, const int32_t *labels, int64_t n, int dim, mcf_retrieval *result,
-                        mcf_error *err);
 
 #endif

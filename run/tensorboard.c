@@ -14,8 +14,9 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/protobuf.h"
 
-enum { MAX_TAG = 200, MAX_EVENT = 512 };
+enum { MAX_TAG = 200 };
 
 struct mcf_tensorboard {
     int fd;
@@ -40,73 +41,47 @@ uint32_t mcf_crc32c_masked(const void *bytes, size_t size)
     return (crc >> 15 | crc << 17) + 0xa282ead8u;
 }
 
-typedef struct {
-    unsigned char bytes[MAX_EVENT];
-    size_t size;
-} message;
-
-enum { VARINT = 0, FIXED64 = 1, DELIMITED = 2, FIXED32 = 5 };
-
-static void put_varint(message *m, uint64_t value)
-{
-    for (; value >= 0x80; value >>= 7)
-        m->bytes[m->size++] = (unsigned char)(value | 0x80);
-    m->bytes[m->size++] = (unsigned char)value;
-}
-
-static void put_field(message *m, int number, int wire_type)
-{
-    put_varint(m, (uint64_t)(number << 3 | wire_type));
-}
-
-static void put_bytes(message *m, int number, const void *bytes, size_t size)
-{
-    put_field(m, number, DELIMITED);
-    put_varint(m, size);
-    memcpy(m->bytes + m->size, bytes, size);
-    m->size += size;
-}
-
 // wall_time = 1, step = 2
-static void start_event(message *m, int64_t step)
+static void start_event(mcf_text *event, int64_t step)
 {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
-    double seconds = (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-    m->size = 0;
-    put_field(m, 1, FIXED64);
-    memcpy(m->bytes + m->size, &seconds, 8);
-    m->size += 8;
-    put_field(m, 2, VARINT);
-    put_varint(m, (uint64_t)step);
+    mcf_protobuf_double(event, 1, (double)now.tv_sec + 1e-9 * (double)now.tv_nsec);
+    mcf_protobuf_integer(event, 2, (uint64_t)step);
 }
 
-static mcf_status write_event(mcf_tensorboard *board, const message *event, mcf_error *err)
+// One write, so that readers see whole records; frees the event.
+static mcf_status write_event(mcf_tensorboard *board, mcf_text *event, mcf_error *err)
 {
-    unsigned char record[MAX_EVENT + 16];
-    uint64_t length = event->size;
-    memcpy(record, &length, 8);
-    uint32_t crc = mcf_crc32c_masked(record, 8);
-    memcpy(record + 8, &crc, 4);
-    memcpy(record + 12, event->bytes, event->size);
-    crc = mcf_crc32c_masked(event->bytes, event->size);
-    memcpy(record + 12 + event->size, &crc, 4);
-    return mcf_file_write_all(board->fd, record, event->size + 16, board->path, err);
+    mcf_text record = {0};
+    const uint64_t length = event->size;
+    uint32_t crc = mcf_crc32c_masked(&length, sizeof length);
+    mcf_text_append(&record, (const char *)&length, sizeof length);
+    mcf_text_append(&record, (const char *)&crc, sizeof crc);
+    mcf_text_append(&record, event->text, event->size);
+    crc = mcf_crc32c_masked(event->text, event->size);
+    mcf_text_append(&record, (const char *)&crc, sizeof crc);
+    mcf_status status = event->failed || record.failed
+                            ? mcf_fail(err, MCF_ERR_NOMEM, "%s: no memory for an event", board->path)
+                            : mcf_file_write_all(board->fd, record.text, record.size, board->path, err);
+    mcf_text_free(&record);
+    mcf_text_free(event);
+    return status;
 }
 
 static mcf_status write_head(mcf_tensorboard *board, int64_t resume_step, mcf_error *err)
 {
     static const char version[] = "brain.Event:2";
-    static const unsigned char start[] = {1 << 3 | VARINT, 1}; // SessionLog.status = START
-    message event;
+    static const unsigned char start[] = {1 << 3 | MCF_WIRE_VARINT, 1}; // SessionLog.status = START
+    mcf_text event = {0};
     start_event(&event, 0);
-    put_bytes(&event, 3, version, sizeof(version) - 1);
+    mcf_protobuf_bytes(&event, 3, version, sizeof(version) - 1);
     MCF_TRY(write_event(board, &event, err));
     if (resume_step < 0)
         return MCF_OK;
     // Readers drop what they hold of this step and later ones.
     start_event(&event, resume_step + 1);
-    put_bytes(&event, 7, start, sizeof(start));
+    mcf_protobuf_bytes(&event, 7, start, sizeof(start));
     return write_event(board, &event, err);
 }
 
@@ -138,18 +113,18 @@ mcf_status mcf_tensorboard_open(mcf_tensorboard **out, const char *directory, in
 
 mcf_status mcf_tensorboard_scalar(mcf_tensorboard *board, const char *tag, int64_t step, double value, mcf_error *err)
 {
-    message entry = {.size = 0}, summary = {.size = 0}, event;
-    float single = (float)value;
-    size_t length = strlen(tag);
+    mcf_text entry = {0}, summary = {0}, event = {0};
+    const size_t length = strlen(tag);
     if (length > MAX_TAG)
         return mcf_fail(err, MCF_ERR_INTERNAL, "TensorBoard tag longer than %d bytes: %.40s...", MAX_TAG, tag);
-    put_bytes(&entry, 1, tag, length); // Summary.Value.tag
-    put_field(&entry, 2, FIXED32);     // Summary.Value.simple_value
-    memcpy(entry.bytes + entry.size, &single, 4);
-    entry.size += 4;
-    put_bytes(&summary, 1, entry.bytes, entry.size); // Summary.value
+    mcf_protobuf_bytes(&entry, 1, tag, length);              // Summary.Value.tag
+    mcf_protobuf_float(&entry, 2, (float)value);             // Summary.Value.simple_value
+    mcf_protobuf_bytes(&summary, 1, entry.text, entry.size); // Summary.value
     start_event(&event, step);
-    put_bytes(&event, 5, summary.bytes, summary.size); // Event.summary
+    mcf_protobuf_bytes(&event, 5, summary.text, summary.size); // Event.summary
+    event.failed |= entry.failed || summary.failed;
+    mcf_text_free(&entry);
+    mcf_text_free(&summary);
     return write_event(board, &event, err);
 }
 

@@ -3,11 +3,12 @@
 // Similarity is the cosine of the features. For a query with R relevant images, ranked by falling similarity,
 // average precision is (1/R) sum over relevant ranks r of (relevant among the first r) / r; mAP is its mean over the
 // queries that have R > 0 (Manning, Raghavan, Schuetze 2008, section 8.4).
+#include "infer/score/retrieval.h"
+
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "infer/embed.h"
 
 typedef struct {
     float similarity;
