@@ -391,7 +391,7 @@ static mcf_status yardstick(int rank, void *context, mcf_error *err)
                                   false, err);
         *(i ? &t->bf16 : &t->fp32) = t->b.best_gflops;
         if (info.dtypes >> types[i] & 1 && status == MCF_OK)
-            status = convolutions(&t->b, "yardstick", 2, 28, 768, types[i], t->convolution[i], err);
+            status = convolutions(&t->b, "yardstick", 1, 28, 384, types[i], t->convolution[i], err);
     }
     t->b.backend->stream_destroy(t->b.stream);
     return status;
@@ -414,7 +414,7 @@ mcf_status mcf_bench_yardstick(const mcf_bench_options *options, mcf_bench_repor
         const double(*c)[3] = task.convolution;
         for (int i = 0; i < 2; i++)
             mcf_text_add(&table,
-                         "3 x 3 convolutions of 768 channels, 2 maps of 28 x 28, %s: forward %.0f, dx %.0f, dw "
+                         "3 x 3 convolutions of 384 channels, a map of 28 x 28, %s: forward %.0f, dx %.0f, dw "
                          "%.0f GFLOP/s\n",
                          i ? "bf16" : "fp32", c[i][0], c[i][1], c[i][2]);
         json_t *root = json_pack("{s:s, s:f, s:f, s:[f,f,f], s:[f,f,f]}", "backend", task.b.backend->name,

@@ -4,8 +4,6 @@
 // products at shifted places would round a 16-bit result after each.
 #include "backends/kernels/host.h"
 
-#include <string.h>
-
 // The struct `convolution` of conv.cl.
 typedef struct {
     int64_t height, width, channels, out_height, out_width, rows, columns, stride, pad, groups, outputs, first;
@@ -57,27 +55,45 @@ static mcf_status columns(mcf_stream *stream, const char *kernel, const mcf_oper
     dev_operand(&call, from);
     dev_operand(&call, to);
     dev_bytes(&call, k, sizeof *k);
-    return dev_run_items(&call, k->channels, count, k->rows * k->columns, err);
+    return dev_run_lines(&call, count * k->rows * k->columns, err);
 }
 
-// A copy with axes in another order: axis i of the result is axis axes[i] of x, whose memory is that of `shape`.
-static mcf_status reorder(mcf_stream *stream, const mcf_operand *x, mcf_shape shape, const int axes[4],
-                          const mcf_operand *to, bool add, mcf_error *err)
+// The weight [O,C,kh,kw] as [O,kh,kw,C], or with `taps_first` as [kh,kw,O,C], in scratch.
+static mcf_status order_weight(mcf_stream *stream, const mcf_operand *weight, bool taps_first, mcf_operand *ordered,
+                               mcf_error *err)
 {
-    mcf_launch l = {.op = MCF_OP_copy, .n_in = 1, .n_out = 1, .accumulate = add ? 1u << COPY_OUT_out : 0};
-    int64_t stride[MCF_MAX_RANK];
-    mcf_contiguous_strides(&shape, stride);
-    mcf_operand *in = &l.in[COPY_IN_x], *out = &l.out[COPY_OUT_out];
-    *in = *x;
-    *out = *to;
-    in->shape.rank = 4;
-    for (int i = 0; i < 4; i++) {
-        in->shape.dim[i] = shape.dim[axes[i]];
-        in->stride[i] = stride[axes[i]];
-    }
-    out->shape = in->shape;
-    mcf_contiguous_strides(&out->shape, out->stride);
-    return dev_op_copy(stream, &l, err);
+    const int64_t *dim = weight->shape.dim, taps = dim[2] * dim[3];
+    dev_kernel_key key = {"conv.cl", "order_weight", weight->dtype,   DEV_NONE,
+                          DEV_NONE,  weight->dtype,  "-DMCF_COLUMNS", 0};
+    dev_call call;
+    MCF_TRY(scratch_of(stream, SCRATCH_WEIGHT, dim[0] * dim[1] * taps, weight->dtype, ordered, err));
+    MCF_TRY(dev_begin(&call, stream, &key, err));
+    dev_operand(&call, weight);
+    dev_operand(&call, ordered);
+    dev_int64(&call, dim[0] * dim[1]);
+    dev_int64(&call, dim[1]);
+    dev_int64(&call, taps);
+    dev_int64(&call, taps_first ? dim[1] : taps * dim[1]);
+    dev_int64(&call, taps_first ? dim[0] * dim[1] : dim[1]);
+    return dev_run_items(&call, dim[0] * dim[1], 1, 1, err);
+}
+
+// The gradient [O,kh,kw,C] in scratch to its place.
+static mcf_status order_gradient(mcf_stream *stream, const mcf_operand *sums, const mcf_operand *dweight, bool add,
+                                 mcf_error *err)
+{
+    const int64_t *dim = dweight->shape.dim;
+    dev_kernel_key key = {"conv.cl", "order_gradient", sums->dtype,     DEV_NONE,
+                          DEV_NONE,  dweight->dtype,   "-DMCF_COLUMNS", 0};
+    dev_call call;
+    MCF_TRY(dev_begin(&call, stream, &key, err));
+    dev_operand(&call, sums);
+    dev_operand(&call, dweight);
+    dev_int64(&call, dim[0] * dim[1]);
+    dev_int64(&call, dim[1]);
+    dev_int64(&call, dim[2] * dim[3]);
+    dev_int(&call, add);
+    return dev_run_items(&call, dim[0] * dim[1], 1, 1, err);
 }
 
 static void move_rows(mcf_operand *operand, int64_t elements)
@@ -140,9 +156,8 @@ mcf_status dev_op_conv2d(mcf_stream *stream, const mcf_launch *l, mcf_error *err
         return dev_run_items(&call, k.out_width * k.outputs, k.out_height, y->shape.dim[0], err);
     }
     const int64_t depth = k.rows * k.columns * k.channels;
-    mcf_operand ordered; // [O,kh,kw,C]
-    MCF_TRY(scratch_of(stream, SCRATCH_WEIGHT, k.outputs * depth, weight->dtype, &ordered, err));
-    MCF_TRY(reorder(stream, weight, weight->shape, (const int[]){0, 2, 3, 1}, &ordered, false, err));
+    mcf_operand ordered;
+    MCF_TRY(order_weight(stream, weight, false, &ordered, err));
     return multiply_columns(stream, "columns", x, k, (dev_matrix){&ordered, {1, depth, 0, 0}}, k.outputs, bias, y, err);
 }
 
@@ -163,9 +178,8 @@ mcf_status dev_op_conv2d_grad_x(mcf_stream *stream, const mcf_launch *l, mcf_err
         return dev_run_items(&call, k.width * k.channels, k.height, dx->shape.dim[0], err);
     }
     const int64_t channels = k.channels;
-    mcf_operand ordered; // [kh,kw,O,C]
-    MCF_TRY(scratch_of(stream, SCRATCH_WEIGHT, mcf_shape_count(&weight->shape), weight->dtype, &ordered, err));
-    MCF_TRY(reorder(stream, weight, weight->shape, (const int[]){2, 3, 0, 1}, &ordered, false, err));
+    mcf_operand ordered;
+    MCF_TRY(order_weight(stream, weight, true, &ordered, err));
     k.channels = k.outputs; // of what the rows are made of
     return multiply_columns(stream, "columns_back", dy, k, (dev_matrix){&ordered, {channels, 1, 0, 0}}, channels, NULL,
                             dx, err);
@@ -224,6 +238,5 @@ mcf_status dev_op_conv2d_grad_weight(mcf_stream *stream, const mcf_launch *l, mc
         MCF_TRY(columns(stream, "columns", x, &rows, &k, count, err));
         MCF_TRY(dev_multiply(stream, &product, err));
     }
-    return reorder(stream, &sums, MCF_SHAPE(k.outputs, k.rows, k.columns, k.channels), (const int[]){0, 3, 1, 2},
-                   dweight, add, err);
+    return order_gradient(stream, &sums, dweight, add, err);
 }

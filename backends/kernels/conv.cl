@@ -1,6 +1,7 @@
 // Convolutions of images [B,H,W,C] with a weight [O,C/groups,kh,kw].
 //   columns       what each output pixel sees, as rows [kh,kw,C] for a product with the weight
 //   columns_back  what of dy reaches each input pixel, as rows [kh,kw,O]
+//   order_*       the weight's axes in the order of the rows, and a gradient's back
 //   grouped*      several groups: sums without a product
 #include "device.h"
 
@@ -10,37 +11,71 @@ typedef struct {
 } convolution;
 
 #if defined(MCF_COLUMNS)
-// Item (c, row, place in the kernel).
+// Group (row, place in the kernel).
 KERNEL void columns(GRID INPUT(T0, x), TENSOR(TO, out), convolution k)
 {
-    const I64 c = GLOBAL_ID(0), row = GLOBAL_ID(1), tap = GLOBAL_ID(2), pixel = row + k.first;
+    const I64 taps = k.rows * k.columns, tap = GROUP_ID(0) % taps, row = GROUP_ID(0) / taps, pixel = row + k.first;
     const I64 b = pixel / k.out_width / k.out_height;
     const I64 y = pixel / k.out_width % k.out_height * k.stride + tap / k.columns - k.pad;
     const I64 w = pixel % k.out_width * k.stride + tap % k.columns - k.pad;
-    const int inside = y >= 0 && y < k.height && w >= 0 && w < k.width;
     AT(x);
     AT(out);
-    if (c < k.channels) {
-        const float value = inside ? LOAD(T0, x, ((b * k.height + y) * k.width + w) * k.channels + c) : 0.0f;
-        STORE(TO, out, (row * k.rows * k.columns + tap) * k.channels + c, value);
+    out += GROUP_ID(0) * k.channels;
+    if (y >= 0 && y < k.height && w >= 0 && w < k.width) {
+        x += ((b * k.height + y) * k.width + w) * k.channels;
+        EACH(c, k.channels)
+        STORE(TO, out, c, LOAD(T0, x, c));
+    } else {
+        EACH(c, k.channels)
+        STORE(TO, out, c, 0.0f);
     }
 }
 
-// Item (o, row, place in the kernel); rows are the pixels of dx [height, width], dy is [out_height, out_width, channels].
+// Group (row, place in the kernel); rows are the pixels of dx [height, width], dy is [out_height, out_width, channels].
 KERNEL void columns_back(GRID INPUT(T0, dy), TENSOR(TO, out), convolution k)
 {
-    const I64 o = GLOBAL_ID(0), row = GLOBAL_ID(1), tap = GLOBAL_ID(2), pixel = row + k.first;
+    const I64 taps = k.rows * k.columns, tap = GROUP_ID(0) % taps, row = GROUP_ID(0) / taps, pixel = row + k.first;
     const I64 b = pixel / k.width / k.height;
     const I64 y = pixel / k.width % k.height + k.pad - tap / k.columns, w = pixel % k.width + k.pad - tap % k.columns;
-    const int inside = y >= 0 && w >= 0 && y % k.stride == 0 && w % k.stride == 0 && y / k.stride < k.out_height &&
-                       w / k.stride < k.out_width;
     AT(dy);
     AT(out);
-    if (o < k.channels) {
-        const I64 from = ((b * k.out_height + y / k.stride) * k.out_width + w / k.stride) * k.channels + o;
-        const float value = inside ? LOAD(T0, dy, from) : 0.0f;
-        STORE(TO, out, (row * k.rows * k.columns + tap) * k.channels + o, value);
+    out += GROUP_ID(0) * k.channels;
+    if (y >= 0 && w >= 0 && y % k.stride == 0 && w % k.stride == 0 && y / k.stride < k.out_height &&
+        w / k.stride < k.out_width) {
+        dy += ((b * k.out_height + y / k.stride) * k.out_width + w / k.stride) * k.channels;
+        EACH(c, k.channels)
+        STORE(TO, out, c, LOAD(T0, dy, c));
+    } else {
+        EACH(c, k.channels)
+        STORE(TO, out, c, 0.0f);
     }
+}
+
+// Item (o C + c) of a weight [O,C,taps]: to the places o * o_step + tap * tap_step + c.
+KERNEL void order_weight(GRID INPUT(T0, weight), TENSOR(TO, out), I64 count, I64 channels, I64 taps, I64 o_step,
+                         I64 tap_step)
+{
+    const I64 i = GLOBAL_ID(0), to = i / channels * o_step + i % channels;
+    AT(weight);
+    AT(out);
+    if (i < count)
+        for (I64 tap = 0; tap < taps; tap++)
+            STORE(TO, out, to + tap * tap_step, LOAD(T0, weight, i * taps + tap));
+}
+
+// Back from [O,taps,C].
+KERNEL void order_gradient(GRID INPUT(T0, sums), TENSOR(TO, out), I64 count, I64 channels, I64 taps, int add)
+{
+    const I64 i = GLOBAL_ID(0), from = i / channels * taps * channels + i % channels;
+    AT(sums);
+    AT(out);
+    if (i < count)
+        for (I64 tap = 0; tap < taps; tap++) {
+            float value = LOAD(T0, sums, from + tap * channels);
+            if (add)
+                value += LOAD(TO, out, i * taps + tap);
+            STORE(TO, out, i * taps + tap, value);
+        }
 }
 #endif
 

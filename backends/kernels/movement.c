@@ -52,7 +52,9 @@ static mcf_status copy_into(mcf_stream *stream, const mcf_operand *x, const mcf_
         return dev_copy(stream, place.buffer, place.offset, x->buffer, x->offset,
                         (uint64_t)count * mcf_dtype_size(x->dtype), err);
     // Threads walk along rows; where rows are long there are too few of them.
-    const bool rows = !flat && dev_sizes_of(stream).group == 1 && s.dim[s.rank - 1] < 128;
+    const dev_sizes sizes = dev_sizes_of(stream);
+    const bool many = s.dim[s.rank - 1] < 128 || dev_layout_rows(&s) >= 64 * (int64_t)sizes.units;
+    const bool rows = !flat && sizes.group == 1 && many;
     dev_kernel_key key = {"movement.cl",
                           flat   ? "copy_flat"
                           : rows ? "copy_rows"
