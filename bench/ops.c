@@ -9,6 +9,7 @@
 #include "base/rng.h"
 #include "model/pretrain.h"
 #include "bench/bench.h"
+#include "bench/listed.h"
 #include "train/engine.h"
 
 enum { WEIGHT = 1, INDEX = 2, POSITIVE = 4, SPAN = 8, ADAMW = 16 }; // how an input is made
@@ -301,6 +302,25 @@ static mcf_status convolutions(bench *b, const char *where, int64_t batch, int64
     return MCF_OK;
 }
 
+// --- an operation that the step does not have
+
+static mcf_status listed(bench *b, mcf_op op, mcf_dtype type, mcf_error *err)
+{
+    char label[96];
+    mcf_launch launch = {.op = op};
+    snprintf(label, sizeof label, "%s (as in mcf check)", b->only);
+    mcf_status status = mcf_bench_listed(b->backend, b->device, b->stream, op, type, &launch, err);
+    if (status == MCF_OK)
+        status = report(b, label, &launch, type, err);
+    for (int i = 0; i < launch.n_in; i++)
+        if (launch.in[i].buffer)
+            b->backend->buffer_destroy(launch.in[i].buffer);
+    for (int i = 0; i < launch.n_out; i++)
+        if (launch.out[i].buffer && launch.out[i].buffer != launch.in[0].buffer)
+            b->backend->buffer_destroy(launch.out[i].buffer);
+    return status;
+}
+
 // --- entry points
 
 typedef struct {
@@ -329,6 +349,9 @@ static mcf_status ops(int rank, void *context, mcf_error *err)
         status = block(&t->b, "decoder", batch, 1 + t->model->patches, &c->model.decoder, dtype, err);
     if (status == MCF_OK)
         status = rest(&t->b, c, t->model, batch, dtype, err);
+    const mcf_op only = t->b.only ? mcf_op_find(t->b.only) : MCF_OP_COUNT;
+    if (status == MCF_OK && !json_array_size(t->b.rows) && only != MCF_OP_COUNT && !mcf_op_is_collective(only))
+        status = listed(&t->b, only, mcf_op_describe(only)->changed ? MCF_F32 : dtype, err);
     t->b.backend->stream_destroy(t->b.stream);
     return status;
 }
@@ -356,8 +379,9 @@ mcf_status mcf_bench_ops(const mcf_config *config, const mcf_bench_options *opti
                      .rows = json_array(),
                      .table = &table};
     status = mcf_job_run(task.job, ops, &task, err);
-    if (status == MCF_OK && !json_array_size(task.b.rows))
-        status = mcf_fail(err, MCF_ERR_USAGE, "bench: the step has no operation '%s', or it is not measured alone",
+    if (status == MCF_OK && !table.size)
+        status = mcf_fail(err, MCF_ERR_USAGE,
+                          "bench: no operation '%s' to measure alone; the names are those that `mcf check` prints",
                           options->op ? options->op : "");
     root = json_pack("{s:s, s:I, s:o}", "backend", task.b.backend->name, "batch",
                      (json_int_t)(options->batch ? options->batch : config->batch.per_device), "ops", task.b.rows);

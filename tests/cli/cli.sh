@@ -120,6 +120,8 @@ check "reconstruct writes a PNG an image" test "$(ls pictures | grep -c '\.png$'
 
 # --- bench and check
 check "bench step" sh -c "'$mcf' bench step --config tiny.yaml --steps 1 --json | grep -q images_per_second"
+check "bench ops of an operation that the step does not have" sh -c \
+    "'$mcf' bench ops --config tiny.yaml --seconds 0.01 --op batch_norm_grad | grep -q 'batch_norm_grad.*GFLOP'"
 check "bench ops" sh -c "'$mcf' bench ops --config tiny.yaml --seconds 0.01 | grep -qi 'flop'"
 check "bench data" sh -c "'$mcf' bench data --config tiny.yaml --seconds 0.2 --set 'data.train=[faces]' --json |
     grep -q images_per_second"
