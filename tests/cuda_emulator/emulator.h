@@ -28,7 +28,8 @@ uint64_t memory_of_device(); // bytes, $MCF_EMULATOR_MEMORY, 4 GiB
 // default), by PCIe pairs (2i and 2i+1) or pcie (all), none
 bool peers_possible(int device, int peer);
 bool peers_by_nvlink();
-// $MCF_EMULATOR_FAIL, DEVICE:fail:N or DEVICE:hang:N: the device's N-th kernel ends in a fault or never.
+// $MCF_EMULATOR_FAIL, DEVICE:fail:N, DEVICE:hang:N or DEVICE:skip:N: the device's N-th kernel ends in a fault, never, or
+// does nothing.
 // $MCF_EMULATOR_TRACE, a file: a line for what is enqueued (+) and for what has run (!), with device, number of the
 // stream on its device, and kernel.
 uint64_t number(const char *variable, uint64_t otherwise);
