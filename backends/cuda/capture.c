@@ -4,10 +4,12 @@
 #include "backends/cuda/cuda.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 struct mcf_capture {
     mcf_stream *stream;
     int seen;
+    bool never; // $MCF_CUDA_CAPTURE is 0: launches as they come, for comparing
     cudaGraphExec_t recorded;
     uint64_t scratch_generation;
 };
@@ -17,7 +19,9 @@ mcf_status cuda_capture_create(mcf_stream *stream, mcf_capture **capture, mcf_er
     mcf_capture *s = calloc(1, sizeof *s);
     if (!s)
         return mcf_fail(err, MCF_ERR_NOMEM, "no memory for a capture");
+    const char *wanted = getenv("MCF_CUDA_CAPTURE");
     s->stream = stream;
+    s->never = wanted && !strcmp(wanted, "0");
     *capture = s;
     return MCF_OK;
 }
@@ -62,7 +66,7 @@ mcf_status cuda_capture_begin(mcf_capture *s, bool *launch, mcf_error *err)
         CUDA_TRY(cudaGraphLaunch(s->recorded, stream->stream), "replaying captured work", err);
         return MCF_OK;
     }
-    if (s->seen++) {
+    if (s->seen++ && !s->never) {
         CUDA_TRY(cudaStreamBeginCapture(stream->stream, cudaStreamCaptureModeThreadLocal),
                  "capturing a row of launches", err);
         stream->capturing = true;

@@ -25,7 +25,7 @@ says() {
 
 gpu_check 0 "everything on the emulator" --emulate --steps 3
 says "# gpu-check on the emulator, no card: passed"
-for part in build operations goldens training cards speed; do
+for part in build operations goldens graphs training cards speed; do
     says "| $part | passed |"
 done
 says "| sanitizer | not here |"
@@ -44,7 +44,7 @@ export MCF_EMULATOR_FAIL
 exec "$(dirname "$0")/real" "$@"
 END
 chmod +x "$out/build/gpu-check"
-for part in operations goldens training cards speed; do
+for part in operations goldens graphs training cards speed; do
     for kind in fail skip; do
         # Speed looks at no numbers; of several cards the second has the fault, which is tried on its own kernels.
         [ $part:$kind != speed:skip ] || continue

@@ -26,6 +26,7 @@ typedef enum { GPU_PASSED, GPU_FAILED, GPU_ABSENT } gpu_verdict; // ABSENT: ther
 typedef mcf_status (*gpu_part)(const gpu_options *options, gpu_verdict *verdict, mcf_error *err);
 mcf_status gpu_operations(const gpu_options *options, gpu_verdict *verdict, mcf_error *err);
 mcf_status gpu_goldens(const gpu_options *options, gpu_verdict *verdict, mcf_error *err);
+mcf_status gpu_graphs(const gpu_options *options, gpu_verdict *verdict, mcf_error *err);
 mcf_status gpu_training(const gpu_options *options, gpu_verdict *verdict, mcf_error *err);
 mcf_status gpu_cards(const gpu_options *options, gpu_verdict *verdict, mcf_error *err);
 mcf_status gpu_speed(const gpu_options *options, gpu_verdict *verdict, mcf_error *err);

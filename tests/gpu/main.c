@@ -11,8 +11,8 @@ static const struct {
     const char *name;
     gpu_part run;
 } parts[] = {
-    {"operations", gpu_operations}, {"goldens", gpu_goldens}, {"training", gpu_training},
-    {"cards", gpu_cards},           {"speed", gpu_speed},
+    {"operations", gpu_operations}, {"goldens", gpu_goldens}, {"graphs", gpu_graphs},
+    {"training", gpu_training},     {"cards", gpu_cards},     {"speed", gpu_speed},
 };
 
 // The config's reader asks for this one; libyaml's is not linked.
@@ -32,7 +32,8 @@ bool gpu_computes(const gpu_options *options, mcf_dtype dtype)
 
 static int usage(void)
 {
-    fputs("usage: gpu-check operations|goldens|training|cards|speed SOURCE SCRATCH [--tiny] [--device N] [--steps N]\n",
+    fputs("usage: gpu-check operations|goldens|graphs|training|cards|speed SOURCE SCRATCH [--tiny] [--device N] "
+          "[--steps N]\n",
           stderr);
     return 2;
 }
