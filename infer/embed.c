@@ -168,6 +168,37 @@ static mcf_status embed_all(embed_job *j, const mcf_embed_options *options, mcf_
     }
 }
 
+// Bytes of a name in the header: JSON in a string of JSON.
+static size_t bytes_in_header(const char *stored)
+{
+    size_t bytes = 2 * 2 + 1;
+    for (const unsigned char *at = (const unsigned char *)stored; *at; at++)
+        bytes += *at < ' ' ? 7 : *at == '"' || *at == '\\' ? 4 : 1;
+    return bytes;
+}
+
+// Asked before the work: all names stand in the file's header, which has a most.
+static mcf_status check_names(const embed_job *j, const char *out, mcf_error *err)
+{
+    const int64_t count = mcf_source_count(j->set.source);
+    size_t bytes = 4096;
+    for (int64_t i = 0; i < count; i++) {
+        char name[4096];
+        char *stored = mcf_name_as_utf8(mcf_source_name(j->set.source, i, name, sizeof name));
+        if (!stored)
+            return mcf_fail(err, MCF_ERR_NOMEM, "no memory for the names");
+        bytes += bytes_in_header(stored);
+        free(stored);
+    }
+    if (bytes <= MCF_SAFETENSORS_MAX_HEADER)
+        return MCF_OK;
+    return mcf_fail(
+        err, MCF_ERR_USAGE,
+        "%s: the names of %lld images take %zu MB, and a safetensors header holds %d; embed them in parts, or "
+        "from a folder nearer to them (shorter paths)",
+        out, (long long)count, bytes / 1000000, MCF_SAFETENSORS_MAX_HEADER / 1000000);
+}
+
 static mcf_status save(const embed_job *j, const char *path, mcf_error *err)
 {
     json_t *names = json_array();
@@ -258,6 +289,8 @@ static mcf_status embed(embed_job *j, const mcf_embed_options *options, mcf_embe
                                           .notice = options->notice,
                                           .context = options->context};
     MCF_TRY(mcf_image_set_open(&j->set, &images, err));
+    if (options->out)
+        MCF_TRY(check_names(j, options->out, err));
     MCF_TRY(embed_all(j, options, err));
     MCF_TRY(mcf_image_set_check(&j->set, j->rows, err));
     result->images = j->rows;

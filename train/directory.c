@@ -177,6 +177,16 @@ static void tell_changes(mcf_run *run, const json_t *then, const json_t *now)
         free(x);
         free(y);
     }
+    const int before = (int)json_integer_value(json_object_get(then, "devices")), world = run->engine->world;
+    if (before < 1 || before == world)
+        return;
+    mcf_run_notice(
+        run,
+        "an optimiser step now has %lld images instead of %lld, and the highest rate is %.3g instead of %.3g; as "
+        "many devices as before keep both",
+        (long long)mcf_config_effective_batch(run->config, world),
+        (long long)mcf_config_effective_batch(run->config, before), mcf_config_peak_rate(run->config, world),
+        mcf_config_peak_rate(run->config, before));
 }
 
 // The state's numbers are those of a file: whatever does not fit is damage.

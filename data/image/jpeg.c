@@ -118,6 +118,14 @@ typedef struct {
     mcf_bytes row; // CMYK only
 } jpeg_reader;
 
+// What libjpeg says of whole pictures that it has no code for: lossless or hierarchical ones, 12 bits a channel,
+// arithmetic coding where it was built without.
+static bool is_another_kind(int code)
+{
+    return code == JERR_SOF_UNSUPPORTED || code == JERR_BAD_PRECISION || code == JERR_ARITH_NOTIMPL ||
+           code == JERR_NOT_COMPILED || code == JERR_NOTIMPL || code == JERR_CONVERSION_NOTIMPL;
+}
+
 // Everything that may longjmp happens in here; the caller cleans up.
 static mcf_status read_jpeg(jpeg_reader *reader, size_t size, const mcf_decode_options *options, mcf_bytes *buffer,
                             mcf_decoded *out, mcf_error *err)
@@ -126,6 +134,11 @@ static mcf_status read_jpeg(jpeg_reader *reader, size_t size, const mcf_decode_o
     if (setjmp(reader->errors.leave)) {
         if (reader->errors.no_memory)
             return mcf_fail(err, MCF_ERR_NOMEM, "JPEG decoder: %s", reader->errors.message);
+        if (is_another_kind(reader->errors.base.msg_code)) {
+            out->refusal = MCF_IMAGE_UNSUPPORTED;
+            return mcf_fail(err, MCF_ERR_FORMAT, "a JPEG of a kind that is not read (%s); convert it",
+                            reader->errors.message);
+        }
         out->refusal = reader->errors.ran_out ? MCF_IMAGE_TRUNCATED : MCF_IMAGE_DAMAGED;
         if (reader->errors.ran_out)
             return mcf_fail(err, MCF_ERR_FORMAT, "truncated JPEG: it ends after %zu bytes, before its picture does",

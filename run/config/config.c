@@ -127,6 +127,31 @@ static mcf_status read_file(mcf_yaml_node **root, const char *path, const includ
 }
 
 // "a.b=value" as the tree {a: {b: value}}
+// Whether the parser understood less than was written: a comment (# behind a space), an anchor, a tag, the marks of a
+// document. A plain value has to come back as it is; in quotes and lists a comment is looked for.
+static bool is_lost(const mcf_yaml_node *value, const char *text)
+{
+    const size_t spaces = strspn(text, " \t");
+    const char *begin = text + spaces;
+    size_t length = strlen(begin);
+    while (length > 0 && strchr(" \t\n", begin[length - 1]))
+        length--;
+    char quote = '\0';
+    for (size_t i = 0; i < length; i++) {
+        if (quote == '"' && begin[i] == '\\')
+            i++;
+        else if (quote)
+            quote = begin[i] == quote ? '\0' : quote;
+        else if ((begin[i] == '"' || begin[i] == '\'') && (i == 0 || strchr(" \t,[{:", begin[i - 1])))
+            quote = begin[i];
+        else if (begin[i] == '#' && (i == 0 || strchr(" \t\n", begin[i - 1])))
+            return true;
+    }
+    if (!value || value->kind != MCF_YAML_SCALAR || length == 0 || strchr("\"'|>", *begin))
+        return false;
+    return strlen(value->text) != length || strncmp(value->text, begin, length) != 0;
+}
+
 static mcf_status parse_set(mcf_yaml_node **root, const char *set, mcf_error *err)
 {
     char label[160], name[128];
@@ -141,6 +166,13 @@ static mcf_status parse_set(mcf_yaml_node **root, const char *set, mcf_error *er
     mcf_yaml_node *value;
     const char *text = set + length + 1;
     MCF_TRY(mcf_yaml_parse(&value, text, strlen(text), label, false, err));
+    if (is_lost(value, text)) {
+        mcf_yaml_free(value);
+        return mcf_fail(err, MCF_ERR_USAGE,
+                        "%s: YAML would take a part of '%.200s' for a comment or a mark and lose it; put the value in "
+                        "quotes, as in --set '%s=\"...\"'",
+                        label, text, name);
+    }
     if (!value && !(value = mcf_yaml_new(MCF_YAML_SCALAR, "", label, 0)))
         return no_memory(label, err);
     for (char *part; value && *name;) {

@@ -234,6 +234,26 @@ head -c 9000 keys.tar >cut.tar
 "$mcf" reconstruct --checkpoint run --out pictures cut.tar >words 2>errors
 says "a cut shard is said by reconstruct" "cut.tar: truncated"
 
+# --- valid, but not read: said so, not called damaged
+LC_ALL=C sed 's/\xff\xc0/\xff\xc3/' "$one" >lossless.jpg
+fails 1 "a JPEG of a kind that is not read (Unsupported JPEG process: SOF type 0xc3); convert it" "a lossless JPEG" \
+    "$mcf" embed --quiet --config tiny.yaml --out o.safetensors lossless.jpg
+
+# --- known before the work: names that no header holds
+long=$(printf '%0245d' 0)
+yes "$long/$long/$long/$long/$long/$long/$long/$long/$long/$long/$long/$long/$long/$long/$long/x.jpg" | head -n 27500 >names.txt
+fails 2 "a safetensors header holds 100" "names that no header holds" timeout 60 "$mcf" embed --config tiny.yaml --out o.safetensors names.txt
+rm -f names.txt
+
+# --- what --set would lose is refused
+for lost in 'data.train=faces #1' 'data.train=#faces' 'data.train=[faces, other] #1' 'data.train=--- faces'; do
+    fails 2 "put the value in quotes" "--set $lost" "$mcf" pretrain tiny.yaml --out lost --quiet --set "$lost"
+done
+fails 2 "anchors are not supported" "an anchor" "$mcf" pretrain tiny.yaml --out lost --quiet --set 'data.train=&a faces'
+mkdir 'faces #1' && cp faces/*/*.jpg 'faces #1'
+check "in quotes it is a name" "$mcf" pretrain tiny.yaml --out quoted --quiet --set 'data.train="faces #1"' --set schedule.epochs=1 --set schedule.warmup_epochs=0
+check "so it is in a list" "$mcf" pretrain tiny.yaml --out listed --quiet --set "data.train=['faces #1', faces#2]" --set data.train=faces --set schedule.epochs=1 --set schedule.warmup_epochs=0
+
 # names that are no UTF-8 stay apart
 mkdir latin && cp "$one" "latin/$(printf 'a\377.jpg')" && cp "$one" "latin/$(printf 'a\376.jpg')"
 check "names that are no UTF-8 differ" test "$(names latin | sort -u | wc -l)" = 2

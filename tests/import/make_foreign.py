@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes tests/import/foreign: one small network as people's checkpoints hold it. Files in foreign/same import as
 foreign/plain.pth does, to the byte; tests/run/foreign.sh says what becomes of the others.
-Usage: python3 tests/import/make_foreign.py   (PyTorch 2.x; from the source tree)"""
+Usage: python3 tests/import/make_foreign.py   (PyTorch 2.x, timm, PIL, safetensors; from the source tree)"""
 import argparse
 import functools
 import os
@@ -93,6 +93,34 @@ def main():
         save(name, state | {'blocks.0.mlp.fc1.bias': bad}, both=False)
 
 
+def photographs():
+    """Two photographs, one of them the first picture of an MPO, and the features that timm's own transform and PyTorch
+    give them with foreign/plain.pth: bicubic, crop_pct 0.75, mean and deviation 0.5."""
+    import numpy as np
+    import timm
+    from PIL import Image
+    from safetensors.torch import save_file
+    numbers = np.random.default_rng(7)
+    pictures = [Image.fromarray(numbers.integers(0, 256, (9, 12, 3), dtype=np.uint8)).resize(size, Image.BICUBIC)
+                for size in ((240, 180), (130, 210), (96, 64))]
+    pictures[0].save(TO / 'photo.jpg', quality=90)
+    pictures[1].save(TO / 'photo.mpo', 'MPO', save_all=True, append_images=[pictures[2]], quality=90)
+    transform = timm.data.create_transform((3, 12, 12), interpolation='bicubic', crop_pct=0.75, mean=(0.5,) * 3,
+                                           std=(0.5,) * 3)
+    net = VisionTransformer(DIM, 1)
+    net.load_state_dict(torch.load(TO / 'plain.pth'), strict=False)
+    opened = [Image.open(TO / name) for name in ('photo.jpg', 'photo.mpo')]
+    assert opened[1].n_frames == 2
+    x = torch.stack([transform(picture.convert('RGB')) for picture in opened])
+    with torch.no_grad():
+        tokens = net.double().tokens(x.double())
+        for layer in net.layers():
+            tokens = layer(tokens)
+        cls = net.last(tokens)[:, 0]
+    save_file({'cls': cls.float().contiguous()}, TO / 'expected.safetensors')
+
+
 if __name__ == '__main__':
     main()
+    photographs()
     os.system(f'du -sh {TO}')
