@@ -70,8 +70,7 @@ static double distance(const char *checkpoint, const char *out, const char *cons
 static void test_timms_own_transform(void **state)
 {
     const double half[3] = {0.5, 0.5, 0.5};
-    const mcf_import_file_options options = {
-        .read = {.kind = MCF_IMPORT_TIMM, .heads = 3}, .mean = half, .std = half};
+    const mcf_import_file_options options = {.read = {.kind = MCF_IMPORT_TIMM, .heads = 3}, .mean = half, .std = half};
     static const char *const sets[] = {"data.filter=bicubic", "data.crop_pct=0.75", "data.fast_decode=false"};
     char encoder[64], out[64];
     snprintf(encoder, sizeof encoder, "/tmp/mcf-foreign-%d.safetensors", (int)getpid());
@@ -92,8 +91,9 @@ static void test_published_heads(void **state)
     static const struct {
         int64_t dim, hidden;
         int depth, heads;
-    } cases[] = {{192, 768, 12, 3},    {384, 1536, 12, 6},   {768, 3072, 12, 12},  {1024, 4096, 24, 16}, {1280, 5120, 32, 16},
-                 {1408, 6144, 40, 16}, {1664, 8192, 48, 16}, {64, 192, 6, 2},      {768, 3072, 11, 0},   {1280, 4096, 32, 0}};
+    } cases[] = {{192, 768, 12, 3},    {384, 1536, 12, 6},   {768, 3072, 12, 12},  {1024, 4096, 24, 16},
+                 {1280, 5120, 32, 16}, {1408, 6144, 40, 16}, {1664, 8192, 48, 16}, {64, 192, 6, 2},
+                 {768, 3072, 11, 0},   {1280, 4096, 32, 0}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         assert_int_equal(mcf_published_heads(cases[i].dim, cases[i].depth, cases[i].hidden), cases[i].heads);
 }
