@@ -13,6 +13,7 @@ extern const mcf_command mcf_command_crop;
 extern const mcf_command mcf_command_pretrain;
 extern const mcf_command mcf_command_finetune;
 extern const mcf_command mcf_command_eval;
+extern const mcf_command mcf_command_predict;
 extern const mcf_command mcf_command_step;
 extern const mcf_command mcf_command_embed;
 extern const mcf_command mcf_command_probe;

@@ -179,14 +179,19 @@ static mcf_status take_object(mcf_face_set *set, const json_t *object, int32_t f
     const json_t *points = json_object_get(object, "points"), *given = json_object_get(object, "box");
     const char *image = json_string_value(json_object_get(object, "image"));
     const int count = (int)json_array_size(points);
-    double box[4];
+    double box[4] = {0};
     image = image && image[0] ? image : name;
     if (!image)
         return mcf_face_wrong(set, file, 0, err, "face %d has no \"image\"", number);
-    if (json_array_size(points) > MCF_FACE_MAX_POINTS || count < 1)
-        return mcf_face_wrong(set, file, 0, err, "face %d has no \"points\": [[x, y], ...]", number);
-    MCF_TRY(mcf_face_hold_points(set, count, file, 0, err));
-    double *xy = malloc((size_t)count * 2 * sizeof *xy);
+    // Boxes without points are enough to predict on; all faces of a set are of one kind.
+    const bool box_alone = count < 1 && !points && json_is_array(given);
+    if (json_array_size(points) > MCF_FACE_MAX_POINTS || (count < 1 && !box_alone) ||
+        (box_alone ? set->points > 0 : set->count > 0 && set->points == 0))
+        return mcf_face_wrong(set, file, 0, err, "face %d has no \"points\": [[x, y], ...], or is the first that has",
+                              number);
+    if (!box_alone)
+        MCF_TRY(mcf_face_hold_points(set, count, file, 0, err));
+    double *xy = calloc((size_t)count * 2 + 1, sizeof *xy);
     if (!xy)
         return mcf_fail(err, MCF_ERR_NOMEM, "no memory for %d points", count);
     bool right = true;
@@ -195,7 +200,8 @@ static mcf_status take_object(mcf_face_set *set, const json_t *object, int32_t f
         xy[i] = json_number_value(value);
         right = right && json_is_number(value) && fabs(xy[i]) <= FAR;
     }
-    mcf_face_box_of_points(xy, count, 0, box);
+    if (!box_alone)
+        mcf_face_box_of_points(xy, count, 0, box);
     for (int i = 0; given && !json_is_null(given) && i < 4; i++) {
         const json_t *value = json_array_get(given, (size_t)i);
         box[i] = json_number_value(value);

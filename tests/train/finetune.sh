@@ -78,6 +78,25 @@ check "a tenth of the faces makes epochs of the full length" "$mcf" finetune ali
     --set data.fraction=0.1 --set schedule.epochs=1 --set schedule.milestones=[]
 check "seven steps" test "$(grep -c '"loss"' tenth/log.jsonl)" = 7
 
+# Predictions on photographs
+picture=$(find faces/images -name '*.jpg' | sort | head -n 1)
+check "points of a picture" "$mcf" predict --checkpoint align --out points "$picture" --quiet
+check "98 of them, and a drawing" sh -c "test \$(grep -c '^    *[0-9.-]*,\$' points/000000-*.json) -ge 98 && test -s points/000000-*.png"
+check "classes of a picture, with probabilities" \
+    "$mcf" predict --checkpoint parse/best.safetensors --out classes "$picture" --probabilities --quiet
+check "a label map and probabilities" sh -c "test -s classes/000000-*.label.png && grep -q probability classes/000000-*.json"
+echo "[{\"image\": \"$work/$picture\", \"box\": [5, 5, 50, 50]}, {\"image\": \"$work/$picture\", \"box\": [1, 1, 60, 60]}]" >boxes.json
+check "given boxes" "$mcf" predict --checkpoint align --out given --faces boxes.json --quiet
+check "two faces of one picture" sh -c "test \$(ls given | wc -l) = 2 && test \$(grep -c '\"from\": \"given\"' given/000000-*.json) = 2"
+echo text >broken.jpg
+check "a broken picture is left out and named" \
+    sh -c "'$mcf' predict --checkpoint align --out some '$picture' broken.jpg 2>&1 | grep -q 'broken.jpg: '"
+fails 1 "none of the 1 pictures" "nothing but broken pictures" sh -c "'$mcf' predict --checkpoint align --out none broken.jpg --quiet 2>&1 | tail -n 1 >&2; exit 1"
+fails 2 "give pictures" "neither pictures nor faces" "$mcf" predict --checkpoint align --out none --quiet
+fails 2 "task pretrain" "a network of pre-training" sh -c "'$mcf' synth --out tiny --count 8 --size 32 --layouts none --quiet
+    printf 'data: {train: [tiny/images]}\nmodel: {image_size: 32, patch_size: 16, encoder: {dim: 8, depth: 1, heads: 1}, decoder: {dim: 8, depth: 1, heads: 1}}\nobjective: {feature: {weight: 0}, pixel: {weight: 1}, contrastive: {weight: 0}}\nschedule: {epochs: 1}\nbatch: {per_device: 4, accumulate: 1}\n' >pre.yaml
+    '$mcf' pretrain pre.yaml --out pre --quiet && '$mcf' predict --checkpoint pre --out none '$picture' --quiet"
+
 fails 2 "mcf finetune" "pretrain refuses the task" "$mcf" pretrain align.yaml --out no --quiet
 fails 2 "mcf pretrain" "finetune refuses pre-training" sh -c "echo 'task: pretrain' >p.yaml; '$mcf' finetune p.yaml --out no --quiet"
 fails 2 "task: pretrain" "eval of pre-training" "$mcf" eval p.yaml --checkpoint align --quiet
