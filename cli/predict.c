@@ -17,7 +17,8 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
         return mcf_fail(err, MCF_ERR_USAGE,
                         "predict: give pictures, or --faces FILE, which names its own, and not both");
     if (faces && detector)
-        return mcf_fail(err, MCF_ERR_USAGE, "predict: --faces says where the faces are; --detector would look for them");
+        return mcf_fail(err, MCF_ERR_USAGE,
+                        "predict: --faces says where the faces are; --detector would look for them");
     MCF_TRY(mcf_call_integer(call, "batch", 4, 1, 4096, &batch, err));
     mcf_bar *bar = mcf_bar_start(call->quiet, "img");
     const mcf_predict_options options = {.job = call->job,
@@ -48,7 +49,8 @@ static const mcf_option options[] = {
     {"checkpoint", "FILE", "A run of mcf finetune, its best.safetensors, or a checkpoint", true},
     {"out", "DIR", "Receives NUMBER-NAME.png, .json and, of parsing, .label.png for each picture", true},
     {"faces", "FILE",
-     "Where the faces are: a JSON list of {\"image\": .., \"box\": [x1, y1, x2, y2], \"points\": [[x, y], ..]} or a CSV; "
+     "Where the faces are: a JSON list of {\"image\": .., \"box\": [x1, y1, x2, y2], \"points\": [[x, y], ..]} or a "
+     "CSV; "
      "points of 5, 68, 98 or 106 give eyes, nose and mouth",
      false},
     {"detector", "FILE", "Finds the faces: a detector's weights made by mcf import", false},

@@ -103,8 +103,8 @@ static mcf_status take_points(prediction *p, const mcf_face_map *map, const floa
     const double radius = fmin(fmax(1.5, size / 90), fmax(2, longest * p->enlarged / 150.0));
     for (int i = 0; i < p->outputs; i++) {
         uint8_t rgb[3] = {60, 255, 90};
-        mcf_draw_point(&p->canvas, (xy[2 * i] + 0.5) * p->enlarged - 0.5, (xy[2 * i + 1] + 0.5) * p->enlarged - 0.5, radius,
-                       rgb);
+        mcf_draw_point(&p->canvas, (xy[2 * i] + 0.5) * p->enlarged - 0.5, (xy[2 * i + 1] + 0.5) * p->enlarged - 0.5,
+                       radius, rgb);
         json_array_append_new(points, pair(xy[2 * i], xy[2 * i + 1]));
     }
     json_object_set_new(face, "points", points);
@@ -194,7 +194,10 @@ static mcf_status new_canvas(prediction *p, mcf_error *err)
 static void legend(const prediction *p, const mcf_canvas *canvas, int top, const bool *occurs, bool draw, int *rows)
 {
     static const uint8_t ink[3] = {20, 20, 20};
-    const int scale = canvas->width >= 1600 ? 3 : canvas->width >= 400 ? 2 : 1, line = (LEGEND_SIDE * scale) / 2 + 4 * scale;
+    const int scale = canvas->width >= 1600  ? 3
+                      : canvas->width >= 400 ? 2
+                                             : 1,
+              line = (LEGEND_SIDE * scale) / 2 + 4 * scale;
     int x = 2 * scale, y = top + 2 * scale;
     for (int c = 1; c < p->outputs; c++) {
         char buffer[24];
@@ -318,7 +321,8 @@ static mcf_status some_faces(prediction *p, const mcf_predict_face *faces, int c
     const size_t side = (size_t)p->still.size, crop = side * side * 3;
     for (int i = 0; i < count; i++) {
         MCF_TRY(map_of(p, &faces[i], &p->maps[i], err));
-        MCF_TRY(mcf_face_pixels(&p->still, &p->maps[i], NULL, &p->image, &p->scratch, p->crops + (size_t)i * crop, err));
+        MCF_TRY(
+            mcf_face_pixels(&p->still, &p->maps[i], NULL, &p->image, &p->scratch, p->crops + (size_t)i * crop, err));
     }
     MCF_TRY(mcf_dense_run(&p->network, p->crops, count, p->out, err));
     for (int i = 0; i < count; i++) {
@@ -374,7 +378,8 @@ static mcf_status try_picture(prediction *p, const mcf_source *source, int64_t i
         status = one_picture(p, name, number, faces, count, result, &why);
     if (status == MCF_OK)
         return MCF_OK;
-    if (status != MCF_ERR_FORMAT && status != MCF_ERR_NUMERIC && !(status == MCF_ERR_IO && !p->faces && !mcf_path_exists(name)))
+    if (status != MCF_ERR_FORMAT && status != MCF_ERR_NUMERIC &&
+        !(status == MCF_ERR_IO && !p->faces && !mcf_path_exists(name)))
         return mcf_fail(err, status, "%s: %s", name, why.message);
     result->broken++;
     snprintf(line, sizeof line, "%s: %s", name, why.message);
@@ -420,8 +425,7 @@ static mcf_status given_pictures(prediction *p, const mcf_face_set *set, mcf_pre
     for (int64_t i = 0; i < set->count; i++) {
         faces[i].from = "given";
         memcpy(faces[i].box, set->faces[i].box, sizeof faces[i].box);
-        faces[i].has_five =
-            set->points && mcf_face_five(set->xy + i * set->points * 2, set->points, faces[i].five);
+        faces[i].has_five = set->points && mcf_face_five(set->xy + i * set->points * 2, set->points, faces[i].five);
     }
     for (int64_t i = 0, end; status == MCF_OK && i < set->count; i = end) {
         for (end = i + 1; end < set->count && strcmp(set->faces[i].image, set->faces[end].image) == 0;)

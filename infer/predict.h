@@ -9,7 +9,7 @@
 
 typedef struct {
     mcf_job_options job;
-    const char *checkpoint; // a run, its best.safetensors, a checkpoint
+    const char *checkpoint;   // a run, its best.safetensors, a checkpoint
     const char *const *paths; // pictures, folders, shards, lists; none with `faces`
     size_t path_count;
     const char *faces;    // NULL, or a CSV or JSON list of pictures with points and boxes (the layout `points`)
