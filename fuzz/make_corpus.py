@@ -37,10 +37,13 @@ def main():
         (tars / label).write_bytes(tar(kind, names))
         if kind != tarfile.USTAR_FORMAT:
             (tars / f"{label}_long").write_bytes(tar(kind, long))
+    for made in ("python_ustar", "bsdtar_pax"):  # members of every type
+        (tars / made).write_bytes((HERE.parent / f"tests/data/tars/{made}.tar").read_bytes())
     for cut in (100, 512, 900, 1536, 2050):
         (tars / f"cut_{cut}").write_bytes(tar(tarfile.USTAR_FORMAT, names, cut))
-    words = [0x315852415446434D, 4096, 7, 2, 12, 0, 0, 512, 3, 0, 1536, 3, 6]
-    index = b"".join(w.to_bytes(8, "little") for w in words) + b"a.jpg\0b.jpg\0" + bytes(8)
+    # size, times, inode, two entries, 12 bytes of names, 9 of what is left out, whole; offset, size, name, header's hash
+    words = [0x325852415446434D, 4096, 7, 8, 9, 2, 12, 9, 0, 512, 3, 0, 1, 1536, 3, 6, 2]
+    index = b"".join(w.to_bytes(8, "little") for w in words) + b"a.jpg\0b.jpg\0" + b"1 pipe (p" + bytes(8)
     (tars / "index").write_bytes(index)
 
 

@@ -254,6 +254,12 @@ mkdir 'faces #1' && cp faces/*/*.jpg 'faces #1'
 check "in quotes it is a name" "$mcf" pretrain tiny.yaml --out quoted --quiet --set 'data.train="faces #1"' --set schedule.epochs=1 --set schedule.warmup_epochs=0
 check "so it is in a list" "$mcf" pretrain tiny.yaml --out listed --quiet --set "data.train=['faces #1', faces#2]" --set data.train=faces --set schedule.epochs=1 --set schedule.warmup_epochs=0
 
+# --- a resume on another number of devices says what that does
+"$mcf" pretrain tiny.yaml --out more --quiet --set 'data.train=[faces]' --set schedule.epochs=1 --set schedule.warmup_epochs=0 --set batch.per_device=2
+"$mcf" pretrain tiny.yaml --out more --resume --devices 0,1 --set 'data.train=[faces]' --set schedule.epochs=1 \
+    --set schedule.warmup_epochs=0 --set batch.per_device=2 >words 2>errors
+says "images and rate of a step on two devices" "an optimiser step now has 4 images instead of 2, and the highest rate is 2.34e-06 instead of 1.17e-06"
+
 # names that are no UTF-8 stay apart
 mkdir latin && cp "$one" "latin/$(printf 'a\377.jpg')" && cp "$one" "latin/$(printf 'a\376.jpg')"
 check "names that are no UTF-8 differ" test "$(names latin | sort -u | wc -l)" = 2
