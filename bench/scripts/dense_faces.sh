@@ -1,0 +1,55 @@
+# Shared by align_faces.sh and parse_faces.sh: pre-trains by MCF, by MAE's pixel loss and not at all on folders of faces,
+# finetunes each over seeds, and prints a table. Every part goes on where it was interrupted.
+#   faces     folders of faces to pre-train on, separated by commas
+#   config    of the finetuning; sets: further --set of it
+#   out       folder of the runs
+#   score     name of the score in mcf eval's JSON
+#   EPOCHS    of pre-training (default 200), FINETUNE of finetuning (default: the config's), SEEDS (default "0 1 2")
+epochs=${EPOCHS:-200}
+seeds=${SEEDS:-0 1 2}
+encoder='{dim: 192, depth: 6, heads: 3, mlp_ratio: 4}'
+small="--set model.image_size=96 --set model.patch_size=16"
+
+pretrain() { # RUN CONFIG [--set KEY=VALUE]...
+    run=$1 of=$2
+    shift 2
+    # shellcheck disable=SC2086
+    "$mcf" pretrain "$here/configs/small/$of" --out "$out/$run" --resume --quiet --set "data.train=[$faces]" $small \
+        --set "model.encoder=$encoder" --set "schedule.epochs=$epochs" "$@"
+}
+
+mkdir -p "$out"
+pretrain m1 demo_m1.yaml
+pretrain mcf demo.yaml --set "model.teacher={dim: 192, depth: 6, heads: 3, blocks: [2, 3, 4, 6], checkpoint: $out/m1}"
+pretrain mae demo.yaml --set objective.feature.weight=0 --set objective.contrastive.weight=0 --set objective.pixel.weight=1
+
+for start in mcf mae scratch; do
+    init=$out/$start
+    [ $start = scratch ] && init=
+    for seed in $seeds; do
+        # shellcheck disable=SC2086
+        "$mcf" finetune "$config" --out "$out/$start-$seed" --resume --quiet --set seed="$seed" \
+            --set "model.init='$init'" ${FINETUNE:+--set schedule.epochs=$FINETUNE --set schedule.milestones=[]} "$@"
+        "$mcf" eval "$config" --checkpoint "$out/$start-$seed" --out "$out/$start-$seed.json" --quiet "$@"
+    done
+done
+
+# score FILE WHICH: of the last network or the best
+value() {
+    awk -v score="\"$score\":" -v which="\"$2\": {" '
+        index($0, which) { inside = 1 }
+        inside && index($0, score) { sub(/,$/, ""); print $2; exit }' "$1"
+}
+echo "| $(basename "$config"), $score (%) | last, by seed | mean | best epoch, mean |"
+echo "| --- | --- | --- | --- |"
+for start in mcf mae scratch; do
+    last= best=
+    for seed in $seeds; do
+        last="$last $(value "$out/$start-$seed.json" last)"
+        best="$best $(value "$out/$start-$seed.json" best)"
+    done
+    echo "$last|$best" | awk -F'|' -v name=$start '{
+        n = split($1, a, " "); split($2, b, " ")
+        for (i = 1; i <= n; i++) { s += a[i]; t += b[i]; text = text (i > 1 ? ", " : "") sprintf("%.2f", a[i]) }
+        printf "| %s | %s | %.2f | %.2f |\n", name, text, s / n, t / n }'
+done
