@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/printable.h"
 #include "base/file.h"
 #include "cli/commands.h"
 #include "data/faces/check.h"
@@ -54,6 +55,7 @@ static void add_left_out(json_t *json, const mcf_face_set *set)
     for (int64_t i = 0; i < set->fault_count && i < NAMED; i++) {
         char place[600];
         mcf_face_where(set, set->faults[i].file, set->faults[i].line, place, sizeof place);
+        mcf_printable_in_place(place, sizeof place); // JSON has no place for bytes that are no UTF-8
         json_array_append_new(named, json_sprintf("%s: %s", place, set->faults[i].what));
     }
     if (set->fault_count)
@@ -164,6 +166,7 @@ static mcf_status read_pictures(const mcf_call *call, const mcf_config *config, 
             if (json_array_size(named) < NAMED && stats->recent_count > 0) {
                 const mcf_broken_sample *b = &stats->recent[stats->recent_count - 1];
                 mcf_source_name(source, b->sample, name, sizeof name);
+                mcf_printable_in_place(name, sizeof name);
                 json_array_append_new(named, json_sprintf("%s: %s", name, b->error.message));
             }
         }
@@ -260,7 +263,7 @@ static void print_part(const json_t *json)
         const json_t *first = json_object_get(fault, "first");
         const json_int_t count = json_integer_value(json_object_get(fault, "count"));
         printf("  %s: %lld\n", key, (long long)count);
-        json_array_foreach(first, i, value) printf("    %s\n", json_string_value(value));
+        json_array_foreach(first, i, value) mcf_say(stdout, "    %s", json_string_value(value));
         if (count > (json_int_t)json_array_size(first))
             printf("    and %lld more\n", (long long)(count - (json_int_t)json_array_size(first)));
     }
@@ -313,9 +316,10 @@ static mcf_status say(const mcf_call *call, part *parts, int count, mcf_error *e
         putchar('\n');
         json_decref(json);
     } else if (status == MCF_OK && wanted) {
-        printf("%s: some of them with their labels; of training faces, each row is followed by one of the same faces "
-               "augmented\n",
-               path);
+        mcf_say(stdout,
+                "%s: some of them with their labels; of training faces, each row is followed by one of the same faces "
+                "augmented",
+                path);
     }
     json_decref(all);
     if (status == MCF_OK && bad)

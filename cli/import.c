@@ -6,6 +6,7 @@
 #include "cli/commands.h"
 #include "run/import.h"
 #include "run/import_detector.h"
+#include "run/output.h"
 
 static mcf_status read_kind(const char *word, mcf_import_kind *kind, mcf_error *err)
 {
@@ -47,6 +48,8 @@ static mcf_status import_detector(const mcf_call *call, mcf_detector_kind kind, 
                             of_encoders[i], mcf_detector_names[kind]);
     if (points && kind != MCF_DETECTOR_YUNET)
         return mcf_fail(err, MCF_ERR_USAGE, "import: --points is for --kind yunet");
+    const char *const inputs[] = {call->arguments[0], points};
+    MCF_TRY(mcf_check_output(out, inputs, 2, err));
     MCF_TRY(mcf_import_detector(call->arguments[0], kind, points, out, &result, err));
     if (!call->quiet)
         mcf_say(mcf_words_beside(out), "%d tensors (%lld numbers) written to %s", result.tensors, result.numbers, out);

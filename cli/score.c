@@ -3,10 +3,13 @@
 
 #include "cli/commands.h"
 #include "infer/score/answer.h"
+#include "run/output.h"
 
 static mcf_status run(const mcf_call *call, mcf_error *err)
 {
-    return mcf_answer(call->arguments[0], mcf_call_value(call, "in"), mcf_call_value(call, "out"), err);
+    const char *in = mcf_call_value(call, "in"), *out = mcf_call_value(call, "out");
+    MCF_TRY(mcf_check_output(out, &in, 1, err));
+    return mcf_answer(call->arguments[0], in, out, err);
 }
 
 static const mcf_option options[] = {

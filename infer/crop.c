@@ -12,6 +12,7 @@
 #include "data/formats/tar_index.h"
 #include "data/formats/tar_write.h"
 #include "infer/crop_internal.h"
+#include "run/output.h"
 
 // --- a unit's pictures by several workers, in order
 
@@ -364,7 +365,7 @@ static mcf_status run_job(crop_job *j, mcf_error *err)
     const mcf_crop_options *o = j->options;
     MCF_TRY(crop_inputs_open(&j->inputs, o->paths, o->path_count, o->shard_size, err));
     if (o->detect_only)
-        MCF_TRY(mcf_file_check_place(o->out, err));
+        MCF_TRY(mcf_check_output(o->out, o->paths, o->path_count, err));
     MCF_TRY(open_workers(j, err));
     if (o->detect_only)
         return detect_all(j, err);

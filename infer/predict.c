@@ -403,6 +403,7 @@ static mcf_status found_pictures(prediction *p, mcf_predict_result *result, mcf_
 {
     mcf_source *source;
     MCF_TRY(mcf_source_open(&source, p->options->paths, (int)p->options->path_count, MCF_SOURCE_AUTO, err));
+    mcf_source_tell(source, p->options->notice, p->options->context);
     mcf_status status = MCF_OK;
     for (int64_t i = 0; status == MCF_OK && i < mcf_source_count(source); i++) {
         status = try_picture(p, source, i, i, NULL, 0, result, err);

@@ -88,6 +88,9 @@ same "embed onto its list" list.txt "$mcf" embed --checkpoint run --out list.txt
 same "embed onto its checkpoint" plain.export "$mcf" embed --checkpoint plain.export --out plain.export faces.tar
 picture=$(find "$work/faces" -name '*.jpg' | head -n 1)
 same "embed onto a picture of its folder" "$picture" "$mcf" embed --checkpoint run --out "$picture" faces
+cp "$golden/params.safetensors" answers.safetensors
+same "score onto its input" answers.safetensors "$mcf" score crop --in answers.safetensors --out answers.safetensors
+same "a detector onto its source" answers.safetensors "$mcf" import answers.safetensors --kind mtcnn --out answers.safetensors
 same "a page onto the run's config" run/config.yaml "$mcf" report run --quick --out run/config.yaml
 fails 2 "lies in" "reconstruct into the folder of its images" "$mcf" reconstruct --checkpoint run --out faces faces
 fails 2 "lies in it" "reconstruct into the folder of the list's images" "$mcf" reconstruct --checkpoint run \
