@@ -78,24 +78,27 @@ void store(const matrix &c, int batch, int i, int j, float value)
         ((uint16_t *)c.data)[place] = c.type == CUDA_R_16F ? mcf_f32_to_f16(value) : mcf_f32_to_bf16(value);
 }
 
+// Sums are kept in double: cuBLAS adds in blocks, which is more exact than one float after the other, and a test is to
+// fail for what our kernels do, not for an order of sums that no card has.
 // bias: of each row, in the type of c; NULL: none.
 void multiply(const matrix &a, const matrix &b, const matrix &c, int k, int batches, float alpha, float beta,
               const void *bias, bool relu)
 {
-    std::vector<float> left((size_t)c.rows * (size_t)k), sum((size_t)c.rows);
+    std::vector<float> left((size_t)c.rows * (size_t)k);
+    std::vector<double> sum((size_t)c.rows);
     for (int batch = 0; batch < batches; batch++) {
         for (int p = 0; p < k; p++)
             for (int i = 0; i < c.rows; i++)
                 left[(size_t)p * (size_t)c.rows + (size_t)i] = a.at(batch, i, p);
         for (int j = 0; j < c.columns; j++) {
-            std::fill(sum.begin(), sum.end(), 0.0f);
+            std::fill(sum.begin(), sum.end(), 0.0);
             for (int p = 0; p < k; p++) {
                 const float right = b.at(batch, p, j), *column = &left[(size_t)p * (size_t)c.rows];
                 for (int i = 0; i < c.rows; i++)
-                    sum[(size_t)i] += column[i] * right;
+                    sum[(size_t)i] += (double)column[i] * right;
             }
             for (int i = 0; i < c.rows; i++) {
-                float value = alpha * sum[(size_t)i] + (beta != 0 ? beta * c.at(batch, i, j) : 0);
+                float value = alpha * (float)sum[(size_t)i] + (beta != 0 ? beta * c.at(batch, i, j) : 0);
                 if (bias)
                     value += element(c.type, bias, i);
                 store(c, batch, i, j, relu && value < 0 ? 0 : value);

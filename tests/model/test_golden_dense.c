@@ -56,6 +56,11 @@ static void check_backend(const char *name)
     for (int i = 0; i < OWN; i++)
         if (own[i].devices <= backend->device_count())
             check(own_folder(), own[i].name, name, own[i].devices, NULL, 0, 2e-4);
+    char path[4096];
+    snprintf(path, sizeof path, "%s/align/config.yaml", shared_folder());
+    for (int i = 0; i < SHARED && !access(path, R_OK); i++)
+        if (shared[i].devices <= backend->device_count())
+            check(shared_folder(), shared[i].name, name, shared[i].devices, NULL, 0, 2e-4);
 }
 
 static void opencl_all(void **state)
