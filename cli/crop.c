@@ -75,7 +75,6 @@ static mcf_status read_filters(const mcf_call *call, mcf_crop_filters *f, mcf_er
     MCF_TRY(mcf_call_number(call, "max-residual", 0, 0, 1e6, &f->max_residual, err));
     f->max_outside = (int)outside;
     f->max_faces = (int)faces;
-    f->dedup = -1;
     return MCF_OK;
 }
 

@@ -21,7 +21,6 @@ typedef enum {
     MCF_DROP_SHARPNESS,
     MCF_DROP_RESIDUAL,
     MCF_DROP_NUMBER, // more faces than allowed in one picture
-    MCF_DROP_DUPLICATE,
     MCF_DROP_POINTS, // no similarity fits
     MCF_DROPS
 } mcf_crop_drop;
@@ -41,7 +40,6 @@ typedef struct {
     int max_outside; // points of a face that may lie outside the picture
     double min_score, min_side, max_enlarge, min_inside, min_sharp, max_residual; // 0: no such question
     int max_faces;                                                                // 0: all
-    int dedup; // bits; a face within so many of an earlier one's hash goes; -1: none goes
 } mcf_crop_filters;
 
 typedef struct {
@@ -72,7 +70,6 @@ typedef struct {
     mcf_detector_times times; // sum over workers
     double decode, sample;    // seconds, sum over workers: decoding and reading; crops, hashes, encoding
     double seconds;
-    bool waits_for_others; // dedup: the first pass is through, other processes' units are missing
 } mcf_crop_result;
 
 mcf_status mcf_crop(const mcf_crop_options *options, mcf_crop_result *result, mcf_error *err);

@@ -49,7 +49,6 @@ typedef struct {
     char *caption; // UTF-8; NULL: none
     size_t caption_size;
     char *json;
-    uint64_t hash;
 } crop_record;
 
 typedef struct {
@@ -114,10 +113,6 @@ mcf_status crop_prepare_out(const mcf_crop_options *options, const crop_inputs *
                             mcf_error *err);
 mcf_status crop_write_stats(const char *path, const crop_unit *unit, const mcf_crop_counts *counts,
                             const crop_failure *failures, int failure_count, mcf_error *err);
-
-// --- duplicates (crop_dedup.c)
-mcf_status crop_dedup(const mcf_crop_options *options, const crop_inputs *inputs, mcf_crop_result *result,
-                      mcf_error *err);
 
 // --- the page (crop_sheet.c): OUT/index.html, counts over all units and faces spread over them. Only when all are done.
 mcf_status crop_write_sheet(const mcf_crop_options *options, const crop_inputs *inputs, mcf_error *err);

@@ -86,10 +86,10 @@ static json_t *options_json(const mcf_crop_options *o, const crop_inputs *inputs
                              mcf_border_names[o->border], "format", o->png ? "png" : "jpg", "shard_size",
                              (json_int_t)o->shard_size, "rotations", o->rotations, "units",
                              (json_int_t)crop_inputs_units(inputs), "inputs", fingerprint);
-    json_t *filters = json_pack("{s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:i, s:i}", "max_outside", f->max_outside,
-                                "min_score", f->min_score, "min_side", f->min_side, "max_enlarge", f->max_enlarge,
-                                "min_inside", f->min_inside, "min_sharp", f->min_sharp, "max_residual", f->max_residual,
-                                "max_faces", f->max_faces, "dedup", f->dedup);
+    json_t *filters =
+        json_pack("{s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:i}", "max_outside", f->max_outside, "min_score", f->min_score,
+                  "min_side", f->min_side, "max_enlarge", f->max_enlarge, "min_inside", f->min_inside, "min_sharp",
+                  f->min_sharp, "max_residual", f->max_residual, "max_faces", f->max_faces);
     if (json)
         json_object_set_new(json, "filters", filters);
     return json;

@@ -163,9 +163,10 @@ static void add_sample(const mcf_image *image, double x, double y, mcf_border bo
     const double limit = 1e15; // beyond it a float has no fraction and an int no room
     if (!(x > -limit && x < limit && y > -limit && y < limit))
         return;
-    const double left = floor(x), top = floor(y);
-    const int64_t x0 = (int64_t)left, y0 = (int64_t)top;
-    const float fx = (float)(x - left), fy = (float)(y - top);
+    int64_t x0 = (int64_t)x, y0 = (int64_t)y; // floor, without a call a sample
+    x0 -= (double)x0 > x;
+    y0 -= (double)y0 > y;
+    const float fx = (float)(x - (double)x0), fy = (float)(y - (double)y0);
     if (x0 >= 0 && y0 >= 0 && x0 + 1 < image->width && y0 + 1 < image->height)
         add_inside(image, x0, y0, fx, fy, sum);
     else
@@ -187,8 +188,8 @@ void mcf_crop_sample(const mcf_image *image, const mcf_similarity *fit, mcf_bord
                                sum);
                 }
             for (int c = 0; c < 3; c++) {
-                const float value = floorf(sum[c] / (float)(k * k) + 0.5f);
-                out[c] = value > 255 ? 255 : (uint8_t)value;
+                const float value = sum[c] / (float)(k * k) + 0.5f; // never negative: the cast is the floor
+                out[c] = value >= 255 ? 255 : (uint8_t)value;
             }
         }
 }
