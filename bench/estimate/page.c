@@ -331,6 +331,13 @@ mcf_status mcf_bench_predict(const mcf_config *config, const mcf_bench_options *
     mcf_text table = {0};
     page p = {.config = config, .table = &table, .root = json_object()};
     *report = (mcf_bench_report){0};
+    if (config->task != MCF_TASK_PRETRAIN) {
+        json_decref(p.root);
+        return mcf_fail(
+            err, MCF_ERR_UNSUPPORTED,
+            "bench: steps of alignment and parsing are not predicted: the time of convolutions is not known; "
+            "measure on a card, or predict a pre-training config");
+    }
     mcf_status status = prepare(&p, options, err);
     if (status == MCF_OK)
         status = write_page(&p, err);

@@ -54,4 +54,6 @@ if command -v python3 >/dev/null; then
 fi
 # The page of the docs is what the program prints.
 check "docs/prediction.md has the printed page (sh bench/scripts/predict.sh writes it)" sh "$source_dir/bench/scripts/predict.sh" --check "$mcf"
+fails 1 "are not predicted" "alignment has no prediction, since convolutions are not charged" "$mcf" bench step \
+    --config "$source_dir/configs/align/base.yaml" --set 'model.init=""' --device v100 --predict
 done_testing
