@@ -1,7 +1,7 @@
 // Errors as values. Nothing below cli/ prints or exits: a function that can
 // fail returns an mcf_status and describes the failure in an mcf_error.
-#ifndef MCF_OPS_ERROR_H
-#define MCF_OPS_ERROR_H
+#ifndef MCF_BASE_ERROR_H
+#define MCF_BASE_ERROR_H
 
 #include <stdarg.h>
 

@@ -1,6 +1,6 @@
 // Files and directories with errors as values, and files that appear complete or not at all.
-#ifndef MCF_DATA_FILE_H
-#define MCF_DATA_FILE_H
+#ifndef MCF_BASE_FILE_H
+#define MCF_BASE_FILE_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -4,8 +4,8 @@
 //
 // Layout: key = seed (64 bits); counter = { block, epoch, sample low 32, purpose << 24 | sample high 24 }.
 // Streams with different names never share a counter; one stream holds 2^34 32-bit words.
-#ifndef MCF_CORE_RNG_H
-#define MCF_CORE_RNG_H
+#ifndef MCF_BASE_RNG_H
+#define MCF_BASE_RNG_H
 
 #include <stdint.h>
 

@@ -2,7 +2,7 @@
 //
 // A model is written as a function that appends nodes (model/). Gradients are more nodes of the same kind
 // (mcf_backward), so a backend knows only operations. A graph is made for fixed shapes, mode and precision;
-// core/program.h plans and runs it.
+// core/program.c plans and runs it.
 //
 // Values are small integers. A builder that fails (shapes that do not fit) remembers the first error in the graph
 // and returns MCF_NO_VALUE; every builder given MCF_NO_VALUE where a value is required returns it too, so that model

@@ -1,8 +1,8 @@
 // A job: the devices that work together, one thread each, in this process and, with a cluster, in those of other
 // machines that run the same program: each directs its own devices. The caller directs: it hands a task to all members and
 // gets one status back when all are done, so that loops, logs and checkpoints are plain sequential code.
-#ifndef MCF_TRAIN_JOB_H
-#define MCF_TRAIN_JOB_H
+#ifndef MCF_CORE_JOB_H
+#define MCF_CORE_JOB_H
 
 #include "core/runtime.h"
 

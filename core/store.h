@@ -2,7 +2,7 @@
 //
 // A role is one flat fp32 array; trained ones have gradient and moment arrays of the same layout, and in bf16 or fp16
 // runs a low-precision copy beside. Entries start at multiples of MCF_STORE_ALIGN elements. The table here is host
-// data without memory of its own; core/state.h gives it buffers on a device.
+// data without memory of its own; core/runtime.h gives it buffers on a device.
 #ifndef MCF_CORE_STORE_H
 #define MCF_CORE_STORE_H
 

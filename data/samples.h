@@ -1,6 +1,6 @@
 // A few pictures of a source, spread evenly over it, as the network sees them.
-#ifndef MCF_TRAIN_SAMPLES_H
-#define MCF_TRAIN_SAMPLES_H
+#ifndef MCF_DATA_SAMPLES_H
+#define MCF_DATA_SAMPLES_H
 
 #include "data/source.h"
 #include "data/transform.h"

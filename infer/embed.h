@@ -1,6 +1,6 @@
 // Features of images from the encoder, and how well they find other pictures of the same person.
-#ifndef MCF_TRAIN_EMBED_H
-#define MCF_TRAIN_EMBED_H
+#ifndef MCF_INFER_EMBED_H
+#define MCF_INFER_EMBED_H
 
 #include <signal.h>
 

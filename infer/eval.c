@@ -27,7 +27,7 @@ static void add(mcf_eval_network *to, double value, const char *name, const char
     if (to->count == MCF_EVAL_MOST)
         return;
     mcf_eval_score *score = &to->score[to->count++];
-    snprintf(score->name, sizeof score->name, "%s%s%s", name, more ? "." : "", more ? more : "");
+    snprintf(score->name, sizeof score->name, "%.38s%s%.23s", name, more ? "." : "", more ? more : "");
     score->value = 100 * value;
 }
 

@@ -1,6 +1,6 @@
 // What a trained encoder does with a few pictures: where its class token looks, and what its patch tokens tell apart.
-#ifndef MCF_TRAIN_REPORT_LOOK_H
-#define MCF_TRAIN_REPORT_LOOK_H
+#ifndef MCF_INFER_LOOK_H
+#define MCF_INFER_LOOK_H
 
 #include "infer/network.h"
 

@@ -1,6 +1,6 @@
 // What embed and reconstruct share: a trained network on one device, and a set of images in their order.
-#ifndef MCF_TRAIN_INFERENCE_H
-#define MCF_TRAIN_INFERENCE_H
+#ifndef MCF_INFER_NETWORK_H
+#define MCF_INFER_NETWORK_H
 
 #include "data/loader.h"
 #include "model/pretrain.h"

@@ -1,6 +1,6 @@
 // What frozen features hold: identity retrieval, and a linear probe of facial points.
-#ifndef MCF_TRAIN_PROBE_H
-#define MCF_TRAIN_PROBE_H
+#ifndef MCF_INFER_PROBE_H
+#define MCF_INFER_PROBE_H
 
 #include "infer/embed.h"
 

@@ -1,6 +1,6 @@
 // Pictures of what the network makes of masked images.
-#ifndef MCF_TRAIN_RECONSTRUCT_H
-#define MCF_TRAIN_RECONSTRUCT_H
+#ifndef MCF_INFER_RECONSTRUCT_H
+#define MCF_INFER_RECONSTRUCT_H
 
 #include <signal.h>
 

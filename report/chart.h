@@ -1,7 +1,7 @@
 // Charts of the report: curves over steps as inline SVG with axes, ticks and units. Colours are classes that the
 // page's style sheet fills for light and dark; without scripts and styles the lines are still there.
-#ifndef MCF_TRAIN_REPORT_CHART_H
-#define MCF_TRAIN_REPORT_CHART_H
+#ifndef MCF_REPORT_CHART_H
+#define MCF_REPORT_CHART_H
 
 #include "report/html.h"
 #include "run/read_log.h"

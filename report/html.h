@@ -1,7 +1,7 @@
 // Text of the report: a growing string of HTML. Everything that comes from elsewhere (names, configs, messages)
 // goes through mcf_html_text, so that no byte of it can become markup.
-#ifndef MCF_TRAIN_REPORT_HTML_H
-#define MCF_TRAIN_REPORT_HTML_H
+#ifndef MCF_REPORT_HTML_H
+#define MCF_REPORT_HTML_H
 
 #include <stdbool.h>
 #include <stddef.h>

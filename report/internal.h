@@ -1,6 +1,6 @@
 // Private to train/report*.c: what is known of a run, and the sections of the page.
-#ifndef MCF_TRAIN_REPORT_INTERNAL_H
-#define MCF_TRAIN_REPORT_INTERNAL_H
+#ifndef MCF_REPORT_INTERNAL_H
+#define MCF_REPORT_INTERNAL_H
 
 #include <jansson.h>
 
@@ -79,7 +79,7 @@ bool mcf_report_run_complete(const mcf_report_run *run);
 // Fills the computed part. Fails only where asked to stop.
 mcf_status mcf_report_run_compute(mcf_report_run *run, const mcf_report_options *options, mcf_error *err);
 
-// --- sections: report/curves.c, report_pictures.c, report_facts.c
+// --- sections: report/curves.c, pictures.c, facts.c
 void mcf_report_summary(mcf_report_page *page);
 void mcf_report_curves(mcf_report_page *page);
 void mcf_report_reconstructions(mcf_report_page *page);

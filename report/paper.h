@@ -1,6 +1,6 @@
 // The paper's printed scores, and which of its rows a config is.
-#ifndef MCF_TRAIN_REPORT_PAPER_H
-#define MCF_TRAIN_REPORT_PAPER_H
+#ifndef MCF_REPORT_PAPER_H
+#define MCF_REPORT_PAPER_H
 
 #include "run/config/config.h"
 

@@ -1,6 +1,6 @@
 // One self-contained HTML page about one run or several side by side.
-#ifndef MCF_TRAIN_REPORT_H
-#define MCF_TRAIN_REPORT_H
+#ifndef MCF_REPORT_REPORT_H
+#define MCF_REPORT_REPORT_H
 
 #include <signal.h>
 #include <stdbool.h>

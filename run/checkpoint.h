@@ -5,8 +5,8 @@
 //   state.json             format version, step, the loop's own state, size and xxHash64 of the others and of itself
 // It is written under a name that starts with ".tmp-", synced, renamed; what a killed run leaves has such
 // a name.
-#ifndef MCF_TRAIN_CHECKPOINT_H
-#define MCF_TRAIN_CHECKPOINT_H
+#ifndef MCF_RUN_CHECKPOINT_H
+#define MCF_RUN_CHECKPOINT_H
 
 #include <stdbool.h>
 #include <stddef.h>

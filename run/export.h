@@ -1,6 +1,6 @@
 // The backbone for other programs.
-#ifndef MCF_TRAIN_EXPORT_H
-#define MCF_TRAIN_EXPORT_H
+#ifndef MCF_RUN_EXPORT_H
+#define MCF_RUN_EXPORT_H
 
 #include <stdbool.h>
 

@@ -1,6 +1,6 @@
 // RUN/log.jsonl: one JSON object a line, one line a step.
-#ifndef MCF_TRAIN_LOG_H
-#define MCF_TRAIN_LOG_H
+#ifndef MCF_RUN_LOG_H
+#define MCF_RUN_LOG_H
 
 #include <stdint.h>
 

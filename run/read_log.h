@@ -1,7 +1,7 @@
 // RUN/log.jsonl as curves. The file may be growing, torn or damaged: whatever is no whole JSON object is counted and
 // passed over, and memory stays bounded however long the file is.
-#ifndef MCF_TRAIN_REPORT_LOG_H
-#define MCF_TRAIN_REPORT_LOG_H
+#ifndef MCF_RUN_READ_LOG_H
+#define MCF_RUN_READ_LOG_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 // TensorBoard event files: scalars as TFRecords of Event messages, written without a protobuf library.
-#ifndef MCF_TRAIN_TENSORBOARD_H
-#define MCF_TRAIN_TENSORBOARD_H
+#ifndef MCF_RUN_TENSORBOARD_H
+#define MCF_RUN_TENSORBOARD_H
 
 #include <stddef.h>
 #include <stdint.h>

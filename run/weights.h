@@ -1,6 +1,6 @@
 // Opens what a run left behind: its configuration and its weights.
-#ifndef MCF_TRAIN_WEIGHTS_H
-#define MCF_TRAIN_WEIGHTS_H
+#ifndef MCF_RUN_WEIGHTS_H
+#define MCF_RUN_WEIGHTS_H
 
 #include "core/store.h"
 #include "data/formats/safetensors.h"

@@ -1,6 +1,6 @@
 // `mcf step`: optimiser steps on given tensors with every result written out; spec: contract.md, "mcf step".
-#ifndef MCF_TRAIN_STEP_H
-#define MCF_TRAIN_STEP_H
+#ifndef MCF_TRAIN_TRACE_H
+#define MCF_TRAIN_TRACE_H
 
 #include "run/config/config.h"
 #include "core/job.h"

@@ -1,6 +1,6 @@
 // Parts of the check: cases, their values, groups. For backends/check/, the gradient test and bench/ops.c.
-#ifndef MCF_CHECK_CASES_H
-#define MCF_CHECK_CASES_H
+#ifndef MCF_BACKENDS_CHECK_CASES_H
+#define MCF_BACKENDS_CHECK_CASES_H
 
 #include "backends/check/check.h"
 

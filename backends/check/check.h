@@ -6,8 +6,8 @@
 // - each element: no more than MCF_CHECK_WORST times the tolerance away, relative to its size and the tensor's;
 // - bytes around every operand (nothing may be written there), inputs (nothing may change), and gaps between
 //   strided elements (they hold NaN, nothing may read them). Outputs hold NaN before the call.
-#ifndef MCF_CORE_CHECK_H
-#define MCF_CORE_CHECK_H
+#ifndef MCF_BACKENDS_CHECK_CHECK_H
+#define MCF_BACKENDS_CHECK_CHECK_H
 
 #include <signal.h>
 

@@ -8,8 +8,8 @@
 // Ranks send each other a sign of life every second. A rank of which nothing was heard for `lost_after` seconds (it was
 // killed, stopped or cut off), one that does not come to an exchange within `timeout`, and one that fails and says so
 // end the cluster: every exchange under way and every later one fails on all ranks with the rank's number.
-#ifndef MCF_BACKENDS_CLUSTER_H
-#define MCF_BACKENDS_CLUSTER_H
+#ifndef MCF_BACKENDS_CLUSTER_CLUSTER_H
+#define MCF_BACKENDS_CLUSTER_CLUSTER_H
 
 #include "backends/cluster/part.h"
 #include "backends/cluster/transport.h"

@@ -6,8 +6,8 @@
 // - send and receive return at once; memory must stay until test says that the message is done. Messages between two
 //   ranks under one tag arrive in the order in which they were sent. Both sides name the same number of bytes.
 // - Errors are values. A rank that is gone may show as an error of a message to or from it, or not at all.
-#ifndef MCF_BACKENDS_TRANSPORT_H
-#define MCF_BACKENDS_TRANSPORT_H
+#ifndef MCF_BACKENDS_CLUSTER_TRANSPORT_H
+#define MCF_BACKENDS_CLUSTER_TRANSPORT_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,7 +1,7 @@
 // The forms of attention beside the one in floats (attention.c): attention_pairs.c in pairs of bf16, attention_tiles.c
 // on a matrix unit.
-#ifndef MCF_CPU_ATTENTION_H
-#define MCF_CPU_ATTENTION_H
+#ifndef MCF_BACKENDS_CPU_ATTENTION_H
+#define MCF_BACKENDS_CPU_ATTENTION_H
 
 #include "backends/cpu/attention_rows.h"
 

@@ -1,6 +1,6 @@
 // The plan of an attention, where a head's rows lie, and what the three forms do with a tile of rows.
-#ifndef MCF_CPU_ATTENTION_ROWS_H
-#define MCF_CPU_ATTENTION_ROWS_H
+#ifndef MCF_BACKENDS_CPU_ATTENTION_ROWS_H
+#define MCF_BACKENDS_CPU_ATTENTION_ROWS_H
 
 #include "backends/cpu/cpu.h"
 

@@ -1,6 +1,6 @@
 // Places between pixels, corners not aligned: pixel i of `to` lies at max((i + 1/2) from/to - 1/2, 0) of `from` pixels.
-#ifndef MCF_CPU_BILINEAR_H
-#define MCF_CPU_BILINEAR_H
+#ifndef MCF_BACKENDS_CPU_BILINEAR_H
+#define MCF_BACKENDS_CPU_BILINEAR_H
 
 #include <stdint.h>
 

@@ -6,8 +6,8 @@
 //
 // Work is done at once, by the calling thread and its OpenMP team. Lines are dealt to threads in fixed shares, sums
 // are formed per share and then in the order of shares: the same bits for the same number of threads.
-#ifndef MCF_CPU_CPU_H
-#define MCF_CPU_CPU_H
+#ifndef MCF_BACKENDS_CPU_CPU_H
+#define MCF_BACKENDS_CPU_CPU_H
 
 #include "backends/backend.h"
 #include "backends/host/stream.h"

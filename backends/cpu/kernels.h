@@ -1,8 +1,8 @@
 // The table of inner loops, one for each instruction set, chosen when a device is opened. They work on lines of
 // floats that lie in the nearest cache; what calls them brings bf16 lines to float and back. All may be called
 // with n = 0; pointers need no alignment; results may overwrite operands of the same place.
-#ifndef MCF_CPU_KERNELS_H
-#define MCF_CPU_KERNELS_H
+#ifndef MCF_BACKENDS_CPU_KERNELS_H
+#define MCF_BACKENDS_CPU_KERNELS_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,5 +1,5 @@
 // Products on the matrix unit (AMX): tiles of 16 rows of 64 bytes, of which 8 are registers. Part of kernels.c for the
-// instruction set that has it; products_tiles.c and attention_tiles.c put the pieces together.
+// instruction set that has it; matmul_tiles.c and attention_tiles.c put the pieces together.
 //
 // Operands are brought into panels of 32 rows of a (32 columns of b) first, tile after tile in the order of their use:
 // for each step of 32 along k, for each level, two tiles. A tile of a holds 16 rows of 32 bf16; a tile of b holds 16

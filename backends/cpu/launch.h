@@ -1,6 +1,6 @@
 // What backend.c needs of launch.c.
-#ifndef MCF_CPU_LAUNCH_H
-#define MCF_CPU_LAUNCH_H
+#ifndef MCF_BACKENDS_CPU_LAUNCH_H
+#define MCF_BACKENDS_CPU_LAUNCH_H
 
 #include "backends/cpu/cpu.h"
 

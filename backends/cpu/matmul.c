@@ -1,4 +1,4 @@
-// matmul: brings any operands into a form that the matrix unit's loops (products_tiles.c) or oneDNN are fast with.
+// matmul: brings any operands into a form that the matrix unit's loops (matmul_tiles.c) or oneDNN are fast with.
 //
 // Types: products run in bf16 where both operands are bf16 and the processor has it, else in fp32 (so bf16 operands
 // on older processors are multiplied exactly and added in fp32). Layouts: one stride of each matrix must be 1; other

@@ -1,6 +1,6 @@
-// Large products on a matrix unit, packed on the way: what products.c asks where the processor has one.
-#ifndef MCF_CPU_PRODUCTS_TILES_H
-#define MCF_CPU_PRODUCTS_TILES_H
+// Large products on a matrix unit, packed on the way: what matmul.c asks where the processor has one.
+#ifndef MCF_BACKENDS_CPU_MATMUL_TILES_H
+#define MCF_BACKENDS_CPU_MATMUL_TILES_H
 
 #include "backends/cpu/cpu.h"
 

@@ -1,7 +1,7 @@
 // Products and convolutions by oneDNN. This is all the rest of the backend sees of it; onednn.c and onednn_conv.c are the
 // only files that call it.
-#ifndef MCF_CPU_ONEDNN_H
-#define MCF_CPU_ONEDNN_H
+#ifndef MCF_BACKENDS_CPU_ONEDNN_H
+#define MCF_BACKENDS_CPU_ONEDNN_H
 
 #include "ops/node.h"
 

@@ -1,6 +1,6 @@
 // What the files that call oneDNN share; nothing else includes this.
-#ifndef MCF_CPU_ONEDNN_INTERNAL_H
-#define MCF_CPU_ONEDNN_INTERNAL_H
+#ifndef MCF_BACKENDS_CPU_ONEDNN_INTERNAL_H
+#define MCF_BACKENDS_CPU_ONEDNN_INTERNAL_H
 
 #include <oneapi/dnnl/dnnl.h>
 

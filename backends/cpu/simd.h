@@ -1,8 +1,8 @@
 // Vectors of the width of the instruction set a file is compiled for, and the functions of one variable that
 // kernels need. Kernel files include this and are compiled once per instruction set, so each formula is written
 // once; only what C cannot say (fused multiply-add, maximum, rounding to bf16) differs below.
-#ifndef MCF_CPU_SIMD_H
-#define MCF_CPU_SIMD_H
+#ifndef MCF_BACKENDS_CPU_SIMD_H
+#define MCF_BACKENDS_CPU_SIMD_H
 
 #include <stdint.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 // One element of host memory as a double, whatever its type. Slow and exact: for oracles and sums.
-#ifndef MCF_BACKENDS_ELEMENTS_H
-#define MCF_BACKENDS_ELEMENTS_H
+#ifndef MCF_BACKENDS_HOST_ELEMENTS_H
+#define MCF_BACKENDS_HOST_ELEMENTS_H
 
 #include "ops/types.h"
 

@@ -7,8 +7,8 @@
 //   -DSTRIP=           neighbouring columns that one item sums; 1 on GPUs, a few vectors on processors
 // Arithmetic is fp32 whatever the storage; bf16 and f16 are converted at loads and stores, which needs no
 // extension. Sums have a fixed order: per item in order of the index, then a tree over the group.
-#ifndef MCF_KERNELS_DEVICE_H
-#define MCF_KERNELS_DEVICE_H
+#ifndef MCF_BACKENDS_KERNELS_DEVICE_H
+#define MCF_BACKENDS_KERNELS_DEVICE_H
 
 #ifndef GROUP
 #define GROUP 1

@@ -1,6 +1,6 @@
 // exp and erf without branches or tables, so that a compiler can run them on vectors of items; places between pixels.
-#ifndef MCF_KERNELS_FUNCTIONS_H
-#define MCF_KERNELS_FUNCTIONS_H
+#ifndef MCF_BACKENDS_KERNELS_FUNCTIONS_H
+#define MCF_BACKENDS_KERNELS_FUNCTIONS_H
 
 // 2^n p(r) with x = n ln 2 + r, |r| <= ln 2 / 2, and p the Taylor polynomial of degree 7, whose remainder is
 // below r^8/8! < 6e-9. ln 2 is taken in two parts, so that r is exact. Below -87.3 the result is 0, above 88.7 it is

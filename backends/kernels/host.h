@@ -1,8 +1,8 @@
 // The host's side of the kernels in this folder: operations as calls of kernels and products, the same for every
 // backend that runs them. op_*.c, call.c and launch.c are compiled into each such module; the module gives the
 // functions under "what a backend gives".
-#ifndef MCF_KERNELS_HOST_H
-#define MCF_KERNELS_HOST_H
+#ifndef MCF_BACKENDS_KERNELS_HOST_H
+#define MCF_BACKENDS_KERNELS_HOST_H
 
 #include "backends/backend.h"
 

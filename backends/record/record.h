@@ -1,7 +1,7 @@
 // A backend that computes nothing and has no memory: it writes down what a runtime asks for. So a step of any size can
 // be looked at on any machine, by the code that would run it.
-#ifndef MCF_TRAIN_PREDICT_DEVICE_H
-#define MCF_TRAIN_PREDICT_DEVICE_H
+#ifndef MCF_BACKENDS_RECORD_RECORD_H
+#define MCF_BACKENDS_RECORD_RECORD_H
 
 #include "backends/backend.h"
 

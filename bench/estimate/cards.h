@@ -1,6 +1,6 @@
 // Limits of cards, and what others have measured on them.
-#ifndef MCF_TRAIN_PREDICT_CARDS_H
-#define MCF_TRAIN_PREDICT_CARDS_H
+#ifndef MCF_BENCH_ESTIMATE_CARDS_H
+#define MCF_BENCH_ESTIMATE_CARDS_H
 
 #include <stdint.h>
 

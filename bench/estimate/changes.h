@@ -1,6 +1,6 @@
 // What would make a predicted step faster.
-#ifndef MCF_TRAIN_PREDICT_CHANGES_H
-#define MCF_TRAIN_PREDICT_CHANGES_H
+#ifndef MCF_BENCH_ESTIMATE_CHANGES_H
+#define MCF_BENCH_ESTIMATE_CHANGES_H
 
 #include "bench/estimate/estimate.h"
 

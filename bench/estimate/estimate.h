@@ -1,10 +1,10 @@
 // Prediction of a pre-training step on cards that are not here.
 //
-// The step is recorded by the code that runs it (predict_record.h), every launch gets a time by a roofline
-// (predict_time.h), and the streams of one card are followed through the step: micro-batches, sums of gradients beside
+// The step is recorded by the code that runs it (record_step.h), every launch gets a time by a roofline
+// (time.h), and the streams of one card are followed through the step: micro-batches, sums of gradients beside
 // the last one's backward pass, the update. All cards of a machine do the same at the same time.
-#ifndef MCF_TRAIN_PREDICT_H
-#define MCF_TRAIN_PREDICT_H
+#ifndef MCF_BENCH_ESTIMATE_ESTIMATE_H
+#define MCF_BENCH_ESTIMATE_ESTIMATE_H
 
 #include "bench/estimate/record_step.h"
 #include "bench/estimate/time.h"

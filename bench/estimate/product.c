@@ -5,7 +5,7 @@
 // and may cut k into parts whose sums another kernel adds; the least time is taken.
 //
 // share and k0 of each form, and the rates of smaller tiles, are the least squares of log(predicted / measured) over
-// the 76 products with m >= 512 and n >= 700 of DeepBench on a V100 (predict_cards.c): 4.3 % rms for A B', 3.0 % for
+// the 76 products with m >= 512 and n >= 700 of DeepBench on a V100 (cards.c): 4.3 % rms for A B', 3.0 % for
 // A B and 3.3 % for A' B, 8.5 % at worst; tests/bench/test_predict.c has a sample of them. Other cards have their own share
 // of the peak and the same k0 and tiles, for which nobody has published a table.
 #include <math.h>

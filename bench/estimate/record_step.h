@@ -1,6 +1,6 @@
 // What one device is asked to do in an optimiser step, without a device.
-#ifndef MCF_TRAIN_PREDICT_RECORD_H
-#define MCF_TRAIN_PREDICT_RECORD_H
+#ifndef MCF_BENCH_ESTIMATE_RECORD_STEP_H
+#define MCF_BENCH_ESTIMATE_RECORD_STEP_H
 
 #include "core/runtime.h"
 #include "run/config/config.h"

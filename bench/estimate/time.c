@@ -151,7 +151,7 @@ static mcf_estimate reduce_sum(const mcf_card *card, const mcf_launch *l)
 // product_tile in sm_70's machine code (cuobjdump of instances/product_tile.cu.o in a tree of ci/cuda-toolchains):
 // four steps of k are 64 FFMA and 32 LDS of 102 instructions, the copies of two of a lane's four elements 138. So for
 // 16 steps a warp issues 256 FFMA, 128 LDS and 8 STS of a cycle of shared memory each, and 300 others. Pipes wait for
-// each other, as in predict_attention.c. Eight warps make a tile of 64 x 64.
+// each other, as in attention.c. Eight warps make a tile of 64 x 64.
 double mcf_tiles_seconds(const mcf_card *card, double m, double n, double k, double batch)
 {
     const double fp32 = 256, rest = 300, shared_cycles = 136; // a warp, 16 steps

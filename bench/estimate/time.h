@@ -1,7 +1,7 @@
 // How long an operation takes on a card: as the CUDA backend would run it, by a roofline with the efficiencies that
 // bench/estimate/cards.c, product.c and attention.c name.
-#ifndef MCF_TRAIN_PREDICT_TIME_H
-#define MCF_TRAIN_PREDICT_TIME_H
+#ifndef MCF_BENCH_ESTIMATE_TIME_H
+#define MCF_BENCH_ESTIMATE_TIME_H
 
 #include <stdbool.h>
 

@@ -1,7 +1,7 @@
 // Aligned crops of 256 x 256 out of photographs: the similarity that brings five points to a template, sampling, and what
 // is measured on a crop. Pixels with centres at whole numbers; definitions: docs/crop.md.
-#ifndef MCF_DATA_CROP_FACE_H
-#define MCF_DATA_CROP_FACE_H
+#ifndef MCF_DATA_FACES_CROP_FACE_H
+#define MCF_DATA_FACES_CROP_FACE_H
 
 #include <stdint.h>
 

@@ -1,7 +1,7 @@
 // labels.jsonl of `mcf synth`: which pictures there are, of whom, and where the points of the faces lie. One JSON object
 // a line: {"image": PATH, "identity": WHOLE NUMBER, "size": SIDE, "points": {"5": [[X, Y, VISIBLE]...], ...}, ...}.
-#ifndef MCF_DATA_LABELS_H
-#define MCF_DATA_LABELS_H
+#ifndef MCF_DATA_FACES_LABELS_H
+#define MCF_DATA_FACES_LABELS_H
 
 #include <stddef.h>
 #include <stdint.h>

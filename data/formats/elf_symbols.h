@@ -1,6 +1,6 @@
 // Named data of a shared library: its bytes are read, nothing of it is run or loaded.
-#ifndef MCF_DATA_ELF_SYMBOLS_H
-#define MCF_DATA_ELF_SYMBOLS_H
+#ifndef MCF_DATA_FORMATS_ELF_SYMBOLS_H
+#define MCF_DATA_FORMATS_ELF_SYMBOLS_H
 
 #include <stddef.h>
 #include <stdint.h>

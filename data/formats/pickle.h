@@ -5,8 +5,8 @@
 // node that carries its name. A call of something with an effect outside (os.system, eval, subprocess and their like)
 // makes the whole file refused, with the name. Memory is bounded, whatever the stream says.
 // Opcodes: Python's pickletools, protocols 0 to 5.
-#ifndef MCF_DATA_PICKLE_H
-#define MCF_DATA_PICKLE_H
+#ifndef MCF_DATA_FORMATS_PICKLE_H
+#define MCF_DATA_FORMATS_PICKLE_H
 
 #include <stdbool.h>
 #include <stddef.h>

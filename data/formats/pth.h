@@ -1,7 +1,7 @@
 // PyTorch checkpoint files (.pth, .pt): the zip container of torch 1.6 and later, and the older stream of pickles.
 // Nothing in the file is executed (data/formats/pickle.h); every number is checked before it is used.
-#ifndef MCF_DATA_PTH_H
-#define MCF_DATA_PTH_H
+#ifndef MCF_DATA_FORMATS_PTH_H
+#define MCF_DATA_FORMATS_PTH_H
 
 #include <stdbool.h>
 #include <stdint.h>

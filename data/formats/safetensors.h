@@ -1,7 +1,7 @@
 // Safetensors files: an 8-byte little-endian header length, a JSON header, the tensors' bytes.
 // Format: https://huggingface.co/docs/safetensors. Every number of a file is checked before it is used.
-#ifndef MCF_DATA_SAFETENSORS_H
-#define MCF_DATA_SAFETENSORS_H
+#ifndef MCF_DATA_FORMATS_SAFETENSORS_H
+#define MCF_DATA_FORMATS_SAFETENSORS_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -11,8 +11,8 @@
 // time (ns) and its inode; entries n, bytes of names m, bytes of words w, truncated_at; n x {offset, size, name, header};
 // m bytes of names, each ended by NUL; w bytes of words; xxHash64 of all that. An index that does not fit its tar, or
 // itself, is made anew.
-#ifndef MCF_DATA_TAR_INDEX_H
-#define MCF_DATA_TAR_INDEX_H
+#ifndef MCF_DATA_FORMATS_TAR_INDEX_H
+#define MCF_DATA_FORMATS_TAR_INDEX_H
 
 #include <stddef.h>
 #include <stdint.h>

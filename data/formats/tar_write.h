@@ -1,6 +1,6 @@
 // Tar shards that are the same bytes for the same members: ustar, time 0, owner 0, mode 0644.
-#ifndef MCF_DATA_TAR_WRITE_H
-#define MCF_DATA_TAR_WRITE_H
+#ifndef MCF_DATA_FORMATS_TAR_WRITE_H
+#define MCF_DATA_FORMATS_TAR_WRITE_H
 
 #include "base/file.h"
 

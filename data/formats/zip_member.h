@@ -1,6 +1,6 @@
 // One file out of a zip archive (a Python wheel is one).
-#ifndef MCF_DATA_ZIP_MEMBER_H
-#define MCF_DATA_ZIP_MEMBER_H
+#ifndef MCF_DATA_FORMATS_ZIP_MEMBER_H
+#define MCF_DATA_FORMATS_ZIP_MEMBER_H
 
 #include <stddef.h>
 

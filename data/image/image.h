@@ -9,8 +9,8 @@
 //   not); gamma and colour profiles are ignored.
 // - WebP: as libwebp decodes it; of an animation the first frame on its canvas; alpha as in PNG.
 // - EXIF orientation is ignored, as torchvision's folder loader does, unless `upright` asks for it.
-#ifndef MCF_DATA_IMAGE_H
-#define MCF_DATA_IMAGE_H
+#ifndef MCF_DATA_IMAGE_IMAGE_H
+#define MCF_DATA_IMAGE_IMAGE_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -7,8 +7,8 @@
 // not change is left alone. (PIL 13 takes columns first where the height shrinks much more than the width;
 // there bilinear results differ by a grey level. With the aspect kept, as in pre-training, every PIL gives
 // these bytes.)
-#ifndef MCF_DATA_RESIZE_H
-#define MCF_DATA_RESIZE_H
+#ifndef MCF_DATA_IMAGE_RESIZE_H
+#define MCF_DATA_IMAGE_RESIZE_H
 
 #include "data/image/image.h"
 

@@ -1,6 +1,6 @@
 // Private to data/resize*.c: the two passes of a separable resize and the weights they share.
-#ifndef MCF_DATA_RESIZE_PASSES_H
-#define MCF_DATA_RESIZE_PASSES_H
+#ifndef MCF_DATA_IMAGE_RESIZE_PASSES_H
+#define MCF_DATA_IMAGE_RESIZE_PASSES_H
 
 #include "data/image/resize.h"
 

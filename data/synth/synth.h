@@ -10,8 +10,8 @@
 // in the published orders; "left" is the left of the picture when the face looks into the camera, as LaPa's
 // and CelebAMask-HQ's own l_ parts are taken (the subject's right). Outline points follow the visible edge of
 // the face when it turns away, as annotators do.
-#ifndef MCF_DATA_SYNTH_H
-#define MCF_DATA_SYNTH_H
+#ifndef MCF_DATA_SYNTH_SYNTH_H
+#define MCF_DATA_SYNTH_SYNTH_H
 
 #include "data/image/image.h"
 

@@ -1,6 +1,6 @@
 // Ridge regression: y ~ b + W^T x by least squares with a penalty on W, in closed form. For linear probes of features.
-#ifndef MCF_TRAIN_RIDGE_H
-#define MCF_TRAIN_RIDGE_H
+#ifndef MCF_INFER_SCORE_RIDGE_H
+#define MCF_INFER_SCORE_RIDGE_H
 
 #include <stdint.h>
 

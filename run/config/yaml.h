@@ -1,7 +1,7 @@
 // Private to train/config*.c: YAML as a small tree. Anchors, aliases, tags and several documents are refused:
 // a config needs none, and they are how small files become large ones.
-#ifndef MCF_TRAIN_CONFIG_YAML_H
-#define MCF_TRAIN_CONFIG_YAML_H
+#ifndef MCF_RUN_CONFIG_YAML_H
+#define MCF_RUN_CONFIG_YAML_H
 
 #include <stdbool.h>
 #include <stddef.h>

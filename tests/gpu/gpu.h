@@ -31,7 +31,7 @@ mcf_status gpu_training(const gpu_options *options, gpu_verdict *verdict, mcf_er
 mcf_status gpu_cards(const gpu_options *options, gpu_verdict *verdict, mcf_error *err);
 mcf_status gpu_speed(const gpu_options *options, gpu_verdict *verdict, mcf_error *err);
 
-// --- golden.c, shared by goldens and cards
+// --- goldens.c, shared by goldens and cards
 typedef struct {
     int tensors, off;
     double worst; // error over its bound
