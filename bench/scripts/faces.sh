@@ -1,7 +1,7 @@
 #!/bin/sh
 # bench/scripts/faces.sh FACES [OUT [CONFIG [KEY.PATH=VALUE]...]]: pre-trains on a folder of faces (a folder a person) and
-# measures identity retrieval before and after. Prints the table of the README. FACES for the README: 1,597 pictures of
-# 110 people from Labeled Faces in the Wild, all of them seen in training, none of their names.
+# measures identity retrieval before and after. Prints a table; the people asked about may have been seen in training,
+# never their names.
 set -eu
 here=$(cd "$(dirname "$0")/../.." && pwd)
 mcf=${MCF:-$here/build/mcf}
