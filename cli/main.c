@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "cli/commands.h"
 
@@ -92,6 +93,9 @@ static int run(const mcf_command *command, int argc, char **argv)
     if (status == MCF_OK)
         return 0;
     const int code = tell ? fail(&err, status) : exit_code(status);
+    // mpirun kills all ranks once one exits with a failure: the one that tells has time to say its line.
+    if (!tell && ended)
+        nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
     if (!ended)
         mcf_cluster_end(cluster, code);
     return code;

@@ -13,6 +13,7 @@ cleanup() {
 trap cleanup EXIT
 trap 'exit 1' INT TERM
 
+chmod 755 "$root" # mktemp's folder is closed to others, and some tests run as nobody
 debootstrap --variant=minbase --include=ca-certificates,git "$suite" "$root" >"$root.log" 2>&1 ||
     { tail -n 20 "$root.log"; exit 1; }
 for file in /etc/resolv.conf /etc/apt/apt.conf.d/*proxy*; do
