@@ -112,6 +112,8 @@ const volatile sig_atomic_t *mcf_interrupt_flag(void);
 // --- lines (cli/say.c)
 // Formats one line, escapes what would not show as itself (base/printable.h) and ends it. Every line that may quote a
 // name goes through here or through the bar and the tables below, which do the same.
+// Two lines at most, on stderr: images that were left out, and how many of them are of a kind that is not read.
+void mcf_say_left_out(long long broken, const char *first, long long unsupported, const char *first_unsupported);
 void mcf_say(FILE *to, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void mcf_vsay(FILE *to, const char *format, va_list args);
 // Where the words about a result go: stdout, or stderr where stdout receives the result itself (--out /dev/stdout).

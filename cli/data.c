@@ -157,12 +157,14 @@ static mcf_status read_pictures(const mcf_call *call, const mcf_config *config, 
     mcf_bar *bar = mcf_bar_start(call->quiet, "img");
     const mcf_batch *batch = NULL;
     json_t *named = json_array();
+    int64_t unsupported = 0;
     mcf_status status;
     for (int64_t done = 0; (status = mcf_loader_next(loader, &batch, err)) == MCF_OK && batch; done++) {
         if (batch->sample[0] < 0) {
             const mcf_loader_stats *stats = mcf_loader_get_stats(loader);
             char name[4096];
             p->bad++;
+            unsupported = stats->unsupported;
             if (json_array_size(named) < NAMED && stats->recent_count > 0) {
                 const mcf_broken_sample *b = &stats->recent[stats->recent_count - 1];
                 mcf_source_name(source, b->sample, name, sizeof name);
@@ -182,7 +184,8 @@ static mcf_status read_pictures(const mcf_call *call, const mcf_config *config, 
                         (json_int_t)(count - p->bad), "faults");
     if (p->bad)
         json_object_set(json_object_get(p->json, "faults"), "broken pictures",
-                        json_pack("{s:I, s:O}", "count", (json_int_t)p->bad, "first", named));
+                        json_pack("{s:I, s:I, s:O}", "count", (json_int_t)p->bad, "unsupported",
+                                  (json_int_t)unsupported, "first", named));
     json_decref(named);
     return status;
 }
@@ -263,6 +266,9 @@ static void print_part(const json_t *json)
         const json_t *first = json_object_get(fault, "first");
         const json_int_t count = json_integer_value(json_object_get(fault, "count"));
         printf("  %s: %lld\n", key, (long long)count);
+        const json_int_t unsupported = json_integer_value(json_object_get(fault, "unsupported"));
+        if (unsupported)
+            printf("    of them not damaged but of a kind that is not read: %lld\n", (long long)unsupported);
         json_array_foreach(first, i, value) mcf_say(stdout, "    %s", json_string_value(value));
         if (count > (json_int_t)json_array_size(first))
             printf("    and %lld more\n", (long long)(count - (json_int_t)json_array_size(first)));

@@ -16,8 +16,9 @@ static void print(const mcf_call *call, const mcf_embed_result *r)
     const char *out = mcf_call_value(call, "out");
     bool retrieval = mcf_call_flag(call, "retrieval");
     if (mcf_call_flag(call, "json")) {
-        json_t *json = json_pack("{s:I, s:I, s:i, s:f}", "images", (json_int_t)r->images, "broken",
-                                 (json_int_t)r->broken, "dim", r->dim, "seconds", r->seconds);
+        json_t *json =
+            json_pack("{s:I, s:I, s:I, s:i, s:f}", "images", (json_int_t)r->images, "broken", (json_int_t)r->broken,
+                      "unsupported", (json_int_t)r->unsupported, "dim", r->dim, "seconds", r->seconds);
         if (retrieval)
             json_object_set_new(json, "retrieval",
                                 json_pack("{s:f, s:f, s:I, s:I}", "rank1", r->retrieval.rank1, "map", r->retrieval.map,
@@ -81,12 +82,11 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
     if (path)
         mcf_config_free(&config);
     if (status == MCF_OK) {
-        if (result.broken)
-            mcf_say(stderr, "mcf: %lld image%s left out as unreadable, the first: %s", (long long)result.broken,
-                    result.broken == 1 ? "" : "s", result.first_broken ? result.first_broken : "");
+        mcf_say_left_out(result.broken, result.first_broken, result.unsupported, result.first_unsupported);
         print(call, &result);
     }
     free(result.first_broken);
+    free(result.first_unsupported);
     return status;
 }
 

@@ -59,6 +59,9 @@ static void print(const mcf_eval_result *r)
     if (r->network[0].broken)
         mcf_say(stdout, "%lld pictures cannot be read and are left out; the first: %s", (long long)r->network[0].broken,
                 r->network[0].first_broken);
+    if (r->network[0].unsupported)
+        mcf_say(stdout, "%lld of them are not damaged but of a kind that is not read",
+                (long long)r->network[0].unsupported);
 }
 
 static mcf_status write_json(const mcf_eval_result *r, const char *path, mcf_error *err)
@@ -72,8 +75,9 @@ static mcf_status write_json(const mcf_eval_result *r, const char *path, mcf_err
         for (int i = 0; i < of->count; i++)
             json_object_set_new(scores, of->score[i].name, json_real(of->score[i].value));
         json_object_set_new(json_object_get(root, "networks"), of->network,
-                            json_pack("{s:I, s:I, s:I, s:o}", "step", (json_int_t)of->step, "faces",
-                                      (json_int_t)of->faces, "broken", (json_int_t)of->broken, "scores", scores));
+                            json_pack("{s:I, s:I, s:I, s:I, s:o}", "step", (json_int_t)of->step, "faces",
+                                      (json_int_t)of->faces, "broken", (json_int_t)of->broken, "unsupported",
+                                      (json_int_t)of->unsupported, "scores", scores));
     }
     for (int k = 0; root && p && k < p->row_count; k++) {
         if (!is_shown(&p->rows[k], r))

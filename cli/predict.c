@@ -42,6 +42,8 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
         mcf_say(stdout, "%lld face%s in %lld picture%s, %lld left out; written to %s", (long long)result.faces,
                 result.faces == 1 ? "" : "s", (long long)result.pictures, result.pictures == 1 ? "" : "s",
                 (long long)result.broken, options.out);
+    if (status == MCF_OK && result.unsupported)
+        mcf_say_left_out(0, NULL, result.unsupported, NULL);
     return status;
 }
 

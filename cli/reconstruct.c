@@ -37,10 +37,9 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
     mcf_bar_end(progress);
     if (status != MCF_OK)
         return status;
-    if (result.broken)
-        mcf_say(stderr, "mcf: %lld image%s left out as unreadable, the first: %s", (long long)result.broken,
-                result.broken == 1 ? "" : "s", result.first_broken ? result.first_broken : "");
+    mcf_say_left_out(result.broken, result.first_broken, result.unsupported, result.first_unsupported);
     free(result.first_broken);
+    free(result.first_unsupported);
     if (!call->quiet)
         mcf_say(stdout, "%lld picture%s in %s; masked patches differ by %.4g (mean square, normalised units)",
                 (long long)result.images, result.images == 1 ? "" : "s", options.out, result.pixel_mse);

@@ -30,6 +30,17 @@ void mcf_say(FILE *to, const char *format, ...)
     va_end(args);
 }
 
+void mcf_say_left_out(long long broken, const char *first, long long unsupported, const char *first_unsupported)
+{
+    if (broken)
+        mcf_say(stderr, "mcf: %lld image%s left out as unreadable, the first: %s", broken, broken == 1 ? "" : "s",
+                first ? first : "");
+    if (unsupported)
+        mcf_say(stderr, "mcf: %lld of these %s not damaged but of a kind that is not read%s%s", unsupported,
+                unsupported == 1 ? "is" : "are", first_unsupported ? ", the first: " : "",
+                first_unsupported ? first_unsupported : "");
+}
+
 FILE *mcf_words_beside(const char *out)
 {
     struct stat a, b;

@@ -16,7 +16,9 @@ static void on_step(void *context, const mcf_train_progress *p)
     if (used < sizeof text)
         used += (size_t)snprintf(text + used, sizeof text - used, "  %.1f img/s", p->images_per_second);
     if (p->broken && used < sizeof text)
-        snprintf(text + used, sizeof text - used, "  %lld broken", (long long)p->broken);
+        used += (size_t)snprintf(text + used, sizeof text - used, "  %lld broken", (long long)p->broken);
+    if (p->unsupported && used < sizeof text)
+        snprintf(text + used, sizeof text - used, " (%lld of kinds not read)", (long long)p->unsupported);
     // the rate in steps that gives the loop's own estimate of the time left
     double rate = p->seconds_left > 0 ? (double)(p->steps - p->step) / p->seconds_left : 0;
     mcf_bar_update(context, (double)p->step, (double)p->steps, rate, text);

@@ -285,6 +285,7 @@ static void count_broken(mcf_loader *loader, batch_slot *slot)
         mcf_broken_sample broken = slot->events[i].sample;
         broken.replacement = slot->batch.sample[slot->events[i].row];
         stats->broken++;
+        stats->unsupported += broken.error.status == MCF_ERR_UNSUPPORTED;
         uint8_t *byte = &loader->seen_broken[broken.sample / 8], bit = (uint8_t)(1u << broken.sample % 8);
         stats->broken_distinct += !(*byte & bit);
         *byte |= bit;

@@ -64,6 +64,7 @@ typedef struct {
     int64_t batches, samples;
     int64_t broken;          // replacements made
     int64_t broken_distinct; // different samples among them
+    int64_t unsupported;     // of `broken`: not damaged, but of a kind that is not read
     double wait_seconds;     // spent in mcf_loader_next for want of a batch
     int recent_count;        // the last MCF_BROKEN_NAMES of them, oldest first
     mcf_broken_sample recent[MCF_BROKEN_NAMES];

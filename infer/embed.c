@@ -301,6 +301,9 @@ static mcf_status embed(embed_job *j, const mcf_embed_options *options, mcf_embe
     if (options->out)
         MCF_TRY(save(j, options->out, err));
     result->seconds = mcf_now() - begin;
+    result->unsupported = j->set.unsupported;
+    result->first_unsupported = j->set.first_unsupported;
+    j->set.first_unsupported = NULL;
     result->first_broken = j->set.first_broken;
     j->set.first_broken = NULL;
     return MCF_OK;

@@ -55,6 +55,8 @@ typedef struct {
     double seconds;
     mcf_retrieval retrieval; // zeros unless asked for
     char *first_broken;      // malloc'd name and reason, or NULL; the caller frees
+    int64_t unsupported;     // of `broken`: not damaged, but of a kind that is not read
+    char *first_unsupported; // as first_broken
 } mcf_embed_result;
 
 mcf_status mcf_embed(const mcf_embed_options *options, mcf_embed_result *result, mcf_error *err);

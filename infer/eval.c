@@ -134,6 +134,7 @@ static mcf_status judge(evaluation *e, const mcf_batch *batch, size_t stride, co
 static void note_broken(const mcf_loader *loader, const mcf_source *source, mcf_eval_network *to)
 {
     const mcf_loader_stats *stats = mcf_loader_get_stats(loader);
+    to->unsupported = stats->unsupported;
     if (to->first_broken[0] || stats->recent_count == 0)
         return;
     char name[200];

@@ -19,6 +19,7 @@ typedef struct {
     int64_t step;           // optimiser steps behind it; -1: not known
     int64_t faces;          // judged
     int64_t broken;         // pictures that cannot be read
+    int64_t unsupported;    // of them: not damaged, but of a kind that is not read
     char first_broken[512]; // "NAME: reason"; "": none
     int count;
     mcf_eval_score score[MCF_EVAL_MOST];

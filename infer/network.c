@@ -132,18 +132,26 @@ void mcf_image_set_close(mcf_image_set *set)
     mcf_loader_destroy(set->loader);
     mcf_source_close(set->source);
     free(set->first_broken);
+    free(set->first_unsupported);
     *set = (mcf_image_set){0};
 }
 
 static void remember_first(mcf_image_set *set)
 {
     const mcf_loader_stats *stats = mcf_loader_get_stats(set->loader);
-    if (set->first_broken || stats->recent_count == 0)
-        return;
-    char name[1024], text[2200];
-    mcf_source_name(set->source, stats->recent[0].sample, name, sizeof name);
-    snprintf(text, sizeof text, "%s: %s", name, stats->recent[0].error.message);
-    set->first_broken = strdup(text);
+    set->unsupported = stats->unsupported;
+    for (int i = 0; i < stats->recent_count; i++) {
+        const bool kind = stats->recent[i].error.status == MCF_ERR_UNSUPPORTED;
+        if (set->first_broken && (set->first_unsupported || !kind))
+            continue;
+        char name[1024], text[2200];
+        mcf_source_name(set->source, stats->recent[i].sample, name, sizeof name);
+        snprintf(text, sizeof text, "%s: %s", name, stats->recent[i].error.message);
+        if (!set->first_broken)
+            set->first_broken = strdup(text);
+        if (kind && !set->first_unsupported)
+            set->first_unsupported = strdup(text);
+    }
 }
 
 mcf_status mcf_image_set_next(mcf_image_set *set, const mcf_batch **batch, int *rows, mcf_error *err)

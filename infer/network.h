@@ -42,7 +42,9 @@ typedef struct {
     mcf_transform transform;
     int64_t place; // of the next row in the order of the source
     int64_t broken;
-    char *first_broken; // malloc'd "name: reason"; NULL: none
+    char *first_broken;  // malloc'd "name: reason"; NULL: none
+    int64_t unsupported; // of `broken`: not damaged, but of a kind that is not read
+    char *first_unsupported;
 } mcf_image_set;
 
 // What images are and how they are read.

@@ -378,10 +378,11 @@ static mcf_status try_picture(prediction *p, const mcf_source *source, int64_t i
         status = one_picture(p, name, number, faces, count, result, &why);
     if (status == MCF_OK)
         return MCF_OK;
-    if (status != MCF_ERR_FORMAT && status != MCF_ERR_NUMERIC &&
+    if (status != MCF_ERR_FORMAT && status != MCF_ERR_UNSUPPORTED && status != MCF_ERR_NUMERIC &&
         !(status == MCF_ERR_IO && !p->faces && !mcf_path_exists(name)))
         return mcf_fail(err, status, "%s: %s", name, why.message);
     result->broken++;
+    result->unsupported += status == MCF_ERR_UNSUPPORTED;
     snprintf(line, sizeof line, "%s: %s", name, why.message);
     if (p->options->notice)
         p->options->notice(p->options->context, line);

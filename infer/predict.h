@@ -25,6 +25,7 @@ typedef struct {
 
 typedef struct {
     int64_t pictures, faces, broken;
+    int64_t unsupported; // of the broken: not damaged, but of a kind that is not read
 } mcf_predict_result;
 
 // Without faces and detector the whole picture counts as one face. For each picture NUMBER-NAME.png (drawn upon),

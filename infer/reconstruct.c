@@ -214,6 +214,9 @@ static mcf_status reconstruct(reconstruction *r, const mcf_reconstruct_options *
             return mcf_fail(err, MCF_ERR_INTERRUPTED, "stopped after %lld pictures", (long long)result->images);
     }
     MCF_TRY(mcf_image_set_check(&r->set, result->images, err));
+    result->unsupported = r->set.unsupported;
+    result->first_unsupported = r->set.first_unsupported;
+    r->set.first_unsupported = NULL;
     result->first_broken = r->set.first_broken;
     r->set.first_broken = NULL;
     result->pixel_mse = r->pixels ? r->error / (double)r->pixels : 0;

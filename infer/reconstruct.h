@@ -26,8 +26,10 @@ typedef struct {
 
 typedef struct {
     int64_t images, broken;
-    double pixel_mse;   // mean over masked patches, in normalised units: the pixel term's own measure
-    char *first_broken; // malloc'd name and reason, or NULL; the caller frees
+    double pixel_mse;        // mean over masked patches, in normalised units: the pixel term's own measure
+    char *first_broken;      // malloc'd name and reason, or NULL; the caller frees
+    int64_t unsupported;     // of `broken`: not damaged, but of a kind that is not read
+    char *first_unsupported; // as first_broken
 } mcf_reconstruct_result;
 
 // Writes OUT/000012-NAME.png per image: masked input, pseudo image, original, side by side. The mask is that of the config's

@@ -262,6 +262,10 @@ static void machine(mcf_report_page *page, const mcf_report_run *run)
         fact(h, "Newest checkpoint", run->checkpoint);
     snprintf(text, sizeof text, "%lld", (long long)run->log.broken);
     fact(h, "Broken images replaced", text);
+    if (run->log.unsupported) {
+        snprintf(text, sizeof text, "%lld", (long long)run->log.unsupported);
+        fact(h, "Of them of a kind that is not read", text);
+    }
     for (int i = 0; i < run->log.broken_count; i++)
         fact(h, "", run->log.broken_images[i]);
     mcf_html_add(h, "</table></div>");

@@ -50,6 +50,7 @@ typedef struct {
     bool searched;
     mcf_retrieval found, found_untrained;
     int64_t search_images, search_broken, search_total; // used, unreadable, there
+    int64_t search_unsupported; // of the unreadable: not damaged, but of a kind that is not read
     mcf_report_query queries[MCF_REPORT_QUERIES];
     int query_count;
     int32_t *search_label; // [search_images]

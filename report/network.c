@@ -133,6 +133,7 @@ static mcf_status embed_images(search *s, int64_t limit, mcf_error *err)
             return mcf_fail(err, MCF_ERR_INTERRUPTED, "stopped; no report was written");
     }
     run->search_broken = s->set.broken;
+    run->search_unsupported = s->set.unsupported;
     return MCF_OK;
 }
 

@@ -351,6 +351,8 @@ static void scores_table(mcf_report_page *page, const mcf_report_run *run)
         mcf_html_add(h, ", <b>which are the run's own training images</b>");
     if (run->search_broken)
         mcf_html_format(h, "; %lld images could not be read", (long long)run->search_broken);
+    if (run->search_unsupported)
+        mcf_html_format(h, " (%lld of a kind that is not read)", (long long)run->search_unsupported);
     mcf_html_add(h, ". The paper gives no figures for retrieval.</p>");
 }
 

@@ -109,6 +109,8 @@ static mcf_status take_line(mcf_run_log *log, const json_t *object, mcf_error *e
         log->not_finite += !isfinite(y);
         if (strcmp(key, "broken") == 0)
             log->broken = isfinite(y) && y >= 0 ? (int64_t)y : log->broken;
+        if (strcmp(key, "unsupported") == 0)
+            log->unsupported = isfinite(y) && y >= 0 ? (int64_t)y : log->unsupported;
         if (strcmp(key, "epoch") == 0 && isfinite(y))
             log->epoch = y;
         mcf_curve *curve = curve_of(log, key);

@@ -30,6 +30,7 @@ typedef struct {
     int64_t skipped;                      // fp16 steps that moved nothing
     int64_t not_finite;                   // values that are no numbers
     int64_t broken;                       // images replaced
+    int64_t unsupported;                  // of them: not damaged, but of a kind that is not read
     char *broken_images[MCF_BROKEN_KEPT]; // the first messages, malloc'd
     int broken_count;
 } mcf_run_log;

@@ -152,6 +152,9 @@ static mcf_status state_of(const mcf_run *run, json_t **state, mcf_error *err)
                        "data", fingerprint, "images", (json_int_t)mcf_source_count(run->source), "backend",
                        mcf_job_backend(job)->name, "devices", mcf_job_world(job), "machines",
                        mcf_job_world(job) / mcf_job_size(job), "threads", mcf_job_threads(job), "device", info.detail);
+    const int64_t unsupported = run->unsupported + run->unsupported_now;
+    if (*state && unsupported)
+        json_object_set_new(*state, "unsupported", json_integer((json_int_t)unsupported));
     if (*state && !isnan(run->best)) {
         json_object_set_new(*state, "best", json_real(run->best));
         json_object_set_new(*state, "best_epoch", json_integer((json_int_t)run->best_epoch));
@@ -192,13 +195,13 @@ static void tell_changes(mcf_run *run, const json_t *then, const json_t *now)
 // The state's numbers are those of a file: whatever does not fit is damage.
 static mcf_status take_state(mcf_run *run, const char *path, const json_t *state, const json_t *now, mcf_error *err)
 {
-    json_int_t updates, epoch, index, good_steps, broken, images, skips = 0, nonfinite = 0;
+    json_int_t updates, epoch, index, good_steps, broken, images, skips = 0, nonfinite = 0, unsupported = 0;
     int devices;
     const char *data;
-    if (json_unpack((json_t *)state, "{s:I, s:I, s:I, s:F, s:I, s?I, s?I, s:I, s:s, s:I, s:i}", "updates", &updates,
-                    "epoch", &epoch, "index", &index, "loss_scale", &run->loss_scale, "good_steps", &good_steps,
-                    "skips", &skips, "nonfinite", &nonfinite, "broken", &broken, "data", &data, "images", &images,
-                    "devices", &devices) != 0 ||
+    if (json_unpack((json_t *)state, "{s:I, s:I, s:I, s:F, s:I, s?I, s?I, s:I, s?I, s:s, s:I, s:i}", "updates",
+                    &updates, "epoch", &epoch, "index", &index, "loss_scale", &run->loss_scale, "good_steps",
+                    &good_steps, "skips", &skips, "nonfinite", &nonfinite, "broken", &broken, "unsupported",
+                    &unsupported, "data", &data, "images", &images, "devices", &devices) != 0 ||
         updates < 0 || epoch < 0 || index < 0 || devices < 1 || !(run->loss_scale > 0) || skips < 0 ||
         (json_object_get(state, "skips") && updates + skips != run->step))
         return mcf_fail(err, MCF_ERR_FORMAT, "%s/state.json: not the state of a training run", path);
@@ -216,6 +219,7 @@ static mcf_status take_state(mcf_run *run, const char *path, const json_t *state
     run->skips = skips;
     run->nonfinite = nonfinite;
     run->broken = broken;
+    run->unsupported = unsupported;
     // With another number of devices a global batch is another size: go on at the last whole step before the place.
     const int world = run->engine->world, accumulate = run->config->batch.accumulate;
     run->index = devices == world ? index : (int64_t)index * devices / world / accumulate * accumulate;

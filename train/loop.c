@@ -28,7 +28,8 @@ static void show(const mcf_run *run, const mcf_step_record *r)
                                   .seconds_left = rate > 0 ? (double)(run->steps - run->step) / rate : -1,
                                   .loss_scale = run->loss_scale,
                                   .skipped = r->skipped,
-                                  .broken = run->broken + run->broken_now};
+                                  .broken = run->broken + run->broken_now,
+                                  .unsupported = run->unsupported + run->unsupported_now};
     run->options->progress(run->options->context, &p);
 }
 

@@ -19,6 +19,7 @@ typedef struct {
     double loss_scale;        // 1 unless fp16
     bool skipped;             // fp16: gradients were not finite at this scale
     int64_t broken;           // images replaced so far
+    int64_t unsupported;      // of them: not damaged, but of a kind that is not read
 } mcf_train_progress;
 
 typedef struct {

@@ -101,6 +101,9 @@ mcf_status mcf_run_log_step(mcf_run *run, const mcf_step_record *r, mcf_error *e
             json_object_set_new(object, "nonfinite_in", json_string(r->nonfinite_in));
     }
     json_object_set_new(object, "broken", json_integer((json_int_t)broken));
+    const int64_t unsupported = run->unsupported + run->unsupported_now;
+    if (unsupported)
+        json_object_set_new(object, "unsupported", json_integer((json_int_t)unsupported));
     return write(run, object, err);
 }
 

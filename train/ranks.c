@@ -44,12 +44,12 @@ mcf_status mcf_run_share_start(mcf_run *run, mcf_error *err)
 {
     mcf_engine *e = run->engine;
     struct {
-        int64_t step, updates, epoch, index, good_steps, skips, nonfinite, broken, last_saved, best_epoch;
+        int64_t step, updates, epoch, index, good_steps, skips, nonfinite, broken, unsupported, last_saved, best_epoch;
         double loss_scale, best;
         int32_t moments;
-    } start = {run->step,       run->updates,   run->epoch,          run->index,      run->good_steps,
-               run->skips,      run->nonfinite, run->broken,         run->last_saved, run->best_epoch,
-               run->loss_scale, run->best,      run->moment1 != NULL};
+    } start = {run->step,       run->updates,    run->epoch,  run->index,          run->good_steps,
+               run->skips,      run->nonfinite,  run->broken, run->unsupported,    run->last_saved,
+               run->best_epoch, run->loss_scale, run->best,   run->moment1 != NULL};
     MCF_TRY(mcf_engine_share(e, &start, sizeof start, err));
     run->step = start.step;
     run->updates = start.updates;
@@ -59,6 +59,7 @@ mcf_status mcf_run_share_start(mcf_run *run, mcf_error *err)
     run->skips = start.skips;
     run->nonfinite = start.nonfinite;
     run->broken = start.broken;
+    run->unsupported = start.unsupported;
     run->last_saved = start.last_saved;
     run->best_epoch = start.best_epoch;
     run->loss_scale = start.loss_scale;
@@ -91,8 +92,9 @@ mcf_status mcf_run_gather_broken(mcf_run *run, char **texts, int *count, mcf_err
     const int64_t fresh = stats->broken - run->broken_seen;
     const int ranks = cluster ? mcf_cluster_count(cluster) : 1, rank = mcf_run_rank(run);
     struct {
-        int64_t broken, fresh;
-    } own = {stats->broken, fresh < stats->recent_count ? fresh : stats->recent_count}, all[MCF_MAX_RANKS];
+        int64_t broken, fresh, unsupported;
+    } own = {stats->broken, fresh < stats->recent_count ? fresh : stats->recent_count, stats->unsupported},
+      all[MCF_MAX_RANKS];
     *texts = NULL;
     *count = 0;
     run->broken_seen = stats->broken;
@@ -100,9 +102,10 @@ mcf_status mcf_run_gather_broken(mcf_run *run, char **texts, int *count, mcf_err
     if (cluster)
         MCF_TRY(mcf_cluster_gather(cluster, &own, all, sizeof own, false, err));
     int64_t most = 0;
-    run->broken_now = 0;
+    run->broken_now = run->unsupported_now = 0;
     for (int r = 0; r < ranks; r++) {
         run->broken_now += all[r].broken;
+        run->unsupported_now += all[r].unsupported;
         most = all[r].fresh > most ? all[r].fresh : most;
     }
     if (most == 0)

@@ -81,13 +81,14 @@ struct mcf_run {
     int64_t updates;      // steps that moved the weights
     int64_t epoch, index; // of the next global batch
     double loss_scale;
-    int64_t good_steps;       // since the scale last changed
-    int64_t skips, nonfinite; // steps left out, and gradients that were not finite in them
-    int64_t broken;           // replaced in the parts of the run before this start
-    int64_t broken_now;       // and since, on all ranks
-    double best;              // highest-ranked score of a validation; NAN: none yet
-    int64_t best_epoch;       // after this epoch
-    char changes[512];        // what differs from the start before; "": nothing
+    int64_t good_steps;                   // since the scale last changed
+    int64_t skips, nonfinite;             // steps left out, and gradients that were not finite in them
+    int64_t broken;                       // replaced in the parts of the run before this start
+    int64_t broken_now;                   // and since, on all ranks
+    int64_t unsupported, unsupported_now; // of them: not damaged, but of a kind that is not read
+    double best;                          // highest-ranked score of a validation; NAN: none yet
+    int64_t best_epoch;                   // after this epoch
+    char changes[512];                    // what differs from the start before; "": nothing
 
     int64_t steps_per_epoch, steps;
     int64_t last_saved;  // step of the newest checkpoint; -1: none

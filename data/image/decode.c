@@ -69,5 +69,10 @@ mcf_status mcf_image_decode(const uint8_t *bytes, size_t size, const mcf_decode_
         out->refusal = MCF_IMAGE_ACCEPTED;
     else if (out->refusal == MCF_IMAGE_ACCEPTED)
         out->refusal = MCF_IMAGE_DAMAGED;
+    if (status == MCF_ERR_FORMAT && out->refusal == MCF_IMAGE_UNSUPPORTED) {
+        status = MCF_ERR_UNSUPPORTED;
+        if (err)
+            err->status = status;
+    }
     return status;
 }

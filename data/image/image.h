@@ -71,7 +71,7 @@ typedef struct {
 
 // Decodes bytes[0..size) into buffer (rows tightly packed) and describes it in *out. options may be NULL.
 // Errors: MCF_ERR_FORMAT (not an image, damaged, truncated, too large; the message has no file name, callers
-// add it), MCF_ERR_NOMEM. Thread-safe.
+// add it), MCF_ERR_UNSUPPORTED (a whole picture of a kind that is not read), MCF_ERR_NOMEM. Thread-safe.
 mcf_status mcf_image_decode(const uint8_t *bytes, size_t size, const mcf_decode_options *options, mcf_bytes *buffer,
                             mcf_decoded *out, mcf_error *err);
 

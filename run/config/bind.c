@@ -6,7 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
+#include "base/file.h"
 #include "run/config/check.h"
 
 static mcf_status no_memory(const char *label, mcf_error *err)
@@ -44,10 +46,67 @@ static mcf_status need_scalar(const mcf_config_key *key, const mcf_yaml_node *no
     return MCF_OK;
 }
 
+static bool is_one_of(const char *text, const char *const *words)
+{
+    for (; *words; words++)
+        if (strcasecmp(text, *words) == 0)
+            return true;
+    return false;
+}
+
+// A number or a flag is one to YAML too: not a text in quotes, and no digits that some of its readers take for octal.
+static mcf_status need_plain(const mcf_config_key *key, const mcf_yaml_node *node, const char *what, mcf_error *err)
+{
+    MCF_TRY(need_scalar(key, node, what, err));
+    if (!node->plain && node->text[0])
+        return mcf_yaml_fail(node, err, "%s must be %s, not a text in quotes ('%.40s'); take the quotes off", key->path,
+                             what, node->text);
+    const char *digits = node->text + (node->text[0] == '-' || node->text[0] == '+');
+    if (digits[0] == '0' && digits[1] && strspn(digits, "0123456789_") == strlen(digits))
+        return mcf_yaml_fail(node, err,
+                             "%s is '%.40s', which is octal to some readers of YAML; write it without zeros "
+                             "in front",
+                             key->path, node->text);
+    return MCF_OK;
+}
+
+// A text that YAML reads as something else than its letters, or of which it would lose a part, stands in quotes.
+static mcf_status need_text(const mcf_config_key *key, const mcf_yaml_node *node, const char *what, mcf_error *err)
+{
+    static const char *const nothing[] = {"~", "null", NULL}, *const flags[] = {"true", "false", "yes", "no",
+                                                                                "on",   "off",   NULL};
+    MCF_TRY(need_scalar(key, node, what, err));
+    if (node->plain && is_one_of(node->text, nothing))
+        return mcf_yaml_fail(node, err,
+                             "%s is '%s', which is nothing to YAML; leave the key out, or put a name in quotes",
+                             key->path, node->text);
+    if (node->plain && is_one_of(node->text, flags))
+        return mcf_yaml_fail(node, err, "%s is '%s', which is true or false to YAML, not %s; put a name in quotes",
+                             key->path, node->text, what);
+    return MCF_OK;
+}
+
+// Refuses what was a part of the value more likely than a comment: no blank behind the #, or there is such a file.
+static mcf_status need_whole(const mcf_config_key *key, const mcf_yaml_node *node, mcf_error *err)
+{
+    if (!node->comment)
+        return MCF_OK;
+    const char *mark = strchr(node->comment, '#');
+    char whole[2 * PATH_MAX];
+    snprintf(whole, sizeof(whole), "%s%s", node->text ? node->text : "", node->comment);
+    if (strchr(" \t#", mark[1]) && !(node->text && mcf_path_exists(whole)))
+        return MCF_OK; // strchr finds the end of the text too: a # alone
+    return mcf_yaml_fail(
+        node, err,
+        "%s: YAML takes '%.60s' for a comment and loses it; put the value in quotes, or a blank behind "
+        "the # of a comment",
+        key->path, mark);
+}
+
 static mcf_status bind_int(const mcf_config_key *key, const mcf_yaml_node *node, int *out, mcf_error *err)
 {
     long long value;
-    MCF_TRY(need_scalar(key, node, "a whole number", err));
+    MCF_TRY(need_plain(key, node, "a whole number", err));
     if (!mcf_parse_integer(node->text, &value))
         return mcf_yaml_fail(node, err, "%s must be a whole number, not '%.40s'", key->path, node->text);
     MCF_TRY(check_range(key, node, (double)value, err));
@@ -58,7 +117,7 @@ static mcf_status bind_int(const mcf_config_key *key, const mcf_yaml_node *node,
 static mcf_status bind_number(const mcf_config_key *key, const mcf_yaml_node *node, double *out, mcf_error *err)
 {
     double value;
-    MCF_TRY(need_scalar(key, node, "a number", err));
+    MCF_TRY(need_plain(key, node, "a number", err));
     if (!mcf_parse_number(node->text, &value))
         return mcf_yaml_fail(node, err, "%s must be a number, not '%.40s'", key->path, node->text);
     MCF_TRY(check_range(key, node, value, err));
@@ -84,7 +143,7 @@ static mcf_status bind_choice(const mcf_config_key *key, const mcf_yaml_node *no
 
 static mcf_status bind_bool(const mcf_config_key *key, const mcf_yaml_node *node, bool *out, mcf_error *err)
 {
-    MCF_TRY(need_scalar(key, node, "true or false", err));
+    MCF_TRY(need_plain(key, node, "true or false", err));
     *out = strcmp(node->text, "true") == 0;
     if (!*out && strcmp(node->text, "false") != 0)
         return mcf_yaml_fail(node, err, "%s must be true or false, not '%.40s'", key->path, node->text);
@@ -93,7 +152,8 @@ static mcf_status bind_bool(const mcf_config_key *key, const mcf_yaml_node *node
 
 static mcf_status bind_string(const mcf_config_key *key, const mcf_yaml_node *node, char *out, mcf_error *err)
 {
-    MCF_TRY(need_scalar(key, node, "a text (\"\" for none)", err));
+    MCF_TRY(need_text(key, node, "a text (\"\" for none)", err));
+    MCF_TRY(need_whole(key, node, err));
     if (strlen(node->text) >= MCF_MAX_PATH)
         return mcf_yaml_fail(node, err, "%s is longer than %d bytes", key->path, MCF_MAX_PATH - 1);
     memset(out, 0, MCF_MAX_PATH);
@@ -132,7 +192,8 @@ static mcf_status bind_list(const mcf_config_key *key, const mcf_yaml_node *node
 
 static mcf_status add_path(const mcf_config_key *key, const mcf_yaml_node *node, mcf_path_list *list, mcf_error *err)
 {
-    MCF_TRY(need_scalar(key, node, "a list of paths", err));
+    MCF_TRY(need_text(key, node, "a list of paths", err));
+    MCF_TRY(need_whole(key, node, err));
     if (node->text[0] == '\0')
         return mcf_yaml_fail(node, err, "%s holds an empty path", key->path);
     if (strlen(node->text) >= PATH_MAX)
@@ -146,6 +207,7 @@ static mcf_status add_path(const mcf_config_key *key, const mcf_yaml_node *node,
 static mcf_status bind_paths(const mcf_config_key *key, const mcf_yaml_node *node, mcf_path_list *list, mcf_error *err)
 {
     mcf_config_clear_paths(list);
+    MCF_TRY(need_whole(key, node, err));
     size_t count = node->kind == MCF_YAML_LIST ? node->count : 1;
     if (node->kind == MCF_YAML_LIST && count == 0)
         return MCF_OK;
@@ -179,7 +241,7 @@ static mcf_status bind_period(const mcf_config_key *key, const mcf_yaml_node *no
 static mcf_status bind_seed(const mcf_config_key *key, const mcf_yaml_node *node, uint64_t *out, mcf_error *err)
 {
     long long value;
-    MCF_TRY(need_scalar(key, node, "a whole number", err));
+    MCF_TRY(need_plain(key, node, "a whole number", err));
     if (!mcf_parse_integer(node->text, &value) || value < 0)
         return mcf_yaml_fail(node, err, "%s must be a whole number from 0 to 2^63 - 1, not '%.40s'", key->path,
                              node->text);

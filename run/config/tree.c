@@ -36,6 +36,7 @@ void mcf_yaml_free(mcf_yaml_node *node)
     }
     free(node->items);
     free(node->text);
+    free(node->comment);
     free(node->file);
     free(node);
 }

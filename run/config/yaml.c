@@ -11,6 +11,9 @@
 typedef struct {
     yaml_parser_t parser;
     const char *label;
+    const char *end; // of the text
+    size_t chars;    // libyaml counts characters; `at` is where that many lie behind the start
+    const char *at;
     bool lines;
     int depth, nodes;
     mcf_error *err;
@@ -45,14 +48,42 @@ static int line_of(const reader *r, const yaml_event_t *event)
     return r->lines ? (int)event->start_mark.line + 1 : 0;
 }
 
+// The text at a mark. Marks are asked for in rising order.
+static const char *text_at(reader *r, yaml_mark_t mark)
+{
+    while (r->chars < mark.index && r->at < r->end) {
+        r->at++;
+        while (r->at < r->end && (*r->at & 0xc0) == 0x80)
+            r->at++;
+        r->chars++;
+    }
+    return r->at;
+}
+
+// A comment in [at, end) up to the first line break, with the blanks in front of it: malloc'd into *comment, which stays
+// where there is none or one is there already. Anything else that is not in `between` ends the search.
+static mcf_status find_comment(reader *r, const char *at, const char *end, const char *between, char **comment)
+{
+    const char *begin = at;
+    while (at < end && *at != '\0' && strchr(between, *at))
+        begin = strchr(" \t", *at++) ? begin : at;
+    if (*comment || at >= end || *at != '#')
+        return MCF_OK;
+    const char *stop = at;
+    while (stop < r->end && *stop != '\n' && *stop != '\r')
+        stop++;
+    *comment = strndup(begin, (size_t)(stop - begin));
+    return *comment ? MCF_OK : no_memory(r);
+}
+
 static mcf_status read_node(reader *r, const yaml_event_t *event, mcf_yaml_node **out);
 
 static mcf_status scalar_text(reader *r, const yaml_event_t *event, const char **text)
 {
     if (event->data.scalar.anchor)
-        return fail_at(r, event->start_mark, "anchors are not supported");
+        return fail_at(r, event->start_mark, "anchors are not supported (a value that begins with & needs quotes)");
     if (event->data.scalar.tag)
-        return fail_at(r, event->start_mark, "tags are not supported");
+        return fail_at(r, event->start_mark, "tags are not supported (a value that begins with ! needs quotes)");
     *text = (const char *)event->data.scalar.value;
     if (strlen(*text) != event->data.scalar.length)
         return fail_at(r, event->start_mark, "a text with a zero byte");
@@ -60,12 +91,17 @@ static mcf_status scalar_text(reader *r, const yaml_event_t *event, const char *
 }
 
 // The children of a list or map, up to its end.
-static mcf_status read_items(reader *r, mcf_yaml_node *node)
+static mcf_status read_items(reader *r, mcf_yaml_node *node, bool flow)
 {
     bool map = node->kind == MCF_YAML_MAP;
     for (;;) {
         yaml_event_t event;
+        const char *before = r->at;
         MCF_TRY(next_event(r, &event));
+        if (flow && find_comment(r, before, text_at(r, event.start_mark), "[, \t", &node->comment) != MCF_OK) {
+            yaml_event_delete(&event);
+            return MCF_ERR_NOMEM;
+        }
         if (event.type == YAML_MAPPING_END_EVENT || event.type == YAML_SEQUENCE_END_EVENT) {
             yaml_event_delete(&event);
             return MCF_OK;
@@ -123,6 +159,11 @@ static mcf_status read_node(reader *r, const yaml_event_t *event, mcf_yaml_node 
         if (!node)
             return no_memory(r);
         node->plain = event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
+        const char *behind = text_at(r, event->end_mark);
+        if (node->plain && *text && find_comment(r, behind, r->end, " \t", &node->comment) != MCF_OK) {
+            mcf_yaml_free(node);
+            return MCF_ERR_NOMEM;
+        }
         *out = node;
         return MCF_OK;
     }
@@ -139,7 +180,8 @@ static mcf_status read_node(reader *r, const yaml_event_t *event, mcf_yaml_node 
         if (!node)
             return no_memory(r);
         r->depth++;
-        mcf_status status = read_items(r, node);
+        text_at(r, event->end_mark);
+        mcf_status status = read_items(r, node, !map && event->data.sequence_start.style == YAML_FLOW_SEQUENCE_STYLE);
         r->depth--;
         if (status != MCF_OK) {
             mcf_yaml_free(node);
@@ -149,7 +191,7 @@ static mcf_status read_node(reader *r, const yaml_event_t *event, mcf_yaml_node 
         return MCF_OK;
     }
     case YAML_ALIAS_EVENT:
-        return fail_at(r, event->start_mark, "aliases are not supported");
+        return fail_at(r, event->start_mark, "aliases are not supported (a value that begins with * needs quotes)");
     default:
         return fail_at(r, event->start_mark, "no valid YAML here");
     }
@@ -187,6 +229,8 @@ mcf_status mcf_yaml_parse(mcf_yaml_node **root, const char *text, size_t size, c
         text += 3;
         size -= 3;
     }
+    r.at = text;
+    r.end = text + size;
     if (!yaml_parser_initialize(&r.parser))
         return no_memory(&r);
     yaml_parser_set_encoding(&r.parser, YAML_UTF8_ENCODING);

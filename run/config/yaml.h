@@ -1,4 +1,4 @@
-// Private to train/config*.c: YAML as a small tree. Anchors, aliases, tags and several documents are refused:
+// Private to run/config/: YAML as a small tree. Anchors, aliases, tags and several documents are refused:
 // a config needs none, and they are how small files become large ones.
 #ifndef MCF_RUN_CONFIG_YAML_H
 #define MCF_RUN_CONFIG_YAML_H
@@ -21,6 +21,9 @@ struct mcf_yaml_node {
     mcf_yaml_kind kind;
     char *text; // scalars
     bool plain; // written without quotes
+    // What stands behind a plain scalar on its line, or inside a flow list, and is a comment to YAML: blanks, # and all up
+    // to the end of the line. NULL: nothing.
+    char *comment;
     char *file;
     int line; // of the key in a map, from 1; 0: no line to name
     size_t count;

@@ -239,6 +239,27 @@ LC_ALL=C sed 's/\xff\xc0/\xff\xc3/' "$one" >lossless.jpg
 fails 1 "a JPEG of a kind that is not read (Unsupported JPEG process: SOF type 0xc3); convert it" "a lossless JPEG" \
     "$mcf" embed --quiet --config tiny.yaml --out o.safetensors lossless.jpg
 
+mkdir mixed && cp "$one" mixed/a.jpg && cp lossless.jpg mixed/b.jpg && head -c 400 "$two" >mixed/c.jpg
+printf 'GIF89a\001\000\001\000' >mixed/d.jpg && cp "$three" mixed/e.jpg
+"$mcf" embed --config tiny.yaml --out o.safetensors mixed >words 2>errors
+says "embed counts what it leaves out" "3 images left out as unreadable, the first: mixed/b.jpg: "
+says "embed counts valid pictures of other kinds by themselves" \
+    "2 of these are not damaged but of a kind that is not read, the first: mixed/b.jpg: a JPEG of a kind that is not read"
+"$mcf" embed --config tiny.yaml --out o.safetensors mixed --json 2>errors | tr -d ' ' >words
+check "so does its JSON" grep -q '"broken":3,"unsupported":2' words
+"$mcf" reconstruct --checkpoint run --out pictures mixed >words 2>errors
+says "reconstruct counts them" "2 of these are not damaged but of a kind that is not read"
+cp -r faces found && mkdir found/others && cp mixed/b.jpg mixed/c.jpg mixed/d.jpg found/others
+"$mcf" report run --out page.html --images found >words 2>errors
+check "the report counts them" grep -q '3 images could not be read (2 of a kind that is not read)' page.html
+"$mcf" data check tiny.yaml --set 'data.train=[mixed]' --set 'data.validation=[]' >words 2>errors
+check "data check counts them" grep -q 'not damaged but of a kind that is not read: 2' words
+cp lossless.jpg faces/lossless.jpg
+"$mcf" pretrain tiny.yaml --out kinds --set 'data.train=[faces]' --set schedule.epochs=2 --set schedule.warmup_epochs=0 --set batch.per_device=13 >words 2>errors
+check "pretrain counts them in the log" grep -q '"broken":2,"unsupported":2' kinds/log.jsonl
+check "and in the state" grep -q '"unsupported": *2' kinds/checkpoints/step-*/state.json
+rm -f faces/lossless.jpg
+
 # --- known before the work: names that no header holds
 long=$(printf '%0245d' 0)
 yes "$long/$long/$long/$long/$long/$long/$long/$long/$long/$long/$long/$long/$long/$long/$long/x.jpg" | head -n 27500 >names.txt
@@ -250,6 +271,8 @@ for lost in 'data.train=faces #1' 'data.train=#faces' 'data.train=[faces, other]
     fails 2 "put the value in quotes" "--set $lost" "$mcf" pretrain tiny.yaml --out lost --quiet --set "$lost"
 done
 fails 2 "anchors are not supported" "an anchor" "$mcf" pretrain tiny.yaml --out lost --quiet --set 'data.train=&a faces'
+{ cat tiny.yaml; } | sed 's/^data: {.*/data:\n  train: faces #1/' >file.yaml
+fails 2 "data.train: YAML takes '#1' for a comment and loses it" "the same in a file" "$mcf" pretrain file.yaml --out lost --quiet
 mkdir 'faces #1' && cp faces/*/*.jpg 'faces #1'
 check "in quotes it is a name" "$mcf" pretrain tiny.yaml --out quoted --quiet --set 'data.train="faces #1"' --set schedule.epochs=1 --set schedule.warmup_epochs=0
 check "so it is in a list" "$mcf" pretrain tiny.yaml --out listed --quiet --set "data.train=['faces #1', faces#2]" --set data.train=faces --set schedule.epochs=1 --set schedule.warmup_epochs=0

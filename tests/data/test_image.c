@@ -82,7 +82,11 @@ static void expect_error(const void *bytes, size_t size, const char *words)
     mcf_bytes buffer = {0};
     mcf_decoded decoded;
     mcf_error err = {0};
-    assert_int_equal(mcf_image_decode(bytes, size, NULL, &buffer, &decoded, &err), MCF_ERR_FORMAT);
+    const mcf_status status = mcf_image_decode(bytes, size, NULL, &buffer, &decoded, &err);
+    // A whole picture of another kind is told from what is no picture or damaged.
+    assert_int_equal(status, strcmp(words, "GIF") == 0 ? MCF_ERR_UNSUPPORTED : MCF_ERR_FORMAT);
+    assert_int_equal(err.status, status);
+    assert_int_equal(decoded.refusal == MCF_IMAGE_UNSUPPORTED, status == MCF_ERR_UNSUPPORTED);
     if (!strstr(err.message, words))
         fail_msg("'%s' does not say '%s'", err.message, words);
     mcf_bytes_free(&buffer);

@@ -222,6 +222,39 @@ static void wrong_configs_are_refused(void **state)
         {"seed: \xff", "c.yaml"},
         {"model: {init: \"a\\0b\"}", "zero byte"},
         {"include: other.yaml", "include is only possible in a file"},
+        // What YAML would lose, or reads as another kind than what stands there.
+        {"data:\n  train: faces #1", "c.yaml:2: data.train: YAML takes '#1' for a comment and loses it"},
+        {"data:\n  train: faces #1 # two", "YAML takes '#1 # two' for a comment"},
+        {"data:\n  train:\n  - \xc3\xa9\xc3\xa9 a\n  - b\t#2\n", "YAML takes '#2' for a comment"},
+        {"data:\n  train: [a, b #2\n  , c]", "YAML takes '#2' for a comment"},
+        {"data:\n  train: [a,#2\n  c]", "YAML takes '#2' for a comment"},
+        {"data:\n  train: [\"a\", #2, b\n  c]", "YAML takes '#2, b' for a comment"},
+        {"data:\n  train: #1", "data.train has no value"},
+        {"data:\n  train:\n  - #1", "data.train has no value"},
+        {"data: {image_keys: [jpg #x\n]}", "YAML takes '#x' for a comment"},
+        {"model: {init: weights #3\n}", "model.init: YAML takes '#3' for a comment"},
+        {"data: {train: ~}", "data.train is '~', which is nothing to YAML"},
+        {"data: {train: [a, null]}", "data.train is 'null', which is nothing to YAML"},
+        {"model: {init: Null}", "model.init is 'Null', which is nothing"},
+        {"data: {train: yes}", "data.train is 'yes', which is true or false to YAML"},
+        {"data: {train: [No]}", "data.train is 'No', which is true or false"},
+        {"model: {teacher: {checkpoint: false}}", "is 'false', which is true or false"},
+        {"data:\n  train: !faces\n", "a value that begins with ! needs quotes"},
+        {"data:\n  train: &faces\n", "a value that begins with & needs quotes"},
+        {"data:\n  train: *faces\n", "a value that begins with * needs quotes"},
+        {"data: {train: !!str 1}", "tags are not supported"},
+        {"model: {image_size: \"224\"}", "model.image_size must be a whole number, not a text in quotes ('224')"},
+        {"optimizer: {lr: '0.1'}", "optimizer.lr must be a number, not a text in quotes"},
+        {"optimizer: {betas: ['0.9', 0.95]}", "must be a number, not a text in quotes"},
+        {"objective: {pixel: {per_patch_norm: \"true\"}}", "must be true or false, not a text in quotes"},
+        {"seed: 010", "seed is '010', which is octal to some readers of YAML"},
+        {"batch: {per_device: 0_64}", "octal"},
+        {"batch: {per_device: 1_000}", "must be a whole number, not '1_000'"},
+        {"batch: {per_device: 0x10}", "must be a whole number, not '0x10'"},
+        {"schedule: {epochs: 1:30}", "must be a whole number, not '1:30'"},
+        {"optimizer: {lr: .inf}", "must be a number, not '.inf'"},
+        {"seed: ~", "seed must be a whole number from 0 to 2^63 - 1, not '~'"},
+        {"precision: ~", "precision is '~', must be one of"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         mcf_error err = {0};
@@ -233,6 +266,53 @@ static void wrong_configs_are_refused(void **state)
         assert_ptr_equal(strstr(err.message, "c.yaml"), err.message);
         assert_null(strchr(err.message, '\n'));
     }
+}
+
+// What looks like those above and loses nothing.
+static void values_with_marks_are_whole(void **state)
+{
+    static const struct {
+        const char *text, *path;
+    } cases[] = {
+        {"data:\n  train: faces # the small set", "faces"},
+        {"data:\n  train: faces #", "faces"},
+        {"data:\n  train: \"faces #1\" #2", "faces #1"},
+        {"data:\n  train: 'faces #1'", "faces #1"},
+        {"data:\n  train: faces#1", "faces#1"},
+        {"data:\n  train: [faces] #1", "faces"},
+        {"data:\n  train: [ # first the small\n    faces, # then none\n  ]", "faces"},
+        {"data:\n  train: [\n    #old,\n    faces]", "faces"},
+        {"data:\n  #train: old\n  train: faces\n  #fraction: 1", "faces"},
+        {"data:\n  train: 010", "010"},
+        {"data:\n  train: 1e3", "1e3"},
+        {"data:\n  train: \"~\"", "~"},
+        {"data:\n  train: 'no'", "no"},
+        {"data:\n  train: ~/faces", "~/faces"},
+        {"data:\n  train: |-\n    faces #1\n", "faces #1"},
+        {"data:\r\n  train: faces # x\r\n  workers: 1\r\n", "faces"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        mcf_error err = {0};
+        mcf_config c;
+        if (parse(&c, cases[i].text, &err) != MCF_OK)
+            fail_msg("'%s' says '%s'", cases[i].text, err.message);
+        assert_int_equal(c.data.train.count, 1);
+        assert_string_equal(c.data.train.items[0], cases[i].path);
+        mcf_config_free(&c);
+    }
+    // A comment with its blank, but the whole is the name of what is there.
+    char folder[] = "/tmp/mcf_config_XXXXXX", path[64], text[160];
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/faces # 1", folder);
+    snprintf(text, sizeof text, "data:\n  train: %s", path);
+    mcf_error err = {0};
+    mcf_config c;
+    assert_int_equal(parse(&c, text, &err), MCF_OK);
+    mcf_config_free(&c);
+    assert_int_equal(mcf_directory_make(path, &err), MCF_OK);
+    assert_int_equal(parse(&c, text, &err), MCF_ERR_USAGE);
+    assert_non_null(strstr(err.message, "YAML takes '# 1' for a comment"));
+    assert_int_equal(mcf_tree_remove(folder, NULL), MCF_OK);
 }
 
 static char directory[] = "/tmp/mcf_config_XXXXXX";
@@ -448,17 +528,12 @@ static void schedule_follows_the_formula(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(defaults_are_the_contracts),
-        cmocka_unit_test(every_kind_is_read),
-        cmocka_unit_test(tasks_to_come_are_read),
-        cmocka_unit_test(wrong_configs_are_refused),
-        cmocka_unit_test(includes_are_merged),
-        cmocka_unit_test(bad_includes_are_refused),
-        cmocka_unit_test(a_run_needs_more),
-        cmocka_unit_test(numbers_ignore_the_locale),
-        cmocka_unit_test(golden_configs_parse),
-        cmocka_unit_test(document_is_current),
-        cmocka_unit_test(schedule_follows_the_formula),
+        cmocka_unit_test(defaults_are_the_contracts),  cmocka_unit_test(every_kind_is_read),
+        cmocka_unit_test(tasks_to_come_are_read),      cmocka_unit_test(wrong_configs_are_refused),
+        cmocka_unit_test(values_with_marks_are_whole), cmocka_unit_test(includes_are_merged),
+        cmocka_unit_test(bad_includes_are_refused),    cmocka_unit_test(a_run_needs_more),
+        cmocka_unit_test(numbers_ignore_the_locale),   cmocka_unit_test(golden_configs_parse),
+        cmocka_unit_test(document_is_current),         cmocka_unit_test(schedule_follows_the_formula),
     };
     return cmocka_run_group_tests(tests, group_setup, group_teardown);
 }

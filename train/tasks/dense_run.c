@@ -319,6 +319,10 @@ static mcf_status validate(mcf_run *run, mcf_scores *scores, mcf_error *err)
     if (status == MCF_OK && v.broken)
         mcf_run_notice(run, "data.validation: %lld pictures cannot be read and are left out of the scores",
                        (long long)v.broken);
+    const int64_t unsupported = loader ? mcf_loader_get_stats(loader)->unsupported : 0;
+    if (status == MCF_OK && unsupported)
+        mcf_run_notice(run, "data.validation: %lld of them are not damaged but of a kind that is not read",
+                       (long long)unsupported);
     mcf_loader_destroy(loader);
     mcf_face_judge_close(&v.judge);
     free(v.values);
