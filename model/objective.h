@@ -32,7 +32,7 @@ typedef struct {
     bool outputs;      // the objective's `outputs` are outputs of the graph
     bool backward;     // gradients of the trained entries
     bool average;      // MCF_AVERAGE_IN_GRAPH: the graph averages
-    bool evaluate;     // the evaluation graph instead: the averaged network with its running statistics, no loss
+    bool evaluate;     // the evaluation graph instead: the averaged network with its running statistics, its losses
 } mcf_step_graph_options;
 
 typedef struct mcf_objective mcf_objective;

@@ -49,7 +49,7 @@ mcf_status mcf_engine_refresh(mcf_engine *engine, mcf_error *err);
 typedef struct {
     int64_t batch;                             // images of each device
     bool image_u8, outputs, backward, average; // as mcf_step_graph_options
-    bool evaluate;                             // the evaluation graph: no losses
+    bool evaluate;                             // the evaluation graph: the averaged network
     bool accumulate;                           // gradients add to what is there
     bool reduce;                               // gradients are averaged over the devices
     float loss_scale;

@@ -40,6 +40,10 @@ for task in align parse; do
     # 32 faces for training, the last batch filled: 7 steps of 5
     check "$task: every epoch is ceil(N/B) steps" test "$(grep -c '"loss"' $task/log.jsonl)" = 21
     check "$task: scored after every epoch" test "$(grep -c "\"validation.$score\"" $task/log.jsonl)" = 3
+    for loss in loss loss.$([ $task = align ] && echo heatmap || echo cross_entropy); do
+        check "$task: the averaged network's $loss after every epoch" sh -c \
+            "test \"\$(grep -o '\"validation.$loss\":[0-9.]*' $task/log.jsonl | awk -F: '\$2 > 0' | wc -l)\" = 3"
+    done
     check "$task: the rate falls at the milestone" \
         sh -c "test \"$(value $task lr | sort -u | tr '\n' ' ')\" = '0.0001 0.001 '"
     check "$task: the best network is kept, without ema." \
@@ -68,7 +72,9 @@ check "one device" "$mcf" finetune align.yaml --out one --quiet --set schedule.e
     --set model.sync_batchnorm=true --set batch.per_device=8
 check "two devices" "$mcf" finetune align.yaml --out two --quiet --set schedule.epochs=1 --set schedule.milestones=[] \
     --set model.sync_batchnorm=true --set batch.per_device=4 --devices 0,0
-check "two devices end where one ends" near "$(value one validation.nme)" "$(value two validation.nme)"
+for score in nme loss loss.coordinate; do
+    check "two devices end where one ends: $score" near "$(value one validation.$score)" "$(value two validation.$score)"
+done
 check "recomputed blocks" "$mcf" finetune align.yaml --out recomputed --quiet --set schedule.epochs=1 \
     --set schedule.milestones=[] --set model.sync_batchnorm=true --set batch.per_device=8 --set model.recompute=blocks
 check "recomputed blocks change nothing" near "$(value one validation.nme)" "$(value recomputed validation.nme)"

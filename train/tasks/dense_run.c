@@ -106,7 +106,37 @@ static bool is_there(const mcf_batch *batch, int row)
     return row < batch->count && batch->sample[row] >= 0;
 }
 
-// Rows that are not there (behind the last face, or broken) are zeros: any input that the graph accepts.
+// The row that is given in place of one that is not there (behind the last face, or broken), so that a batch's losses are
+// those of faces, if some count twice; -1: there is none.
+static int stand_in(const mcf_batch *batch, int row)
+{
+    for (int k = 0; k < batch->count; k++)
+        if (is_there(batch, (row + k) % batch->count))
+            return (row + k) % batch->count;
+    return -1;
+}
+
+static mcf_status add_images(const mcf_batch *batch, mcf_inputs *to, mcf_error *err)
+{
+    const size_t image = (size_t)batch->width * (size_t)batch->height * 3;
+    bool all = true;
+    for (int row = 0; row < to->rows; row++)
+        all = all && is_there(batch, row);
+    if (all)
+        return mcf_inputs_point(to, "image", batch->pixels, image, err);
+    uint8_t *pixels = mcf_inputs_take(to, "image", image, err);
+    if (!pixels)
+        return MCF_ERR_NOMEM;
+    for (int row = 0; row < to->rows; row++) {
+        const int from = stand_in(batch, row);
+        if (from >= 0)
+            memcpy(pixels + (size_t)row * image, batch->pixels + (size_t)from * image, image);
+        else
+            memset(pixels + (size_t)row * image, 0, image);
+    }
+    return MCF_OK;
+}
+
 static mcf_status add_points(mcf_run *run, const mcf_batch *batch, bool training, mcf_inputs *to, mcf_error *err)
 {
     const size_t row_bytes = (size_t)run->config->dense.head.outputs * 2 * sizeof(float);
@@ -114,10 +144,12 @@ static mcf_status add_points(mcf_run *run, const mcf_batch *batch, bool training
     if (!points)
         return MCF_ERR_NOMEM;
     memset(points, 0, (size_t)to->rows * row_bytes);
-    for (int row = 0; row < to->rows; row++)
-        if (is_there(batch, row))
-            memcpy(points + (size_t)row * row_bytes, extra_of(run, batch, row, training) + sizeof(mcf_face_extra),
+    for (int row = 0; row < to->rows; row++) {
+        const int from = stand_in(batch, row);
+        if (from >= 0)
+            memcpy(points + (size_t)row * row_bytes, extra_of(run, batch, from, training) + sizeof(mcf_face_extra),
                    row_bytes);
+    }
     return MCF_OK;
 }
 
@@ -129,8 +161,8 @@ static mcf_status add_labels(mcf_run *run, const mcf_batch *batch, bool training
         return MCF_ERR_NOMEM;
     memset(label, 0, (size_t)(to->rows * pixels) * sizeof *label);
     for (int row = 0; row < to->rows; row++) {
-        const uint8_t *bytes =
-            is_there(batch, row) ? extra_of(run, batch, row, training) + sizeof(mcf_face_extra) : NULL;
+        const int from = stand_in(batch, row);
+        const uint8_t *bytes = from >= 0 ? extra_of(run, batch, from, training) + sizeof(mcf_face_extra) : NULL;
         for (int64_t i = 0; bytes && i < pixels; i++)
             label[row * pixels + i] = bytes[i];
     }
@@ -141,9 +173,8 @@ static mcf_status inputs(mcf_run *run, const mcf_batch *batch, const mcf_batch_p
                          mcf_error *err)
 {
     const mcf_config *c = run->config;
-    const size_t image = (size_t)batch->width * (size_t)batch->height * 3;
     mcf_inputs_begin(to, (int64_t)c->batch.per_device * run->engine->local);
-    MCF_TRY(mcf_inputs_point(to, "image", batch->pixels, image, err));
+    MCF_TRY(add_images(batch, to, err));
     MCF_TRY(mcf_inputs_point(to, "flip", batch->flip, 1, err));
     MCF_TRY((c->task == MCF_TASK_ALIGN ? add_points : add_labels)(run, batch, place->training, to, err));
     return mcf_dense_keep(c, (uint32_t)place->epoch, place->training ? batch->sample : NULL, 0, to, err);
@@ -155,10 +186,29 @@ typedef struct {
     mcf_face_judge judge;
     mcf_micro_options micro;
     const char *output;
-    float *values;  // of all devices of the job
-    int64_t row;    // elements of one image
-    int64_t broken; // pictures of this rank that cannot be read
+    float *values;     // of all devices of the job
+    int64_t row;       // elements of one image
+    int64_t broken;    // pictures of this rank that cannot be read
+    int64_t given;     // faces of the batches so far, of all ranks
+    mcf_losses losses; // sums over the faces weighed
+    int64_t weighed;
 } validation;
+
+// Adds a batch's losses. They are means over the devices, so the last batch, which may leave some rank with fewer faces or
+// with none, counts only where there is a single process.
+static mcf_status add_losses(mcf_run *run, validation *v, mcf_error *err)
+{
+    const mcf_engine *e = run->engine;
+    const int64_t batch = v->micro.batch * e->world, left = run->faces->validation.count - v->given;
+    const int64_t weight = left >= batch ? batch : e->world == e->local ? left : 0;
+    mcf_losses losses;
+    MCF_TRY(mcf_engine_losses(run->engine, 1, &losses, err));
+    if (weight > 0)
+        mcf_losses_add(&v->losses, &losses, (double)weight);
+    v->weighed += weight;
+    v->given += batch;
+    return MCF_OK;
+}
 
 static mcf_status judge_batch(mcf_run *run, validation *v, const mcf_batch *batch, mcf_error *err)
 {
@@ -167,6 +217,7 @@ static mcf_status judge_batch(mcf_run *run, validation *v, const mcf_batch *batc
     MCF_TRY(inputs(run, batch, &place, &run->inputs, err));
     MCF_TRY(mcf_engine_run(e, &v->micro, &run->inputs, err));
     MCF_TRY(mcf_engine_output(e, &v->micro, v->output, v->values, err));
+    MCF_TRY(add_losses(run, v, err));
     const float *own = v->values + (int64_t)e->first * v->micro.batch * v->row;
     for (int row = 0; row < batch->count; row++) {
         mcf_face_extra extra;
@@ -252,7 +303,14 @@ static void add_score(mcf_scores *scores, const char *name, double value)
     scores->score[scores->count++].value = value;
 }
 
-// NME of all faces and of each subset, in parts of the normaliser.
+// Behind the first score, by which networks are ranked.
+static void loss_scores(const validation *v, mcf_scores *scores)
+{
+    for (int i = 0; v->weighed > 0 && i < v->losses.count; i++)
+        add_score(scores, v->losses.name[i], v->losses.value[i] / (double)v->weighed);
+}
+
+// NME of all faces, the losses, NME of each subset; errors in parts of the normaliser.
 static mcf_status point_scores(const mcf_run *run, validation *v, mcf_scores *scores, mcf_error *err)
 {
     const mcf_face_set *set = v->judge.set;
@@ -272,6 +330,8 @@ static mcf_status point_scores(const mcf_run *run, validation *v, mcf_scores *sc
         snprintf(name, sizeof name, subset < 0 ? "nme" : "nme.%s", subset < 0 ? "" : set->subset_names[subset]);
         if (count)
             add_score(scores, name, sum / (double)count);
+        if (subset < 0)
+            loss_scores(v, scores);
     }
     return MCF_OK;
 }
@@ -282,6 +342,7 @@ static mcf_status mask_scores(const mcf_run *run, validation *v, mcf_scores *sco
     double f1[MCF_FACE_MAX_CLASSES];
     MCF_TRY(join_ranks(run, v->judge.confusion, (int64_t)classes * classes, add_counts, err));
     add_score(scores, "f1", mcf_f1(v->judge.confusion, classes, 0, f1).mean);
+    loss_scores(v, scores);
     for (int c = 0; c < classes; c++) {
         char name[MCF_SCORE_NAME];
         snprintf(name, sizeof name, "f1.%d", c);
@@ -305,7 +366,8 @@ static mcf_status validate(mcf_run *run, mcf_scores *scores, mcf_error *err)
                                         .keep_broken = true,
                                         .end_epoch = 1};
     validation v = {.micro = {.batch = c->batch.per_device, .image_u8 = true, .evaluate = true},
-                    .output = align ? "eval.points" : "eval.logits"};
+                    .output = align ? "eval.points" : "eval.logits",
+                    .losses = mcf_losses_of(&e->objective)};
     mcf_loader *loader = NULL;
     mcf_status status = mcf_face_judge_open(&v.judge, &run->faces->validation, &run->faces->still.augment, NULL,
                                             align ? 0 : c->dense.head.outputs, err);
