@@ -82,13 +82,14 @@ static mcf_status read_options(const mcf_call *call, mcf_crop_options *o, mcf_er
 {
     static const char *const formats[] = {"jpg", "png"};
     int face_template = 0, border = 0, format = 0;
-    int64_t batch, shard_size;
+    int64_t batch, shard_size, dedup;
     MCF_TRY(choose(call, "template", mcf_template_names, MCF_TEMPLATE_COUNT, &face_template, err));
     MCF_TRY(choose(call, "border", mcf_border_names, MCF_BORDER_COUNT, &border, err));
     MCF_TRY(choose(call, "format", formats, 2, &format, err));
     MCF_TRY(mcf_call_number(call, "min-face", 20, 12, 65500, &o->detector.min_face, err));
     MCF_TRY(mcf_call_integer(call, "batch", 16, 1, 1024, &batch, err));
     MCF_TRY(mcf_call_integer(call, "shard-size", 10000, 1, 100000000, &shard_size, err));
+    MCF_TRY(mcf_call_integer(call, "dedup", 0, 0, MCF_DEDUP_MOST, &dedup, err));
     MCF_TRY(read_thresholds(call, o->detector.threshold, err));
     MCF_TRY(read_filters(call, &o->filters, err));
     MCF_TRY(read_shard(call, o, err));
@@ -105,6 +106,8 @@ static mcf_status read_options(const mcf_call *call, mcf_crop_options *o, mcf_er
     o->detect_only = mcf_call_flag(call, "detect-only");
     o->rotations = mcf_call_flag(call, "rotations");
     o->retry = mcf_call_flag(call, "retry");
+    o->dedup = mcf_call_value(call, "dedup") != NULL;
+    o->dedup_bits = (int)dedup;
     if (o->detect_only && o->shards > 1)
         return mcf_fail(err, MCF_ERR_USAGE, "crop: --detect-only writes one file, so one process must do it");
     return MCF_OK;
@@ -121,6 +124,11 @@ static void print(const mcf_call *call, const mcf_crop_options *o, const mcf_cro
     if (call->quiet)
         return;
     FILE *to = mcf_words_beside(o->out);
+    if (r->waiting)
+        mcf_say(to,
+                "%lld of %lld units wait for the hashes of units before them, which other processes make; run the same "
+                "command again when they are through",
+                (long long)r->waiting, (long long)r->units);
     if (r->done_before || r->others)
         mcf_say(to, "%lld of %lld units were done before, %lld are another process's", (long long)r->done_before,
                 (long long)r->units, (long long)r->others);
@@ -191,6 +199,8 @@ static const mcf_option options[] = {
     {"min-sharp", "V", "Least variance of the crop's Laplacian (default 0)", false},
     {"max-residual", "PX", "Largest mean distance of the aligned points to the template (default: any)", false},
     {"max-faces", "N", "At most this many faces a picture, by score (default: all)", false},
+    {"dedup", "N",
+     "Leave out faces whose dhash lies within N of 64 bits of an earlier face's, 0 to 16 (default: keep all)", false},
     {"rotations", NULL, "Where no face is found, try the picture turned by 90, 180 and 270 degrees", false},
     {"shard-size", "N", "Pictures of folders and lists that make one shard (default 10000)", false},
     {"shard", "I/N", "Do only the shards n with n mod N = I: one process of N", false},

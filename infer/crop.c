@@ -9,7 +9,6 @@
 
 #include "base/clock.h"
 #include "base/file.h"
-#include "data/formats/tar_index.h"
 #include "data/formats/tar_write.h"
 #include "infer/crop_internal.h"
 #include "run/output.h"
@@ -139,6 +138,8 @@ typedef struct {
     mcf_crop_counts counts; // of this unit
     crop_failure *failures;
     int failure_count;
+    uint64_t *hashes; // of the faces, with dedup
+    int64_t hash_count, hash_room;
     bool first; // detections
 } unit_output;
 
@@ -177,6 +178,7 @@ static void free_output(unit_output *o)
         free(o->failures[i].message);
     }
     free(o->failures);
+    free(o->hashes);
 }
 
 static mcf_status write_record(mcf_file_writer *writer, const crop_record *r, bool png, mcf_error *err)
@@ -192,12 +194,29 @@ static mcf_status write_record(mcf_file_writer *writer, const crop_record *r, bo
     return mcf_tar_add(writer, name, r->json, strlen(r->json), err);
 }
 
+static mcf_status keep_hashes(unit_output *o, const crop_result *r, mcf_error *err)
+{
+    if (!o->options->dedup)
+        return MCF_OK;
+    if (o->hash_count + r->record_count > o->hash_room) {
+        o->hash_room = 2 * (o->hash_count + r->record_count);
+        uint64_t *grown = realloc(o->hashes, (size_t)o->hash_room * sizeof *grown);
+        if (!grown)
+            return mcf_fail(err, MCF_ERR_NOMEM, "out of memory for %lld hashes", (long long)o->hash_room);
+        o->hashes = grown;
+    }
+    for (int i = 0; i < r->record_count; i++)
+        o->hashes[o->hash_count++] = r->records[i].dhash;
+    return MCF_OK;
+}
+
 static mcf_status to_shard(void *context, const crop_result *r, mcf_error *err)
 {
     unit_output *o = context;
     for (int i = 0; i < r->record_count; i++)
         MCF_TRY(write_record(o->writer, &r->records[i], o->options->png, err));
     MCF_TRY(keep_failures(o, r, err));
+    MCF_TRY(keep_hashes(o, r, err));
     mcf_crop_counts_add(&o->counts, &r->counts);
     report(o);
     return MCF_OK;
@@ -229,21 +248,29 @@ typedef struct {
 
 static mcf_status write_unit(crop_job *j, const crop_unit *unit, unit_output *o, mcf_error *err)
 {
-    char path[4400], note[1200];
-    mcf_tar_index index;
-    crop_unit_path(j->options->out, unit->number, ".tar", path, sizeof path);
+    char path[4400];
+    const bool dedup = j->options->dedup;
+    crop_unit_path(j->options->out, unit->number, dedup ? ".candidates" : ".tar", path, sizeof path);
     MCF_TRY(mcf_file_writer_open(&o->writer, path, err));
     MCF_TRY(run_unit(unit, j->workers, j->worker_count, j->options->batch, to_shard, o, err));
     MCF_TRY(mcf_tar_end(o->writer, err));
     mcf_file_writer *writer = o->writer;
     o->writer = NULL;
     MCF_TRY(mcf_file_writer_commit(writer, NULL, NULL, err));
-    if (o->counts.kept > 0) { // whoever reads the shard finds its index ready
-        MCF_TRY(mcf_tar_index_open(path, &index, note, sizeof note, err));
-        mcf_tar_index_free(&index);
+    json_t *stats = crop_stats_json(unit->number, &o->counts, o->failures, o->failure_count);
+    if (!stats)
+        return mcf_fail(err, MCF_ERR_NOMEM, "out of memory for a unit's statistics");
+    if (dedup) {
+        crop_unit_path(j->options->out, unit->number, ".hashes.json", path, sizeof path);
+        return crop_write_hashes(path, stats, o->hashes, o->hash_count, err);
+    }
+    mcf_status status = crop_index_shard(path, o->counts.kept, err);
+    if (status != MCF_OK) {
+        json_decref(stats);
+        return status;
     }
     crop_unit_path(j->options->out, unit->number, ".stats.json", path, sizeof path);
-    return crop_write_stats(path, unit, &o->counts, o->failures, o->failure_count, err);
+    return crop_write_json(path, stats, err);
 }
 
 static mcf_status do_unit(crop_job *j, int64_t number, mcf_error *err)
@@ -370,7 +397,16 @@ static mcf_status run_job(crop_job *j, mcf_error *err)
     if (o->detect_only)
         return detect_all(j, err);
     MCF_TRY(crop_prepare_out(o, j->inputs, mcf_detector_sha256(j->workers[0].detector), err));
-    MCF_TRY(do_units(j, err));
+    mcf_status status = do_units(j, err);
+    if (o->dedup && (status == MCF_OK || status == MCF_ERR_FORMAT)) {
+        // where a shard could not be read, what stands before it is settled all the same
+        mcf_error why = {0};
+        const mcf_status settled =
+            crop_settle_units(o, j->inputs, status == MCF_OK && o->detector.job.cluster, j->result, &why);
+        if (status == MCF_OK && settled != MCF_OK)
+            status = mcf_fail(err, settled, "%s", why.message);
+    }
+    MCF_TRY(status);
     return crop_write_sheet(o, j->inputs, err);
 }
 
@@ -379,6 +415,15 @@ static mcf_status check(const mcf_crop_options *o, mcf_error *err)
     if (o->shards > 0 && (o->shard < 0 || o->shard >= o->shards))
         return mcf_fail(err, MCF_ERR_USAGE, "shard %d of %d: the first number runs from 0 to %d", o->shard, o->shards,
                         o->shards - 1);
+    if (o->dedup_bits < 0 || o->dedup_bits > MCF_DEDUP_MOST)
+        return mcf_fail(err, MCF_ERR_USAGE, "dedup within %d bits: 0 to %d are possible", o->dedup_bits,
+                        MCF_DEDUP_MOST);
+    if (o->dedup && o->retry)
+        return mcf_fail(err, MCF_ERR_USAGE,
+                        "faces that a retry brings in would make later ones duplicates; crop the refused pictures into "
+                        "a folder of their own");
+    if (o->dedup && o->detect_only)
+        return mcf_fail(err, MCF_ERR_USAGE, "duplicates are found by their crops; detections alone make none");
     if (o->filters.max_residual > 0 && o->face_template == MCF_TEMPLATE_FFHQ)
         return mcf_fail(err, MCF_ERR_USAGE, "the template ffhq has no points, so there is no distance to them");
     return MCF_OK;

@@ -20,8 +20,9 @@ typedef enum {
     MCF_DROP_INSIDE,
     MCF_DROP_SHARPNESS,
     MCF_DROP_RESIDUAL,
-    MCF_DROP_NUMBER, // more faces than allowed in one picture
-    MCF_DROP_POINTS, // no similarity fits
+    MCF_DROP_NUMBER,    // more faces than allowed in one picture
+    MCF_DROP_POINTS,    // no similarity fits
+    MCF_DROP_DUPLICATE, // near an earlier face of the input (dedup)
     MCF_DROPS
 } mcf_crop_drop;
 extern const char *const mcf_drop_names[MCF_DROPS];
@@ -42,6 +43,8 @@ typedef struct {
     int max_faces;                                                                // 0: all
 } mcf_crop_filters;
 
+enum { MCF_DEDUP_MOST = 16 };
+
 typedef struct {
     const char *const *paths; // pictures, folders, shards or lists
     size_t path_count;
@@ -54,8 +57,10 @@ typedef struct {
     mcf_border border;
     bool png;
     mcf_crop_filters filters;
-    bool rotations;     // where no face is found, the picture is tried turned by 90, 180 and 270 degrees
-    bool retry;         // units with refused pictures are done again
+    bool rotations; // where no face is found, the picture is tried turned by 90, 180 and 270 degrees
+    bool retry;     // units with refused pictures are done again; not with dedup
+    bool dedup;     // faces within dedup_bits (0 .. MCF_DEDUP_MOST) of an earlier one's dhash are left out
+    int dedup_bits;
     int64_t shard_size; // 0: 10000
     int shard, shards;  // units n with n mod shards = shard; shards 0: all
     void (*progress)(void *context, int64_t done, int64_t total, int64_t faces);
@@ -69,6 +74,7 @@ typedef struct {
     mcf_crop_counts counts;   // of the units that this run did
     mcf_detector_times times; // sum over workers
     double decode, sample;    // seconds, sum over workers: decoding and reading; crops, hashes, encoding
+    int64_t waiting;          // dedup: units that wait for the hashes of other processes' earlier units
     double seconds;
 } mcf_crop_result;
 

@@ -2,6 +2,8 @@
 #ifndef MCF_INFER_CROP_INTERNAL_H
 #define MCF_INFER_CROP_INTERNAL_H
 
+#include <jansson.h>
+
 #include "data/source.h"
 #include "infer/crop.h"
 
@@ -49,6 +51,7 @@ typedef struct {
     char *caption; // UTF-8; NULL: none
     size_t caption_size;
     char *json;
+    uint64_t dhash;
 } crop_record;
 
 typedef struct {
@@ -111,8 +114,25 @@ void crop_sweep(const char *out, int64_t number);
 // Makes OUT, and writes or compares its crop.json.
 mcf_status crop_prepare_out(const mcf_crop_options *options, const crop_inputs *inputs, const char *detector_sha256,
                             mcf_error *err);
-mcf_status crop_write_stats(const char *path, const crop_unit *unit, const mcf_crop_counts *counts,
-                            const crop_failure *failures, int failure_count, mcf_error *err);
+// A unit's statistics; NULL: no memory.
+json_t *crop_stats_json(int64_t unit, const mcf_crop_counts *counts, const crop_failure *failures, int failure_count);
+json_t *crop_counts_json(const mcf_crop_counts *counts);
+void crop_counts_read(json_t *json, mcf_crop_counts *counts); // what is not there is 0
+// Writes json and drops the reference; NULL is an error.
+mcf_status crop_write_json(const char *path, json_t *json, mcf_error *err);
+// The index beside a shard, so that whoever reads it finds it ready; an empty shard needs none.
+mcf_status crop_index_shard(const char *path, int64_t faces, mcf_error *err);
+
+// --- near-duplicates (crop_dedup.c)
+
+// duplicate [count]: whether a hash before lies within `bits` (0 .. 63). 25 bytes of memory a face.
+mcf_status crop_mark_duplicates(const uint64_t *hashes, int64_t count, int bits, bool *duplicate, mcf_error *err);
+// The first pass's statistics with the unit's hashes; drops the reference to stats.
+mcf_status crop_write_hashes(const char *path, json_t *stats, const uint64_t *hashes, int64_t count, mcf_error *err);
+// The second pass over this process's units. wait: until other processes are through the first, which only those of an MPI
+// job are sure to be. result's counts become those of the second pass.
+mcf_status crop_settle_units(const mcf_crop_options *options, const crop_inputs *inputs, bool wait,
+                             mcf_crop_result *result, mcf_error *err);
 
 // --- the page (crop_sheet.c): OUT/index.html, counts over all units and faces spread over them. Only when all are done.
 mcf_status crop_write_sheet(const mcf_crop_options *options, const crop_inputs *inputs, mcf_error *err);

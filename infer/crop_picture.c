@@ -10,8 +10,8 @@
 #include "infer/crop_internal.h"
 
 const char *const mcf_drop_names[MCF_DROPS] = {
-    "points outside the picture", "score",        "side", "enlarged", "inside", "sharpness", "residual",
-    "more faces than allowed",    "no alignment",
+    "points outside the picture", "score",        "side",       "enlarged", "inside", "sharpness", "residual",
+    "more faces than allowed",    "no alignment", "duplicates",
 };
 
 const char *mcf_crop_refusal_name(int reason)
@@ -288,6 +288,7 @@ static mcf_status write_face(crop_worker *w, const photograph *p, const mcf_face
     snprintf(key, sizeof key, "%s-%d", names->key, number);
     record->key = strdup(key);
     record->json = crop_face_json(&facts);
+    record->dhash = m->dhash;
     if (c->caption) {
         record->caption = malloc(c->caption_size + 1);
         if (record->caption)

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "data/formats/tar_index.h"
 #include "infer/crop_internal.h"
 
 void crop_unit_path(const char *out, int64_t number, const char *ending, char *path, size_t size)
@@ -31,7 +32,8 @@ static bool had_failures(const char *path)
 bool crop_unit_is_done(const mcf_crop_options *options, int64_t number)
 {
     char path[4400];
-    crop_unit_path(options->out, number, ".stats.json", path, sizeof path);
+    // with dedup this asks about the first pass, which hashes end
+    crop_unit_path(options->out, number, options->dedup ? ".hashes.json" : ".stats.json", path, sizeof path);
     return mcf_path_exists(path) && !(options->retry && had_failures(path));
 }
 
@@ -92,6 +94,8 @@ static json_t *options_json(const mcf_crop_options *o, const crop_inputs *inputs
                   f->min_sharp, "max_residual", f->max_residual, "max_faces", f->max_faces);
     if (json)
         json_object_set_new(json, "filters", filters);
+    if (json && o->dedup)
+        json_object_set_new(json, "dedup", json_integer(o->dedup_bits));
     return json;
 }
 
@@ -134,6 +138,8 @@ mcf_status crop_prepare_out(const mcf_crop_options *options, const crop_inputs *
         status =
             mcf_fail(err, MCF_ERR_FORMAT, "%s: no JSON (%s); remove it if the folder holds no job", path, why.text);
     const char *key = status == MCF_OK ? difference(again, stored) : NULL;
+    if (status == MCF_OK && !key) // an option that only the stored job has
+        key = difference(stored, again);
     if (key)
         status =
             mcf_fail(err, MCF_ERR_USAGE,
@@ -147,7 +153,7 @@ mcf_status crop_prepare_out(const mcf_crop_options *options, const crop_inputs *
 
 // --- statistics
 
-static json_t *counts_json(const mcf_crop_counts *c)
+json_t *crop_counts_json(const mcf_crop_counts *c)
 {
     json_t *refused = json_object(), *dropped = json_object();
     for (int i = 1; i < MCF_CROP_REFUSALS; i++)
@@ -160,23 +166,57 @@ static json_t *counts_json(const mcf_crop_counts *c)
                      (json_int_t)c->captions, "latin1_captions", (json_int_t)c->latin1);
 }
 
-mcf_status crop_write_stats(const char *path, const crop_unit *unit, const mcf_crop_counts *counts,
-                            const crop_failure *failures, int failure_count, mcf_error *err)
+void crop_counts_read(json_t *json, mcf_crop_counts *c)
+{
+    json_t *refused = json_object_get(json, "refused"), *dropped = json_object_get(json, "dropped");
+    *c = (mcf_crop_counts){.pictures = json_integer_value(json_object_get(json, "pictures")),
+                           .without_face = json_integer_value(json_object_get(json, "without_face")),
+                           .turned = json_integer_value(json_object_get(json, "turned")),
+                           .found = json_integer_value(json_object_get(json, "found")),
+                           .kept = json_integer_value(json_object_get(json, "kept")),
+                           .captions = json_integer_value(json_object_get(json, "captions")),
+                           .latin1 = json_integer_value(json_object_get(json, "latin1_captions"))};
+    for (int i = 1; i < MCF_CROP_REFUSALS; i++)
+        c->refused[i] = json_integer_value(json_object_get(refused, mcf_crop_refusal_name(i)));
+    for (int i = 0; i < MCF_DROPS; i++)
+        c->dropped[i] = json_integer_value(json_object_get(dropped, mcf_drop_names[i]));
+}
+
+json_t *crop_stats_json(int64_t unit, const mcf_crop_counts *counts, const crop_failure *failures, int failure_count)
 {
     json_t *json = json_object(), *list = json_array();
-    json_object_set_new(json, "unit", json_integer(unit->number));
-    json_object_set_new(json, "counts", counts_json(counts));
+    json_object_set_new(json, "unit", json_integer(unit));
+    json_object_set_new(json, "counts", crop_counts_json(counts));
     for (int i = 0; i < failure_count; i++) {
         json_t *source = json_string(failures[i].source), *message = json_string(failures[i].message);
         json_array_append_new(list, json_pack("{s:o, s:s, s:o}", "source", source ? source : json_string("?"), "reason",
                                               failures[i].reason, "message", message ? message : json_string("?")));
     }
-    json_object_set_new(json, "failures", list);
-    char *text = json_dumps(json, JSON_INDENT(1));
+    if (json && json_object_set_new(json, "failures", list)) {
+        json_decref(json);
+        return NULL;
+    }
+    return json;
+}
+
+mcf_status crop_write_json(const char *path, json_t *json, mcf_error *err)
+{
+    char *text = json ? json_dumps(json, JSON_INDENT(1)) : NULL;
     json_decref(json);
     if (!text)
         return mcf_fail(err, MCF_ERR_NOMEM, "out of memory for a unit's statistics");
     mcf_status status = mcf_file_write(path, text, strlen(text), err);
     free(text);
     return status;
+}
+
+mcf_status crop_index_shard(const char *path, int64_t faces, mcf_error *err)
+{
+    mcf_tar_index index;
+    char note[1200];
+    if (faces == 0)
+        return MCF_OK;
+    MCF_TRY(mcf_tar_index_open(path, &index, note, sizeof note, err));
+    mcf_tar_index_free(&index);
+    return MCF_OK;
 }
