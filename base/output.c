@@ -4,8 +4,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/path.h"
@@ -134,6 +137,67 @@ void mcf_output_place_free(mcf_output_place *place)
 {
     free(place->path);
     place->path = NULL;
+}
+
+// The directory that `path` is, or the nearest above it that is there; malloc'd.
+static char *directory_of(const char *path)
+{
+    struct stat info;
+    char *at = strdup(path);
+    while (at && !(stat(at, &info) == 0 && S_ISDIR(info.st_mode))) {
+        char *parent = mcf_path_parent(at);
+        const bool top = parent && strcmp(parent, at) == 0;
+        free(at);
+        at = parent;
+        if (top)
+            break;
+    }
+    return at;
+}
+
+// As people read them: "12.3 MB".
+static const char *in_words(char text[32], uint64_t bytes)
+{
+    static const char *const units[] = {"bytes", "kB", "MB", "GB", "TB"};
+    double value = (double)bytes;
+    int unit = 0;
+    for (; value >= 1000 && unit < 4; unit++)
+        value /= 1000;
+    snprintf(text, 32, unit ? "%.1f %s" : "%.0f %s", value, units[unit]);
+    return text;
+}
+
+bool mcf_output_room(const char *path, uint64_t *bytes)
+{
+    struct statvfs disk;
+    char *directory = directory_of(path);
+    // Disks of some network file systems tell no size.
+    const bool told = directory && statvfs(directory, &disk) == 0 && disk.f_blocks > 0;
+    if (told)
+        *bytes = (uint64_t)(geteuid() == 0 ? disk.f_bfree : disk.f_bavail) * disk.f_frsize;
+    free(directory);
+    return told;
+}
+
+mcf_status mcf_output_check_room(const char *path, uint64_t bytes, uint64_t largest, mcf_error *err)
+{
+    mcf_output_place place = {0};
+    struct rlimit limit;
+    char need[32], have[32];
+    uint64_t room;
+    if (mcf_output_find(path, &place, NULL) == MCF_OK && place.kind == MCF_OUTPUT_STREAM)
+        return MCF_OK;
+    const bool known = mcf_output_room(place.path ? place.path : path, &room);
+    mcf_output_place_free(&place);
+    if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && largest > limit.rlim_cur)
+        return mcf_fail(err, MCF_ERR_IO,
+                        "%s: would take %s in one file, and files may have %s here (ulimit -f); raise the limit", path,
+                        in_words(need, largest), in_words(have, limit.rlim_cur));
+    if (known && bytes > room)
+        return mcf_fail(err, MCF_ERR_IO,
+                        "%s: would take %s, and its disk has %s left; make room there or choose another place", path,
+                        in_words(need, bytes), in_words(have, room));
+    return MCF_OK;
 }
 
 bool mcf_same_file(const char *a, const char *b)

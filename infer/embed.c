@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/output.h"
 #include "base/printable.h"
 #include "infer/network.h"
 #include "model/embed.h"
@@ -177,11 +178,11 @@ static size_t bytes_in_header(const char *stored)
     return bytes;
 }
 
-// Asked before the work: all names stand in the file's header, which has a most.
-static mcf_status check_names(const embed_job *j, const char *out, mcf_error *err)
+// Asked before the work: all names stand in the file's header, which has a most; and the disk has to hold the file.
+static mcf_status check_size(const embed_job *j, const char *out, mcf_error *err)
 {
     const int64_t count = mcf_source_count(j->set.source);
-    size_t bytes = 4096;
+    size_t bytes = 4096, header = 0;
     for (int64_t i = 0; i < count; i++) {
         char name[4096];
         char *stored = mcf_name_as_utf8(mcf_source_name(j->set.source, i, name, sizeof name));
@@ -190,13 +191,15 @@ static mcf_status check_names(const embed_job *j, const char *out, mcf_error *er
         bytes += bytes_in_header(stored);
         free(stored);
     }
-    if (bytes <= MCF_SAFETENSORS_MAX_HEADER)
-        return MCF_OK;
+    header = bytes;
+    bytes += (size_t)count * (size_t)mcf_embedder_dim(j->embedder) * 2 * sizeof(float);
+    if (header <= MCF_SAFETENSORS_MAX_HEADER)
+        return mcf_output_check_room(out, bytes, bytes, err);
     return mcf_fail(
         err, MCF_ERR_USAGE,
         "%s: the names of %lld images take %zu MB, and a safetensors header holds %d; embed them in parts, or "
         "from a folder nearer to them (shorter paths)",
-        out, (long long)count, bytes / 1000000, MCF_SAFETENSORS_MAX_HEADER / 1000000);
+        out, (long long)count, header / 1000000, MCF_SAFETENSORS_MAX_HEADER / 1000000);
 }
 
 static mcf_status save(const embed_job *j, const char *path, mcf_error *err)
@@ -290,7 +293,7 @@ static mcf_status embed(embed_job *j, const mcf_embed_options *options, mcf_embe
                                           .context = options->context};
     MCF_TRY(mcf_image_set_open(&j->set, &images, err));
     if (options->out)
-        MCF_TRY(check_names(j, options->out, err));
+        MCF_TRY(check_size(j, options->out, err));
     MCF_TRY(embed_all(j, options, err));
     MCF_TRY(mcf_image_set_check(&j->set, j->rows, err));
     result->images = j->rows;

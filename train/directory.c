@@ -15,6 +15,7 @@
 #include <sys/file.h>
 
 #include "base/file.h"
+#include "base/output.h"
 #include "model/load.h"
 #include "run/checkpoint.h"
 #include "run/output.h"
@@ -325,10 +326,35 @@ static mcf_status begin(mcf_run *run, mcf_error *err)
     return run->task->start(run, err);
 }
 
+// Asked before the first step: a run whose checkpoints do not fit would lose its work at the first of them.
+static mcf_status check_room(mcf_run *run, mcf_error *err)
+{
+    const mcf_store *store = run->engine->objective.store;
+    uint64_t model = 1 << 16, trained = 0, room;
+    for (int i = 0; i < store->count; i++) {
+        const uint64_t bytes = (uint64_t)mcf_shape_count(&store->entries[i].shape) * sizeof(float);
+        model += bytes;
+        trained += store->entries[i].role == MCF_ROLE_TRAINED ? bytes : 0;
+    }
+    const uint64_t one = model + 2 * trained, most = one * ((uint64_t)run->config->checkpoint.keep + 1);
+    mcf_status status = mcf_output_check_room(run->options->run, one, model > 2 * trained ? model : 2 * trained, err);
+    if (status != MCF_OK)
+        return mcf_add_context(err, status, "a checkpoint of this run");
+    // Those that are there take their room already.
+    if (mcf_output_room(run->options->run, &room) && run->last_saved < 0 && room < most)
+        mcf_run_notice(run,
+                       "%s: its disk has %.1f GB left, and the %d checkpoints that are kept, with the one that is "
+                       "written, take %.1f; set checkpoint.keep or make room",
+                       run->options->run, (double)room / 1e9, run->config->checkpoint.keep, (double)most / 1e9);
+    return MCF_OK;
+}
+
 mcf_status mcf_run_start(mcf_run *run, mcf_error *err)
 {
-    if (mcf_run_rank(run) == 0)
+    if (mcf_run_rank(run) == 0) {
         MCF_TRY(begin(run, err));
+        MCF_TRY(check_room(run, err));
+    }
     return mcf_run_share_start(run, err);
 }
 

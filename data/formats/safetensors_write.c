@@ -7,6 +7,7 @@
 #include <jansson.h>
 
 #include "base/file.h"
+#include "base/output.h"
 #include "data/formats/safetensors.h"
 
 struct mcf_safetensors_writer {
@@ -158,6 +159,8 @@ mcf_status mcf_safetensors_writer_begin(mcf_safetensors_writer *writer, mcf_erro
     size_t size = 0;
     MCF_TRY(make_header(writer, &bytes, &size, err));
     mcf_status status = read_back(writer, bytes, size, err);
+    if (status == MCF_OK)
+        status = mcf_output_check_room(writer->path, size + writer->declared, size + writer->declared, err);
     if (status == MCF_OK)
         status = mcf_file_writer_write(writer->file, bytes, size, err);
     free(bytes);

@@ -55,8 +55,11 @@ check "of a truncated shard the whole files are used, and it is said" sh -c "'$m
 
 # --- disks and permissions
 if [ "$(id -u)" = 0 ] && mkdir small && mount -t tmpfs -o size=1m tmpfs small 2>/dev/null; then
-    fails 1 "No space left" "a full disk" "$mcf" pretrain tiny.yaml --quiet --out small/run --set "data.train=[faces]" \
-        --set model.encoder.dim=64 --set schedule.epochs=30
+    fails 1 "a checkpoint of this run" "a disk without room for one checkpoint, before the first step" "$mcf" pretrain \
+        tiny.yaml --quiet --out small/large --set "data.train=[faces]" --set model.encoder.dim=64
+    check "no step was made" test ! -s small/large/log.jsonl
+    fails 1 "and its disk has" "a disk that fills up" "$mcf" pretrain tiny.yaml --quiet --out small/run \
+        --set "data.train=[faces]" --set schedule.epochs=30
     check "nothing half written stays under a checkpoint's name" sh -c "for c in small/run/checkpoints/step-*; do
         [ -e \"\$c\" ] || continue; [ -s \"\$c/state.json\" ] && [ -s \"\$c/model.safetensors\" ] || exit 1; done"
     umount small

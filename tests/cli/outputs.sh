@@ -123,8 +123,23 @@ check "a page about a run with an odd name" clean page.html
 
 # Sizes and disks.
 limited() { (ulimit -f 1 && "$@"); }
-fails 1 "file size limit" "a file size limit is an error" limited "$mcf" export run --out big.safetensors
+fails 1 "(ulimit -f); raise the limit" "a file size limit is known before the work: export" limited "$mcf" export run --out big.safetensors
+fails 1 "(ulimit -f); raise the limit" "a file size limit is known before the work: embed" limited "$mcf" embed --checkpoint run --out big.safetensors faces
+fails 1 "(ulimit -f); raise the limit" "a file size limit is known before the work: pretrain" limited "$mcf" pretrain tiny.yaml --out big --quiet --set 'data.train=[faces]'
+fails 1 "ile too large" "a file size limit is an error, not a death" limited "$mcf" report run --quick --out big.safetensors --quiet
 check "nothing is left of it" test -z "$(ls big.safetensors* 2>/dev/null)"
+if [ -f "$build/libfaults.so" ]; then
+    near() { LD_PRELOAD=$build/libfaults.so MCF_FAULT_FREE=8192 "$@"; }
+    fails 1 "big.safetensors: would take 2" "a disk without room is known before the work: embed" near "$mcf" embed --checkpoint run --out big.safetensors faces faces faces faces faces faces faces faces faces faces
+    fails 1 "and its disk has 8.2 kB left; make room" "a disk without room is known before the work: export" near "$mcf" export run --out big.safetensors
+    fails 1 "and its disk has 8.2 kB left; make room" "a disk without room is known before the work: import" near "$mcf" import timm.safetensors --kind timm --heads 2 --out big.safetensors
+    fails 1 "a checkpoint of this run: big: would take" "a disk without room is known before the first step" near "$mcf" pretrain tiny.yaml --out big --quiet --set 'data.train=[faces]'
+    check "and no step was made" test ! -s big/log.jsonl
+    rm -rf big
+    LD_PRELOAD=$build/libfaults.so MCF_FAULT_FREE=1000000 "$mcf" pretrain tiny.yaml --out big --set 'data.train=[faces]' --set schedule.epochs=1 --set schedule.warmup_epochs=0 >words 2>errors
+    check "a disk that does not hold the checkpoints that are kept is said" grep -q 'the 3 checkpoints that are kept' errors
+    check "a pipe needs no room" sh -c "LD_PRELOAD=$build/libfaults.so MCF_FAULT_FREE=8192 '$mcf' export run --out /dev/stdout --quiet | wc -c | grep -q '[0-9][0-9][0-9][0-9][0-9]'"
+fi
 # As a full disk: not a byte more may be written.
 for words in --version --help "help embed" "embed --help" devices; do
     said=$(ulimit -f 0 && { "$mcf" $words 2>&1 >full.txt || echo "code $?"; })

@@ -5,6 +5,7 @@
 //   MCF_FAULT_ALWAYS  set: all later ones fail too
 //   MCF_FAULT_ERRNO   errno of the failure (default EIO; memory ENOMEM; short: half the bytes are done)
 //   MCF_FAULT_UNDER   only calls on files whose path has this in it
+//   MCF_FAULT_FREE    statvfs tells that many free bytes
 //   MCF_FAULT_COUNT   a file that receives how many calls there were
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -17,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -230,6 +232,15 @@ int fclose(FILE *file)
     if (failed)
         errno = code > 0 ? code : EIO;
     return failed ? EOF : result;
+}
+
+int statvfs(const char *path, struct statvfs *disk)
+{
+    const char *bytes = getenv("MCF_FAULT_FREE");
+    const int result = NEXT(statvfs)(path, disk);
+    if (bytes)
+        disk->f_bavail = disk->f_bfree = (fsblkcnt_t)strtoull(bytes, NULL, 10) / disk->f_frsize;
+    return result;
 }
 
 int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *), void *argument)
