@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/printable.h"
 #include "base/rng.h"
 
 typedef struct {
@@ -309,7 +310,7 @@ static mcf_status judge_broken(mcf_loader *loader, const batch_slot *slot, mcf_e
     int64_t limit = o->broken_min < 0 ? 0 : share > (double)o->broken_min ? (int64_t)share : o->broken_min;
     if (stats->broken_distinct <= limit)
         return MCF_OK;
-    char last[640];
+    char last[960];
     mcf_broken_describe(loader->source, &stats->recent[stats->recent_count - 1], last, sizeof last);
     return mcf_fail(err, MCF_ERR_FORMAT,
                     "%lld of %lld samples are broken, more than the %lld allowed; the last one: %s",
@@ -384,16 +385,30 @@ const mcf_loader_stats *mcf_loader_get_stats(const mcf_loader *loader)
     return &loader->stats;
 }
 
+// The last part of a name that is too long, which tells it from its neighbours.
+static const char *shortened(const mcf_source *source, int64_t sample, char *name, size_t size)
+{
+    char path[8192], text[8192 + 4];
+    mcf_source_name(source, sample, path, sizeof path);
+    const size_t length = strlen(path), most = size / 2; // escaping makes it longer
+    const char *begin = path + (length > most ? length - most : 0);
+    while (begin > path && (*begin & 0xc0) == 0x80)
+        begin++;
+    snprintf(text, sizeof text, "%s%s", begin > path ? "..." : "", begin);
+    return mcf_printable(name, size, text);
+}
+
 char *mcf_broken_describe(const mcf_source *source, const mcf_broken_sample *broken, char *buffer, size_t size)
 {
-    char name[512], other[512];
-    mcf_source_name(source, broken->sample, name, sizeof name);
-    if (broken->replacement < 0)
-        snprintf(buffer, size, "%s: %s", name, broken->error.message);
-    else
-        snprintf(buffer, size, "%s: %s; %s takes its place", name, broken->error.message,
-                 mcf_source_name(source, broken->replacement, other, sizeof other));
-    return buffer;
+    enum { NAME = 480 };
+    char name[NAME], text[2 * NAME + sizeof broken->error.message + 32];
+    snprintf(text, sizeof text, "%s: %s", shortened(source, broken->sample, name, sizeof name), broken->error.message);
+    if (broken->replacement >= 0) {
+        const size_t used = strlen(text);
+        snprintf(text + used, sizeof text - used, "; %s takes its place",
+                 shortened(source, broken->replacement, name, sizeof name));
+    }
+    return mcf_printable(buffer, size, text); // cut at a whole character
 }
 
 static mcf_status check_options(mcf_loader *loader, mcf_error *err)

@@ -89,7 +89,8 @@ mcf_status mcf_loader_next(mcf_loader *loader, const mcf_batch **batch, mcf_erro
 // From the thread that calls mcf_loader_next; valid until the next call.
 const mcf_loader_stats *mcf_loader_get_stats(const mcf_loader *loader);
 
-// "name: reason; NAME takes its place", for a log. Returns buffer.
+// "name: reason; NAME takes its place", for a log: UTF-8 without control characters, whatever the names hold, cut at a
+// whole character. Returns buffer.
 char *mcf_broken_describe(const mcf_source *source, const mcf_broken_sample *broken, char *buffer, size_t size);
 
 #endif

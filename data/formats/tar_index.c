@@ -133,20 +133,28 @@ typedef enum {
     MOVED
 } found; // OURS: of another tar, or damaged. MOVED: fits, times to renew
 
-// What stands at index_path; *index is filled where it fits.
-static found load_index(const char *index_path, const char *path, const struct stat *tar, mcf_tar_index *index)
+// What stands at index_path; *index is filled where it fits. Errors: the system's; a file that may not be read is foreign.
+static mcf_status load_index(const char *index_path, const char *path, const struct stat *tar, mcf_tar_index *index,
+                             found *state, mcf_error *err)
 {
     char *bytes;
     size_t size;
-    if (!mcf_path_exists(index_path))
-        return NONE;
-    if (mcf_file_read(index_path, (size_t)1 << 40, &bytes, &size, NULL) != MCF_OK)
-        return FOREIGN;
-    const bool ours = size >= ALIKE && !memcmp(bytes, magic, ALIKE);
-    mcf_status status = mcf_tar_index_parse((const uint8_t *)bytes, size, index, NULL);
-    free(bytes);
+    mcf_error why = {0};
+    *state = mcf_path_exists(index_path) ? FOREIGN : NONE;
+    if (*state == NONE || access(index_path, R_OK) != 0)
+        return MCF_OK;
+    mcf_status status = mcf_file_read(index_path, (size_t)1 << 40, &bytes, &size, &why);
     if (status != MCF_OK)
-        return ours ? OURS : FOREIGN;
+        return status == MCF_ERR_FORMAT ? MCF_OK : mcf_fail(err, status, "%s", why.message);
+    const bool ours = size >= ALIKE && !memcmp(bytes, magic, ALIKE);
+    status = mcf_tar_index_parse((const uint8_t *)bytes, size, index, &why);
+    free(bytes);
+    if (status == MCF_ERR_NOMEM)
+        return mcf_fail(err, status, "%s", why.message);
+    if (status != MCF_OK) {
+        *state = ours ? OURS : FOREIGN;
+        return MCF_OK;
+    }
     int fd = -1;
     const bool same = index->tar_size == (uint64_t)tar->st_size && index->mtime_ns == mcf_tar_time(&tar->st_mtim),
                moved = index->ctime_ns != mcf_tar_time(&tar->st_ctim) || index->inode != (uint64_t)tar->st_ino;
@@ -156,7 +164,8 @@ static found load_index(const char *index_path, const char *path, const struct s
         close(fd);
     if (!fits)
         mcf_tar_index_free(index);
-    return !fits ? OURS : moved ? MOVED : FITS;
+    *state = !fits ? OURS : moved ? MOVED : FITS;
+    return MCF_OK;
 }
 
 static void write_index(const mcf_tar_index *index, const char *index_path, mcf_error *err)
@@ -177,7 +186,7 @@ static mcf_status find_index(const char *path, const struct stat *tar, mcf_tar_i
         if (length >= (int)sizeof place[i])
             return mcf_fail(err, MCF_ERR_IO, "%.200s...: the path is too long", path);
         *kept = place[i];
-        *state = load_index(place[i], path, tar, index);
+        MCF_TRY(load_index(place[i], path, tar, index, state, err));
         if (*state != FOREIGN)
             return MCF_OK;
     }

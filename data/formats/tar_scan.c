@@ -20,16 +20,18 @@
 
 enum { MAX_NAME = 4096, LEFT_OUT = 1024 };
 
-typedef enum { SYMBOLIC, HARD, SPARSE, CHARACTER, BLOCK, FIFO, SOCKET, VOLUME, OTHER, KINDS } odd_kind;
-static const char *const one_of[KINDS] = {"symbolic link",
-                                          "hard link to what is not in front of it",
-                                          "sparse file",
-                                          "character device",
-                                          "block device",
-                                          "pipe",
-                                          "socket",
-                                          "part of a file on another volume",
-                                          "member of no known type"};
+typedef enum { SYMBOLIC, HARD, SPARSE, CHARACTER, BLOCK, FIFO, SOCKET, VOLUME, DIRECTORY_LIST, OTHER, KINDS } odd_kind;
+static const char *const kinds[KINDS][2] = {
+    {"symbolic link", "symbolic links"},
+    {"hard link to what is not in front of it", "hard links to what is not in front of them"},
+    {"sparse file", "sparse files"},
+    {"character device", "character devices"},
+    {"block device", "block devices"},
+    {"pipe", "pipes"},
+    {"socket", "sockets"},
+    {"part of a file on another volume", "parts of files on other volumes"},
+    {"list of a directory (of an incremental backup)", "lists of directories (of an incremental backup)"},
+    {"member of no known type", "members of no known type"}};
 
 typedef struct {
     mcf_tar_index *index;
@@ -44,6 +46,10 @@ typedef struct {
     uint64_t odd[KINDS];
     char first[KINDS][160];
     int64_t last; // the entry whose extent the next header shows; -1: none
+    uint64_t at;  // of the next byte libarchive reads
+    uint8_t *buffer;
+    uint64_t behind;  // where something stands behind the end; 0: nothing
+    mcf_error system; // why a read failed, status MCF_OK: none did
 } builder;
 
 void mcf_tar_index_free(mcf_tar_index *index)
@@ -159,7 +165,7 @@ static void check_extent(builder *b, uint64_t next_header)
     b->last = -1;
 }
 
-static odd_kind kind_of(struct archive_entry *entry)
+static odd_kind kind_of(struct archive_entry *entry, char type)
 {
     switch (archive_entry_filetype(entry)) {
     case AE_IFLNK:
@@ -173,7 +179,7 @@ static odd_kind kind_of(struct archive_entry *entry)
     case AE_IFSOCK:
         return SOCKET;
     default:
-        return OTHER;
+        return type == 'M' ? VOLUME : type == 'D' ? DIRECTORY_LIST : OTHER;
     }
 }
 
@@ -191,15 +197,17 @@ static mcf_status take_member(builder *b, struct archive_entry *entry, uint64_t 
         return add_link(b, name, hard, err);
     if (archive_entry_filetype(entry) == AE_IFDIR)
         return MCF_OK;
-    if (archive_entry_filetype(entry) != AE_IFREG) {
-        leave_out(b, kind_of(entry), name);
-        return MCF_OK;
-    }
     if (offset < MCF_TAR_BLOCK)
         return mcf_fail(err, MCF_ERR_FORMAT, "%s: a member without a header", b->path);
     MCF_TRY(read_block(b, offset - MCF_TAR_BLOCK, header, err));
-    const int64_t size = archive_entry_size_is_set(entry) ? archive_entry_size(entry) : 0;
     const char type = (char)header[156];
+    if (type == 'V') // a label of the whole
+        return MCF_OK;
+    if (archive_entry_filetype(entry) != AE_IFREG) {
+        leave_out(b, kind_of(entry, type), name);
+        return MCF_OK;
+    }
+    const int64_t size = archive_entry_size_is_set(entry) ? archive_entry_size(entry) : 0;
     if (archive_entry_sparse_count(entry) > 0 || type == 'S' || type == 'M') {
         leave_out(b, type == 'M' ? VOLUME : SPARSE, name);
         return MCF_OK;
@@ -283,9 +291,13 @@ static mcf_status describe_left_out(builder *b, mcf_error *err)
     size_t used = 0;
     for (int k = 0; k < KINDS; k++)
         if (b->odd[k] && used < sizeof text)
-            used += (size_t)snprintf(text + used, sizeof text - used, "%s%llu %s%s (%s%s)", used ? ", " : "",
-                                     (unsigned long long)b->odd[k], one_of[k], b->odd[k] > 1 && k != HARD ? "s" : "",
-                                     b->first[k], b->odd[k] > 1 ? ", ..." : "");
+            used += (size_t)snprintf(text + used, sizeof text - used, "%s%llu %s (%s%s)", used ? ", " : "",
+                                     (unsigned long long)b->odd[k], kinds[k][b->odd[k] > 1], b->first[k],
+                                     b->odd[k] > 1 ? ", ..." : "");
+    if (b->behind && used < sizeof text)
+        snprintf(text + used, sizeof text - used,
+                 "%swhat stands behind its end at byte %llu (another tar? `tar --concatenate` joins two, cat does not)",
+                 used ? ", " : "", (unsigned long long)b->behind);
     b->index->left_out = strdup(text);
     return b->index->left_out ? MCF_OK : no_memory(b, err);
 }
@@ -294,6 +306,55 @@ static mcf_status fail_no_tar(const char *path, const char *why, mcf_error *err)
 {
     return mcf_fail(err, MCF_ERR_FORMAT, "%s: not a tar file that can be read at random (%s)", path,
                     why ? why : "unknown");
+}
+
+// --- bytes for libarchive. It tells all its failures by one code, and only those of the format end a tar.
+
+enum { AT_ONCE = 1 << 16 };
+
+static la_ssize_t give_bytes(struct archive *reader, void *context, const void **bytes)
+{
+    builder *b = context;
+    const uint64_t rest = b->at < b->index->tar_size ? b->index->tar_size - b->at : 0;
+    const size_t size = rest < AT_ONCE ? (size_t)rest : AT_ONCE;
+    *bytes = b->buffer;
+    if (mcf_file_read_at(b->fd, b->buffer, size, b->at, b->path, &b->system) != MCF_OK) {
+        archive_set_error(reader, EIO, "%s", b->system.message);
+        return -1;
+    }
+    b->at += size;
+    return (la_ssize_t)size;
+}
+
+static la_int64_t skip_bytes(struct archive *reader, void *context, la_int64_t wanted)
+{
+    (void)reader;
+    builder *b = context;
+    b->at += (uint64_t)wanted;
+    return wanted;
+}
+
+// What failed where libarchive says no more than that something did: MCF_OK for the bytes themselves.
+static mcf_status system_failure(const builder *b, struct archive *reader, mcf_error *err)
+{
+    if (b->system.status != MCF_OK)
+        return mcf_fail(err, b->system.status, "%s", b->system.message);
+    return archive_errno(reader) == ENOMEM ? no_memory(b, err) : MCF_OK;
+}
+
+// Zeros fill the last record behind the two blocks of zeros that end a tar. What else is there nobody reads: another tar,
+// appended by cat.
+static mcf_status look_behind(builder *b, uint64_t end, mcf_error *err)
+{
+    enum { FARTHEST = 16 << 20 };
+    uint8_t block[MCF_TAR_BLOCK];
+    const uint64_t size = b->index->tar_size, stop = size > end + FARTHEST ? end + FARTHEST : size;
+    for (uint64_t at = end + 2 * MCF_TAR_BLOCK; !b->behind && at + MCF_TAR_BLOCK <= stop; at += MCF_TAR_BLOCK) {
+        MCF_TRY(read_block(b, at, block, err));
+        for (size_t i = 0; i < sizeof block && !b->behind; i++)
+            b->behind = block[i] ? at : 0;
+    }
+    return MCF_OK;
 }
 
 // Walks the headers. Where a file's bytes would pass the end of the tar, or a header makes no sense, the tar ends for
@@ -306,11 +367,16 @@ static mcf_status walk(builder *b, struct archive *reader, mcf_error *err)
     struct archive_entry *entry;
     for (;;) {
         const int result = archive_read_next_header(reader, &entry);
+        if (result == ARCHIVE_WARN && archive_errno(reader) == ENOMEM)
+            return no_memory(b, err);
         if (any && (result == ARCHIVE_EOF || result >= ARCHIVE_WARN))
             check_extent(b, (uint64_t)archive_read_header_position(reader));
-        if (result == ARCHIVE_EOF)
+        if (result == ARCHIVE_EOF) {
+            MCF_TRY(look_behind(b, (uint64_t)archive_read_header_position(reader), err));
             break;
+        }
         if (result < ARCHIVE_WARN) {
+            MCF_TRY(system_failure(b, reader, err));
             if (!any)
                 return fail_no_tar(b->path, archive_error_string(reader), err);
             index->truncated_at = end ? end : 1;
@@ -340,23 +406,35 @@ static struct archive *new_reader(void)
     return reader;
 }
 
+static mcf_status open_and_walk(builder *b, struct archive *reader, mcf_error *err)
+{
+    const int opened = b->fd >= 0 ? archive_read_open2(reader, b, NULL, give_bytes, skip_bytes, NULL)
+                                  : archive_read_open_memory(reader, b->bytes, b->index->tar_size);
+    if (opened == ARCHIVE_OK)
+        return walk(b, reader, err);
+    MCF_TRY(system_failure(b, reader, err));
+    return fail_no_tar(b->path, archive_error_string(reader), err);
+}
+
 static mcf_status scan(builder *b, mcf_error *err)
 {
     struct archive *reader = new_reader();
-    if (!reader)
+    b->buffer = b->fd >= 0 ? malloc(AT_ONCE) : NULL;
+    if (!reader || (b->fd >= 0 && !b->buffer)) {
+        archive_read_free(reader);
+        free(b->buffer);
         return no_memory(b, err);
+    }
     // Names in pax headers are UTF-8; libarchive turns them into the locale's characters, and loses what that lacks.
     const locale_t utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
     const locale_t before = utf8 ? uselocale(utf8) : (locale_t)0;
-    const int opened = b->fd >= 0 ? archive_read_open_fd(reader, b->fd, 16384)
-                                  : archive_read_open_memory(reader, b->bytes, b->index->tar_size);
-    mcf_status status =
-        opened == ARCHIVE_OK ? walk(b, reader, err) : fail_no_tar(b->path, archive_error_string(reader), err);
+    mcf_status status = open_and_walk(b, reader, err);
     if (utf8) {
         uselocale(before);
         freelocale(utf8);
     }
     archive_read_free(reader);
+    free(b->buffer);
     if (status == MCF_OK)
         status = resolve_links(b, err);
     if (status == MCF_OK)
@@ -382,8 +460,11 @@ mcf_status mcf_tar_index_scan(const char *path, mcf_tar_index *index, mcf_error 
     struct stat info;
     MCF_TRY(mcf_file_open(path, &fd, NULL, err));
     if (fstat(fd, &info) != 0 || info.st_size == 0) {
+        mcf_status status = errno && info.st_size
+                                ? mcf_fail_errno(err, "read", path)
+                                : mcf_fail(err, MCF_ERR_FORMAT, "%s: the tar is empty (0 bytes)", path);
         close(fd);
-        return mcf_fail(err, MCF_ERR_FORMAT, "%s: the tar is empty (0 bytes)", path);
+        return status;
     }
     index->tar_size = (uint64_t)info.st_size;
     builder b = {.index = index, .path = path, .fd = fd, .last = -1};

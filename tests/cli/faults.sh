@@ -43,4 +43,32 @@ for call in open pread; do
     fails 1 ".jpg: " "a $call that goes on failing ends the run" \
         pretrain "$call-always" $fault MCF_FAULT_CALLS=$call MCF_FAULT_AT=9 MCF_FAULT_ALWAYS=1
 done
+# A read that fails while a tar is indexed ends the command and leaves no index; want of memory too.
+tar -cf shard.tar -C faces/images .
+"$mcf" embed --checkpoint whole --backend cpu-reference --out all.safetensors --quiet shard.tar >words && rm -f shard.tar.idx
+for calls in open,read,pread memory; do
+    bad= tried=0 said=0 at=1
+    while [ $at -lt 4000 ]; do
+        rm -f shard.tar.idx got.safetensors count
+        env LD_PRELOAD="$build/libfaults.so" MCF_FAULT_CALLS=$calls MCF_FAULT_AT=$at MCF_FAULT_ERRNO=5 \
+            $([ $calls = memory ] || echo MCF_FAULT_UNDER=shard.tar) MCF_FAULT_COUNT=count \
+            "$mcf" embed --checkpoint whole --backend cpu-reference --out got.safetensors --quiet shard.tar >words 2>errors
+        code=$?
+        tried=$((tried + 1))
+        case $code in
+        0) cmp -s all.safetensors got.safetensors || bad="$bad $at(other features)" ;;
+        1 | 2)
+            said=$((said + 1))
+            rm -f got.safetensors
+            "$mcf" embed --checkpoint whole --backend cpu-reference --out got.safetensors --quiet shard.tar >words 2>&1
+            cmp -s all.safetensors got.safetensors || bad="$bad $at(a short index stayed)"
+            ;;
+        *) bad="$bad $at($code)" ;;
+        esac
+        [ -f count ] && [ "$(cat count)" -lt $at ] && break
+        [ $calls = memory ] && at=$((at + 97)) || at=$((at + 1))
+    done
+    check "$calls while a tar is indexed: $tried points, $said errors, nothing lost in silence" test -z "$bad" -a $said -gt 5
+    [ -z "$bad" ] || echo "  $bad"
+done
 done_testing

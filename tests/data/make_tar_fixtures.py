@@ -60,6 +60,30 @@ def of_python(kind, name):
     return names
 
 
+def of_odd_members(name):
+    """Types that GNU tar writes on request (-V, -M, --listed-incremental), one that nobody does, and two tars in one."""
+    path = os.path.join(HERE, name + ".tar")
+    with tarfile.open(path, "w", format=tarfile.GNU_FORMAT) as tar:
+        other(tar, "LABEL", b"V")
+        put(tar, "a.jpg", 1)
+        put(tar, "b.jpg", 2, type=b"M")
+        put(tar, "c.jpg", 3, type=b"Z")  # POSIX: taken for a file
+        info = tarfile.TarInfo("d.jpg")
+        info.type, info.size = b"D", 7
+        tar.addfile(info, io.BytesIO(b"Ya.jpg\0"))
+        other(tar, "e" * 150 + ".jpg", tarfile.SYMTYPE, linkname="f" * 150)
+        put(tar, "g" * 150 + "/h.jpg", 4)
+        other(tar, "i" * 150 + ".jpg", tarfile.LNKTYPE, linkname="g" * 150 + "/h.jpg")
+        put(tar, "k.jpg", 5, mtime=-1)
+        put(tar, "z.jpg", 6)
+    with open(path, "ab") as out, tempfile.TemporaryFile() as second:
+        with tarfile.open(fileobj=second, mode="w") as tar:
+            put(tar, "second.jpg", 7)
+        second.seek(0)
+        out.write(second.read())
+    return ["a.jpg", "c.jpg", "h.jpg", "i" * 150 + ".jpg", "k.jpg", "z.jpg"]
+
+
 def of_bsdtar(kind, name):
     with tempfile.TemporaryDirectory() as folder:
         for i, file in enumerate(["a.jpg", "k\u00e9.jpg", "j" * 120 + ".jpg", "z.jpg"]):
@@ -84,6 +108,7 @@ def main():
     made = {"python_ustar": of_python(tarfile.USTAR_FORMAT, "python_ustar"),
             "python_gnu": of_python(tarfile.GNU_FORMAT, "python_gnu"),
             "python_pax": of_python(tarfile.PAX_FORMAT, "python_pax")}
+    made["odd_members"] = of_odd_members("odd_members")
     if shutil.which("bsdtar"):
         for kind in ["pax", "gnutar"]:
             made["bsdtar_" + kind] = of_bsdtar(kind, "bsdtar_" + kind)

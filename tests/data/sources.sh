@@ -67,6 +67,11 @@ for made in "$source_dir"/tests/data/tars/*.tar; do
     cp "$made" . && made=${made##*/}
     finds "$made" "$(cat "$source_dir/tests/data/tars/${made%.tar}.txt")" "$made"
 done
+"$mcf" embed --quiet --config tiny.yaml --out o.safetensors odd_members.tar >words 2>errors
+says "odd members by type: another volume" "1 part of a file on another volume (b.jpg)"
+check "a list of a directory is no file" sh -c '! grep -q d.jpg errors'
+says "odd members by type: a symbolic link" "1 symbolic link (eee"
+says "another tar behind the end" "what stands behind its end at byte 20480 (another tar?"
 for sparse in 0.0 0.1 1.0; do
     (cd members && tar --format=posix -S --sparse-version=$sparse -cf ../sparse.tar a.jpg d_sparse.jpg z.jpg)
     rm -f sparse.tar.idx
@@ -259,6 +264,23 @@ cp lossless.jpg faces/lossless.jpg
 check "pretrain counts them in the log" grep -q '"broken":2,"unsupported":2' kinds/log.jsonl
 check "and in the state" grep -q '"unsupported": *2' kinds/checkpoints/step-*/state.json
 rm -f faces/lossless.jpg
+
+# --- names of broken pictures are data from outside: bytes that are no UTF-8, and longer than any buffer
+cp -r faces odd
+printf x >"$(printf 'odd/bad\377\n.jpg')"
+deep=odd/$(printf 'h\303\251%.0s' $(seq 80))/$(printf '\303\251%.0s' $(seq 120))/$(printf 'a\303\251%.0s' $(seq 70))
+mkdir -p "$deep" && printf x >"$deep/last.jpg"
+odd() {
+    timeout 60 "$mcf" pretrain tiny.yaml --out oddly --set 'data.train=[odd]' --set schedule.epochs=2 --set schedule.warmup_epochs=0 --set batch.per_device=7 "$@" >words 2>errors
+}
+check "broken pictures of any name" odd
+says "their names are escaped" 'broken image: odd/bad\xff\n.jpg: text'
+says "of a long one the end is told" "aé/last.jpg: text"
+check "and stands in the log" grep -q 'broken_image.*aé/last.jpg: text' oddly/log.jsonl
+check "with the other" grep -q 'broken_image.*bad..xff..n.jpg: text' oddly/log.jsonl
+rm -rf "$(ls -d oddly/checkpoints/step-* | tail -n 1)"
+check "a resume over them" odd --resume
+rm -rf odd oddly
 
 # --- known before the work: names that no header holds
 long=$(printf '%0245d' 0)
