@@ -1,6 +1,7 @@
 // The pickle machine, one function for an opcode or a few of a kind: a switch of sixty cases and what they share is
 // one subject, hence the length.
 #include "data/formats/pickle.h"
+#include "data/formats/pickle_calls.h"
 
 #include <errno.h>
 #include <math.h>
@@ -414,159 +415,7 @@ static mcf_status memo_line(reader *r, mcf_status (*use)(reader *, uint64_t))
     return use(r, index);
 }
 
-// --- globals and calls
-
-// What reaches outside the tensors when it is called. Modules refuse all their names; an entry with a dot only that one.
-// Paths and partial functions stand in many checkpoints' settings and do nothing when they are made.
-static const char *const refused[] = {
-    "os",
-    "posix",
-    "nt",
-    "sys",
-    "subprocess",
-    "shutil",
-    "socket",
-    "pty",
-    "runpy",
-    "importlib",
-    "imp",
-    "ctypes",
-    "code",
-    "codeop",
-    "webbrowser",
-    "pickle",
-    "_pickle",
-    "cPickle",
-    "dill",
-    "cloudpickle",
-    "marshal",
-    "operator",
-    "_operator",
-    "functools.reduce",
-    "multiprocessing",
-    "threading",
-    "_thread",
-    "asyncio",
-    "signal",
-    "platform",
-    "tempfile",
-    "io",
-    "_io",
-    "pip",
-    "pdb",
-    "bdb",
-    "timeit",
-    "profile",
-    "cProfile",
-    "trace",
-    "types.FunctionType",
-    "types.CodeType",
-    "inspect",
-    "gc",
-    "ssl",
-    "urllib",
-    "http",
-    "ftplib",
-    "requests",
-    "httplib",
-    "linecache",
-    "zipimport",
-    "pkgutil",
-    "site",
-    "builtins.eval",
-    "builtins.exec",
-    "builtins.execfile",
-    "builtins.compile",
-    "builtins.open",
-    "builtins.getattr",
-    "builtins.setattr",
-    "builtins.delattr",
-    "builtins.globals",
-    "builtins.locals",
-    "builtins.vars",
-    "builtins.input",
-    "builtins.breakpoint",
-    "builtins.__import__",
-    "builtins.apply",
-    "builtins.map",
-    "builtins.filter",
-    "builtins.exit",
-    "builtins.quit",
-    "torch.load",
-    "torch.serialization",
-    "torch.storage._load_from_bytes",
-    "torch.hub",
-    "torch.jit",
-    "torch.utils.cpp_extension",
-    "torch.ops",
-    "torch.classes",
-    "numpy.load",
-    "numpy.f2py",
-    "numpy.distutils",
-    "numpy.testing",
-    "ctypes.util",
-    "commands",
-    "bdb.Bdb",
-};
-
-// Of the above what only makes a value that nobody asks for: a scheduler's bound method, a layout, a key function, a
-// signature. What they made is still never called (check_call).
-static const char *const harmless[] = {
-    "builtins.getattr",
-    "torch.serialization._get_layout",
-    "operator.attrgetter",
-    "operator.itemgetter",
-    "operator.methodcaller",
-    "_operator.attrgetter",
-    "_operator.itemgetter",
-    "_operator.methodcaller",
-    "io.BytesIO",
-    "_io.BytesIO",
-    "io.StringIO",
-    "_io.StringIO",
-    "inspect._ParameterKind",
-    "inspect.Parameter",
-    "inspect.Signature",
-    "signal.Signals",
-};
-
-static bool matches(const char *name, size_t length, const char *rule)
-{
-    size_t n = strlen(rule);
-    return length >= n && !memcmp(name, rule, n) && (length == n || name[n] == '.');
-}
-
-static mcf_status check_call(reader *r, const mcf_pickle_node *callable)
-{
-    size_t length;
-    const char *maker = mcf_pickle_callable(callable, &length);
-    if (maker) // partial(f)(x) and its like: no checkpoint needs it
-        return mcf_fail(r->err, MCF_ERR_FORMAT,
-                        "the file calls what %.*s made when it is opened: refused, nothing was run; do not open it "
-                        "elsewhere",
-                        (int)(length < 200 ? length : 200), maker);
-    if (callable->kind != MCF_PICKLE_GLOBAL)
-        return bad(r, "a call of what is no function");
-    char name[256];
-    size_t n = callable->length < sizeof name - 1 ? callable->length : sizeof name - 1;
-    memcpy(name, callable->text, n);
-    name[n] = '\0';
-    const char *asked = name;
-    char modern[300];
-    if (!strncmp(name, "__builtin__.", 12)) { // Python 2's name of the same module
-        snprintf(modern, sizeof modern, "builtins.%s", name + 12);
-        asked = modern;
-    }
-    for (size_t i = 0; i < sizeof harmless / sizeof *harmless; i++)
-        if (!strcmp(asked, harmless[i]))
-            return MCF_OK;
-    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
-        if (matches(asked, strlen(asked), refused[i]))
-            return mcf_fail(r->err, MCF_ERR_FORMAT,
-                            "the file calls %s when it is opened: refused, nothing was run; do not open it elsewhere",
-                            name);
-    return MCF_OK;
-}
+// --- globals and calls (what may be called: pickle_calls.c)
 
 static mcf_pickle_node *global_node(reader *r, const char *module, size_t module_length, const char *name,
                                     size_t name_length)
@@ -610,9 +459,11 @@ static mcf_status stack_global(reader *r)
 }
 
 // Calls of OrderedDict and its kin become what they build; all others stay calls, never made.
-static mcf_status call(reader *r, mcf_pickle_node *callable, mcf_pickle_node *arguments)
+static mcf_status call(reader *r, mcf_pickle_node *callable, mcf_pickle_node *arguments, bool makes_only)
 {
-    MCF_TRY(check_call(r, callable));
+    if (callable->kind != MCF_PICKLE_GLOBAL && !mcf_pickle_is(callable, MCF_PICKLE_CALL))
+        return bad(r, "a call of what is no function");
+    MCF_TRY(mcf_pickle_check_call(callable, arguments, makes_only, r->err));
     bool dict = mcf_pickle_text_equals(callable, "collections.OrderedDict") ||
                 mcf_pickle_text_equals(callable, "collections.defaultdict") ||
                 mcf_pickle_text_equals(callable, "builtins.dict") ||
@@ -645,21 +496,21 @@ static mcf_status call(reader *r, mcf_pickle_node *callable, mcf_pickle_node *ar
     return push(r, node);
 }
 
-static mcf_status reduce(reader *r)
+static mcf_status reduce(reader *r, bool makes_only)
 {
     mcf_pickle_node *callable, *arguments;
     MCF_TRY(pop(r, &arguments));
     MCF_TRY(pop(r, &callable));
     if (arguments->kind != MCF_PICKLE_TUPLE)
         return bad(r, "a call has no arguments");
-    return call(r, callable, arguments);
+    return call(r, callable, arguments, makes_only);
 }
 
 static mcf_status new_object_with_keywords(reader *r)
 {
     mcf_pickle_node *keywords;
     MCF_TRY(pop(r, &keywords));
-    return reduce(r);
+    return reduce(r, true);
 }
 
 // INST: the class is in the stream, the arguments above the mark. OBJ: the class is the first above the mark.
@@ -681,7 +532,7 @@ static mcf_status instance(reader *r, bool class_in_stream)
         return no_memory(r);
     for (size_t i = 0; i < count; i++)
         MCF_TRY(add_item(r, arguments, r->stack[first + i]));
-    return call(r, class, arguments);
+    return call(r, class, arguments, false);
 }
 
 // A state for an object. Dicts take attributes beside their entries (state_dict's _metadata): nothing of ours.
@@ -690,6 +541,11 @@ static mcf_status build(reader *r)
     mcf_pickle_node *state, *object;
     MCF_TRY(pop(r, &state));
     MCF_TRY(top(r, &object));
+    if (object->kind == MCF_PICKLE_GLOBAL)
+        return mcf_fail(
+            r->err, MCF_ERR_FORMAT,
+            "the file changes %.*s itself when it is opened: refused, nothing was run; do not open it elsewhere",
+            (int)(object->length < 200 ? object->length : 200), object->text);
     if (object->kind == MCF_PICKLE_CALL)
         object->state = state;
     return MCF_OK;
@@ -854,8 +710,9 @@ static mcf_status step(reader *r, uint8_t opcode)
     case 0x93:
         return stack_global(r);
     case 'R':
-    case 0x81:
-        return reduce(r);
+        return reduce(r, false);
+    case 0x81: // NEWOBJ
+        return reduce(r, true);
     case 0x92:
         return new_object_with_keywords(r);
     case 'i':

@@ -2,8 +2,8 @@
 //
 // The stream becomes a tree of nodes. A few callables that checkpoints are made of are understood (OrderedDict,
 // torch's tensor rebuilders, which stay calls with their arguments); every other global or object becomes an inert
-// node that carries its name. A call of something with an effect outside (os.system, eval, subprocess and their like)
-// makes the whole file refused, with the name. Memory is bounded, whatever the stream says.
+// node that carries its name. A call of anything that checkpoints do not need (pickle_calls.h) makes the whole file
+// refused, with the name. Memory is bounded, whatever the stream says.
 // Opcodes: Python's pickletools, protocols 0 to 5.
 #ifndef MCF_DATA_FORMATS_PICKLE_H
 #define MCF_DATA_FORMATS_PICKLE_H
