@@ -36,7 +36,8 @@ static mcf_status read_three(const mcf_call *call, const char *option, double to
 }
 
 // What only encoders have.
-static const char *const of_encoders[] = {"image-size", "encoder", "heads", "mean", "std", "model", "allow-nonfinite"};
+static const char *const of_encoders[] = {"image-size", "encoder", "heads",  "mean",
+                                          "std",        "model",   "select", "allow-nonfinite"};
 
 static mcf_status import_detector(const mcf_call *call, mcf_detector_kind kind, mcf_error *err)
 {
@@ -82,6 +83,7 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
     options.read.image_size = (int)size;
     options.read.heads = (int)heads;
     options.read.allow_nonfinite = mcf_call_flag(call, "allow-nonfinite");
+    options.read.select = mcf_call_value(call, "select");
     options.model = mcf_call_value(call, "model");
     options.mean = has_mean ? mean : NULL;
     options.std = has_std ? std : NULL;
@@ -90,7 +92,8 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
         mcf_say(mcf_words_beside(out), "%d tensors (width %d, %d blocks, %d heads, %d pixels) written to %s",
                 result.tensors, result.encoder.dim, result.encoder.depth, result.encoder.heads, result.image_size, out);
     for (int i = 0; !call->quiet && i < MCF_IMPORT_LINES; i++)
-        mcf_say(mcf_words_beside(out), "%s", result.said[i]);
+        if (result.said[i][0])
+            mcf_say(mcf_words_beside(out), "%s", result.said[i]);
     return MCF_OK;
 }
 
@@ -100,6 +103,9 @@ static const mcf_option options[] = {
     {"points", "FILE", "yunet: an imported mtcnn whose O-Net finds the points of YuNet's faces", false},
     {"image-size", "N", "Resize the position table, bicubically, to images of N pixels", false},
     {"encoder", "WHICH", "moco-v3: base (the default) or momentum", false},
+    {"select", "NAME",
+     "Which encoder, where the file holds several (model_ema, teacher.backbone): named when one has to be chosen",
+     false},
     {"model", "NAME", "The published network's name in timm, as vit_base_patch16_224.dino: its mean and deviation",
      false},
     {"heads", "N", "Attention heads, where neither the file's own config nor a published network of its shape tells",

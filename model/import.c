@@ -8,13 +8,14 @@
 
 #include "base/file.h"
 #include "data/formats/pth.h"
+#include "model/import_names.h"
 #include "model/load.h"
 #include "model/position.h"
 #include "model/published.h"
 
 const char *const mcf_import_names[MCF_IMPORT_KINDS] = {"mcf", "mae", "moco-v3", "timm", "farl"};
 
-enum { NAME = 256, MAX_GROUPS = 3 };
+enum { MAX_GROUPS = 3 };
 
 // --- a file of either kind as a list of tensors
 
@@ -72,126 +73,42 @@ static mcf_status read_item(source_file *file, size_t i, float *values, mcf_erro
     return mcf_safetensors_read_f32(file->tensors, mcf_safetensors_at(file->tensors, i), values, err);
 }
 
-// --- names
-
-typedef enum { TAKEN, DROPPED, UNKNOWN } verdict;
+// --- what the file has
 
 static bool starts(const char *name, const char *prefix)
 {
     return !strncmp(name, prefix, strlen(prefix));
 }
 
-static bool any_start(const char *name, const char *const *prefixes)
-{
-    for (; *prefixes; prefixes++)
-        if (starts(name, *prefixes))
-            return true;
-    return false;
-}
-
-static verdict under(const char *name, const char *prefix, const char *head, char to[NAME])
-{
-    if (!starts(name, prefix))
-        return UNKNOWN;
-    name += strlen(prefix);
-    if (starts(name, head))
-        return DROPPED;
-    return snprintf(to, NAME, "%s", name) < NAME ? TAKEN : UNKNOWN;
-}
-
-// CLIP's names of the picture's transformer.
-static verdict clip_name(const char *name, char to[NAME])
-{
-    static const struct {
-        const char *clip, *timm;
-    } whole[] = {{"class_embedding", "cls_token"},
-                 {"positional_embedding", "pos_embed"},
-                 {"conv1.weight", "patch_embed.proj.weight"},
-                 {"ln_pre.weight", "norm_pre.weight"},
-                 {"ln_pre.bias", "norm_pre.bias"},
-                 {"ln_post.weight", "norm.weight"},
-                 {"ln_post.bias", "norm.bias"}},
-      parts[] = {{"ln_1.", "norm1."},
-                 {"ln_2.", "norm2."},
-                 {"attn.in_proj_", "attn.qkv."},
-                 {"attn.out_proj.", "attn.proj."},
-                 {"mlp.c_fc.", "mlp.fc1."},
-                 {"mlp.c_proj.", "mlp.fc2."}};
-    if (!starts(name, "visual."))
-        return DROPPED; // the words' transformer
-    name += strlen("visual.");
-    if (!strcmp(name, "proj"))
-        return DROPPED; // into the space shared with words
-    for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
-        if (!strcmp(name, whole[i].clip)) {
-            snprintf(to, NAME, "%s", whole[i].timm);
-            return TAKEN;
-        }
-    int block, used = 0;
-    if (sscanf(name, "transformer.resblocks.%5d.%n", &block, &used) != 1 || !used || block < 0)
-        return UNKNOWN;
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
-        if (starts(name + used, parts[i].clip)) {
-            int length =
-                snprintf(to, NAME, "blocks.%d.%s%s", block, parts[i].timm, name + used + strlen(parts[i].clip));
-            return length < NAME ? TAKEN : UNKNOWN;
-        }
-    return UNKNOWN;
-}
-
-// The timm name of a tensor of the file.
-static verdict timm_name(const mcf_import_options *options, const char *name, char to[NAME])
-{
-    static const char *const of_mcf[] = {"target_encoder.", "predictor.",       "decoder_",
-                                         "mask_token",      "perceptual_loss.", NULL};
-    static const char *const of_mae[] = {"decoder_", "mask_token", "head.", NULL};
-    static const char *const encoders[] = {"base_encoder.", "momentum_encoder."};
-    if (starts(name, "module.")) // of a model trained in parallel
-        name += strlen("module.");
-    switch (options->kind) {
-    case MCF_IMPORT_MCF:
-        return any_start(name, of_mcf) ? DROPPED : under(name, "online_encoder.", "fc.", to);
-    case MCF_IMPORT_MOCO_V3:
-        if (starts(name, "predictor.") || starts(name, encoders[!options->momentum_encoder]))
-            return DROPPED;
-        return under(name, encoders[options->momentum_encoder], "head.", to);
-    case MCF_IMPORT_FARL:
-        return clip_name(name, to);
-    case MCF_IMPORT_MAE:
-        return any_start(name, of_mae) ? DROPPED : under(name, "", "head.", to);
-    default:
-        return under(name, "", "head.", to);
-    }
-}
-
-// --- what the file has
-
 typedef struct {
     source_file file;
     const mcf_import_options *options;
     const char *group;
-    char prefix[NAME]; // what all names of the group begin with and the kind's do not
-    int *place;        // of each entry of the store, in the file; -1: missing
+    char prefix[MCF_IMPORT_NAME]; // what all names of the group begin with and the kind's do not
+    bool part;                    // chosen: what lies beside the prefix is another's
+    int *place;                   // of each entry of the store, in the file; -1: missing
 } job;
 
-static verdict name_of(const job *j, const item *it, char to[NAME])
+static mcf_import_verdict name_of(const job *j, const item *it, char to[MCF_IMPORT_NAME])
 {
-    return starts(it->name, j->prefix) ? timm_name(j->options, it->name + strlen(j->prefix), to) : UNKNOWN;
+    if (!starts(it->name, j->prefix))
+        return j->part ? MCF_NAME_DROPPED : MCF_NAME_UNKNOWN;
+    return mcf_import_name(j->options, it->name + strlen(j->prefix), to);
 }
 
 static bool find_taken(const job *j, const char *wanted, item *found)
 {
-    char name[NAME];
+    char name[MCF_IMPORT_NAME];
     for (size_t i = 0; i < item_count(&j->file); i++) {
         *found = item_at(&j->file, i);
-        if (!strcmp(found->group, j->group) && name_of(j, found, name) == TAKEN && !strcmp(name, wanted))
+        if (!strcmp(found->group, j->group) && name_of(j, found, name) == MCF_NAME_TAKEN && !strcmp(name, wanted))
             return true;
     }
     return false;
 }
 
 // The parts, each ended by a dot, that all tensors' names of the group begin with: "_orig_mod.", "model.encoder.".
-static void common_prefix(const job *j, char to[NAME])
+static void common_prefix(const job *j, char to[MCF_IMPORT_NAME])
 {
     bool any = false;
     size_t length = 0;
@@ -200,7 +117,7 @@ static void common_prefix(const job *j, char to[NAME])
         if (strcmp(it.group, j->group) || it.object)
             continue;
         if (!any) {
-            snprintf(to, NAME, "%s", it.name);
+            snprintf(to, MCF_IMPORT_NAME, "%s", it.name);
             length = strlen(to);
             any = true;
         }
@@ -217,7 +134,7 @@ static void common_prefix(const job *j, char to[NAME])
 // Without a prefix, else with as many parts of the common one as it takes.
 static bool find_prefix(job *j)
 {
-    char common[NAME] = "";
+    char common[MCF_IMPORT_NAME] = "";
     item found;
     j->prefix[0] = '\0';
     if (find_taken(j, "cls_token", &found))
@@ -267,6 +184,98 @@ static mcf_status fail_no_encoder(const job *j, const char *wanted, mcf_error *e
                                  : "give another --kind, or another file");
 }
 
+// --- which of several
+
+// The tensor that an encoder of this kind begins with, behind a prefix.
+static const char *first_tensor(const mcf_import_options *o)
+{
+    static const char *const names[MCF_IMPORT_KINDS] = {
+        "online_encoder.cls_token", "cls_token", "base_encoder.cls_token", "cls_token", "visual.class_embedding"};
+    return o->kind == MCF_IMPORT_MOCO_V3 && o->momentum_encoder ? "momentum_encoder.cls_token" : names[o->kind];
+}
+
+// What is in front of `wanted` in a name, where that is whole parts; false: the name is another.
+static bool is_behind(const char *name, const char *wanted, char prefix[MCF_IMPORT_NAME])
+{
+    const size_t length = strlen(name), tail = strlen(wanted);
+    if (length < tail || length >= MCF_IMPORT_NAME || strcmp(name + length - tail, wanted) ||
+        (length > tail && name[length - tail - 1] != '.'))
+        return false;
+    snprintf(prefix, MCF_IMPORT_NAME, "%.*s", (int)(length - tail), name);
+    return true;
+}
+
+// The next of the file's encoders from *at on: a first tensor and the patches' beside it. Its label is the way to it,
+// "teacher.backbone", and "." at the top.
+static bool next_encoder(const job *j, size_t *at, item *it, char prefix[MCF_IMPORT_NAME],
+                         char label[2 * MCF_IMPORT_NAME])
+{
+    enum { MOST = 64 }; // tries: a hostile file may name a million first tensors
+    const char *patches = j->options->kind == MCF_IMPORT_FARL ? "conv1.weight" : "patch_embed.proj.weight";
+    const char *wanted = first_tensor(j->options), *last = strrchr(wanted, '.');
+    char want[2 * MCF_IMPORT_NAME];
+    for (int tries = 0; *at < item_count(&j->file) && tries < MOST;) {
+        *it = item_at(&j->file, (*at)++);
+        if (it->object || it->unread || !is_behind(it->name, wanted, prefix))
+            continue;
+        tries++;
+        snprintf(want, sizeof want, "%s%.*s%s", prefix, last ? (int)(last + 1 - wanted) : 0, wanted, patches);
+        bool whole = false;
+        for (size_t i = 0; i < item_count(&j->file) && !whole; i++) {
+            const item other = item_at(&j->file, i);
+            whole = !strcmp(other.group, it->group) && !strcmp(other.name, want);
+        }
+        const char *shown = prefix;
+        while (starts(shown, "module.") || starts(shown, "_orig_mod."))
+            shown = strchr(shown, '.') + 1;
+        snprintf(label, 2 * MCF_IMPORT_NAME, "%s%s%s", it->group, *it->group && *shown ? "." : "", shown);
+        if (*label && label[strlen(label) - 1] == '.')
+            label[strlen(label) - 1] = '\0';
+        if (!*label)
+            strcpy(label, ".");
+        if (whole)
+            return true;
+    }
+    return false;
+}
+
+// All of them in words but the one that is taken; how many.
+static int other_encoders(const job *j, char *words, size_t size)
+{
+    char prefix[MCF_IMPORT_NAME], label[2 * MCF_IMPORT_NAME], name[MCF_IMPORT_NAME];
+    size_t used = 0, at = 0;
+    int count = 0;
+    item it;
+    words[0] = '\0';
+    while (next_encoder(j, &at, &it, prefix, label)) {
+        if (j->group && !strcmp(it.group, j->group) && name_of(j, &it, name) == MCF_NAME_TAKEN)
+            continue;
+        if (used < size)
+            used += (size_t)snprintf(words + used, size - used, "%s%s", count ? ", " : "", label);
+        count++;
+    }
+    return count;
+}
+
+static mcf_status select_encoder(job *j, mcf_error *err)
+{
+    char prefix[MCF_IMPORT_NAME], label[2 * MCF_IMPORT_NAME], words[400];
+    size_t at = 0;
+    item it;
+    while (next_encoder(j, &at, &it, prefix, label)) {
+        if (strcmp(label, j->options->select))
+            continue;
+        j->group = it.group;
+        j->part = true;
+        strcpy(j->prefix, prefix);
+        return MCF_OK;
+    }
+    j->group = NULL;
+    const int count = other_encoders(j, words, sizeof words);
+    return mcf_fail(err, MCF_ERR_USAGE, "%s: --select %.100s: it holds no encoder of kind %s there%s%s", j->file.path,
+                    j->options->select, mcf_import_names[j->options->kind], count ? "; it holds " : "", words);
+}
+
 static mcf_status choose_group(job *j, mcf_error *err)
 {
     static const char *const groups[MCF_IMPORT_KINDS][MAX_GROUPS] = {[MCF_IMPORT_MCF] = {"model", "state_dict", ""},
@@ -274,20 +283,26 @@ static mcf_status choose_group(job *j, mcf_error *err)
                                                                      [MCF_IMPORT_MOCO_V3] = {"state_dict", "", NULL},
                                                                      [MCF_IMPORT_TIMM] = {"", "state_dict", "model"},
                                                                      [MCF_IMPORT_FARL] = {"state_dict", "", NULL}};
-    static const char *const example[MCF_IMPORT_KINDS] = {"online_encoder.cls_token", "cls_token",
-                                                          "module.base_encoder.cls_token", "cls_token",
-                                                          "visual.class_embedding"};
     const mcf_import_kind kind = j->options->kind;
+    char words[400];
+    if (j->options->select)
+        return select_encoder(j, err);
     for (int i = 0; i < MAX_GROUPS && groups[kind][i]; i++) {
         j->group = groups[kind][i];
         if (find_prefix(j))
             return MCF_OK;
     }
-    return fail_no_encoder(j,
-                           kind == MCF_IMPORT_MOCO_V3 && j->options->momentum_encoder
-                               ? "module.momentum_encoder.cls_token"
-                               : example[kind],
-                           err);
+    j->group = NULL;
+    const int count = other_encoders(j, words, sizeof words);
+    if (count > 1)
+        return mcf_fail(err, MCF_ERR_USAGE, "%s: holds %d encoders of kind %s; choose one of them with --select: %s",
+                        j->file.path, count, mcf_import_names[kind], words);
+    if (count == 1)
+        return mcf_fail(err, MCF_ERR_USAGE,
+                        "%s: holds no encoder of kind %s where such files have it, but one under %s: there is no %s; "
+                        "--select %s takes it, without what lies beside",
+                        j->file.path, mcf_import_names[kind], words, first_tensor(j->options), words);
+    return fail_no_encoder(j, first_tensor(j->options), err);
 }
 
 // CLIP stores the class embedding as [D] and positions as [1+L,D].
@@ -357,7 +372,7 @@ static mcf_status describe(const job *j, mcf_imported *out, mcf_error *err)
 {
     const mcf_import_options *o = j->options;
     item patch, position, fc1, norm;
-    char name[NAME];
+    char name[MCF_IMPORT_NAME];
     const bool has_patch = find_taken(j, "patch_embed.proj.weight", &patch),
                has_position = find_taken(j, "pos_embed", &position),
                has_fc1 = find_taken(j, "blocks.0.mlp.fc1.weight", &fc1);
@@ -406,18 +421,18 @@ static mcf_status describe(const job *j, mcf_imported *out, mcf_error *err)
 static mcf_status match(job *j, const mcf_store *store, int position, mcf_error *err)
 {
     mcf_load_report report = {0};
-    char name[NAME], own[NAME + 2];
+    char name[MCF_IMPORT_NAME], own[MCF_IMPORT_NAME + 2];
     for (int e = 0; e < store->count; e++)
         j->place[e] = -1;
     for (size_t i = 0; i < item_count(&j->file); i++) {
         const item it = item_at(&j->file, i);
         if (strcmp(it.group, j->group))
             continue;
-        const verdict v = name_of(j, &it, name);
-        if (v == DROPPED)
+        const mcf_import_verdict v = name_of(j, &it, name);
+        if (v == MCF_NAME_DROPPED)
             continue;
         snprintf(own, sizeof own, "x.%s", name);
-        const int e = v == TAKEN ? mcf_store_find(store, own) : -1;
+        const int e = v == MCF_NAME_TAKEN ? mcf_store_find(store, own) : -1;
         if (e < 0 && (it.object || it.unread))
             continue; // settings, and tensors of other kinds, beside the network's
         if (e < 0 || j->place[e] >= 0) {
@@ -490,6 +505,11 @@ static mcf_status import(job *j, mcf_imported *out, mcf_error *err)
     mcf_store store;
     mcf_vit vit = {0};
     MCF_TRY(choose_group(j, err));
+    snprintf(out->chosen, sizeof out->chosen, "%s",
+             j->options->select ? j->options->select
+             : *j->group        ? j->group
+                                : ".");
+    (void)other_encoders(j, out->others, sizeof out->others);
     MCF_TRY(describe(j, out, err));
     if (size && (size < out->patch_size || size % out->patch_size || size > 1 << 13))
         return mcf_fail(err, MCF_ERR_USAGE, "--image-size %d: must be a multiple of the patch, %d, up to 8192", size,

@@ -4,29 +4,7 @@
 #define MCF_MODEL_IMPORT_H
 
 #include "data/formats/safetensors.h"
-#include "model/options.h"
-
-typedef enum {
-    MCF_IMPORT_MCF,     // online_encoder.*; heads, target, predictor, decoder and M_1 are dropped
-    MCF_IMPORT_MAE,     // `model`, timm names; the decoder and a classifier are dropped
-    MCF_IMPORT_MOCO_V3, // `state_dict`, module.base_encoder.* or module.momentum_encoder.*; heads are dropped
-    MCF_IMPORT_TIMM,    // timm names; the classifier is dropped
-    MCF_IMPORT_FARL,    // `state_dict`, visual.* with CLIP's names; everything else is dropped
-    MCF_IMPORT_KINDS
-} mcf_import_kind;
-
-extern const char *const mcf_import_names[MCF_IMPORT_KINDS]; // "mcf", "mae", "moco-v3", "timm", "farl"
-
-typedef struct {
-    mcf_import_kind kind;
-    bool momentum_encoder; // moco-v3: in place of base_encoder
-    int image_size;        // the position table is resized to it; 0: the file's own
-    int heads;             // 0: as `own` says, else as published for the shape
-    // What the file's own metadata or its run's config say of the network: heads, activation, pre_norm, patch_bias and
-    // norm_eps; NULL: nothing.
-    const mcf_vit_options *own;
-    bool allow_nonfinite; // tensors that hold NaN or infinity pass
-} mcf_import_options;
+#include "model/import_options.h"
 
 typedef enum {
     MCF_HEADS_GIVEN,     // by the options
@@ -40,8 +18,9 @@ typedef struct {
     mcf_vit_options encoder;
     int image_size, patch_size;
     mcf_heads_source heads_from;
-    double mean[3], std[3];    // the kind's own; of timm's, whose networks differ, ImageNet's
-    mcf_named_tensor *tensors; // timm names, fp32
+    double mean[3], std[3];        // the kind's own; of timm's, whose networks differ, ImageNet's
+    mcf_named_tensor *tensors;     // timm names, fp32
+    char chosen[128], others[400]; // where in the file it was, and the other encoders there: "model", "model_ema"
     size_t count;
 } mcf_imported;
 

@@ -128,6 +128,9 @@ static mcf_status import(const char *in, const mcf_import_file_options *options,
     if (status == MCF_OK && result) {
         say_heads(&imported, said.said[0], sizeof said.said[0]);
         say_resize(&facts, said.said[2], sizeof said.said[2]);
+        if (imported.others[0])
+            snprintf(said.said[3], sizeof said.said[3], "read from %s; the file also holds %s: --select takes another",
+                     imported.chosen, imported.others);
         *result = said;
         result->tensors = (int)imported.count;
         result->image_size = imported.image_size;

@@ -10,13 +10,13 @@ typedef struct {
     const char *model;        // the published network's name in timm, with its tag; NULL: looked for beside the file
 } mcf_import_file_options;
 
-enum { MCF_IMPORT_LINES = 3 };
+enum { MCF_IMPORT_LINES = 4 };
 
 typedef struct {
     int tensors, image_size;
     mcf_vit_options encoder;
     // Where what the tensors do not say was taken from: of heads, mean and deviation, resizing. One line each.
-    char said[MCF_IMPORT_LINES][320];
+    char said[MCF_IMPORT_LINES][640]; // "": nothing
 } mcf_import_result;
 
 // Reads `in` (of a run or checkpoint directory its weights) and writes its encoder to `out` (safetensors) under timm's

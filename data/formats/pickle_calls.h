@@ -3,7 +3,8 @@
 #ifndef MCF_DATA_FORMATS_PICKLE_CALLS_H
 #define MCF_DATA_FORMATS_PICKLE_CALLS_H
 
-#include "data/formats/pickle.h"
+#include "base/error.h"
+#include "data/formats/pickle_node.h"
 
 // callable: a global, or what another call made (refused). makes_only: NEWOBJ, which makes an object of a class and runs
 // no initialiser: classes of other projects, which stand in settings beside a model, pass; those of Python itself only by

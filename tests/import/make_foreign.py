@@ -76,6 +76,15 @@ def main():
         save(f'same/names_{name}', renamed(prefix, state), both=False)
         save(f'same/names_{name}_inside', {'state_dict': renamed(prefix, state), 'epoch': 3}, both=False)
 
+    # several encoders in one file
+    other = {k: v * 2 for k, v in state.items()}
+    head = {'head.mlp.0.weight': torch.ones(2, DIM)}
+    save('several_ema', {'model': other, 'model_ema': renamed('module.', state), 'epoch': 1}, both=False)
+    save('several_timm_ema', {'state_dict': other, 'state_dict_ema': state}, both=False)
+    save('several_teacher', {'student': renamed('module.backbone.', other) | renamed('module.', head),
+                             'teacher': renamed('backbone.', state) | head}, both=False)
+    save('ema_alone', {'state_dict_ema': state, 'epoch': 1}, both=False)
+
     # what is no encoder of this kind
     save('hugging_face', {'vit.embeddings.cls_token': state['cls_token'],
                           'vit.embeddings.patch_embeddings.projection.weight': state['patch_embed.proj.weight'],

@@ -283,7 +283,7 @@ static void another_kind(void **state)
     refuse(import_status("mae.pth", MCF_IMPORT_MCF, false), MCF_ERR_FORMAT,
            "holds no encoder of kind mcf: there is no online_encoder.cls_token");
     refuse(import_status("mcf.pth", MCF_IMPORT_MOCO_V3, true), MCF_ERR_FORMAT,
-           "there is no module.momentum_encoder.cls_token");
+           "there is no momentum_encoder.cls_token");
     refuse(import_status("timm.pth", MCF_IMPORT_FARL, false), MCF_ERR_FORMAT, "there is no visual.class_embedding");
     refuse(import_status("mae.pth", MCF_IMPORT_TIMM, false), MCF_ERR_SHAPE, "not of this network: mask_token");
     refuse(import_status("nowhere.pth", MCF_IMPORT_TIMM, false), MCF_ERR_IO, "nowhere.pth");

@@ -24,7 +24,36 @@ refused only_quantised "norm.bias is a quantised tensor, which is not read"
 refused only_complex "norm.bias is a tensor of complex64, which is not read"
 refused hugging_face "its names are vit.embeddings.cls_token, "
 refused hugging_face "these are Hugging Face's own"
-refused mixed "there is no cls_token; its names are backbone.cls_token, "
+fails 2 "there is no cls_token; --select backbone takes it, without what lies beside" "mixed" \
+    "$mcf" import "$files/mixed.pth" --kind timm --heads 3 --out x
+check "mixed, selected" "$mcf" import "$files/mixed.pth" --kind timm --heads 3 --out got.safetensors --select backbone
+check "mixed, selected: the same network" cmp got.safetensors plain.safetensors
+
+# --- several encoders in one file
+for kept in ema timm_ema teacher; do
+    rm -f got.safetensors
+    case $kept in
+    ema) usual=model other=model_ema ;;
+    timm_ema) usual=state_dict other=state_dict_ema ;;
+    teacher) usual=student.backbone other=teacher.backbone ;;
+    esac
+    check "$kept: $other" "$mcf" import "$files/several_$kept.pth" --kind timm --heads 3 --out got.safetensors --select $other
+    check "$kept: $other is the plain network" cmp got.safetensors plain.safetensors
+    "$mcf" import "$files/several_$kept.pth" --kind timm --heads 3 --out got.safetensors --select $usual >words
+    check "$kept: $usual is another" sh -c "! cmp -s got.safetensors plain.safetensors"
+    check "$kept: what else there is, is said" grep -q "read from $usual; the file also holds $other: --select" words
+done
+fails 2 "holds 2 encoders of kind timm; choose one of them with --select: student.backbone, teacher.backbone" \
+    "student and teacher" "$mcf" import "$files/several_teacher.pth" --kind timm --heads 3 --out x
+"$mcf" import "$files/several_ema.pth" --kind timm --heads 3 --out usual.safetensors >words
+check "the usual one is taken, and the other named" grep -q "read from model; the file also holds model_ema" words
+fails 2 "holds no encoder of kind timm there; it holds model, model_ema" "one that is not there" \
+    "$mcf" import "$files/several_ema.pth" --kind timm --heads 3 --out x --select swa
+fails 2 "under state_dict_ema: there is no cls_token; --select state_dict_ema takes it" "an average alone" \
+    "$mcf" import "$files/ema_alone.pth" --kind timm --heads 3 --out x
+rm got.safetensors
+check "an average alone, selected" "$mcf" import "$files/ema_alone.pth" --kind timm --heads 3 --out got.safetensors --select state_dict_ema
+check "is the plain network" cmp got.safetensors plain.safetensors
 refused empty "holds no tensors"
 refused whole "holds no tensors but an object of class torch.nn.modules.conv.Conv2d under 'model'; save its state_dict() instead"
 
