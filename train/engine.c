@@ -359,13 +359,25 @@ mcf_status mcf_engine_output_shape(mcf_engine *engine, const mcf_micro_options *
     return on_devices(engine, find_output, &task, err);
 }
 
+// Values: the rows of this process alone.
 static mcf_status read_output(int rank, void *context, mcf_error *err)
 {
     micro_task *t = context;
     const int64_t count = mcf_shape_count(t->shape) / t->engine->world;
     mcf_program *program;
     MCF_TRY(mcf_engine_program(t->engine, rank, t->options, &program, err));
-    return mcf_program_read(program, t->name, t->values + (t->engine->first + rank) * count, count, err);
+    return mcf_program_read(program, t->name, t->values + rank * count, count, err);
+}
+
+mcf_status mcf_engine_output_own(mcf_engine *engine, const mcf_micro_options *options, const char *name, float *values,
+                                 mcf_error *err)
+{
+    mcf_shape shape;
+    MCF_TRY(mcf_engine_output_shape(engine, options, name, &shape, err));
+    if (shape.rank < 1)
+        return mcf_fail(err, MCF_ERR_INTERNAL, "the step has no output named %s", name);
+    micro_task task = {.engine = engine, .options = options, .name = name, .shape = &shape, .values = values};
+    return on_devices(engine, read_output, &task, err);
 }
 
 mcf_status mcf_engine_output(mcf_engine *engine, const mcf_micro_options *options, const char *name, float *values,
@@ -373,15 +385,11 @@ mcf_status mcf_engine_output(mcf_engine *engine, const mcf_micro_options *option
 {
     mcf_shape shape;
     MCF_TRY(mcf_engine_output_shape(engine, options, name, &shape, err));
-    if (shape.rank < 1)
-        return mcf_fail(err, MCF_ERR_INTERNAL, "the step has no output named %s", name);
-    micro_task task = {.engine = engine, .options = options, .name = name, .shape = &shape, .values = values};
-    MCF_TRY(on_devices(engine, read_output, &task, err));
-    const int64_t count = mcf_shape_count(&shape) / engine->world;
+    const int64_t count = shape.rank < 1 ? 0 : mcf_shape_count(&shape) / engine->world;
+    float *own = values + engine->first * count;
+    MCF_TRY(mcf_engine_output_own(engine, options, name, own, err));
     const uint64_t bytes = (uint64_t)count * (uint64_t)engine->local * sizeof(float);
-    return engine->cluster
-               ? mcf_cluster_gather(engine->cluster, values + engine->first * count, values, bytes, false, err)
-               : MCF_OK;
+    return engine->cluster ? mcf_cluster_gather(engine->cluster, own, values, bytes, false, err) : MCF_OK;
 }
 
 // --- optimiser

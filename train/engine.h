@@ -72,6 +72,9 @@ mcf_status mcf_engine_output_shape(mcf_engine *engine, const mcf_micro_options *
 // An output of the last run, the rows of all devices of the job joined in order: the elements of that shape.
 mcf_status mcf_engine_output(mcf_engine *engine, const mcf_micro_options *options, const char *name, float *values,
                              mcf_error *err);
+// The same of this process's devices alone, without a word to the others: its rows, which are local / world of that shape.
+mcf_status mcf_engine_output_own(mcf_engine *engine, const mcf_micro_options *options, const char *name, float *values,
+                                 mcf_error *err);
 
 // On every device, without waiting. norm2: as mcf_runtime_gradient_norm2, of the first device's gradients, which after
 // `reduce` are everybody's.

@@ -186,7 +186,7 @@ typedef struct {
     mcf_face_judge judge;
     mcf_micro_options micro;
     const char *output;
-    float *values;     // of all devices of the job
+    float *values;     // of a batch, of this process's devices: the ranks exchange what they have counted, not outputs
     int64_t row;       // elements of one image
     int64_t broken;    // pictures of this rank that cannot be read
     int64_t given;     // faces of the batches so far, of all ranks
@@ -216,9 +216,8 @@ static mcf_status judge_batch(mcf_run *run, validation *v, const mcf_batch *batc
     const mcf_batch_place place = {.training = false};
     MCF_TRY(inputs(run, batch, &place, &run->inputs, err));
     MCF_TRY(mcf_engine_run(e, &v->micro, &run->inputs, err));
-    MCF_TRY(mcf_engine_output(e, &v->micro, v->output, v->values, err));
+    MCF_TRY(mcf_engine_output_own(e, &v->micro, v->output, v->values, err));
     MCF_TRY(add_losses(run, v, err));
-    const float *own = v->values + (int64_t)e->first * v->micro.batch * v->row;
     for (int row = 0; row < batch->count; row++) {
         mcf_face_extra extra;
         if (!is_there(batch, row)) {
@@ -227,11 +226,11 @@ static mcf_status judge_batch(mcf_run *run, validation *v, const mcf_batch *batc
         }
         memcpy(&extra, extra_of(run, batch, row, false), sizeof extra);
         if (run->config->task == MCF_TASK_ALIGN)
-            MCF_TRY(
-                mcf_face_judge_points(&v->judge, extra.face, extra.width, extra.height, own + row * v->row, NULL, err));
+            MCF_TRY(mcf_face_judge_points(&v->judge, extra.face, extra.width, extra.height, v->values + row * v->row,
+                                          NULL, err));
         else
-            MCF_TRY(
-                mcf_face_judge_logits(&v->judge, extra.face, extra.width, extra.height, own + row * v->row, NULL, err));
+            MCF_TRY(mcf_face_judge_logits(&v->judge, extra.face, extra.width, extra.height, v->values + row * v->row,
+                                          NULL, err));
     }
     return MCF_OK;
 }
@@ -243,9 +242,10 @@ static mcf_status judge_all(mcf_run *run, validation *v, mcf_loader *loader, mcf
     MCF_TRY(mcf_engine_share_statistics(run->engine, err));
     MCF_TRY(mcf_engine_output_shape(run->engine, &v->micro, v->output, &shape, err));
     v->row = mcf_shape_count(&shape) / shape.dim[0];
-    v->values = malloc((size_t)mcf_shape_count(&shape) * sizeof *v->values);
+    const int64_t faces = v->micro.batch * run->engine->local;
+    v->values = malloc((size_t)(faces * v->row) * sizeof *v->values);
     if (!v->values)
-        return mcf_fail(err, MCF_ERR_NOMEM, "no memory for the outputs of %lld faces", (long long)shape.dim[0]);
+        return mcf_fail(err, MCF_ERR_NOMEM, "no memory for the outputs of %lld faces", (long long)faces);
     for (;;) {
         const mcf_batch *batch;
         MCF_TRY(mcf_loader_next(loader, &batch, err));
