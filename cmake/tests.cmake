@@ -24,6 +24,9 @@ target_link_libraries(judge_step PRIVATE mcf_objects)
 # A detector with drawn weights, for tests that have no real ones.
 add_executable(draw_detector tests/tools/draw_detector.c)
 target_link_libraries(draw_detector PRIVATE mcf_objects)
+# Networks with drawn weights and what they answer, for tests of ONNX files.
+add_executable(onnx_case tests/tools/onnx_case.c)
+target_link_libraries(onnx_case PRIVATE mcf_objects)
 
 # The emulator's own tests, where the CUDA backend is built on it.
 if(TARGET mcf-cuda-emulator AND CMOCKA_FOUND)

@@ -107,6 +107,8 @@ fails 2 "another config" "another config is refused on --resume" "$mcf" pretrain
 
 # --- what is made of a run
 check "export" "$mcf" export run --out backbone.safetensors
+check "export as ONNX" "$mcf" export run --format onnx --out backbone.onnx
+fails 2 "--format 'pb' is neither safetensors nor onnx" "export in a format that is none" "$mcf" export run --format pb --out x
 check "embed" "$mcf" embed --checkpoint run --out features.safetensors faces
 check "embed by retrieval" sh -c "'$mcf' embed --checkpoint run --retrieval faces | grep -q 'rank 1'"
 check "embed of the untrained network" sh -c "'$mcf' embed --config tiny.yaml --retrieval faces | grep -q 'mAP'"

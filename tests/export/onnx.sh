@@ -1,0 +1,100 @@
+#!/bin/sh
+# ONNX files as other programs run them: onnxruntime, and OpenCV's DNN where OpenCV 4 is there, compute from them what
+# `mcf embed` and `mcf predict` compute; and the example that needs no mcf finds the points that `mcf predict` finds.
+# Python with onnxruntime and numpy is looked for in MCF_ONNX_PYTHON and then as python3; without it the test is skipped.
+# A way to have it: python3 -m venv V && V/bin/pip install onnxruntime numpy pillow 'opencv-python-headless<5'
+. "$(dirname "$0")/../lib.sh"
+
+python=
+for candidate in "${MCF_ONNX_PYTHON:-}" python3; do
+    [ -n "$candidate" ] && "$candidate" -c 'import numpy, onnxruntime' 2>/dev/null && python=$candidate && break
+done
+if [ -z "$python" ]; then
+    echo "skipped: no Python with onnxruntime and numpy (python3 -m venv V && V/bin/pip install onnxruntime numpy pillow" \
+        "'opencv-python-headless<5'; MCF_ONNX_PYTHON=V/bin/python)"
+    exit 77
+fi
+"$python" -c 'import cv2; assert cv2.__version__.startswith("4.")' 2>/dev/null ||
+    echo "# without OpenCV 4 (pip install 'opencv-python-headless<5'): onnxruntime alone"
+"$python" -c 'import PIL' 2>/dev/null && has_pillow=1 || has_pillow=
+cd "$work" || exit 1
+
+encoder() { # IMAGE PATCH MORE
+    printf 'model:\n  image_size: %s\n  patch_size: %s\n  encoder: {dim: 48, depth: 3, heads: 3, mlp_ratio: 2%s}\n' "$@"
+    echo '  projector: {hidden: 32, out: 8}'
+    echo 'objective: {feature: {weight: 0}, pixel: {weight: 0}, contrastive: {weight: 1}}'
+}
+dense() { # TASK IMAGE PATCH CROP OUTPUTS POOLS MORE
+    printf 'task: %s\nmodel:\n  image_size: %s\n  patch_size: %s\n' "$1" "$2" "$3"
+    echo "  encoder: {dim: 24, depth: 5, heads: 2, mlp_ratio: 2$7}"
+    echo "  features: [1, 2, 3, 4]"
+    echo "  head: {channels: 16, outputs: $5, pool_scales: [$6]}"
+    echo "data: {crop_size: $4}"
+}
+encoder 32 8 '' >encoder.yaml
+encoder 48 16 ', activation: quick-gelu, pre_norm: true, patch_bias: false, norm_eps: 1e-5' >clip.yaml
+dense align 112 16 112 19 '1, 2, 3, 6' '' >align_odd.yaml
+dense align 96 16 128 98 '1, 2, 3, 6' '' >align_resized.yaml
+dense parse 112 16 112 19 '1, 2, 3, 6' '' >parse_odd.yaml
+dense parse 40 8 72 11 '1, 2, 5' ', activation: quick-gelu, pre_norm: true, patch_bias: false' >parse_resized.yaml
+dense parse 64 8 64 3 '1, 4' '' >parse_plain.yaml
+
+agree() { # WHAT CHECKPOINT
+    "$mcf" export "$2" --format onnx --out file.onnx --quiet && "$build/onnx_case" ask "$2" answers.safetensors &&
+        "$python" "$source_dir/tests/export/onnx_agrees.py" file.onnx answers.safetensors >said 2>&1
+    if [ $? = 0 ]; then ok "$1: $(tr '\n' ';' <said)"; else
+        not_ok "$1"
+        cat said
+    fi
+    rm -f said file.onnx answers.safetensors
+}
+# Drawn weights; those of alignment and parsing with an averaged network beside, which is the one that is asked.
+for name in encoder clip align_odd align_resized parse_odd parse_resized parse_plain; do
+    "$build/onnx_case" draw $name.yaml $name.safetensors || exit 1
+    agree $name $name.safetensors
+done
+
+# --- runs
+"$mcf" synth --out faces --count 20 --per-identity 2 --size 96 --seed 5 --framing close --quiet || exit 1
+tiny_config tiny.yaml
+"$mcf" pretrain tiny.yaml --out run --set 'data.train=[faces/images]' --set schedule.epochs=1 \
+    --set schedule.warmup_epochs=0 --quiet || exit 1
+agree "a run of pretrain" run
+for task in align parse; do
+    [ $task = align ] && set=WFLW outputs=98 || set=LaPa outputs=11
+    { dense $task 64 16 96 $outputs '1, 2' '' && cat; } >$task.yaml <<YAML
+optimizer: {lr: 1e-2, betas: [0.9, 0.999], weight_decay: 1e-5}
+ema: 0.5
+schedule: {epochs: 2}
+batch: {per_device: 4, accumulate: 1}
+checkpoint: {every: 1 epoch, keep: 1}
+YAML
+    sed -i "s,crop_size: 96,train: [faces/$set]\, validation: [faces/$set]\, layout: $(echo $set | tr A-Z a-z)\, crop_size: 96," $task.yaml
+    "$mcf" finetune $task.yaml --out $task --set model.freeze_backbone=$([ $task = parse ] && echo true || echo false) --quiet ||
+        exit 1
+    agree "a run of finetune, $task" $task
+    agree "its best.safetensors" $task/best.safetensors
+done
+
+# --- the example
+if [ -n "$has_pillow" ]; then
+    picture=$(find faces/images -name '*.jpg' | sort | head -n 1)
+    "$mcf" export align --format onnx --out align.onnx --quiet &&
+        "$mcf" predict --checkpoint align --out predicted "$picture" --backend cpu-reference --quiet || exit 1
+    check "the example runs without mcf" "$python" "$source_dir/examples/onnx_faces.py" align.onnx "$picture" --out drawn.png \
+        --json found.json
+    check "it finds the points that mcf predict finds" "$python" - found.json predicted/*.json <<'PY'
+import json, sys
+found, wanted = (json.load(open(p)) for p in sys.argv[1:3])
+a, b = found["points"], wanted["faces"][0]["points"]
+worst = max(abs(x - y) for p, q in zip(a, b) for x, y in zip(p, q))
+print(len(a), len(b), worst)
+sys.exit(len(a) != len(b) or worst > 0.05)
+PY
+    check "and draws them" test -s drawn.png
+    for name in parse run; do
+        "$mcf" export $name --format onnx --out $name.onnx --quiet
+        check "the example runs $name" "$python" "$source_dir/examples/onnx_faces.py" $name.onnx "$picture" --out $name.png
+    done
+fi
+done_testing
