@@ -40,6 +40,8 @@ void mcf_interrupt_install(unsigned patience)
     struct sigaction action;
     memset(&action, 0, sizeof action);
     seconds_left = patience;
+    if (!patience)
+        alarm(0);
     action.sa_handler = on_alarm;
     sigaction(SIGALRM, &action, NULL);
     action.sa_handler = on_signal;

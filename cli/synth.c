@@ -44,6 +44,7 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
     o.size = (int)size;
     o.seed = (uint64_t)seed;
     o.workers = (int)workers;
+    o.force = mcf_call_flag(call, "force");
 
     mcf_bar *progress = mcf_bar_start(call->quiet, "img");
     o.progress = on_progress;
@@ -74,6 +75,7 @@ static const mcf_option options[] = {
     {"per-identity", "K", "Pictures of each person, in a folder of their own (default 8)", false},
     {"test-fraction", "F", "Share of the people whose pictures are for testing (default 0.2)", false},
     {"layouts", "NAMES", "all (default), none, or some of wflw,300w,aflw,lapa,celeba", false},
+    {"force", NULL, "Replace the faces that are in DIR", false},
     {"workers", "N", "Drawing threads (default: all processors); the files are the same", false},
     {0},
 };

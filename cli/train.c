@@ -24,6 +24,13 @@ static void on_step(void *context, const mcf_train_progress *p)
     mcf_bar_update(context, (double)p->step, (double)p->steps, rate, text);
 }
 
+// Until now there is nothing to save, and a signal ends what takes long: a million files to find, weights to read.
+static void on_ready(void *context)
+{
+    (void)context;
+    mcf_interrupt_install(0);
+}
+
 static void on_notice(void *context, const char *line)
 {
     mcf_bar_say(context, "mcf: %s", line);
@@ -45,6 +52,7 @@ mcf_status mcf_cli_train(const mcf_call *call, bool finetune, mcf_error *err)
         .resume = mcf_call_flag(call, "resume"),
         .stop = mcf_interrupt_flag(),
         .progress = on_step,
+        .ready = on_ready,
         .notice = on_notice,
         .context = progress,
     };
@@ -52,7 +60,7 @@ mcf_status mcf_cli_train(const mcf_call *call, bool finetune, mcf_error *err)
         mcf_interrupt_answer(isatty(STDERR_FILENO)
                                  ? "\nmcf: saving after this step; once more stops at once, without saving\n"
                                  : "mcf: saving after this step; once more stops at once, without saving\n");
-    mcf_interrupt_install(0);
+    mcf_interrupt_install(MCF_PATIENCE);
     mcf_status status = mcf_train(&config, &options, err);
     mcf_bar_end(progress);
     mcf_config_free(&config);

@@ -291,6 +291,27 @@ uint64_t mcf_source_fingerprint(const mcf_source *source)
     return XXH64_digest(&state);
 }
 
+uint64_t mcf_source_contents(const mcf_source *source)
+{
+    enum { READ = 256 };
+    XXH64_state_t state;
+    mcf_bytes bytes = {0};
+    XXH64_reset(&state, 0);
+    for (int64_t i = 0; i < source->count; i++) {
+        const source_sample *sample = &source->samples[i];
+        const uint64_t number = source->containers[sample->container].tar ? sample->header : sample->offset;
+        char text[24]; // as text: the compiler takes eight bytes at a time for more than there are
+        XXH64_update(&state, text, (size_t)snprintf(text, sizeof text, "%llx,", (unsigned long long)number));
+    }
+    for (int64_t i = 0; i < READ && i < source->count; i++) {
+        const int64_t at = source->count <= READ ? i : source->count * i / READ;
+        const bool read = mcf_source_read(source, at, &bytes, NULL) == MCF_OK;
+        XXH64_update(&state, read ? (const void *)bytes.data : "unread", read ? bytes.size : 6);
+    }
+    mcf_bytes_free(&bytes);
+    return XXH64_digest(&state);
+}
+
 // What is wrong with this file stays MCF_ERR_FORMAT, so that another may take its place; what is wrong with the system
 // at this moment is MCF_ERR_IO or MCF_ERR_NOMEM, and is tried again.
 static mcf_status fail_open(int code, mcf_error *err)

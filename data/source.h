@@ -62,6 +62,10 @@ char *mcf_source_identity(const mcf_source *source, int64_t i);
 // xxHash64 over names and (shards) sizes: tells whether two runs saw the same data in the same order.
 uint64_t mcf_source_fingerprint(const mcf_source *source);
 
+// xxHash64 over what tells changed contents cheaply: of shards every file's header (size, time, name), of files every size
+// where the folder was walked, and the bytes of 256 samples, spread evenly. A sample that cannot be read counts as such.
+uint64_t mcf_source_contents(const mcf_source *source);
+
 // Encoded bytes of sample i; any thread. Errors (MCF_ERR_IO, MCF_ERR_FORMAT) do not repeat the sample's name.
 mcf_status mcf_source_read(const mcf_source *source, int64_t i, mcf_bytes *out, mcf_error *err);
 // KEY.txt or KEY.json of sample i; *found is false, and out untouched, where there is none.

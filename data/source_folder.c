@@ -73,8 +73,10 @@ static mcf_status visit(walker *w, const FTSENT *entry, mcf_error *err)
         const char *relative = entry->fts_path + w->root_length;
         while (*relative == '/')
             relative++;
-        if (mcf_has_picture_extension(entry->fts_name))
-            return mcf_source_add_sample(w->source, w->container, relative, NULL, err);
+        if (mcf_has_picture_extension(entry->fts_name)) {
+            const source_piece found = {.offset = entry->fts_statp ? (uint64_t)entry->fts_statp->st_size : 0};
+            return mcf_source_add_sample(w->source, w->container, relative, &found, err);
+        }
         if (mcf_has_extension(entry->fts_name, ".tar"))
             return remember(&w->shards, entry->fts_path, err);
         if (mcf_has_packed_extension(entry->fts_name))

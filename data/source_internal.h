@@ -14,8 +14,8 @@ typedef struct {
 
 typedef struct {
     uint64_t name;   // offset into names
-    uint64_t offset; // tar only, as the two below
-    uint64_t header; // mcf_tar_header_hash
+    uint64_t offset; // tar; of a file in a folder its size when it was found
+    uint64_t header; // mcf_tar_header_hash; tar only, as `size`
     uint32_t size;
     uint32_t container;
 } source_sample;

@@ -257,13 +257,14 @@ static mcf_status number_labels(const embed_job *j, int32_t *numbers, mcf_error 
     return status;
 }
 
-static mcf_status retrieval(const embed_job *j, mcf_retrieval *result, mcf_error *err)
+static mcf_status retrieval(const embed_job *j, const volatile sig_atomic_t *stop, mcf_retrieval *result,
+                            mcf_error *err)
 {
     int32_t *numbers = malloc((size_t)j->rows * sizeof *numbers + 1);
     mcf_status status =
         numbers ? number_labels(j, numbers, err) : mcf_fail(err, MCF_ERR_NOMEM, "no memory for the labels");
     if (status == MCF_OK)
-        status = mcf_retrieve(j->cls, numbers, j->rows, mcf_embedder_dim(j->embedder), result, err);
+        status = mcf_retrieve(j->cls, numbers, j->rows, mcf_embedder_dim(j->embedder), stop, result, err);
     free(numbers);
     if (status == MCF_OK && (result->queries == 0 || result->people < 2))
         return mcf_fail(err, MCF_ERR_USAGE,
@@ -300,7 +301,7 @@ static mcf_status embed(embed_job *j, const mcf_embed_options *options, mcf_embe
     result->broken = j->set.broken;
     result->dim = mcf_embedder_dim(j->embedder);
     if (options->retrieval)
-        MCF_TRY(retrieval(j, &result->retrieval, err));
+        MCF_TRY(retrieval(j, options->stop, &result->retrieval, err));
     if (options->out)
         MCF_TRY(save(j, options->out, err));
     result->seconds = mcf_now() - begin;

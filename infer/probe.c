@@ -163,8 +163,8 @@ static mcf_status probe(mcf_embedder *e, known_faces *fit, known_faces *test, co
     MCF_TRY(embed_folder(e, c, test, o, fit->labels.count, total, err));
     r->fitted = fit->labels.count;
     r->tested = test->labels.count;
-    MCF_TRY(mcf_retrieve(test->cls, test->labels.identity, r->tested, dim, &r->cls, err));
-    MCF_TRY(mcf_retrieve(test->mean, test->labels.identity, r->tested, dim, &r->mean, err));
+    MCF_TRY(mcf_retrieve(test->cls, test->labels.identity, r->tested, dim, o->stop, &r->cls, err));
+    MCF_TRY(mcf_retrieve(test->mean, test->labels.identity, r->tested, dim, o->stop, &r->mean, err));
     const int cells = cells_of(c);
     return judge_points(fit, test, (1 + cells * cells) * dim, r, err);
 }

@@ -104,7 +104,7 @@ static mcf_status write_picture(reconstruction *r, const char *out, int64_t samp
                              .stride = (size_t)(3 * side + 2 * GAP) * 3,
                              .pixels = r->picture};
     MCF_TRY(mcf_image_encode_png(&image, &r->png, err));
-    char name[1024], file[1200];
+    char name[8192], file[256];
     mcf_source_name(r->set.source, sample, name, sizeof name);
     char *base = name;
     for (char *c = name; *c; c++)
@@ -113,7 +113,13 @@ static mcf_status write_picture(reconstruction *r, const char *out, int64_t samp
     char *dot = strrchr(base, '.');
     if (dot && dot != base)
         *dot = '\0';
-    snprintf(file, sizeof file, "%06lld-%s.png", (long long)sample, base);
+    // Names have 255 bytes at most, and the file is written under a longer one first.
+    enum { LONGEST = 180 };
+    size_t length = strlen(base);
+    if (length > LONGEST)
+        for (length = LONGEST; length > 0 && (base[length] & 0xc0) == 0x80;)
+            length--;
+    snprintf(file, sizeof file, "%06lld-%.*s.png", (long long)sample, (int)length, base);
     char *path = mcf_path_join(out, file);
     if (!path)
         return mcf_fail(err, MCF_ERR_NOMEM, "no memory for a path");

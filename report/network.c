@@ -222,9 +222,10 @@ static mcf_status run_search(search *s, const char *const *paths, size_t count, 
     if (!s->features || !s->features_untrained || !s->names || !run->search_label || !run->search_thumb)
         return mcf_fail(err, MCF_ERR_NOMEM, "no memory to search among %lld images", (long long)limit);
     MCF_TRY(embed_images(s, limit, err));
-    MCF_TRY(mcf_retrieve(s->features, run->search_label, run->search_images, s->dim, &run->found, err));
     MCF_TRY(
-        mcf_retrieve(s->features_untrained, run->search_label, run->search_images, s->dim, &run->found_untrained, err));
+        mcf_retrieve(s->features, run->search_label, run->search_images, s->dim, s->options->stop, &run->found, err));
+    MCF_TRY(mcf_retrieve(s->features_untrained, run->search_label, run->search_images, s->dim, s->options->stop,
+                         &run->found_untrained, err));
     if (run->found.queries == 0 || run->found.people < 2)
         return mcf_fail(err, MCF_ERR_USAGE,
                         "%s: a search needs a folder for each of at least two people, with two images or more in one; "

@@ -67,6 +67,23 @@ static mcf_status open_directory(mcf_weights *w, const char *path, set_list sets
     return status;
 }
 
+// The weights of a checkpoint, named themselves: what its state.json says of them holds here too.
+static mcf_status check_beside(const char *path, mcf_error *err)
+{
+    const char *name = strrchr(path, '/');
+    char *parent = mcf_path_parent(path), *state_path = parent ? mcf_path_join(parent, "state.json") : NULL;
+    mcf_status status = state_path ? MCF_OK : mcf_fail(err, MCF_ERR_NOMEM, "no memory for a path");
+    if (status == MCF_OK && !strcmp(name ? name + 1 : path, "model.safetensors") && mcf_path_exists(state_path)) {
+        json_t *state = NULL;
+        int64_t step;
+        status = mcf_checkpoint_read_state(parent, &step, &state, err);
+        json_decref(state);
+    }
+    free(parent);
+    free(state_path);
+    return status;
+}
+
 mcf_status mcf_weights_find(const char *path, char *file, size_t size, mcf_error *err)
 {
     char *checkpoint = NULL;
@@ -81,6 +98,7 @@ mcf_status mcf_weights_find(const char *path, char *file, size_t size, mcf_error
         free(checkpoint);
         MCF_TRY(status);
     } else {
+        MCF_TRY(check_beside(path, err));
         length = snprintf(file, size, "%s", path);
     }
     return length >= 0 && (size_t)length < size ? MCF_OK
@@ -90,6 +108,7 @@ mcf_status mcf_weights_find(const char *path, char *file, size_t size, mcf_error
 static mcf_status open_file(mcf_weights *w, const char *path, set_list sets, mcf_error *err)
 {
     snprintf(w->path, sizeof w->path, "%s", path);
+    MCF_TRY(check_beside(path, err));
     MCF_TRY(mcf_safetensors_open(&w->file, path, err));
     const char *text = mcf_safetensors_metadata(w->file, "config");
     const char *step = mcf_safetensors_metadata(w->file, "step");

@@ -6,6 +6,7 @@
 // RUN/machine.json      train/machine.c
 // RUN/pictures/         train/pictures.c
 #include <math.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -13,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/output.h"
@@ -39,6 +41,25 @@ static mcf_status check_place(const mcf_run *run, mcf_error *err)
                                    (size_t)data->validation.count, err);
 }
 
+// Whether it is a file that a process of ours was writing when it was killed: NAME.tmp-PID-NUMBER (base/file.c).
+static bool is_leftover(const char *name)
+{
+    const char *tail = strstr(name, ".tmp-");
+    int pid, number, used = 0;
+    return tail && tail > name && sscanf(tail, ".tmp-%d-%d%n", &pid, &number, &used) == 2 && !tail[used];
+}
+
+// With the run's lock held nobody else writes there.
+static void remove_leftovers(const char *folder)
+{
+    DIR *directory = opendir(folder);
+    for (const struct dirent *entry; directory && (entry = readdir(directory));)
+        if (is_leftover(entry->d_name))
+            unlinkat(dirfd(directory), entry->d_name, 0);
+    if (directory)
+        closedir(directory);
+}
+
 mcf_status mcf_run_open(mcf_run *run, mcf_error *err)
 {
     const char *at = run->options->run;
@@ -55,6 +76,11 @@ mcf_status mcf_run_open(mcf_run *run, mcf_error *err)
     if (!run->options->resume && (has(at, "config.yaml") || has(at, "log.jsonl") || has(at, "checkpoints")))
         return mcf_fail(err, MCF_ERR_USAGE, "%s: holds a run already; give --resume to continue it or another --out",
                         at);
+    remove_leftovers(at);
+    char *pictures = mcf_path_join(at, "pictures");
+    if (pictures)
+        remove_leftovers(pictures);
+    free(pictures);
     return mcf_checkpoint_clean(at, err);
 }
 
@@ -138,7 +164,20 @@ static mcf_status device_detail(const mcf_run *run, mcf_device_info *info, mcf_e
     return mcf_job_backend(job)->device_info(mcf_job_device_index(job, 0), info, err);
 }
 
-static mcf_status state_of(const mcf_run *run, json_t **state, mcf_error *err)
+static const char *const contents_keys[2] = {"data_contents", "validation_contents"};
+
+// Of data.train and data.validation, with the validation's names: read once, before the first step.
+static uint64_t contents_of(mcf_run *run, int which)
+{
+    if (!run->contents[which]) {
+        const mcf_source *source = which ? run->validation : run->source;
+        run->contents[which] = mcf_source_contents(source) ^ (which ? mcf_source_fingerprint(source) : 0);
+        run->contents[which] += !run->contents[which];
+    }
+    return run->contents[which];
+}
+
+static mcf_status state_of(mcf_run *run, json_t **state, mcf_error *err)
 {
     const mcf_job *job = run->engine->job;
     mcf_device_info info;
@@ -153,6 +192,14 @@ static mcf_status state_of(const mcf_run *run, json_t **state, mcf_error *err)
                        "data", fingerprint, "images", (json_int_t)mcf_source_count(run->source), "backend",
                        mcf_job_backend(job)->name, "devices", mcf_job_world(job), "machines",
                        mcf_job_world(job) / mcf_job_size(job), "threads", mcf_job_threads(job), "device", info.detail);
+    char contents[2][32];
+    const mcf_source *sources[2] = {run->source, run->validation};
+    for (int i = 0; *state && i < 2; i++) {
+        if (!sources[i])
+            continue;
+        snprintf(contents[i], sizeof contents[i], "%016" PRIx64, contents_of(run, i));
+        json_object_set_new(*state, contents_keys[i], json_string(contents[i]));
+    }
     const int64_t unsupported = run->unsupported + run->unsupported_now;
     if (*state && unsupported)
         json_object_set_new(*state, "unsupported", json_integer((json_int_t)unsupported));
@@ -193,6 +240,24 @@ static void tell_changes(mcf_run *run, const json_t *then, const json_t *now)
         mcf_config_peak_rate(run->config, before));
 }
 
+// Pictures under the same names that are others than they were: the run goes on, and says so.
+static void tell_contents(mcf_run *run, const json_t *then, const json_t *now)
+{
+    static const char *const words[2] = {
+        "data.train: pictures have other contents than when the run was saved, under the same names",
+        "data.validation: the pictures are others than when the run was saved; scores from here on are not to be "
+        "compared"};
+    for (int i = 0; i < 2; i++) {
+        const json_t *a = json_object_get(then, contents_keys[i]), *b = json_object_get(now, contents_keys[i]);
+        const bool told = i == 0 ? a && b : (a || b) && json_object_get(then, contents_keys[0]);
+        if (!told || json_equal(a, b)) // checkpoints from before this was kept say nothing
+            continue;
+        mcf_run_notice(run, "%s", words[i]);
+        const size_t used = strlen(run->changes);
+        snprintf(run->changes + used, sizeof run->changes - used, "%s%s", used ? "; " : "", words[i]);
+    }
+}
+
 // The state's numbers are those of a file: whatever does not fit is damage.
 static mcf_status take_state(mcf_run *run, const char *path, const json_t *state, const json_t *now, mcf_error *err)
 {
@@ -225,6 +290,7 @@ static mcf_status take_state(mcf_run *run, const char *path, const json_t *state
     const int world = run->engine->world, accumulate = run->config->batch.accumulate;
     run->index = devices == world ? index : (int64_t)index * devices / world / accumulate * accumulate;
     tell_changes(run, state, now);
+    tell_contents(run, state, now);
     return MCF_OK;
 }
 

@@ -175,10 +175,12 @@ static mcf_status train(mcf_run *run, mcf_error *err)
         MCF_TRY(mcf_run_log_open(run, err));
         MCF_TRY(mcf_run_log_changes(run, err));
         mcf_run_note_machine(run);
-        if (run->step == 0 && run->task->pictures)
-            run->task->pictures(run);
+        if (run->task->pictures && (run->step == 0 || mcf_run_lacks_picture(run)))
+            run->task->pictures(run); // a kill may have come between a checkpoint and its picture
     }
     MCF_TRY(mcf_run_meet(run, err));
+    if (run->options->ready)
+        run->options->ready(run->options->context);
     return loop(run, err);
 }
 

@@ -28,7 +28,8 @@ typedef struct {
     bool resume;                       // continue what is there; start where there is nothing yet
     const volatile sig_atomic_t *stop; // NULL, or: non-zero asks to save and stop
     void (*progress)(void *context, const mcf_train_progress *progress); // after every step; NULL: none
-    void (*notice)(void *context, const char *line);                     // what a user should be told, once; NULL: none
+    void (*ready)(void *context);                    // before the first step: from here on stopping saves; NULL
+    void (*notice)(void *context, const char *line); // what a user should be told, once; NULL: none
     void *context;
 } mcf_train_options;
 

@@ -229,6 +229,14 @@ static mcf_status make_pictures(mcf_run *run, mcf_error *err)
     return write_strip(run, p, p->drawn, name, err);
 }
 
+bool mcf_run_lacks_picture(const mcf_run *run)
+{
+    char path[4400];
+    const mcf_pretrain_model *model = run->engine->objective.model;
+    snprintf(path, sizeof path, "%s/pictures/step-%08" PRId64 ".jpg", run->options->run, run->step);
+    return model && model->decodes && !mcf_path_exists(path);
+}
+
 void mcf_run_make_pictures(mcf_run *run)
 {
     mcf_error err = {0};

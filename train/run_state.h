@@ -88,6 +88,7 @@ struct mcf_run {
     int64_t unsupported, unsupported_now; // of them: not damaged, but of a kind that is not read
     double best;                          // highest-ranked score of a validation; NAN: none yet
     int64_t best_epoch;                   // after this epoch
+    uint64_t contents[2];                 // of data.train and data.validation; 0: not asked yet
     char changes[512];                    // what differs from the start before; "": nothing
 
     int64_t steps_per_epoch, steps;
@@ -151,6 +152,8 @@ double mcf_run_images_per_second(const mcf_run *run);
 // --- train/pictures.c, for tasks
 // Reconstructions of a few images at this step, into RUN/pictures; nothing where there is no decoder. Does not fail.
 void mcf_run_make_pictures(mcf_run *run);
+// Whether the run decodes and the picture of its present step is not there.
+bool mcf_run_lacks_picture(const mcf_run *run);
 void mcf_run_pictures_free(mcf_run *run);
 
 // --- train/machine.c

@@ -96,7 +96,7 @@ mcf_status mcf_layout_folders(const char *out, unsigned layouts, int64_t picture
 // syncfs.
 static mcf_status put_part(const char *path, const void *bytes, size_t size, mcf_error *err)
 {
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666);
     if (fd < 0)
         return mcf_fail(err, MCF_ERR_IO, "%s: %s", path, strerror(errno));
     mcf_status status = mcf_file_write_all(fd, bytes, size, path, err);

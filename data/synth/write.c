@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -215,13 +216,48 @@ static mcf_status check_options(const mcf_synth_write_options *o, mcf_error *err
         return mcf_fail(err, MCF_ERR_USAGE,
                         "synthetic faces: CelebAMask-HQ's layout numbers at most 100000 pictures; leave it "
                         "out with --layouts");
-    char *path = mcf_path_join(o->out, "labels.jsonl");
-    bool there = path && mcf_path_exists(path);
-    free(path);
-    if (there)
-        return mcf_fail(err, MCF_ERR_USAGE,
-                        "%s has synthetic faces already (labels.jsonl); name another folder or remove it", o->out);
     return MCF_OK;
+}
+
+// --- the folder: what stands there is neither followed nor overwritten, unless `force` says so or an interrupted run left it
+
+static const char unfinished[] = ".mcf-synth-unfinished";
+
+static bool stands(const char *out, const char *name)
+{
+    struct stat info;
+    char *path = mcf_path_join(out, name);
+    const bool is = path && lstat(path, &info) == 0;
+    free(path);
+    return is;
+}
+
+static mcf_status remove_part(const char *out, const char *name, mcf_error *err)
+{
+    char *path = mcf_path_join(out, name);
+    mcf_status status = path ? mcf_tree_remove(path, err) : mcf_fail(err, MCF_ERR_NOMEM, "synthetic faces: no memory");
+    free(path);
+    return status;
+}
+
+static mcf_status clear_folder(const mcf_synth_write_options *o, mcf_error *err)
+{
+    static const char *const parts[] = {"labels.jsonl", "images", "WFLW", "300W", "AFLW", "LaPa", "CelebAMask-HQ"};
+    const bool own = o->force || stands(o->out, unfinished);
+    MCF_TRY(mcf_directory_make(o->out, err));
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        if (!stands(o->out, parts[i]))
+            continue;
+        if (!own)
+            return mcf_fail(err, MCF_ERR_USAGE,
+                            "%s has %s already (%s); name another folder or remove it; --force replaces what is there",
+                            o->out, i ? "something of that name" : "synthetic faces", parts[i]);
+        MCF_TRY(remove_part(o->out, parts[i], err)); // a link goes, what it leads to stays
+    }
+    char *path = mcf_path_join(o->out, unfinished);
+    mcf_status status = path ? mcf_file_write(path, "", 0, err) : mcf_fail(err, MCF_ERR_NOMEM, "no memory for a path");
+    free(path);
+    return status;
 }
 
 mcf_status mcf_synth_write(const mcf_synth_write_options *o, mcf_error *err)
@@ -229,6 +265,7 @@ mcf_status mcf_synth_write(const mcf_synth_write_options *o, mcf_error *err)
     MCF_TRY(check_options(o, err));
     job j = {.o = o, .identities = (o->count + o->per_identity - 1) / o->per_identity};
     j.first_test = j.identities - (int64_t)(o->test_fraction * (double)j.identities + 0.5);
+    MCF_TRY(clear_folder(o, err));
     MCF_TRY(mcf_layout_folders(o->out, o->layouts, o->count, err));
     pthread_mutex_init(&j.lock, NULL);
     pthread_cond_init(&j.turned, NULL);
@@ -237,6 +274,8 @@ mcf_status mcf_synth_write(const mcf_synth_write_options *o, mcf_error *err)
         status = run_threads(&j, err);
     if (status == MCF_OK)
         status = close_lists(&j, err);
+    if (status == MCF_OK)
+        status = remove_part(o->out, unfinished, err);
     for (int i = 0; i < LISTS; i++)
         mcf_file_writer_abort(j.lists[i]);
     pthread_cond_destroy(&j.turned);

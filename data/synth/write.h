@@ -33,9 +33,10 @@ typedef struct {
     int size;
     mcf_synth_framing framing;
     uint64_t seed;
-    double test_fraction;                                         // of the identities, 0..1
-    unsigned layouts;                                             // MCF_SYNTH_*
-    int workers;                                                  // threads, >= 1; the files do not depend on it
+    double test_fraction; // of the identities, 0..1
+    unsigned layouts;     // MCF_SYNTH_*
+    bool force;           // what an earlier set left in `out` is replaced; else it is an error (MCF_ERR_USAGE)
+    int workers;          // threads, >= 1; the files do not depend on it
     void (*progress)(void *context, int64_t done, int64_t total); // may be NULL; one thread at a time
     void *context;
     const volatile sig_atomic_t *stop; // may be NULL; MCF_ERR_INTERRUPTED when it becomes nonzero

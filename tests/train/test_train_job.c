@@ -166,7 +166,7 @@ static void retrieval(void **state)
         features[i][1] = (float)((i + 1) * sin(angle[i] * M_PI / 180));
     }
     mcf_retrieval r;
-    assert_int_equal(mcf_retrieve(&features[0][0], label, 5, 2, &r, NULL), MCF_OK);
+    assert_int_equal(mcf_retrieve(&features[0][0], label, 5, 2, NULL, &r, NULL), MCF_OK);
     assert_int_equal(r.queries, 4);
     assert_int_equal(r.people, 3);
     // Rank of the one relevant image: 0 -> [1 2 3 4]: 2nd; 1 -> [0 2 3 4]: 3rd; 2 -> [1 0 3 4] (15, 25, 25, 65; the
@@ -176,17 +176,17 @@ static void retrieval(void **state)
     assert_true(r.map >= least - 1e-12 && r.map <= most + 1e-12);
 
     const int32_t pairs[] = {0, 0, 1, 1, 1};
-    assert_int_equal(mcf_retrieve(&features[0][0], pairs, 5, 2, &r, NULL), MCF_OK);
+    assert_int_equal(mcf_retrieve(&features[0][0], pairs, 5, 2, NULL, &r, NULL), MCF_OK);
     assert_int_equal(r.queries, 5);
     assert_true(fabs(r.rank1 - 4. / 5) < 1e-12); // all but 2, which finds 1
     assert_true(r.map > 0.6 && r.map < 0.95);
 
     const int32_t alone[] = {0, 1, 2, 3, 4};
-    assert_int_equal(mcf_retrieve(&features[0][0], alone, 5, 2, &r, NULL), MCF_OK);
+    assert_int_equal(mcf_retrieve(&features[0][0], alone, 5, 2, NULL, &r, NULL), MCF_OK);
     assert_int_equal(r.queries, 0);
-    assert_int_equal(mcf_retrieve(NULL, NULL, 0, 2, &r, NULL), MCF_OK);
+    assert_int_equal(mcf_retrieve(NULL, NULL, 0, 2, NULL, &r, NULL), MCF_OK);
     features[1][1] = NAN;
-    assert_int_equal(mcf_retrieve(&features[0][0], label, 5, 2, &r, NULL), MCF_ERR_NUMERIC);
+    assert_int_equal(mcf_retrieve(&features[0][0], label, 5, 2, NULL, &r, NULL), MCF_ERR_NUMERIC);
 }
 
 int main(void)
