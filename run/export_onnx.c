@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/output.h"
 #include "base/text.h"
 #include "core/onnx/onnx.h"
 #include "data/faces/mask.h"
@@ -187,7 +188,9 @@ static mcf_status export(export_job *j, const char *out, bool allow_nonfinite, c
     mcf_status status = mcf_onnx_create(&options, &onnx, err); // refuses what is too large before it is read
     if (status != MCF_OK)
         mcf_add_context(err, status, "%s", out);
-    else
+    if (status == MCF_OK)
+        status = mcf_output_check_room(out, mcf_onnx_bytes(onnx), mcf_onnx_bytes(onnx), err);
+    if (status == MCF_OK)
         status = load(j, err);
     if (status == MCF_OK)
         status = mcf_onnx_write(onnx, out, err);

@@ -281,6 +281,11 @@ void mcf_onnx_destroy(mcf_onnx *onnx)
     free(onnx);
 }
 
+uint64_t mcf_onnx_bytes(const mcf_onnx *onnx)
+{
+    return onnx->bytes;
+}
+
 // Bytes that the library packs go straight into the file. It packs a message inside another into memory first, and reads
 // beyond that memory where there is none left; up to 256 bytes it needs none. So whatever may be longer is not left to it.
 typedef struct {

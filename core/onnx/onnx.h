@@ -29,6 +29,7 @@ typedef struct mcf_onnx mcf_onnx;
 // Errors: MCF_ERR_UNSUPPORTED where an operation has no form in ONNX, or where the file would pass 2 GiB, which is the
 // most that protocol buffers hold.
 mcf_status mcf_onnx_create(const mcf_onnx_options *options, mcf_onnx **onnx, mcf_error *err);
+uint64_t mcf_onnx_bytes(const mcf_onnx *onnx); // of the file
 // Weights go from where they are straight into the file.
 mcf_status mcf_onnx_write(const mcf_onnx *onnx, const char *path, mcf_error *err);
 void mcf_onnx_destroy(mcf_onnx *onnx); // NULL is fine

@@ -131,6 +131,9 @@ static Onnx__ModelProto *written(network *n)
         for (int64_t i = 0; i < n->store->role_count[role]; i++)
             n->params.role[role][i] = (float)(role * 1000000 + i);
     MUST(mcf_onnx_write(onnx, path, &err));
+    uint64_t size = 0, hash;
+    MUST(mcf_file_hash(path, &hash, &size, &err));
+    assert_int_equal(size, mcf_onnx_bytes(onnx));
     mcf_onnx_destroy(onnx);
     Onnx__ModelProto *model = read_back(path);
     unlink(path);
