@@ -35,9 +35,22 @@ static mcf_status read_three(const mcf_call *call, const char *option, double to
     return MCF_OK;
 }
 
+static mcf_status read_task(const mcf_call *call, mcf_import_kind kind, mcf_import_task *task, mcf_error *err)
+{
+    const char *word = mcf_call_value(call, "task");
+    if (!word)
+        return MCF_OK;
+    if (kind != MCF_IMPORT_FARL)
+        return mcf_fail(err, MCF_ERR_USAGE, "import: --task is for --kind farl, which may be a finetuned network");
+    *task = !strcmp(word, "align")   ? MCF_IMPORT_TASK_ALIGN
+            : !strcmp(word, "parse") ? MCF_IMPORT_TASK_PARSE
+                                     : MCF_IMPORT_TASK_AUTO;
+    return *task ? MCF_OK : mcf_fail(err, MCF_ERR_USAGE, "import: --task '%s' is neither align nor parse", word);
+}
+
 // What only encoders have.
-static const char *const of_encoders[] = {"image-size", "encoder", "heads",  "mean",
-                                          "std",        "model",   "select", "allow-nonfinite"};
+static const char *const of_encoders[] = {"image-size", "encoder", "heads", "mean",           "std",
+                                          "model",      "select",  "task",  "allow-nonfinite"};
 
 static mcf_status import_detector(const mcf_call *call, mcf_detector_kind kind, mcf_error *err)
 {
@@ -71,6 +84,7 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
     int64_t size, heads;
     const char *encoder = mcf_call_value(call, "encoder"), *out = mcf_call_value(call, "out");
     MCF_TRY(read_kind(mcf_call_value(call, "kind"), &options.read.kind, err));
+    MCF_TRY(read_task(call, options.read.kind, &options.read.task, err));
     MCF_TRY(mcf_call_integer(call, "image-size", 0, 1, 8192, &size, err));
     MCF_TRY(mcf_call_integer(call, "heads", 0, 1, 1024, &heads, err));
     MCF_TRY(read_three(call, "mean", mean, &has_mean, err));
@@ -101,6 +115,7 @@ static const mcf_option options[] = {
     {"kind", "KIND", "mcf, mae, moco-v3, timm or farl; mtcnn or yunet: face detectors", true},
     {"out", "FILE", "Receives the encoder or detector (safetensors)", true},
     {"points", "FILE", "yunet: an imported mtcnn whose O-Net finds the points of YuNet's faces", false},
+    {"task", "WHICH", "farl: align or parse, of a finetuned network whose count of outputs does not tell", false},
     {"image-size", "N", "Resize the position table, bicubically, to images of N pixels", false},
     {"encoder", "WHICH", "moco-v3: base (the default) or momentum", false},
     {"select", "NAME",
@@ -127,7 +142,10 @@ const mcf_command mcf_command_import = {
         "Reads a PyTorch checkpoint (.pth, zip or the older stream) or safetensors file and writes its encoder with "
         "timm's names. What is read from where: mcf: online_encoder.*; mae: `model`; moco-v3: `state_dict`, "
         "module.base_encoder.* or module.momentum_encoder.*; timm: the names themselves; farl: `state_dict`, "
-        "visual.*, CLIP's names. Heads, decoders and words' transformers are dropped; any other name too many, "
+        "visual.*, CLIP's names, or a network its authors have finetuned: backbone.visual.*, backbone.fpns.* and "
+        "head.*, "
+        "which is read whole, for `predict` and `eval`. Heads, decoders and words' transformers are dropped; any other "
+        "name too many, "
         "missing or misshapen is an error that lists it. A "
         "prefix that all names share is taken off. What tensors do not tell (heads, mean and deviation) is read from "
         "the "

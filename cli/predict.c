@@ -1,5 +1,6 @@
 // mcf predict: points or classes of faces in photographs.
 #include <stdio.h>
+#include <string.h>
 
 #include "cli/commands.h"
 #include "infer/predict.h"
@@ -19,12 +20,18 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
     if (faces && detector)
         return mcf_fail(err, MCF_ERR_USAGE,
                         "predict: --faces says where the faces are; --detector would look for them");
+    bool input = false;
+    for (int i = 0; i < call->argument_count; i++)
+        input = input || !strcmp(call->arguments[i], "-");
+    if (input && call->argument_count > 1)
+        return mcf_fail(err, MCF_ERR_USAGE, "predict: - is standard input, which stands alone");
     MCF_TRY(mcf_call_integer(call, "batch", 4, 1, 4096, &batch, err));
     mcf_bar *bar = mcf_bar_start(call->quiet, "img");
     const mcf_predict_options options = {.job = call->job,
                                          .checkpoint = mcf_call_value(call, "checkpoint"),
                                          .paths = (const char *const *)call->arguments,
-                                         .path_count = (size_t)call->argument_count,
+                                         .path_count = input ? 0 : (size_t)call->argument_count,
+                                         .input = input ? stdin : NULL,
                                          .faces = faces,
                                          .detector = detector,
                                          .out = mcf_call_value(call, "out"),
@@ -70,7 +77,8 @@ const mcf_command mcf_command_predict = {
     .description =
         "Draws points or coloured masks with a legend on each picture and writes them as JSON, in the pixels of the "
         "picture turned upright. Without --faces and --detector each picture counts as one face that fills it as in "
-        "training.\n\n"
+        "training. IMAGE may be a folder, a shard or a list of paths; - is standard input, a picture or such a "
+        "list.\n\n"
         "The crop is the one the network was trained with: around the box, or by eyes, nose and mouth (LaPa's "
         "similarity; FFHQ's square for CelebAMask-HQ).",
     .options = options,

@@ -12,6 +12,7 @@
 #include "data/faces/sample.h"
 #include "infer/dense.h"
 #include "infer/letters.h"
+#include "infer/predict_input.h"
 #include "run/config/faces.h"
 #include "run/output.h"
 
@@ -370,7 +371,7 @@ static mcf_status one_picture(prediction *p, const char *name, int64_t number, c
 static mcf_status try_picture(prediction *p, const mcf_source *source, int64_t index, int64_t number,
                               const mcf_predict_face *faces, int count, mcf_predict_result *result, mcf_error *err)
 {
-    char name[4096], line[4800];
+    char name[4096], line[5200];
     mcf_error why = {0};
     mcf_source_name(source, index, name, sizeof name);
     mcf_status status = mcf_source_read(source, index, &p->encoded, &why);
@@ -400,10 +401,11 @@ static mcf_status stopped(const prediction *p, int64_t done, int64_t total, mcf_
                : MCF_OK;
 }
 
-static mcf_status found_pictures(prediction *p, mcf_predict_result *result, mcf_error *err)
+static mcf_status found_pictures(prediction *p, const char *const *paths, size_t count, mcf_predict_result *result,
+                                 mcf_error *err)
 {
     mcf_source *source;
-    MCF_TRY(mcf_source_open(&source, p->options->paths, (int)p->options->path_count, MCF_SOURCE_AUTO, err));
+    MCF_TRY(mcf_source_open(&source, paths, (int)count, MCF_SOURCE_AUTO, err));
     mcf_source_tell(source, p->options->notice, p->options->context);
     mcf_status status = MCF_OK;
     for (int64_t i = 0; status == MCF_OK && i < mcf_source_count(source); i++) {
@@ -412,6 +414,26 @@ static mcf_status found_pictures(prediction *p, mcf_predict_result *result, mcf_
             status = stopped(p, i + 1, mcf_source_count(source), err);
     }
     mcf_source_close(source);
+    return status;
+}
+
+// A picture, or a list of them.
+static mcf_status piped_pictures(prediction *p, mcf_predict_result *result, mcf_error *err)
+{
+    mcf_predict_input input;
+    MCF_TRY(mcf_predict_input_read(&input, p->options->input, err));
+    mcf_status status;
+    if (input.paths) {
+        status = mcf_check_output_folder(p->options->out, input.paths, input.path_count, err);
+        if (status == MCF_OK)
+            status = found_pictures(p, input.paths, input.path_count, result, err);
+    } else if ((status = mcf_bytes_resize(&p->encoded, input.size, err)) == MCF_OK) {
+        memcpy(p->encoded.data, input.bytes, input.size);
+        status = one_picture(p, "stdin", 0, NULL, 0, result, err);
+        if (status != MCF_OK)
+            status = mcf_add_context(err, status, "standard input");
+    }
+    mcf_predict_input_free(&input);
     return status;
 }
 
@@ -480,7 +502,9 @@ static mcf_status predict(prediction *p, mcf_predict_result *result, mcf_error *
     if (status == MCF_OK)
         status = mcf_directory_make(o->out, err);
     if (status == MCF_OK)
-        status = o->faces ? given_pictures(p, &set, result, err) : found_pictures(p, result, err);
+        status = o->faces   ? given_pictures(p, &set, result, err)
+                 : o->input ? piped_pictures(p, result, err)
+                            : found_pictures(p, o->paths, o->path_count, result, err);
     mcf_face_set_free(&set);
     if (status == MCF_OK && result->pictures == 0)
         return mcf_fail(err, MCF_ERR_FORMAT, "none of the %lld pictures can be used", (long long)result->broken);

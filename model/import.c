@@ -4,10 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/file.h"
-#include "data/formats/pth.h"
+#include "model/dense.h"
+#include "model/import_farl.h"
+#include "model/import_listed.h"
 #include "model/import_names.h"
 #include "model/load.h"
 #include "model/position.h"
@@ -17,94 +17,48 @@ const char *const mcf_import_names[MCF_IMPORT_KINDS] = {"mcf", "mae", "moco-v3",
 
 enum { MAX_GROUPS = 3 };
 
-// --- a file of either kind as a list of tensors
-
-typedef struct {
-    mcf_pth *pth;
-    mcf_safetensors *tensors;
-    const char *path;
-    uint64_t size; // bytes
-} source_file;
-
-typedef struct {
-    const char *group, *name, *object, *unread;
-    mcf_shape shape;
-    int64_t count;
-} item;
-
-static mcf_status open_file(source_file *file, const char *path, mcf_error *err)
-{
-    uint8_t first[4] = {0};
-    int fd;
-    *file = (source_file){.path = path};
-    MCF_TRY(mcf_file_open(path, &fd, &file->size, err));
-    const ssize_t got = pread(fd, first, sizeof first, 0);
-    close(fd);
-    if (got == (ssize_t)sizeof first && mcf_pth_is(first, (size_t)got))
-        return mcf_pth_open(&file->pth, path, err);
-    return mcf_safetensors_open(&file->tensors, path, err);
-}
-
-static void close_file(source_file *file)
-{
-    mcf_pth_close(file->pth);
-    mcf_safetensors_close(file->tensors);
-}
-
-static size_t item_count(const source_file *file)
-{
-    return file->pth ? mcf_pth_count(file->pth) : mcf_safetensors_count(file->tensors);
-}
-
-static item item_at(const source_file *file, size_t i)
-{
-    if (file->pth) {
-        const mcf_pth_entry *e = mcf_pth_at(file->pth, i);
-        return (item){e->group, e->name, e->object, e->unread, e->shape, e->count};
-    }
-    const mcf_safetensors_entry *e = mcf_safetensors_at(file->tensors, i);
-    return (item){"", e->name, NULL, NULL, e->shape, (int64_t)e->count};
-}
-
-static mcf_status read_item(source_file *file, size_t i, float *values, mcf_error *err)
-{
-    if (file->pth)
-        return mcf_pth_read_f32(file->pth, mcf_pth_at(file->pth, i), values, err);
-    return mcf_safetensors_read_f32(file->tensors, mcf_safetensors_at(file->tensors, i), values, err);
-}
-
-// --- what the file has
-
 static bool starts(const char *name, const char *prefix)
 {
     return !strncmp(name, prefix, strlen(prefix));
 }
 
+// --- what the file has
+
 typedef struct {
-    source_file file;
+    mcf_listed file;
     const mcf_import_options *options;
     const char *group;
+    bool finetuned;               // a whole network is looked for, under our names
     char prefix[MCF_IMPORT_NAME]; // what all names of the group begin with and the kind's do not
     bool part;                    // chosen: what lies beside the prefix is another's
     int *place;                   // of each entry of the store, in the file; -1: missing
 } job;
 
-static mcf_import_verdict name_of(const job *j, const item *it, char to[MCF_IMPORT_NAME])
+static mcf_import_verdict name_of(const job *j, const mcf_listed_item *it, char to[MCF_IMPORT_NAME])
 {
     if (!starts(it->name, j->prefix))
         return j->part ? MCF_NAME_DROPPED : MCF_NAME_UNKNOWN;
-    return mcf_import_name(j->options, it->name + strlen(j->prefix), to);
+    const char *name = it->name + strlen(j->prefix);
+    return j->finetuned ? mcf_farl_name(name, to) : mcf_import_name(j->options, name, to);
 }
 
-static bool find_taken(const job *j, const char *wanted, item *found)
+static bool find_taken(const job *j, const char *wanted, mcf_listed_item *found)
 {
     char name[MCF_IMPORT_NAME];
-    for (size_t i = 0; i < item_count(&j->file); i++) {
-        *found = item_at(&j->file, i);
+    for (size_t i = 0; i < mcf_listed_count(&j->file); i++) {
+        *found = mcf_listed_at(&j->file, i);
         if (!strcmp(found->group, j->group) && name_of(j, found, name) == MCF_NAME_TAKEN && !strcmp(name, wanted))
             return true;
     }
     return false;
+}
+
+// The same of the encoder's tensors, by timm's name.
+static bool find_encoder(const job *j, const char *wanted, mcf_listed_item *found)
+{
+    char name[MCF_IMPORT_NAME + 16];
+    snprintf(name, sizeof name, "%s%s", j->finetuned ? "backbone." : "", wanted);
+    return find_taken(j, name, found);
 }
 
 // The parts, each ended by a dot, that all tensors' names of the group begin with: "_orig_mod.", "model.encoder.".
@@ -112,8 +66,8 @@ static void common_prefix(const job *j, char to[MCF_IMPORT_NAME])
 {
     bool any = false;
     size_t length = 0;
-    for (size_t i = 0; i < item_count(&j->file); i++) {
-        const item it = item_at(&j->file, i);
+    for (size_t i = 0; i < mcf_listed_count(&j->file); i++) {
+        const mcf_listed_item it = mcf_listed_at(&j->file, i);
         if (strcmp(it.group, j->group) || it.object)
             continue;
         if (!any) {
@@ -135,14 +89,14 @@ static void common_prefix(const job *j, char to[MCF_IMPORT_NAME])
 static bool find_prefix(job *j)
 {
     char common[MCF_IMPORT_NAME] = "";
-    item found;
+    mcf_listed_item found;
     j->prefix[0] = '\0';
-    if (find_taken(j, "cls_token", &found))
+    if (find_encoder(j, "cls_token", &found))
         return true;
     common_prefix(j, common);
     for (char *dot = strchr(common, '.'); dot; dot = strchr(dot + 1, '.')) {
         snprintf(j->prefix, sizeof j->prefix, "%.*s", (int)(dot + 1 - common), common);
-        if (find_taken(j, "cls_token", &found))
+        if (find_encoder(j, "cls_token", &found))
             return true;
     }
     j->prefix[0] = '\0';
@@ -157,8 +111,8 @@ static mcf_status fail_no_encoder(const job *j, const char *wanted, mcf_error *e
     size_t tensors = 0, used = 0;
     bool hugging_face = false;
     const char *object = NULL, *holder = NULL;
-    for (size_t i = 0; i < item_count(&j->file); i++) {
-        const item it = item_at(&j->file, i);
+    for (size_t i = 0; i < mcf_listed_count(&j->file); i++) {
+        const mcf_listed_item it = mcf_listed_at(&j->file, i);
         if (it.object) {
             object = object ? object : it.object;
             holder = holder ? holder : it.name;
@@ -207,22 +161,22 @@ static bool is_behind(const char *name, const char *wanted, char prefix[MCF_IMPO
 
 // The next of the file's encoders from *at on: a first tensor and the patches' beside it. Its label is the way to it,
 // "teacher.backbone", and "." at the top.
-static bool next_encoder(const job *j, size_t *at, item *it, char prefix[MCF_IMPORT_NAME],
+static bool next_encoder(const job *j, size_t *at, mcf_listed_item *it, char prefix[MCF_IMPORT_NAME],
                          char label[2 * MCF_IMPORT_NAME])
 {
     enum { MOST = 64 }; // tries: a hostile file may name a million first tensors
     const char *patches = j->options->kind == MCF_IMPORT_FARL ? "conv1.weight" : "patch_embed.proj.weight";
     const char *wanted = first_tensor(j->options), *last = strrchr(wanted, '.');
     char want[2 * MCF_IMPORT_NAME];
-    for (int tries = 0; *at < item_count(&j->file) && tries < MOST;) {
-        *it = item_at(&j->file, (*at)++);
+    for (int tries = 0; *at < mcf_listed_count(&j->file) && tries < MOST;) {
+        *it = mcf_listed_at(&j->file, (*at)++);
         if (it->object || it->unread || !is_behind(it->name, wanted, prefix))
             continue;
         tries++;
         snprintf(want, sizeof want, "%s%.*s%s", prefix, last ? (int)(last + 1 - wanted) : 0, wanted, patches);
         bool whole = false;
-        for (size_t i = 0; i < item_count(&j->file) && !whole; i++) {
-            const item other = item_at(&j->file, i);
+        for (size_t i = 0; i < mcf_listed_count(&j->file) && !whole; i++) {
+            const mcf_listed_item other = mcf_listed_at(&j->file, i);
             whole = !strcmp(other.group, it->group) && !strcmp(other.name, want);
         }
         const char *shown = prefix;
@@ -245,7 +199,7 @@ static int other_encoders(const job *j, char *words, size_t size)
     char prefix[MCF_IMPORT_NAME], label[2 * MCF_IMPORT_NAME], name[MCF_IMPORT_NAME];
     size_t used = 0, at = 0;
     int count = 0;
-    item it;
+    mcf_listed_item it;
     words[0] = '\0';
     while (next_encoder(j, &at, &it, prefix, label)) {
         if (j->group && !strcmp(it.group, j->group) && name_of(j, &it, name) == MCF_NAME_TAKEN)
@@ -261,7 +215,7 @@ static mcf_status select_encoder(job *j, mcf_error *err)
 {
     char prefix[MCF_IMPORT_NAME], label[2 * MCF_IMPORT_NAME], words[400];
     size_t at = 0;
-    item it;
+    mcf_listed_item it;
     while (next_encoder(j, &at, &it, prefix, label)) {
         if (strcmp(label, j->options->select))
             continue;
@@ -289,9 +243,13 @@ static mcf_status choose_group(job *j, mcf_error *err)
         return select_encoder(j, err);
     for (int i = 0; i < MAX_GROUPS && groups[kind][i]; i++) {
         j->group = groups[kind][i];
-        if (find_prefix(j))
-            return MCF_OK;
+        for (int finetuned = 0; finetuned <= (kind == MCF_IMPORT_FARL); finetuned++) {
+            j->finetuned = finetuned;
+            if (find_prefix(j))
+                return MCF_OK;
+        }
     }
+    j->finetuned = false;
     j->group = NULL;
     const int count = other_encoders(j, words, sizeof words);
     if (count > 1)
@@ -317,7 +275,7 @@ static mcf_shape with_ones(mcf_shape shape, int rank)
 }
 
 // An object, or a tensor of a kind that is not read, where one of the network's is wanted.
-static mcf_status is_object(const job *j, const item *it, mcf_error *err)
+static mcf_status is_object(const job *j, const mcf_listed_item *it, mcf_error *err)
 {
     if (it->unread)
         return mcf_fail(err, MCF_ERR_UNSUPPORTED, "%s: %s is %s, which is not read; save it as plain dense floats",
@@ -327,7 +285,7 @@ static mcf_status is_object(const job *j, const item *it, mcf_error *err)
 }
 
 // What find_taken found, or not, in the place of a tensor that says what the network is.
-static mcf_status no_transformer(const job *j, const char *name, const item *found, mcf_error *err)
+static mcf_status no_transformer(const job *j, const char *name, const mcf_listed_item *found, mcf_error *err)
 {
     if (found && (found->object || found->unread))
         return is_object(j, found, err);
@@ -371,11 +329,11 @@ static mcf_status choose_heads(const job *j, int64_t dim, int depth, int64_t hid
 static mcf_status describe(const job *j, mcf_imported *out, mcf_error *err)
 {
     const mcf_import_options *o = j->options;
-    item patch, position, fc1, norm;
+    mcf_listed_item patch, position, fc1, norm;
     char name[MCF_IMPORT_NAME];
-    const bool has_patch = find_taken(j, "patch_embed.proj.weight", &patch),
-               has_position = find_taken(j, "pos_embed", &position),
-               has_fc1 = find_taken(j, "blocks.0.mlp.fc1.weight", &fc1);
+    const bool has_patch = find_encoder(j, "patch_embed.proj.weight", &patch),
+               has_position = find_encoder(j, "pos_embed", &position),
+               has_fc1 = find_encoder(j, "blocks.0.mlp.fc1.weight", &fc1);
     if (!has_patch || patch.object || patch.unread || patch.shape.rank != 4 || patch.shape.dim[1] != 3 ||
         patch.shape.dim[2] != patch.shape.dim[3] || patch.shape.dim[0] < 4 || patch.shape.dim[0] > 1 << 16 ||
         patch.shape.dim[2] < 1 || patch.shape.dim[2] > 1 << 10)
@@ -392,7 +350,7 @@ static mcf_status describe(const job *j, mcf_imported *out, mcf_error *err)
     int depth = 0;
     do
         snprintf(name, sizeof name, "blocks.%d.norm1.weight", ++depth);
-    while (depth < MCF_MAX_DEPTH && find_taken(j, name, &norm));
+    while (depth < MCF_MAX_DEPTH && find_encoder(j, name, &norm));
     out->patch_size = (int)patch.shape.dim[2];
     out->image_size = (int)(side * patch.shape.dim[2]);
     int heads = 0;
@@ -417,21 +375,28 @@ static mcf_status describe(const job *j, mcf_imported *out, mcf_error *err)
     return MCF_OK;
 }
 
+// In front of the network's names in the store.
+static const char *store_prefix(const job *j)
+{
+    return j->finetuned ? "" : "x.";
+}
+
 // Finds every tensor of the network, and notes what does not fit.
 static mcf_status match(job *j, const mcf_store *store, int position, mcf_error *err)
 {
+    const size_t skip = strlen(store_prefix(j));
     mcf_load_report report = {0};
     char name[MCF_IMPORT_NAME], own[MCF_IMPORT_NAME + 2];
     for (int e = 0; e < store->count; e++)
         j->place[e] = -1;
-    for (size_t i = 0; i < item_count(&j->file); i++) {
-        const item it = item_at(&j->file, i);
+    for (size_t i = 0; i < mcf_listed_count(&j->file); i++) {
+        const mcf_listed_item it = mcf_listed_at(&j->file, i);
         if (strcmp(it.group, j->group))
             continue;
         const mcf_import_verdict v = name_of(j, &it, name);
         if (v == MCF_NAME_DROPPED)
             continue;
-        snprintf(own, sizeof own, "x.%s", name);
+        snprintf(own, sizeof own, "%s%s", store_prefix(j), name);
         const int e = v == MCF_NAME_TAKEN ? mcf_store_find(store, own) : -1;
         if (e < 0 && (it.object || it.unread))
             continue; // settings, and tensors of other kinds, beside the network's
@@ -450,7 +415,7 @@ static mcf_status match(job *j, const mcf_store *store, int position, mcf_error 
     }
     for (int e = 0; e < store->count; e++)
         if (j->place[e] < 0)
-            mcf_load_missing(&report, store->entries[e].name + 2);
+            mcf_load_missing(&report, store->entries[e].name + skip);
     return mcf_load_conclude(&report, j->file.path, err);
 }
 
@@ -473,15 +438,15 @@ static mcf_status take(job *j, const mcf_store *store, int position, mcf_importe
         return mcf_fail(err, MCF_ERR_NOMEM, "no memory for the tensors");
     for (int e = 0; e < store->count; e++) {
         const mcf_entry *entry = &store->entries[e];
+        const char *name = entry->name + strlen(store_prefix(j));
         mcf_named_tensor *t = &out->tensors[out->count++];
-        *t = (mcf_named_tensor){strdup(entry->name + 2), MCF_F32, entry->shape,
-                                malloc((size_t)entry->count * sizeof(float))};
+        *t = (mcf_named_tensor){strdup(name), MCF_F32, entry->shape, malloc((size_t)entry->count * sizeof(float))};
         if (!t->name || !t->data)
-            return mcf_fail(err, MCF_ERR_NOMEM, "no memory for %s", entry->name + 2);
-        MCF_TRY(read_item(&j->file, (size_t)j->place[e], t->data, err));
+            return mcf_fail(err, MCF_ERR_NOMEM, "no memory for %s", name);
+        MCF_TRY(mcf_listed_read(&j->file, (size_t)j->place[e], t->data, err));
         if (!j->options->allow_nonfinite)
-            MCF_TRY(mcf_check_finite(j->file.path, item_at(&j->file, (size_t)j->place[e]).name, t->data, entry->count,
-                                     err));
+            MCF_TRY(mcf_check_finite(j->file.path, mcf_listed_at(&j->file, (size_t)j->place[e]).name, t->data,
+                                     entry->count, err));
         const int size = j->options->image_size;
         if (e != position || !size || size == out->image_size)
             continue;
@@ -499,6 +464,42 @@ static mcf_status take(job *j, const mcf_store *store, int position, mcf_importe
     return MCF_OK;
 }
 
+static mcf_status read_store(job *j, const mcf_store *store, int position, mcf_imported *out, mcf_error *err)
+{
+    j->place = calloc((unsigned)store->count, sizeof *j->place);
+    mcf_status status = j->place ? MCF_OK : mcf_fail(err, MCF_ERR_NOMEM, "no memory for names");
+    if (status == MCF_OK)
+        status = match(j, store, position, err);
+    if (status == MCF_OK)
+        status = check_size(j, store, err);
+    if (status == MCF_OK)
+        status = take(j, store, position, out, err);
+    free(j->place);
+    return status;
+}
+
+static bool shape_of(void *context, const char *name, mcf_shape *shape)
+{
+    mcf_listed_item found;
+    if (!find_taken(context, name, &found) || found.object || found.unread)
+        return false;
+    *shape = found.shape;
+    return true;
+}
+
+static mcf_status import_finetuned(job *j, mcf_imported *out, mcf_error *err)
+{
+    const mcf_model_options model = {
+        .encoder = out->encoder, .image_size = out->image_size, .patch_size = out->patch_size};
+    mcf_dense_model *network;
+    out->finetuned = true;
+    MCF_TRY(mcf_farl_describe(j->file.path, j->options, out->encoder.depth, shape_of, j, &out->dense, err));
+    MCF_TRY(mcf_dense_create(&model, &out->dense, false, &network, err));
+    mcf_status status = read_store(j, &network->store, network->average.backbone.pos_embed, out, err);
+    mcf_dense_destroy(network);
+    return status;
+}
+
 static mcf_status import(job *j, mcf_imported *out, mcf_error *err)
 {
     const int size = j->options->image_size;
@@ -514,19 +515,16 @@ static mcf_status import(job *j, mcf_imported *out, mcf_error *err)
     if (size && (size < out->patch_size || size % out->patch_size || size > 1 << 13))
         return mcf_fail(err, MCF_ERR_USAGE, "--image-size %d: must be a multiple of the patch, %d, up to 8192", size,
                         out->patch_size);
+    if (j->finetuned)
+        return import_finetuned(j, out, err);
+    if (j->options->task)
+        return mcf_fail(err, MCF_ERR_USAGE, "%s: holds an encoder, without a head; leave --task out", j->file.path);
     // The network's own table of names and shapes is what is wanted.
     mcf_store_init(&store);
     mcf_status status =
         mcf_vit_add(&store, "x", &out->encoder, out->image_size, out->patch_size, MCF_ROLE_TRAINED, &vit, err);
-    if (status == MCF_OK && !(j->place = calloc((unsigned)store.count, sizeof *j->place)))
-        status = mcf_fail(err, MCF_ERR_NOMEM, "no memory for names");
     if (status == MCF_OK)
-        status = match(j, &store, vit.pos_embed, err);
-    if (status == MCF_OK)
-        status = check_size(j, &store, err);
-    if (status == MCF_OK)
-        status = take(j, &store, vit.pos_embed, out, err);
-    free(j->place);
+        status = read_store(j, &store, vit.pos_embed, out, err);
     mcf_vit_free(&vit);
     mcf_store_free(&store);
     return status;
@@ -536,9 +534,9 @@ mcf_status mcf_import(const char *path, const mcf_import_options *options, mcf_i
 {
     job j = {.options = options};
     *out = (mcf_imported){0};
-    MCF_TRY(open_file(&j.file, path, err));
+    MCF_TRY(mcf_listed_open(&j.file, path, err));
     mcf_status status = import(&j, out, err);
-    close_file(&j.file);
+    mcf_listed_close(&j.file);
     if (status != MCF_OK)
         mcf_imported_free(out);
     return status;

@@ -13,13 +13,15 @@ typedef enum {
     MCF_HEADS_OF_CLIP    // width / 64, the rule of CLIP's code
 } mcf_heads_source;
 
-// An encoder as read; free with mcf_imported_free.
+// An encoder as read, or a finetuned network; free with mcf_imported_free.
 typedef struct {
+    bool finetuned;
+    mcf_dense_options dense; // where finetuned: task, features and head; the rest is zero
     mcf_vit_options encoder;
     int image_size, patch_size;
     mcf_heads_source heads_from;
     double mean[3], std[3];        // the kind's own; of timm's, whose networks differ, ImageNet's
-    mcf_named_tensor *tensors;     // timm names, fp32
+    mcf_named_tensor *tensors;     // timm names, fp32; of a finetuned network backbone.*, fpn.* and head.*
     char chosen[128], others[400]; // where in the file it was, and the other encoders there: "model", "model_ema"
     size_t count;
 } mcf_imported;

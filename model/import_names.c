@@ -26,8 +26,7 @@ static mcf_import_verdict under(const char *name, const char *prefix, const char
     return snprintf(to, MCF_IMPORT_NAME, "%s", name) < MCF_IMPORT_NAME ? MCF_NAME_TAKEN : MCF_NAME_UNKNOWN;
 }
 
-// CLIP's names of the picture's transformer.
-static mcf_import_verdict clip_name(const char *name, char to[MCF_IMPORT_NAME])
+mcf_import_verdict mcf_clip_name(const char *name, char to[MCF_IMPORT_NAME])
 {
     static const struct {
         const char *clip, *timm;
@@ -82,7 +81,7 @@ mcf_import_verdict mcf_import_name(const mcf_import_options *options, const char
             return MCF_NAME_DROPPED;
         return under(name, encoders[options->momentum_encoder], "head.", to);
     case MCF_IMPORT_FARL:
-        return clip_name(name, to);
+        return mcf_clip_name(name, to);
     case MCF_IMPORT_MAE:
         return any_start(name, of_mae) ? MCF_NAME_DROPPED : under(name, "", "head.", to);
     default:

@@ -9,5 +9,7 @@ typedef enum { MCF_NAME_TAKEN, MCF_NAME_DROPPED, MCF_NAME_UNKNOWN } mcf_import_v
 
 // The timm name of a tensor of a file of the options' kind; `to` is set where it is taken.
 mcf_import_verdict mcf_import_name(const mcf_import_options *options, const char *name, char to[MCF_IMPORT_NAME]);
+// CLIP's names of the picture's transformer, `visual.*`, to timm's.
+mcf_import_verdict mcf_clip_name(const char *name, char to[MCF_IMPORT_NAME]);
 
 #endif

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "data/faces/faces.h"
 #include "model/published.h"
 #include "run/config/check.h"
 #include "run/config/config.h"
@@ -13,7 +14,40 @@
 #include "run/output.h"
 #include "run/weights.h"
 
-// A config that says what the encoder is.
+// The layout whose crops a published network was trained on: told by what it finds.
+static const char *layout_of(const mcf_imported *imported)
+{
+    const bool align = imported->dense.task == MCF_DENSE_ALIGN;
+    switch (imported->dense.head.outputs) {
+    case 11:
+        return align ? NULL : "lapa";
+    case 19:
+        return align ? "aflw-19" : "celebamask-hq";
+    case 68:
+        return align ? "300w" : NULL;
+    case 98:
+        return align ? "wflw" : NULL;
+    default:
+        return NULL;
+    }
+}
+
+static void describe_finetuned(const mcf_imported *imported, mcf_config *config)
+{
+    const mcf_dense_options *d = &imported->dense;
+    const char *layout = layout_of(imported);
+    config->task = d->task == MCF_DENSE_ALIGN ? MCF_TASK_ALIGN : MCF_TASK_PARSE;
+    config->dense.task = d->task;
+    memcpy(config->dense.features, d->features, sizeof d->features);
+    config->dense.feature_count = d->feature_count;
+    const double dropout = config->dense.head.dropout;
+    config->dense.head = d->head;
+    config->dense.head.dropout = dropout;
+    if (layout)
+        config->data.layout = 1 + (int)(mcf_face_layout_find(layout) - mcf_face_layouts);
+}
+
+// A config that says what the network is.
 static mcf_status describe(const mcf_imported *imported, const double mean[3], const double std[3], char **text,
                            mcf_error *err)
 {
@@ -22,6 +56,8 @@ static mcf_status describe(const mcf_imported *imported, const double mean[3], c
     config.model.encoder = imported->encoder;
     config.model.image_size = imported->image_size;
     config.model.patch_size = imported->patch_size;
+    if (imported->finetuned)
+        describe_finetuned(imported, &config);
     memcpy(config.model.mean, mean, sizeof config.model.mean);
     memcpy(config.model.std, std, sizeof config.model.std);
     mcf_status status = mcf_config_dump(&config, text, err);
@@ -35,7 +71,8 @@ static mcf_status check_usable(const char *text, const char *in, mcf_error *err)
     mcf_config config;
     mcf_status status = mcf_config_parse(&config, text, strlen(text), "as imported", NULL, 0, err);
     if (status == MCF_OK) {
-        status = mcf_config_check_task(&config, err);
+        if (config.task == MCF_TASK_PRETRAIN)
+            status = mcf_config_check_task(&config, err);
         mcf_config_free(&config);
     }
     return status == MCF_OK ? MCF_OK : mcf_add_context(err, status, "%s: cannot be used", in);
@@ -94,6 +131,17 @@ static void choose_normalisation(const mcf_import_file_options *o, const mcf_imp
              std[2], o->mean && o->std ? "as given" : why);
 }
 
+static void say_finetuned(const mcf_imported *imported, char *line, size_t size)
+{
+    const bool align = imported->dense.task == MCF_DENSE_ALIGN;
+    const char *layout = layout_of(imported);
+    snprintf(line, size, "backbone, pyramid and head: %d %s, crops of layout %s; for mcf predict and mcf eval",
+             imported->dense.head.outputs, align ? "points" : "classes",
+             layout  ? layout
+             : align ? "points"
+                     : "masks");
+}
+
 static void say_resize(const mcf_import_facts *facts, char *line, size_t size)
 {
     int used = snprintf(line, size, "resize: bilinear, the whole picture");
@@ -127,7 +175,10 @@ static mcf_status import(const char *in, const mcf_import_file_options *options,
         status = write(&imported, mcf_import_names[options->read.kind], mean, std, config, out, err);
     if (status == MCF_OK && result) {
         say_heads(&imported, said.said[0], sizeof said.said[0]);
-        say_resize(&facts, said.said[2], sizeof said.said[2]);
+        if (imported.finetuned)
+            say_finetuned(&imported, said.said[2], sizeof said.said[2]);
+        else
+            say_resize(&facts, said.said[2], sizeof said.said[2]);
         if (imported.others[0])
             snprintf(said.said[3], sizeof said.said[3], "read from %s; the file also holds %s: --select takes another",
                      imported.chosen, imported.others);

@@ -20,7 +20,7 @@ typedef struct {
 } mcf_import_result;
 
 // Reads `in` (of a run or checkpoint directory its weights) and writes its encoder to `out` (safetensors) under timm's
-// names. The metadata hold the kind, what the network is (image and patch size, heads, activation, norm_eps, pre_norm,
+// names; of a network that FaRL's authors have finetuned all of it, under ours, with a config of its task. The metadata hold the kind, what the network is (image and patch size, heads, activation, norm_eps, pre_norm,
 // mean, std) and a config, so that `embed` knows it. What the network is, is read where it is said: the metadata of our
 // own files, a run's config.yaml, a config.json of timm's beside the file, a published network's name (given, or the
 // file's or its folder's). Errors: as mcf_import, of writing, and MCF_ERR_USAGE for a network that nothing here can run.

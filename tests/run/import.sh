@@ -47,6 +47,19 @@ fails 2 "an encoder with activation quick-gelu" "an encoder that would compute s
 fails 1 "norm_pre.weight" "an encoder with a norm too many" \
     "$mcf" pretrain run.yaml --out other --quiet --set model.teacher.pre_norm=false
 
+# A network that FaRL's authors have finetuned goes on to predictions; test_import_farl judges the numbers.
+"$mcf" import "$files/farl_parse.pth" --kind farl --heads 4 --out parse.safetensors >said 2>&1
+check "a finetuned network is said to be one" grep -q "backbone, pyramid and head: 11 classes, crops of layout lapa" said
+picture=$(find faces/images -name '*.jpg' | sort | head -n 1)
+check "it finds classes" "$mcf" predict "$picture" --checkpoint parse.safetensors --out classes --quiet
+check "a label map, and their names" sh -c "test -s classes/000000-*.label.png && grep -q '\"pixels\"' classes/000000-*.json"
+"$mcf" import "$files/farl_align.safetensors" --kind farl --heads 4 --out align.safetensors --quiet
+check "another finds points" "$mcf" predict "$picture" --checkpoint align.safetensors --out points --quiet
+check "68 of them" sh -c "test \$(grep -c '^    *[0-9.-]*,\$' points/000000-*.json) -ge 68"
+fails 2 "leave --task out" "a task of an encoder" "$mcf" import "$files/farl.pth" --kind farl --heads 3 --task parse --out x
+fails 2 "neither align nor parse" "an unknown task" "$mcf" import "$files/farl_parse.pth" --kind farl --heads 4 --task draw --out x
+fails 2 "is for --kind farl" "a task of another kind" "$mcf" import "$files/timm.pth" --kind timm --heads 3 --task parse --out x
+
 fails 2 "none of mcf, mae, moco-v3, timm, farl" "an unknown kind" "$mcf" import "$files/timm.pth" --kind clip --out x
 fails 2 "--kind KIND is missing" "no kind" "$mcf" import "$files/timm.pth" --out x
 fails 2 "which has two" "--encoder for a file with one" "$mcf" import "$files/timm.pth" --kind timm --encoder base --out x

@@ -94,6 +94,15 @@ check "a label map and probabilities" sh -c "test -s classes/000000-*.label.png 
 echo "[{\"image\": \"$work/$picture\", \"box\": [5, 5, 50, 50]}, {\"image\": \"$work/$picture\", \"box\": [1, 1, 60, 60]}]" >boxes.json
 check "given boxes" "$mcf" predict --checkpoint align --out given --faces boxes.json --quiet
 check "two faces of one picture" sh -c "test \$(ls given | wc -l) = 2 && test \$(grep -c '\"from\": \"given\"' given/000000-*.json) = 2"
+check "a picture from standard input" sh -c "'$mcf' predict --checkpoint align --out piped - --quiet <'$picture'"
+check "the same answer as from the file" sh -c "sed '/\"image\"/d' piped/000000-stdin.json >a && sed '/\"image\"/d' points/000000-*.json | cmp - a &&
+    cmp piped/000000-stdin.png points/000000-*.png"
+find faces/images -name '*.jpg' | sort | head -n 3 >list
+check "a list from a pipe" sh -c "printf '\n' | cat list - | '$mcf' predict --checkpoint align --out listed - --quiet"
+check "of three pictures, the first as before" sh -c "test \$(ls listed/*.png | wc -l) = 3 && cmp listed/000000-*.json points/000000-*.json"
+fails 1 "standard input: empty" "nothing on standard input" sh -c "'$mcf' predict --checkpoint align --out none - --quiet </dev/null"
+fails 1 "neither a JPEG" "no picture and no text" sh -c "head -c 100 /dev/zero | '$mcf' predict --checkpoint align --out none - --quiet"
+fails 2 "stands alone" "standard input beside a picture" "$mcf" predict --checkpoint align --out none - "$picture" --quiet
 echo text >broken.jpg
 check "a broken picture is left out and named" \
     sh -c "'$mcf' predict --checkpoint align --out some '$picture' broken.jpg 2>&1 | grep -q 'broken.jpg: '"
