@@ -106,6 +106,7 @@ batch_norm_sums|batch_norm.cl|MCF_BATCH_NORM_SUMS|128|01|batch_norm_sums
 batch_norm_grad|batch_norm.cl|MCF_BATCH_NORM_GRAD|128|01O|batch_norm_grad
 resize_bilinear|bilinear.cl||128|0O|resize_bilinear resize_bilinear_grad
 conv_columns|conv.cl|MCF_COLUMNS|128|0O|columns columns_back order_weight order_gradient
+conv_words|conv.cl|MCF_COLUMNS_WORDS|128||columns_words columns_back_words
 conv_grouped|conv.cl|MCF_GROUPED|128|01O|grouped grouped_grad_x
 conv_grouped_weight|conv.cl|MCF_GROUPED_WEIGHT|128|01|grouped_grad_weight
 elementwise_1|elementwise.cl||128|0O|scale_flat scale_strided relu gelu sigmoid

@@ -4,6 +4,10 @@
 // products at shifted places would round a 16-bit result after each.
 #include "backends/kernels/host.h"
 
+#include <limits.h>
+
+#include "backends/kernels/conv_pieces.h"
+
 // The struct `convolution` of conv.cl.
 typedef struct {
     int64_t height, width, channels, out_height, out_width, rows, columns, stride, pad, groups, outputs, first;
@@ -27,12 +31,9 @@ static convolution shape_of(const mcf_launch *l, const mcf_operand *x, const mcf
                          .outputs = y->shape.dim[3]};
 }
 
-// Rows of columns at a time: processors stay near their caches, other devices need long products.
 static int64_t piece_of(const mcf_stream *stream, int64_t total, int64_t depth, mcf_dtype dtype)
 {
-    const int64_t bytes = (int64_t)(dev_sizes_of(stream).group > 1 ? 256 : 32) << 20;
-    const int64_t rows = bytes / (depth * (int64_t)mcf_dtype_size(dtype));
-    return rows < 64 ? 64 < total ? 64 : total : rows < total ? rows : total;
+    return dev_conv_piece(dev_sizes_of(stream).group, total, depth, (int64_t)mcf_dtype_size(dtype));
 }
 
 static mcf_status scratch_of(mcf_stream *stream, int slot, int64_t elements, mcf_dtype dtype, mcf_operand *operand,
@@ -45,12 +46,40 @@ static mcf_status scratch_of(mcf_stream *stream, int slot, int64_t elements, mcf
     return MCF_OK;
 }
 
+// Pixels are made of whole words, and 32 bits count all of them.
+static bool in_words(const mcf_operand *from, const convolution *k)
+{
+    const int64_t images = from->shape.dim[0], word = (int64_t)sizeof(int64_t), most = INT_MAX / (images ? images : 1);
+    return k->channels * (int64_t)mcf_dtype_size(from->dtype) % word == 0 && from->offset % sizeof(int64_t) == 0 &&
+           k->height * k->width <= most && k->out_height * k->out_width <= most;
+}
+
+static mcf_status columns_in_words(mcf_stream *stream, bool back, const mcf_operand *from, const mcf_operand *to,
+                                   const convolution *k, int64_t count, mcf_error *err)
+{
+    dev_kernel_key key = {"conv.cl", back ? "columns_back_words" : "columns_words", DEV_NONE, DEV_NONE,
+                          DEV_NONE,  DEV_NONE,                                      "-DMCF_COLUMNS_WORDS", 0};
+    mcf_operand words = *from, out = *to;
+    convolution of = *k;
+    dev_call call;
+    of.channels = k->channels * (int64_t)mcf_dtype_size(from->dtype) / (int64_t)sizeof(int64_t);
+    words.dtype = out.dtype = MCF_I64;
+    MCF_TRY(dev_begin(&call, stream, &key, err));
+    dev_operand(&call, &words);
+    dev_operand(&call, &out);
+    dev_bytes(&call, &of, sizeof of);
+    return dev_run_lines(&call, count, err);
+}
+
 // Fills `to` with rows [k->first, k->first + count).
-static mcf_status columns(mcf_stream *stream, const char *kernel, const mcf_operand *from, const mcf_operand *to,
+static mcf_status columns(mcf_stream *stream, bool back, const mcf_operand *from, const mcf_operand *to,
                           const convolution *k, int64_t count, mcf_error *err)
 {
-    dev_kernel_key key = {"conv.cl", kernel, from->dtype, DEV_NONE, DEV_NONE, to->dtype, "-DMCF_COLUMNS", 0};
+    dev_kernel_key key = {"conv.cl", back ? "columns_back" : "columns", from->dtype,     DEV_NONE,
+                          DEV_NONE,  to->dtype,                         "-DMCF_COLUMNS", 0};
     dev_call call;
+    if (in_words(from, k))
+        return columns_in_words(stream, back, from, to, k, count, err);
     MCF_TRY(dev_begin(&call, stream, &key, err));
     dev_operand(&call, from);
     dev_operand(&call, to);
@@ -102,7 +131,7 @@ static void move_rows(mcf_operand *operand, int64_t elements)
 }
 
 // out [pixels, n] = columns of `from` times weight [depth, n] (steps in `b`), a piece after the other.
-static mcf_status multiply_columns(mcf_stream *stream, const char *kernel, const mcf_operand *from, convolution k,
+static mcf_status multiply_columns(mcf_stream *stream, bool back, const mcf_operand *from, convolution k,
                                    dev_matrix b, int64_t n, const mcf_operand *bias, const mcf_operand *out,
                                    mcf_error *err)
 {
@@ -124,7 +153,7 @@ static mcf_status multiply_columns(mcf_stream *stream, const char *kernel, const
                                      .k = depth,
                                      .alpha = 1,
                                      .bias = bias};
-        MCF_TRY(columns(stream, kernel, from, &rows, &k, count, err));
+        MCF_TRY(columns(stream, back, from, &rows, &k, count, err));
         MCF_TRY(dev_multiply(stream, &product, err));
     }
     return MCF_OK;
@@ -158,7 +187,7 @@ mcf_status dev_op_conv2d(mcf_stream *stream, const mcf_launch *l, mcf_error *err
     const int64_t depth = k.rows * k.columns * k.channels;
     mcf_operand ordered;
     MCF_TRY(order_weight(stream, weight, false, &ordered, err));
-    return multiply_columns(stream, "columns", x, k, (dev_matrix){&ordered, {1, depth, 0, 0}}, k.outputs, bias, y, err);
+    return multiply_columns(stream, false, x, k, (dev_matrix){&ordered, {1, depth, 0, 0}}, k.outputs, bias, y, err);
 }
 
 mcf_status dev_op_conv2d_grad_x(mcf_stream *stream, const mcf_launch *l, mcf_error *err)
@@ -181,7 +210,7 @@ mcf_status dev_op_conv2d_grad_x(mcf_stream *stream, const mcf_launch *l, mcf_err
     mcf_operand ordered;
     MCF_TRY(order_weight(stream, weight, true, &ordered, err));
     k.channels = k.outputs; // of what the rows are made of
-    return multiply_columns(stream, "columns_back", dy, k, (dev_matrix){&ordered, {channels, 1, 0, 0}}, channels, NULL,
+    return multiply_columns(stream, true, dy, k, (dev_matrix){&ordered, {channels, 1, 0, 0}}, channels, NULL,
                             dx, err);
 }
 
@@ -235,7 +264,7 @@ mcf_status dev_op_conv2d_grad_weight(mcf_stream *stream, const mcf_launch *l, mc
                                      .k = count,
                                      .alpha = 1,
                                      .add = k.first > 0};
-        MCF_TRY(columns(stream, "columns", x, &rows, &k, count, err));
+        MCF_TRY(columns(stream, false, x, &rows, &k, count, err));
         MCF_TRY(dev_multiply(stream, &product, err));
     }
     return order_gradient(stream, &sums, dweight, add, err);

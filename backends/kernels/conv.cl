@@ -1,6 +1,7 @@
 // Convolutions of images [B,H,W,C] with a weight [O,C/groups,kh,kw].
 //   columns       what each output pixel sees, as rows [kh,kw,C] for a product with the weight
 //   columns_back  what of dy reaches each input pixel, as rows [kh,kw,O]
+//   *_words       the same for channels that are whole words of 8 bytes, whatever they hold
 //   order_*       the weight's axes in the order of the rows, and a gradient's back
 //   grouped*      several groups: sums without a product
 #include "device.h"
@@ -75,6 +76,54 @@ KERNEL void order_gradient(GRID INPUT(T0, sums), TENSOR(TO, out), I64 count, I64
             if (add)
                 value += LOAD(TO, out, i * taps + tap);
             STORE(TO, out, i * taps + tap, value);
+        }
+}
+#endif
+
+#if defined(MCF_COLUMNS_WORDS)
+// Group: a row with all places of the kernel, so that its pixel is looked for once; 32 bits hold all counts but places in
+// memory. `channels` counts words.
+KERNEL void columns_words(GRID INPUT(i64, x), TENSOR(i64, out), convolution k)
+{
+    const int row = (int)GROUP_ID(0), pixel = row + (int)k.first, channels = (int)k.channels;
+    const int height = (int)k.height, width = (int)k.width, rows = (int)k.rows, columns = (int)k.columns;
+    const int line = pixel / (int)k.out_width, b = line / (int)k.out_height;
+    const int top = line % (int)k.out_height * (int)k.stride - (int)k.pad;
+    const int left = pixel % (int)k.out_width * (int)k.stride - (int)k.pad;
+    AT(x);
+    AT(out);
+    x += (I64)b * height * width * channels;
+    out += (I64)row * rows * columns * channels;
+    for (int i = 0; i < rows; i++)
+        for (int j = 0; j < columns; j++) {
+            const int y = top + i, w = left + j;
+            const int inside = y >= 0 && y < height && w >= 0 && w < width;
+            const I64 from = ((I64)y * width + w) * channels;
+            EACH(c, channels)
+            out[c] = inside ? x[from + c] : 0;
+            out += channels;
+        }
+}
+
+KERNEL void columns_back_words(GRID INPUT(i64, dy), TENSOR(i64, out), convolution k)
+{
+    const int row = (int)GROUP_ID(0), pixel = row + (int)k.first, channels = (int)k.channels, stride = (int)k.stride;
+    const int height = (int)k.out_height, width = (int)k.out_width, rows = (int)k.rows, columns = (int)k.columns;
+    const int line = pixel / (int)k.width, b = line / (int)k.height;
+    const int bottom = line % (int)k.height + (int)k.pad, right = pixel % (int)k.width + (int)k.pad;
+    AT(dy);
+    AT(out);
+    dy += (I64)b * height * width * channels;
+    out += (I64)row * rows * columns * channels;
+    for (int i = 0; i < rows; i++)
+        for (int j = 0; j < columns; j++) {
+            const int y = bottom - i, w = right - j;
+            const int inside = y >= 0 && w >= 0 && y % stride == 0 && w % stride == 0 && y / stride < height &&
+                               w / stride < width;
+            const I64 from = ((I64)(y / stride) * width + w / stride) * channels;
+            EACH(c, channels)
+            out[c] = inside ? dy[from + c] : 0;
+            out += channels;
         }
 }
 #endif
