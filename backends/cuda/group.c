@@ -102,6 +102,21 @@ static void late_members(const mcf_group *g, char *text, size_t size)
         }
 }
 
+static cuda_neighbours neighbours(const cuda_plan *p)
+{
+    cuda_neighbours n = {{0}, {0}};
+    for (int a = 0; a < p->count; a++)
+        for (int b = 0; b < p->count; b++) {
+            const bool island = p->chain ? a == b + 1 || b == a + 1 : a / p->size == b / p->size;
+            const bool across = !p->chain && a % p->size == b % p->size;
+            if (a != b && island)
+                n.island[p->order[a]] |= 1u << p->order[b];
+            if (a != b && across)
+                n.across[p->order[a]] |= 1u << p->order[b];
+        }
+    return n;
+}
+
 mcf_status cuda_group_create(mcf_device *const *devices, int count, double timeout_seconds, mcf_group **group,
                              mcf_error *err)
 {
@@ -128,6 +143,8 @@ mcf_status cuda_group_create(mcf_device *const *devices, int count, double timeo
                 g->topology.link[a][b] = g->topology.link[b][a] = CUDA_LINK_HOST;
     if (status == MCF_OK) {
         cuda_plan_make(&g->topology, &g->plan);
+        g->of_plan = neighbours(&g->plan);
+        g->of_direct = neighbours(&g->direct);
         status = prepare_chain(g, err);
     }
     if (status != MCF_OK) {
@@ -183,9 +200,15 @@ void cuda_group_abort(mcf_group *group, const char *reason)
 static mcf_status all_gather(cuda_work *w, mcf_error *err)
 {
     const uint64_t bytes = w->all[0].count * w->size;
-    for (int r = 0; r < w->group->count; r++)
-        for (int i = 0; i < w->group->count; i++)
-            MCF_TRY(cuda_fetch(w, r, (char *)w->all[r].to + bytes * (uint64_t)i, w->all[i].from, i, bytes, err));
+    for (int r = 0; r < w->group->count; r++) {
+        cuda_parts parts = {{{0}}};
+        int owners[CUDA_MEMBERS];
+        for (int i = 0; i < w->group->count; i++) {
+            owners[i] = i;
+            parts.part[i] = (cuda_part){w->all[i].from, (char *)w->all[r].to + bytes * (uint64_t)i, (int64_t)bytes};
+        }
+        MCF_TRY(cuda_fetch_all(w, r, &parts, owners, w->group->count, err));
+    }
     return MCF_OK;
 }
 
@@ -217,9 +240,13 @@ static mcf_status enqueue(cuda_work *w, mcf_error *err)
 {
     static mcf_status (*const kinds[])(cuda_work *, mcf_error *) = {cuda_reduce_all, all_gather, reduce_scatter,
                                                                     broadcast};
-    MCF_TRY(cuda_pass(w, READY, err));
+    // A sum passes by itself: its members wait for those alone that they read from.
+    const bool sum = w->all[0].kind == ALL_REDUCE;
+    if (!sum)
+        MCF_TRY(cuda_pass(w, READY, NULL, err));
     MCF_TRY(kinds[w->all[0].kind](w, err));
-    MCF_TRY(cuda_pass(w, DONE, err));
+    if (!sum)
+        MCF_TRY(cuda_pass(w, DONE, NULL, err));
     w->group->number++;
     return MCF_OK;
 }

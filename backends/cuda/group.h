@@ -8,6 +8,12 @@
 // islands, 3 has its whole slice, 4 has read everything.
 enum { READY, ISLAND, PART, SLICE, DONE, PHASES, RING = 64 };
 
+// Members by bits, for each member: who shares its island or is next to it in the chain, and who has its number in
+// another island. A sum reads from them alone.
+typedef struct {
+    uint32_t island[CUDA_MEMBERS], across[CUDA_MEMBERS];
+} cuda_neighbours;
+
 struct mcf_group {
     mcf_host_group *host;
     cuda_watch watch;
@@ -15,6 +21,7 @@ struct mcf_group {
     mcf_device *devices[CUDA_MEMBERS];
     cuda_topology topology;
     cuda_plan plan, direct; // direct: each reads from each, peer or not
+    cuda_neighbours of_plan, of_direct;
     // Of the last collectives, so that a card that hangs is found though others were enqueued behind.
     cudaEvent_t events[RING][CUDA_MEMBERS][PHASES];
     _Atomic uint64_t number;         // of collectives so far
@@ -42,11 +49,15 @@ typedef struct {
     int at;      // the member for which something is being enqueued
 } cuda_work;
 
-// All streams have come to `phase`; what is enqueued from here on waits until all have.
-mcf_status cuda_pass(cuda_work *work, int phase, mcf_error *err);
+// All streams have come to `phase`; what is enqueued from here on by a member waits for those that `of` has for it, or for
+// all where that is NULL.
+mcf_status cuda_pass(cuda_work *work, int phase, const uint32_t *of, mcf_error *err);
 // From `owner`'s memory to `member`'s, on the latter's stream.
 mcf_status cuda_fetch(cuda_work *work, int member, void *to, const void *from, int owner, uint64_t bytes,
                       mcf_error *err);
+// From several owners at once, where the member sees them; else one after the other.
+mcf_status cuda_fetch_all(cuda_work *work, int member, const cuda_parts *parts, const int *owners, int count,
+                          mcf_error *err);
 
 typedef struct {
     uint64_t begin, end; // elements

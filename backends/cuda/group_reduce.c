@@ -16,8 +16,7 @@ static mcf_status record(cuda_work *w, int member, int phase, mcf_error *err)
     return MCF_OK;
 }
 
-// All streams have come to `phase`; what is enqueued from here on waits until all have.
-mcf_status cuda_pass(cuda_work *w, int phase, mcf_error *err)
+mcf_status cuda_pass(cuda_work *w, int phase, const uint32_t *of, mcf_error *err)
 {
     const mcf_group *g = w->group;
     for (int i = 0; i < g->count; i++)
@@ -26,7 +25,7 @@ mcf_status cuda_pass(cuda_work *w, int phase, mcf_error *err)
         w->at = i;
         MCF_TRY(cuda_use(g->devices[i], err));
         for (int k = 0; k < g->count; k++)
-            if (i != k)
+            if (i != k && (!of || of[i] >> k & 1))
                 CUDA_TRY(cudaStreamWaitEvent(w->all[i].stream->stream, g->events[g->number % RING][k][phase], 0),
                          "event of a group", err);
     }
@@ -53,6 +52,46 @@ static mcf_status fetch_on(cuda_work *w, cudaStream_t stream, int member, void *
 mcf_status cuda_fetch(cuda_work *w, int member, void *to, const void *from, int owner, uint64_t bytes, mcf_error *err)
 {
     return fetch_on(w, w->all[member].stream->stream, member, to, from, owner, bytes, err);
+}
+
+mcf_status cuda_fetch_all(cuda_work *w, int member, const cuda_parts *parts, const int *owners, int count,
+                          mcf_error *err)
+{
+    enum { BLOCKS = 32 }; // for a part: 128 KiB on its way, more than a link holds
+    cuda_parts seen = {{{0}}};
+    int kept = 0;
+    uint64_t most = 0, together = 0;
+    w->at = member;
+    for (int i = 0; i < count; i++) {
+        const cuda_part *p = &parts->part[i];
+        const cuda_link link = w->group->topology.link[member][owners[i]];
+        if (link == CUDA_LINK_HOST || link == CUDA_LINK_SELF) {
+            MCF_TRY(cuda_fetch(w, member, p->to, p->from, owners[i], (uint64_t)p->bytes, err));
+        } else if (p->bytes) {
+            seen.part[kept++] = *p;
+            most = (uint64_t)p->bytes > most ? (uint64_t)p->bytes : most;
+            together |= (uint64_t)(uintptr_t)p->from | (uint64_t)(uintptr_t)p->to | (uint64_t)p->bytes;
+        }
+    }
+    const int size = together % 16 == 0 ? 16 : together % 4 == 0 ? 4 : 2;
+    if (!kept)
+        return MCF_OK;
+    if (kept == 1 || together % 2) { // the copy engine; bytes alone come in no vector
+        for (int i = 0; i < count; i++)
+            if (w->group->topology.link[member][owners[i]] == CUDA_LINK_PCIE ||
+                w->group->topology.link[member][owners[i]] == CUDA_LINK_NVLINK)
+                MCF_TRY(cuda_fetch(w, member, parts->part[i].to, parts->part[i].from, owners[i],
+                                   (uint64_t)parts->part[i].bytes, err));
+        return MCF_OK;
+    }
+    const uint64_t blocks = (most / (uint64_t)size + 4 * CUDA_SUM_BLOCK - 1) / (4 * CUDA_SUM_BLOCK);
+    void *arguments[] = {&seen};
+    const dim3 grid = {(unsigned)(blocks < BLOCKS ? blocks : BLOCKS), (unsigned)kept, 1},
+               block = {CUDA_SUM_BLOCK, 1, 1};
+    MCF_TRY(cuda_use(w->group->devices[member], err));
+    CUDA_TRY(cudaLaunchKernel(cuda_group_gather(size), grid, block, arguments, 0, w->all[member].stream->stream),
+             "copies from several devices", err);
+    return MCF_OK;
 }
 
 static mcf_status launch_sum(cuda_work *w, int member, cuda_members members, int count, void *out, uint64_t n,
@@ -114,13 +153,51 @@ static cuda_range part_of(cuda_range whole, int i, int parts)
 
 // --- sums over all
 
-static mcf_status fetch_range(cuda_work *w, int member, int owner, cuda_range r, mcf_error *err)
+static cuda_part fetched(const cuda_work *w, int member, int owner, cuda_range r)
 {
-    return cuda_fetch(w, member, (char *)w->all[member].to + r.begin * w->size,
-                      (const char *)w->all[owner].to + r.begin * w->size, owner, (r.end - r.begin) * w->size, err);
+    return (cuda_part){(const char *)w->all[owner].to + r.begin * w->size,
+                       (char *)w->all[member].to + r.begin * w->size, (int64_t)((r.end - r.begin) * w->size)};
 }
 
-static mcf_status reduce_islands(cuda_work *w, const cuda_plan *p, int divide, mcf_error *err)
+static mcf_status fetch_parts(cuda_work *w, const cuda_plan *p, cuda_range whole, mcf_error *err)
+{
+    for (int place = 0; place < p->count; place++) {
+        const int number = place % p->size, member = p->order[place];
+        cuda_parts parts = {{{0}}};
+        int owners[CUDA_MEMBERS], count = 0;
+        for (int i = 0; i < p->islands; i++)
+            if (i != place / p->size) {
+                owners[count] = p->order[i * p->size + number];
+                parts.part[count] =
+                    fetched(w, member, owners[count], part_of(part_of(whole, number, p->size), i, p->islands));
+                count++;
+            }
+        MCF_TRY(cuda_fetch_all(w, member, &parts, owners, count, err));
+    }
+    return MCF_OK;
+}
+
+static mcf_status fetch_slices(cuda_work *w, const cuda_plan *p, cuda_range whole, mcf_error *err)
+{
+    for (int place = 0; place < p->count; place++) {
+        const int member = p->order[place];
+        cuda_parts parts = {{{0}}};
+        int owners[CUDA_MEMBERS], count = 0;
+        for (int j = 0; j < p->size; j++)
+            if (j != place % p->size) {
+                owners[count] = p->order[place / p->size * p->size + j];
+                parts.part[count] = fetched(w, member, owners[count], part_of(whole, j, p->size));
+                count++;
+            }
+        MCF_TRY(cuda_fetch_all(w, member, &parts, owners, count, err));
+    }
+    return MCF_OK;
+}
+
+// Whoever overwrites memory has waited for those who read it: parts and slices are read within an island, or by the
+// same number of the other islands, and by nobody else.
+static mcf_status reduce_islands(cuda_work *w, const cuda_plan *p, const cuda_neighbours *of, int divide,
+                                 mcf_error *err)
 {
     const cuda_range whole = {0, w->all[0].count};
     if (p->count == 1)
@@ -136,7 +213,8 @@ static mcf_status reduce_islands(cuda_work *w, const cuda_plan *p, int divide, m
         MCF_TRY(cuda_sum(w, member, &of, (char *)w->all[member].to + slice.begin * w->size, slice,
                          p->islands == 1 ? divide : 1, err));
     }
-    MCF_TRY(cuda_pass(w, ISLAND, err));
+    if (p->islands > 1 && p->size > 1)
+        MCF_TRY(cuda_pass(w, ISLAND, of->across, err));
     for (int place = 0; p->islands > 1 && place < p->count; place++) {
         const int number = place % p->size, member = p->order[place];
         const cuda_range part = part_of(part_of(whole, number, p->size), place / p->size, p->islands);
@@ -147,20 +225,14 @@ static mcf_status reduce_islands(cuda_work *w, const cuda_plan *p, int divide, m
         }
         MCF_TRY(cuda_sum(w, member, &of, (char *)w->all[member].to + part.begin * w->size, part, divide, err));
     }
-    MCF_TRY(cuda_pass(w, PART, err));
-    for (int place = 0; place < p->count; place++) {
-        const int number = place % p->size;
-        for (int i = 0; i < p->islands; i++)
-            if (i != place / p->size)
-                MCF_TRY(fetch_range(w, p->order[place], p->order[i * p->size + number],
-                                    part_of(part_of(whole, number, p->size), i, p->islands), err));
+    if (p->islands > 1) {
+        MCF_TRY(cuda_pass(w, PART, of->across, err));
+        MCF_TRY(fetch_parts(w, p, whole, err));
     }
-    MCF_TRY(cuda_pass(w, SLICE, err));
-    for (int place = 0; place < p->count; place++)
-        for (int j = 0; j < p->size; j++)
-            if (j != place % p->size)
-                MCF_TRY(fetch_range(w, p->order[place], p->order[place / p->size * p->size + j],
-                                    part_of(whole, j, p->size), err));
+    if (p->size > 1) {
+        MCF_TRY(cuda_pass(w, SLICE, of->island, err));
+        MCF_TRY(fetch_slices(w, p, whole, err));
+    }
     return MCF_OK;
 }
 
@@ -231,5 +303,11 @@ mcf_status cuda_reduce_all(cuda_work *w, mcf_error *err)
     const int dtype = w->all[0].dtype, divide = w->all[0].detail == MCF_REDUCE_MEAN ? g->count : 1;
     // A sum that lies in 16 bits in between would be rounded more than once.
     const cuda_plan *p = dtype == MCF_F32 || dtype == MCF_F64 ? &g->plan : &g->direct;
-    return p->chain ? reduce_chain(w, p, divide, err) : reduce_islands(w, p, divide, err);
+    const cuda_neighbours *of = p == &g->plan ? &g->of_plan : &g->of_direct;
+    uint32_t both[CUDA_MEMBERS];
+    for (int i = 0; i < CUDA_MEMBERS; i++)
+        both[i] = of->island[i] | of->across[i];
+    MCF_TRY(cuda_pass(w, READY, both, err));
+    MCF_TRY(p->chain ? reduce_chain(w, p, divide, err) : reduce_islands(w, p, of, divide, err));
+    return cuda_pass(w, DONE, both, err);
 }

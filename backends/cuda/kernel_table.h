@@ -30,6 +30,19 @@ typedef struct {
 } cuda_members;
 const void *cuda_group_sum(mcf_dtype dtype);
 
+// Copies from several members at once, so that all links work together (group_sum.cu): blocks of CUDA_SUM_BLOCK, with a
+// part in each row y of the grid. Arguments: cuda_parts, and the elements of `size` bytes (16, 4 or 2), of which addresses
+// and bytes are multiples.
+typedef struct {
+    const void *from;
+    void *to;
+    int64_t bytes;
+} cuda_part;
+typedef struct {
+    cuda_part part[CUDA_MEMBERS];
+} cuda_parts;
+const void *cuda_group_gather(int size);
+
 #ifdef __cplusplus
 }
 #endif

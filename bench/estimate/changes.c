@@ -15,9 +15,23 @@ static const struct {
      {.attention_overlaps = true}},
     {"GELU written by the product before it (cublasLt has the tanh form: an own product)", {.gelu_in_product = true}},
     {"the sums between blocks in 16 bits (rounds more than now)", {.norm16 = true}},
+    {"products at the maker's peak but for tiles and waves (nobody reaches it)", {.product_factor = -1}},
+};
+
+// What is not known, and which way it may turn out. The first is all that may be worse at once, the last the best.
+static const struct {
+    const char *what;
+    mcf_what_if is;
+} outcomes[] = {
+    {"all of the worse ones below at once",
+     {.clock = 0.9, .product_factor = 0.88, .bias_refused = true, .sum_latency = 75e-6, .links_in_turn = true}},
     {"products an eighth slower, as others measured (V100: 95 TFLOP/s, transformers-benchmarks)",
      {.product_factor = 0.88}},
-    {"products at the maker's peak but for tiles and waves (nobody reaches it)", {.product_factor = -1}},
+    {"nine tenths of the boost clock, as a card at its power limit after minutes", {.clock = 0.9}},
+    {"cublasLt refuses every bias: a pass of its own behind the product", {.bias_refused = true}},
+    {"a sum over cards costs 150 us beside its bytes, not 75", {.sum_latency = 75e-6}},
+    {"a card's links work one after the other", {.links_in_turn = true}},
+    {"attention's pipes all busy at the same time", {.attention_overlaps = true}},
 };
 
 static mcf_status images_with(const mcf_card *card, const mcf_what_if *what, const mcf_recorded_step *record,
@@ -81,11 +95,13 @@ mcf_status mcf_predict_changes(const mcf_card *card, const mcf_config *config, c
             change.product_factor = 1 / card->product16;
         MCF_TRY(images_with(card, &change, record, &images, err));
         add(c, rows[i].what, images, true);
-        if (change.attention_overlaps)
-            c->high = images;
-        if (change.product_factor > 0 && change.product_factor < 1)
-            c->low = images;
     }
+    for (size_t i = 0; i < sizeof outcomes / sizeof *outcomes; i++) {
+        MCF_TRY(images_with(card, &outcomes[i].is, record, &images, err));
+        c->outcome[c->outcome_count++] = (mcf_predicted_change){outcomes[i].what, images, true};
+    }
+    c->low = c->outcome[0].images;
+    c->high = images;
     MCF_TRY(larger_batch(card, config, record, &none,
                          "micro-batches twice as large, half as many (BatchNorm sees more)", c, err));
     MCF_TRY(images_with(card, &everything, record, &images, err));

@@ -15,7 +15,9 @@ typedef struct {
 typedef struct {
     mcf_predicted_change change[MCF_CHANGES_MAX];
     int count;
-    double low, high; // images a second and card: products an eighth slower; attention's pipes all overlapped
+    mcf_predicted_change outcome[MCF_CHANGES_MAX]; // what a first run may find, from the worst to the best
+    int outcome_count;
+    double low, high; // images a second and card: all that may be worse; attention's pipes all overlapped
     double wanted;    // images a second and card
     double share,
         share_all;    // of the card's peak that products must reach for it, with nothing and with all else changed;

@@ -13,6 +13,9 @@ static const double link_share = 0.958, slot_share = 0.78;
 // A small copy with its call and the wait for it, 1 KiB in gpu-benches' cuda-memcpy: an upper bound where nothing
 // waits.
 static const double small_copy = 30e-6;
+// What a sum costs beside its bytes: two meetings of the members' threads and some hundred calls of the runtime by one
+// of them. An assumption until a card shows it, the middle of 50 to 100 us.
+static const double sum_latency = 75e-6;
 // What the driver, the kernels' and cuBLAS's code take of a card: an assumption, nvidia-smi shows it.
 static const uint64_t driver_bytes = 600u << 20;
 // As in backends/cuda: upload.c, devices.c, memory.c.
@@ -112,7 +115,7 @@ double mcf_predict_all_reduce(const mcf_card *card, int world, double bytes)
         return 0;
     plan_of(card, world, &plan);
     // Four times all streams wait for each other: events and the begin of kernels.
-    const double meetings = 4 * 2 * card->gap;
+    const double meetings = 4 * 2 * card->gap + sum_latency;
     // Where a card's ways to all others are one, everything passes it; else each pair has its own link.
     const double volume = card->wiring == MCF_WIRING_CUBE ? cuda_plan_time(&plan) : 2.0 * (world - 1) / world;
     const double share = card->wiring == MCF_WIRING_PCIE ? slot_share : link_share;
@@ -134,8 +137,11 @@ typedef struct {
 static double collective(const follower *f, const mcf_recorded_call *call)
 {
     const int world = f->record->world;
-    if (call->kind == MCF_RECORDED_ALL_REDUCE)
-        return mcf_predict_all_reduce(f->card, world, call->bytes);
+    if (call->kind == MCF_RECORDED_ALL_REDUCE) {
+        // Of a cube mesh each card reads from three others at once.
+        const double bytes = call->bytes * (f->what->links_in_turn && f->card->wiring == MCF_WIRING_CUBE ? 3 : 1);
+        return mcf_predict_all_reduce(f->card, world, bytes) + f->what->sum_latency;
+    }
     return mcf_predict_all_reduce(f->card, world, 0) + call->bytes * (world - 1) / (f->card->link * slot_share);
 }
 
@@ -231,7 +237,14 @@ static void add_memory(const follower *f, mcf_predicted_memory *m)
 mcf_status mcf_predict(const mcf_card *card, const mcf_what_if *what, const mcf_recorded_step *record,
                        mcf_prediction *p, mcf_error *err)
 {
-    follower f = {.card = card, .what = what, .record = record, .p = p};
+    mcf_card slower = *card; // at another clock all but the memory goes with it
+    if (what->clock > 0) {
+        slower.clock *= what->clock;
+        slower.f16 *= what->clock;
+        slower.bf16 *= what->clock;
+        slower.f32 *= what->clock;
+    }
+    follower f = {.card = &slower, .what = what, .record = record, .p = p};
     *p = (mcf_prediction){0};
     if (record->world > CUDA_MEMBERS)
         return mcf_fail(err, MCF_ERR_USAGE, "bench: %d cards; a prediction is for 1 to %d of one machine",

@@ -46,8 +46,10 @@ static void write_head(const page *p)
         n->images, n->step, n->micro_batch * 1e3, n->flops / n->images / n->step * 1e-9, n->flops / n->step * 1e-12,
         100 * n->flops / n->step / (p->config->precision == MCF_PRECISION_FP32 ? card->f32 : card->f16),
         (p->config->precision == MCF_PRECISION_FP32 ? card->f32 : card->f16) * 1e-12);
-    mcf_text_add(p->table, "between %.0f (products an eighth slower) and %.0f (attention's pipes overlap fully)\n",
-                 p->changes.low, p->changes.high);
+    mcf_text_add(
+        p->table,
+        "a first run may find from %.0f (all that may be worse at once) to %.0f (attention's pipes overlap fully)\n",
+        p->changes.low, p->changes.high);
     json_object_update_new(p->root, json_pack("{s:f, s:f}", "images_per_second_per_device_low", p->changes.low,
                                               "images_per_second_per_device_high", p->changes.high));
     json_object_update_new(
@@ -173,7 +175,14 @@ static void write_memory(const page *p)
 static void write_changes(const page *p)
 {
     const mcf_predicted_changes *c = &p->changes;
-    json_t *rows = json_array();
+    json_t *rows = json_array(), *outcomes = json_array();
+    mcf_text_add(p->table, "what is not known, and the images/s and card if it turns out so:\n");
+    for (int i = 0; i < c->outcome_count; i++) {
+        mcf_text_add(p->table, "  %-88s %7.1f\n", c->outcome[i].what, c->outcome[i].images);
+        json_array_append_new(outcomes, json_pack("{s:s, s:f}", "outcome", c->outcome[i].what,
+                                                  "images_per_second_per_device", c->outcome[i].images));
+    }
+    json_object_set_new(p->root, "outcomes", outcomes);
     mcf_text_add(p->table, "what would bring it to %.0f images/s and card, a day for the full set on 8 (now %.1f):\n",
                  c->wanted, p->now.images);
     for (int i = 0; i < c->count; i++) {

@@ -204,6 +204,12 @@ static mcf_estimate matmul(const mcf_card *card, const mcf_what_if *what, const 
     }
     e = mcf_estimate_product(card, what->product_factor, &s);
     e.kernels += bias; // in the type of the product
+    if (bias && what->bias_refused) {
+        const double c = bytes_of(&l->out[0]);
+        const mcf_estimate epilogue = pass(card, MCF_WAY_SHARED, ELEMENT * (double)mcf_shape_count(&l->out[0].shape),
+                                           2 * c, mcf_card_threads(card) * (double)mcf_dtype_size(l->out[0].dtype), 1);
+        add(&e, &epilogue);
+    }
     if (l->attr.matmul.activation == MCF_ACT_GELU && !what->gelu_in_product) {
         const double c = bytes_of(&l->out[MATMUL_OUT_out]);
         const mcf_estimate gelu =

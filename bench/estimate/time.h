@@ -15,6 +15,10 @@ typedef struct {
     bool gelu_in_product;    // GELU is written by the product before it, also where the backward pass needs its input
     bool norm16;             // the sums between blocks (the residual stream) lie in 16 bits
     double product_factor;   // of the share that cuBLAS reaches; 0: 1
+    bool bias_refused;       // cublasLt has no way to add a bias: a pass of its own behind each such product
+    bool links_in_turn;      // a card's links work one after the other
+    double clock;            // of the card's boost clock; 0: 1
+    double sum_latency;      // s, more for each sum over cards
 } mcf_what_if;
 
 // Which kernel an operation goes to.

@@ -211,10 +211,14 @@ static void sums_of_gradients_follow_the_plan_of_the_wiring(void **state)
     const double bytes = 400e6;
     assert_true(mcf_predict_all_reduce(v100, 1, bytes) == 0);
     // docs/cuda.md: 0.75 N over single links of 25 GB/s.
-    near(mcf_predict_all_reduce(v100, 8, bytes), 0.75 * bytes / (25e9 * 0.958), 0.01);
-    near(mcf_predict_all_reduce(v100, 4, bytes), 0.5 * bytes / (25e9 * 0.958), 0.01);
-    near(mcf_predict_all_reduce(a100, 8, bytes), 1.75 * bytes / (300e9 * 0.958), 0.01);
-    near(mcf_predict_all_reduce(pcie, 8, bytes), 1.75 * bytes / (15.75e9 * 0.78), 0.01);
+    near(mcf_predict_all_reduce(v100, 8, bytes) - mcf_predict_all_reduce(v100, 8, 0), 0.75 * bytes / (25e9 * 0.958),
+         0.01);
+    near(mcf_predict_all_reduce(v100, 4, bytes) - mcf_predict_all_reduce(v100, 4, 0), 0.5 * bytes / (25e9 * 0.958),
+         0.01);
+    near(mcf_predict_all_reduce(a100, 8, bytes) - mcf_predict_all_reduce(a100, 8, 0), 1.75 * bytes / (300e9 * 0.958),
+         0.01);
+    near(mcf_predict_all_reduce(pcie, 8, bytes) - mcf_predict_all_reduce(pcie, 8, 0), 1.75 * bytes / (15.75e9 * 0.78),
+         0.01);
 }
 
 // --- steps
@@ -333,6 +337,10 @@ static void changes_never_make_it_slower_and_the_wanted_rate_is_met(void **state
     near(met.images, 400, 1e-3);
     assert_true(changes.share_all < changes.share);
     assert_true(changes.low < p.images && p.images < changes.high);
+    // Each outcome lies within the two rows that name the ends.
+    for (int i = 0; i < changes.outcome_count; i++)
+        assert_true(changes.outcome[i].images >= changes.low && changes.outcome[i].images <= changes.high);
+    assert_true(changes.outcome_count > 4);
     mcf_prediction_free(&met);
     mcf_prediction_free(&p);
     mcf_record_free(&record);
