@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "data/faces/faces.h"
 #include "data/faces/read.h"
 
 enum { MOST = 512, IDS = 300 };

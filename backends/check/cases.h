@@ -2,7 +2,7 @@
 #ifndef MCF_BACKENDS_CHECK_CASES_H
 #define MCF_BACKENDS_CHECK_CASES_H
 
-#include "backends/check/check.h"
+#include "backends/backend.h"
 
 // What an input holds.
 typedef enum {
@@ -75,18 +75,5 @@ mcf_status mcf_check_draw(const mcf_check_case *c, uint64_t seed, uint64_t numbe
 // accumulated outputs start from. An operation that changes input i leaves the new values in values[i].
 mcf_status mcf_check_reference(const mcf_check_case *c, double *values[MCF_MAX_INPUTS],
                                double *const before[MCF_MAX_OUTPUTS], double *results[MCF_MAX_OUTPUTS], mcf_error *err);
-
-// Memory functions, and collectives over 1 to options->members devices; a result each through `report`.
-typedef struct {
-    const mcf_backend *backend;
-    int device_index;
-    const mcf_check_options *options;
-    uint32_t dtypes;
-    void (*report)(void *context, const char *op, const char *text, double error, double tolerance,
-                   const char *message);
-    void *context;
-} mcf_check_job;
-mcf_status mcf_check_memory(const mcf_check_job *job, mcf_device *device, mcf_error *err);
-mcf_status mcf_check_group(const mcf_check_job *job, mcf_op only, mcf_error *err);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include "backends/host/elements.h"
 #include "backends/check/cases.h"
+#include "backends/check/group.h"
 #include "ops/rules.h"
 
 #include <math.h>
@@ -406,7 +407,14 @@ static mcf_status check_all(check *k, int device_index, mcf_error *err)
 {
     const char *only = k->options->only;
     mcf_op op = only ? mcf_op_find(only) : MCF_OP_COUNT;
-    mcf_check_job job = {k->backend, device_index, k->options, k->dtypes, report_part, k};
+    mcf_check_job job = {.backend = k->backend,
+                         .device_index = device_index,
+                         .seed = k->options->seed,
+                         .members = k->options->members,
+                         .tiny = k->options->tiny,
+                         .dtypes = k->dtypes,
+                         .report = report_part,
+                         .context = k};
     if (only && op == MCF_OP_COUNT && strcmp(only, "memory") && strcmp(only, "group"))
         return mcf_fail(err, MCF_ERR_USAGE, "no operation is called '%.64s'", only);
     if (!only || !strcmp(only, "memory"))

@@ -1,6 +1,7 @@
 // The check of memory functions and of collectives over several devices.
-#include "backends/host/elements.h"
+#include "backends/check/group.h"
 #include "backends/check/cases.h"
+#include "backends/host/elements.h"
 #include "base/rng.h"
 
 #include <math.h>
@@ -47,7 +48,7 @@ static mcf_status try_memory(const mcf_backend *b, mcf_device *device, mcf_strea
 mcf_status mcf_check_memory(const mcf_check_job *job, mcf_device *device, mcf_error *err)
 {
     const mcf_backend *b = job->backend;
-    size_t bytes = job->options->tiny ? 4099 : 1000003;
+    size_t bytes = job->tiny ? 4099 : 1000003;
     mcf_stream *streams[2] = {NULL};
     mcf_event *event = NULL;
     mcf_buffer *buffers[2] = {NULL};
@@ -276,14 +277,14 @@ static void run_collectives(const mcf_check_job *job, const fleet *f, int member
         for (int t = 0; t < 4; t++) {
             if (types[t] == MCF_I64 ? sums : !(job->dtypes >> types[t] & 1))
                 continue;
-            for (int i = 0; i < (job->options->tiny ? 3 : 6); i++)
+            for (int i = 0; i < (job->tiny ? 3 : 6); i++)
                 for (int variant = 0; variant < 4; variant++) {
                     if (variant & 2 && !sums)
                         continue;
                     collective c = {(mcf_op)op, types[t],    variant & 2 ? MCF_REDUCE_MEAN : MCF_REDUCE_SUM,
                                     members,    i % members, counts[i],
                                     variant & 1};
-                    run_collective(job, f, group, &c, job->options->seed + number++ * 1000);
+                    run_collective(job, f, group, &c, job->seed + number++ * 1000);
                 }
         }
     }
@@ -331,7 +332,7 @@ mcf_status mcf_check_group(const mcf_check_job *job, mcf_op only, mcf_error *err
 {
     const mcf_backend *b = job->backend;
     int count = b->device_count() - job->device_index;
-    int most = job->options->members > 0 ? job->options->members : 4;
+    int most = job->members > 0 ? job->members : 4;
     count = count < 1 ? 1 : count;
     // Devices of a CPU are threads: any number can be opened.
     if (!strncmp(b->name, "cpu", 3) || count > most)

@@ -107,7 +107,8 @@ void mcf_cpu_onednn_destroy(mcf_cpu_onednn *o)
     for (size_t i = 0; i < o->capacity; i++)
         destroy_primitive(o->primitives[i]);
     free(o->primitives);
-    mcf_cpu_onednn_destroy_convolvers(o);
+    if (o->convolvers)
+        o->destroy_convolvers(o);
     mcf_cpu_release(o->scratch, o->scratch_bytes);
     mcf_cpu_release(o->packed, o->packed_bytes);
     if (o->stream)

@@ -61,9 +61,9 @@ static void destroy_convolver(convolver *v)
     free(v);
 }
 
-void mcf_cpu_onednn_destroy_convolvers(mcf_cpu_onednn *o)
+static void destroy_convolvers(mcf_cpu_onednn *o)
 {
-    for (size_t i = 0; o->convolvers && i < MCF_CPU_CONVOLVERS; i++)
+    for (size_t i = 0; i < MCF_CPU_CONVOLVERS; i++)
         destroy_convolver(o->convolvers[i]);
     free(o->convolvers);
 }
@@ -222,6 +222,7 @@ static mcf_status fill_convolver(mcf_cpu_onednn *o, convolver *v, parts *d, mcf_
 static mcf_status find_convolver(mcf_cpu_onednn *o, const mcf_cpu_convolution *convolution, convolver **found,
                                  mcf_error *err)
 {
+    o->destroy_convolvers = destroy_convolvers;
     if (!o->convolvers && !(o->convolvers = calloc(MCF_CPU_CONVOLVERS, sizeof *o->convolvers)))
         return mcf_fail(err, MCF_ERR_NOMEM, "no memory for %d convolutions", MCF_CPU_CONVOLVERS);
     for (size_t i = 0; i < MCF_CPU_CONVOLVERS && o->convolvers[i]; i++)

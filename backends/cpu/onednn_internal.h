@@ -19,7 +19,8 @@ struct mcf_cpu_onednn {
     size_t capacity, count;
     struct mcf_cpu_convolver **convolvers; // MCF_CPU_CONVOLVERS of them, NULL until the first
     size_t next_convolver;                 // to be replaced
-    void *scratch, *packed;                // of the product or convolution that runs
+    void (*destroy_convolvers)(struct mcf_cpu_onednn *onednn);
+    void *scratch, *packed; // of the product or convolution that runs
     size_t scratch_bytes, packed_bytes;
 };
 
@@ -36,6 +37,5 @@ dnnl_status_t mcf_cpu_onednn_describe(dnnl_memory_desc_t *desc, int rank, const 
                                       const int64_t *stride);
 // Scratch grows to the largest need and stays.
 mcf_status mcf_cpu_onednn_reserve(void **memory, size_t *bytes, size_t needed, mcf_error *err);
-void mcf_cpu_onednn_destroy_convolvers(mcf_cpu_onednn *onednn);
 
 #endif

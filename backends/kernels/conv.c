@@ -57,8 +57,14 @@ static bool in_words(const mcf_operand *from, const convolution *k)
 static mcf_status columns_in_words(mcf_stream *stream, bool back, const mcf_operand *from, const mcf_operand *to,
                                    const convolution *k, int64_t count, mcf_error *err)
 {
-    dev_kernel_key key = {"conv.cl", back ? "columns_back_words" : "columns_words", DEV_NONE, DEV_NONE,
-                          DEV_NONE,  DEV_NONE,                                      "-DMCF_COLUMNS_WORDS", 0};
+    dev_kernel_key key = {"conv.cl",
+                          back ? "columns_back_words" : "columns_words",
+                          DEV_NONE,
+                          DEV_NONE,
+                          DEV_NONE,
+                          DEV_NONE,
+                          "-DMCF_COLUMNS_WORDS",
+                          0};
     mcf_operand words = *from, out = *to;
     convolution of = *k;
     dev_call call;
@@ -75,8 +81,8 @@ static mcf_status columns_in_words(mcf_stream *stream, bool back, const mcf_oper
 static mcf_status columns(mcf_stream *stream, bool back, const mcf_operand *from, const mcf_operand *to,
                           const convolution *k, int64_t count, mcf_error *err)
 {
-    dev_kernel_key key = {"conv.cl", back ? "columns_back" : "columns", from->dtype,     DEV_NONE,
-                          DEV_NONE,  to->dtype,                         "-DMCF_COLUMNS", 0};
+    dev_kernel_key key = {
+        "conv.cl", back ? "columns_back" : "columns", from->dtype, DEV_NONE, DEV_NONE, to->dtype, "-DMCF_COLUMNS", 0};
     dev_call call;
     if (in_words(from, k))
         return columns_in_words(stream, back, from, to, k, count, err);
@@ -131,9 +137,8 @@ static void move_rows(mcf_operand *operand, int64_t elements)
 }
 
 // out [pixels, n] = columns of `from` times weight [depth, n] (steps in `b`), a piece after the other.
-static mcf_status multiply_columns(mcf_stream *stream, bool back, const mcf_operand *from, convolution k,
-                                   dev_matrix b, int64_t n, const mcf_operand *bias, const mcf_operand *out,
-                                   mcf_error *err)
+static mcf_status multiply_columns(mcf_stream *stream, bool back, const mcf_operand *from, convolution k, dev_matrix b,
+                                   int64_t n, const mcf_operand *bias, const mcf_operand *out, mcf_error *err)
 {
     const int64_t pixels = mcf_shape_count(&out->shape) / n, depth = k.rows * k.columns * k.channels;
     const int64_t piece = piece_of(stream, pixels, depth, from->dtype);
@@ -210,8 +215,7 @@ mcf_status dev_op_conv2d_grad_x(mcf_stream *stream, const mcf_launch *l, mcf_err
     mcf_operand ordered;
     MCF_TRY(order_weight(stream, weight, true, &ordered, err));
     k.channels = k.outputs; // of what the rows are made of
-    return multiply_columns(stream, true, dy, k, (dev_matrix){&ordered, {channels, 1, 0, 0}}, channels, NULL,
-                            dx, err);
+    return multiply_columns(stream, true, dy, k, (dev_matrix){&ordered, {channels, 1, 0, 0}}, channels, NULL, dx, err);
 }
 
 static mcf_status grouped_grad_weight(mcf_stream *stream, const mcf_operand *x, const mcf_operand *dy,

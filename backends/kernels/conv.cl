@@ -118,8 +118,8 @@ KERNEL void columns_back_words(GRID INPUT(i64, dy), TENSOR(i64, out), convolutio
     for (int i = 0; i < rows; i++)
         for (int j = 0; j < columns; j++) {
             const int y = bottom - i, w = right - j;
-            const int inside = y >= 0 && w >= 0 && y % stride == 0 && w % stride == 0 && y / stride < height &&
-                               w / stride < width;
+            const int inside =
+                y >= 0 && w >= 0 && y % stride == 0 && w % stride == 0 && y / stride < height && w / stride < width;
             const I64 from = ((I64)(y / stride) * width + w / stride) * channels;
             EACH(c, channels)
             out[c] = inside ? dy[from + c] : 0;

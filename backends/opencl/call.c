@@ -42,7 +42,8 @@ void dev_operand(dev_call *call, const mcf_operand *operand)
     bool there = operand && operand->buffer;
     cl_mem memory = there ? operand->buffer->memory : call->stream->device->nothing;
     dev_bytes(call, &memory, sizeof memory);
-    dev_int64(call, there ? (int64_t)(operand->offset / mcf_dtype_size(operand->dtype)) : 0);
+    const int64_t begin = there ? (int64_t)(operand->offset / mcf_dtype_size(operand->dtype)) : 0;
+    dev_bytes(call, &begin, sizeof begin);
 }
 
 mcf_status dev_run(dev_call *call, const size_t local[3], int64_t groups0, int64_t groups1, int64_t groups2,

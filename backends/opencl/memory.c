@@ -1,5 +1,6 @@
 // Buffers and copies between them and the host.
 #include "backends/opencl/opencl.h"
+#include "ops/rules.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -93,7 +94,7 @@ mcf_status ocl_upload(mcf_stream *stream, mcf_buffer *to, uint64_t offset, const
                       mcf_error *err)
 {
     enum { STAGED_MAX = 32 << 20 };
-    MCF_TRY(dev_check_range(to, offset, bytes, "upload", err));
+    MCF_TRY(mcf_check_range(to->bytes, offset, bytes, "upload", err));
     if (!bytes)
         return MCF_OK;
     void *staged = bytes <= STAGED_MAX ? malloc(bytes) : NULL;
@@ -119,7 +120,7 @@ mcf_status ocl_upload(mcf_stream *stream, mcf_buffer *to, uint64_t offset, const
 
 mcf_status ocl_download(mcf_stream *stream, void *to, mcf_buffer *from, uint64_t offset, uint64_t bytes, mcf_error *err)
 {
-    MCF_TRY(dev_check_range(from, offset, bytes, "download", err));
+    MCF_TRY(mcf_check_range(from->bytes, offset, bytes, "download", err));
     if (!bytes)
         return MCF_OK;
     OCL_TRY(clEnqueueReadBuffer(stream->queue, from->memory, CL_FALSE, offset, bytes, to, 0, NULL, NULL), "download",
@@ -131,8 +132,8 @@ mcf_status ocl_download(mcf_stream *stream, void *to, mcf_buffer *from, uint64_t
 mcf_status dev_copy(mcf_stream *stream, mcf_buffer *to, uint64_t to_offset, mcf_buffer *from, uint64_t from_offset,
                     uint64_t bytes, mcf_error *err)
 {
-    MCF_TRY(dev_check_range(to, to_offset, bytes, "copy: destination", err));
-    MCF_TRY(dev_check_range(from, from_offset, bytes, "copy: source", err));
+    MCF_TRY(mcf_check_range(to->bytes, to_offset, bytes, "copy: destination", err));
+    MCF_TRY(mcf_check_range(from->bytes, from_offset, bytes, "copy: source", err));
     if (!bytes || (to == from && to_offset == from_offset))
         return MCF_OK;
     uint64_t distance = to_offset > from_offset ? to_offset - from_offset : from_offset - to_offset;
@@ -150,7 +151,7 @@ mcf_status dev_copy(mcf_stream *stream, mcf_buffer *to, uint64_t to_offset, mcf_
 // Patterns of 4 bytes need places that are multiples of 4; the rest goes byte by byte.
 mcf_status dev_zero(mcf_stream *stream, mcf_buffer *buffer, uint64_t offset, uint64_t bytes, mcf_error *err)
 {
-    MCF_TRY(dev_check_range(buffer, offset, bytes, "zero", err));
+    MCF_TRY(mcf_check_range(buffer->bytes, offset, bytes, "zero", err));
     if (!bytes)
         return MCF_OK;
     const cl_uint zero = 0;

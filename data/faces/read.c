@@ -165,3 +165,13 @@ char *mcf_face_folder(const char *root, const char *const *names)
     }
     return strdup(root);
 }
+
+char *mcf_face_where(const mcf_face_set *set, int32_t file, int32_t line, char *buffer, size_t size)
+{
+    const char *path = file >= 0 && file < set->file_count ? set->files[file] : "a label";
+    if (line > 0)
+        snprintf(buffer, size, "%s: line %d", path, line);
+    else
+        snprintf(buffer, size, "%s", path);
+    return buffer;
+}

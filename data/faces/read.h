@@ -2,7 +2,8 @@
 #ifndef MCF_DATA_FACES_READ_H
 #define MCF_DATA_FACES_READ_H
 
-#include "data/faces/faces.h"
+#include "data/faces/markup.h"
+#include "data/faces/set.h"
 
 // A text being read line by line; its bytes end in a zero byte and are changed.
 typedef struct {
