@@ -15,6 +15,7 @@ static const struct {
      {.attention_overlaps = true}},
     {"GELU written by the product before it (cublasLt has the tanh form: an own product)", {.gelu_in_product = true}},
     {"the sums between blocks in 16 bits (rounds more than now)", {.norm16 = true}},
+    {"convolutions that write no columns: an implicit GEMM at the products' rate", {.no_columns = true}},
     {"products at the maker's peak but for tiles and waves (nobody reaches it)", {.product_factor = -1}},
 };
 
@@ -24,13 +25,19 @@ static const struct {
     mcf_what_if is;
 } outcomes[] = {
     {"all of the worse ones below at once",
-     {.clock = 0.9, .product_factor = 0.88, .bias_refused = true, .sum_latency = 75e-6, .links_in_turn = true}},
+     {.clock = 0.9,
+      .product_factor = 0.88,
+      .bias_refused = true,
+      .sum_latency = 75e-6,
+      .links_in_turn = true,
+      .pixels_from_memory = true}},
     {"products an eighth slower, as others measured (V100: 95 TFLOP/s, transformers-benchmarks)",
      {.product_factor = 0.88}},
     {"nine tenths of the boost clock, as a card at its power limit after minutes", {.clock = 0.9}},
     {"cublasLt refuses every bias: a pass of its own behind the product", {.bias_refused = true}},
     {"a sum over cards costs 150 us beside its bytes, not 75", {.sum_latency = 75e-6}},
     {"a card's links work one after the other", {.links_in_turn = true}},
+    {"convolutions find no row of their image in a cache", {.pixels_from_memory = true}},
     {"attention's pipes all busy at the same time", {.attention_overlaps = true}},
 };
 
@@ -88,15 +95,22 @@ mcf_status mcf_predict_changes(const mcf_card *card, const mcf_config *config, c
 {
     const mcf_what_if none = {0};
     double images, flops = 0, seconds = 0, factor;
+    bool convolves = false;
+    for (int i = 0; i < now->row_count; i++)
+        convolves = convolves || now->rows[i].way == MCF_WAY_COLUMNS;
     *c = (mcf_predicted_changes){.wanted = wanted};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         mcf_what_if change = rows[i].change;
+        if (change.no_columns && !convolves)
+            continue;
         if (change.product_factor < 0)
             change.product_factor = 1 / card->product16;
         MCF_TRY(images_with(card, &change, record, &images, err));
         add(c, rows[i].what, images, true);
     }
     for (size_t i = 0; i < sizeof outcomes / sizeof *outcomes; i++) {
+        if (i > 0 && outcomes[i].is.pixels_from_memory && !convolves)
+            continue;
         MCF_TRY(images_with(card, &outcomes[i].is, record, &images, err));
         c->outcome[c->outcome_count++] = (mcf_predicted_change){outcomes[i].what, images, true};
     }

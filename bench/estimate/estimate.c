@@ -44,6 +44,13 @@ static void name_of(const mcf_launch *l, char name[MCF_PREDICT_NAME])
         const int64_t *d = l->in[ATTENTION_IN_qkv].shape.dim;
         snprintf(name, MCF_PREDICT_NAME, "%s, %lld tokens, %lld heads of %lld", op, (long long)d[1], (long long)d[3],
                  (long long)d[4]);
+    } else if (l->op == MCF_OP_conv2d || l->op == MCF_OP_conv2d_grad_x || l->op == MCF_OP_conv2d_grad_weight) {
+        const bool grad = l->op == MCF_OP_conv2d_grad_weight;
+        const int64_t *w = (grad ? &l->out[CONV2D_GRAD_WEIGHT_OUT_dweight] : &l->in[CONV2D_IN_weight])->shape.dim;
+        const int64_t *map = (grad ? &l->in[CONV2D_GRAD_WEIGHT_IN_dy] : &l->out[CONV2D_OUT_y])->shape.dim;
+        snprintf(name, MCF_PREDICT_NAME, "%s %lldx%lld, %lld > %lld, map %lld x %lld, %s", op, (long long)w[2],
+                 (long long)w[3], (long long)w[1], (long long)w[0], (long long)map[1], (long long)map[2],
+                 mcf_dtype_name(l->in[0].dtype));
     } else if (l->op == MCF_OP_copy) {
         snprintf(name, MCF_PREDICT_NAME, "%s %s > %s", op, mcf_dtype_name(l->in[COPY_IN_x].dtype),
                  mcf_dtype_name(l->out[COPY_OUT_out].dtype));
@@ -274,4 +281,16 @@ void mcf_prediction_free(mcf_prediction *p)
 double mcf_predict_hours(double images_per_second, double images, double epochs)
 {
     return images * epochs / images_per_second / 3600;
+}
+
+int64_t mcf_predict_faces(const char *layout)
+{
+    static const struct {
+        const char *layout;
+        int64_t faces;
+    } sets[] = {{"aflw-19", 20000}, {"wflw", 7500}, {"300w", 3148}, {"lapa", 18176}, {"celebamask-hq", 24183}};
+    for (size_t i = 0; i < sizeof sets / sizeof *sets; i++)
+        if (!strcmp(sets[i].layout, layout))
+            return sets[i].faces;
+    return 0;
 }

@@ -54,5 +54,7 @@ double mcf_predict_all_reduce(const mcf_card *card, int world, double bytes);
 // How hours are counted: the paper's sets and schedule (paper.txt, 4.1: 20 million faces, a tenth, 16 epochs).
 enum { MCF_FULL_SET = 20000000, MCF_LIGHT_SET = 2000000, MCF_SET_EPOCHS = 16 };
 double mcf_predict_hours(double images_per_second, double images, double epochs);
+// Faces that a published set trains on (downstream.md), by the name of its layout; 0: another layout.
+int64_t mcf_predict_faces(const char *layout);
 
 #endif

@@ -1,10 +1,12 @@
 // mcf bench step --predict: the printed page and its JSON.
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "bench/bench.h"
 #include "train/engine.h"
 #include "bench/estimate/changes.h"
+#include "run/config/faces.h"
 
 typedef struct {
     const mcf_config *config;
@@ -23,6 +25,19 @@ enum { CORES_A_CARD = 5 }; // a DGX-1 has 40 cores for 8 cards
 static double hours_of(const page *p, double images, double set)
 {
     return mcf_predict_hours(images * p->record.world, set, MCF_SET_EPOCHS);
+}
+
+static bool is_dense(const page *p)
+{
+    return p->config->task != MCF_TASK_PRETRAIN;
+}
+
+// Of a finetuning run on the set that the config's layout names; 0: a layout of people's own data.
+static double finetune_hours(const page *p, double images)
+{
+    const double batch = (double)p->record.batch * p->record.accumulate * p->record.world;
+    const double faces = (double)mcf_predict_faces(mcf_config_face_layout(p->config)->name);
+    return p->config->schedule.epochs * ceil(faces / batch) * batch / p->record.world / images / 3600;
 }
 
 static const char *fits(const mcf_card *card, const mcf_predicted_memory *m)
@@ -98,12 +113,12 @@ static void write_rows(const page *p)
 static void write_groups(const page *p)
 {
     const mcf_prediction *n = &p->now;
-    double seconds[6] = {0};
+    double seconds[MCF_WAYS] = {0};
     json_t *groups = json_object();
     for (int i = 0; i < n->row_count; i++)
         seconds[n->rows[i].way] += n->rows[i].seconds;
     mcf_text_add(p->table, "by kernel, ms of a step:");
-    for (int way = 0; way < 6; way++) {
+    for (int way = 0; way < MCF_WAYS; way++) {
         if (seconds[way] > 0)
             mcf_text_add(p->table, " %s %.1f (%.1f %%);", mcf_way_name((mcf_way)way), seconds[way] * 1e3,
                          100 * seconds[way] / n->step);
@@ -121,8 +136,30 @@ static void write_groups(const page *p)
                                   "host_seconds", n->host));
 }
 
+static void write_finetune_hours(const page *p)
+{
+    const char *layout = mcf_config_face_layout(p->config)->name;
+    const int64_t faces = mcf_predict_faces(layout);
+    const double hours = finetune_hours(p, p->now.images), most = finetune_hours(p, p->changes.low),
+                 least = finetune_hours(p, p->changes.high), all = p->now.images * p->record.world;
+    if (faces)
+        mcf_text_add(p->table,
+                     "%d epochs of %s's %lld faces on %d card%s: %.2f h, from %.2f to %.2f; without validation\n",
+                     p->config->schedule.epochs, layout, (long long)faces, p->record.world,
+                     p->record.world > 1 ? "s" : "", hours, least, most);
+    mcf_text_add(p->table, "the loader has to bring %.0f images/s, %.0f for each of %d cores (%d a card)\n", all,
+                 all / (CORES_A_CARD * p->record.world), CORES_A_CARD * p->record.world, CORES_A_CARD);
+    json_object_update_new(p->root, json_pack("{s:s, s:I, s:i, s:f, s:f, s:f, s:f}", "layout", layout, "faces",
+                                              (json_int_t)faces, "epochs", p->config->schedule.epochs, "hours", hours,
+                                              "hours_low", least, "hours_high", most, "loader_images_per_second", all));
+}
+
 static void write_hours(const page *p)
 {
+    if (is_dense(p)) {
+        write_finetune_hours(p);
+        return;
+    }
     const double full = hours_of(p, p->now.images, MCF_FULL_SET), light = hours_of(p, p->now.images, MCF_LIGHT_SET);
     const double all = p->now.images * p->record.world;
     mcf_text_add(
@@ -183,8 +220,12 @@ static void write_changes(const page *p)
                                                   "images_per_second_per_device", c->outcome[i].images));
     }
     json_object_set_new(p->root, "outcomes", outcomes);
-    mcf_text_add(p->table, "what would bring it to %.0f images/s and card, a day for the full set on 8 (now %.1f):\n",
-                 c->wanted, p->now.images);
+    if (is_dense(p))
+        mcf_text_add(p->table, "what would make it faster (now %.1f images/s and card):\n", p->now.images);
+    else
+        mcf_text_add(p->table,
+                     "what would bring it to %.0f images/s and card, a day for the full set on 8 (now %.1f):\n",
+                     c->wanted, p->now.images);
     for (int i = 0; i < c->count; i++) {
         const mcf_predicted_change *change = &c->change[i];
         mcf_text_add(p->table, "  %-88s %7.1f%s\n", change->what, change->images,
@@ -192,13 +233,15 @@ static void write_changes(const page *p)
         json_array_append_new(rows, json_pack("{s:s, s:f, s:b}", "change", change->what, "images_per_second_per_device",
                                               change->images, "same_training", change->same_step));
     }
+    json_object_set_new(p->root, "changes", rows);
+    if (is_dense(p))
+        return;
     mcf_text_add(p->table,
                  "  products, with their bias and GELU, reach %.0f %% of the peak here; for %.0f they would have to "
                  "reach %.0f %% with nothing else "
                  "changed, %.0f %% with all of the first four%s\n",
                  100 * c->share_now, c->wanted, 100 * c->share, 100 * c->share_all,
                  c->share_all > 1 ? ": out of reach" : "");
-    json_object_set_new(p->root, "changes", rows);
     json_object_update_new(p->root, json_pack("{s:f, s:f, s:f, s:f}", "wanted_images_per_second_per_device", c->wanted,
                                               "products_share", c->share_now, "products_share_wanted", c->share,
                                               "products_share_wanted_all_changed", c->share_all));
@@ -213,22 +256,28 @@ static mcf_status write_cards(const page *p, mcf_error *err)
     mcf_text_add(p->table,
                  "the same on other cards, %d of a kind (bf16 where the config says so and the card has it):\n"
                  "  %-10s %-21s %9s %9s %7s %9s %12s %9s %9s  %s\n",
-                 p->record.world, "", "", "TFLOP/s", "GB/s", "GB", "images/s", "of its peak", "light, h", "full, h",
-                 "memory");
+                 p->record.world, "", "", "TFLOP/s", "GB/s", "GB", "images/s", "of its peak",
+                 is_dense(p) ? "" : "light, h", is_dense(p) ? "run, h" : "full, h", "memory");
     for (int i = 0; (card = mcf_card_at(i)); i++) {
         mcf_prediction other;
         const double peak = p->config->precision == MCF_PRECISION_FP32 ? card->f32 : card->f16;
         MCF_TRY(mcf_predict(card, &none, &p->record, &other, err));
-        mcf_text_add(p->table, "  %-10s %-21s %9.1f %9.0f %7.0f %9.1f %10.0f %% %9.1f %9.1f  %s\n", card->name,
+        char light[16] = "";
+        const double full = is_dense(p) ? finetune_hours(p, other.images) : hours_of(p, other.images, MCF_FULL_SET);
+        if (!is_dense(p))
+            snprintf(light, sizeof light, "%.1f", hours_of(p, other.images, MCF_LIGHT_SET));
+        mcf_text_add(p->table, "  %-10s %-21s %9.1f %9.0f %7.0f %9.1f %10.0f %% %9s %9.*f  %s\n", card->name,
                      card->about, peak * 1e-12, card->bandwidth * 1e-9, card->memory * 1e-9, other.images,
-                     100 * other.flops / other.step / peak, hours_of(p, other.images, MCF_LIGHT_SET),
-                     hours_of(p, other.images, MCF_FULL_SET), fits(card, &other.memory));
-        json_array_append_new(rows, json_pack("{s:s, s:s, s:f, s:f, s:f, s:b, s:s, s:s}", "name", card->name, "about",
-                                              card->about, "images_per_second_per_device", other.images, "hours_light",
-                                              hours_of(p, other.images, MCF_LIGHT_SET), "hours_full",
-                                              hours_of(p, other.images, MCF_FULL_SET), "fits",
-                                              (double)other.memory.total <= card->memory, "limits", card->limits,
-                                              "measured", card->measured));
+                     100 * other.flops / other.step / peak, light, is_dense(p) ? 2 : 1, full,
+                     fits(card, &other.memory));
+        json_t *row =
+            json_pack("{s:s, s:s, s:f, s:b, s:s, s:s}", "name", card->name, "about", card->about,
+                      "images_per_second_per_device", other.images, "fits", (double)other.memory.total <= card->memory,
+                      "limits", card->limits, "measured", card->measured);
+        if (!is_dense(p))
+            json_object_set_new(row, "hours_light", json_real(hours_of(p, other.images, MCF_LIGHT_SET)));
+        json_object_set_new(row, is_dense(p) ? "hours" : "hours_full", json_real(full));
+        json_array_append_new(rows, row);
         mcf_prediction_free(&other);
     }
     return MCF_OK;
@@ -340,13 +389,6 @@ mcf_status mcf_bench_predict(const mcf_config *config, const mcf_bench_options *
     mcf_text table = {0};
     page p = {.config = config, .table = &table, .root = json_object()};
     *report = (mcf_bench_report){0};
-    if (config->task != MCF_TASK_PRETRAIN) {
-        json_decref(p.root);
-        return mcf_fail(
-            err, MCF_ERR_UNSUPPORTED,
-            "bench: steps of alignment and parsing are not predicted: the time of convolutions is not known; "
-            "measure on a card, or predict a pre-training config");
-    }
     mcf_status status = prepare(&p, options, err);
     if (status == MCF_OK)
         status = write_page(&p, err);

@@ -8,8 +8,8 @@
 
 const char *mcf_way_name(mcf_way way)
 {
-    static const char *const names[] = {"cuBLAS",          "tiles in fp32",     "attention.cu",
-                                        "16 bytes a lane", "an element a lane", "copy"};
+    static const char *const names[] = {
+        "cuBLAS", "tiles in fp32", "attention.cu", "16 bytes a lane", "an element a lane", "copy", "columns + cuBLAS"};
     return names[way];
 }
 
@@ -32,17 +32,6 @@ static double bytes_of(const mcf_operand *operand)
 // layer_norm_grad 1390 for 24). The shared kernels' are mostly addresses: 40 to 42 for scale_flat and relu.
 enum { GELU = 58, GELU_GRAD = 91, NORM = 34, NORM_GRAD = 58, ELEMENT = 41 };
 
-// Bytes by the curve of the memory; beside them instructions, one a cycle from each of four schedulers.
-static mcf_estimate pass(const mcf_card *card, mcf_way way, double instructions, double bytes, double in_flight,
-                         int kernels)
-{
-    mcf_estimate e = {.way = way, .kernels = kernels, .bytes = bytes};
-    e.compute = instructions / (card->units * 4 * 32 * card->clock);
-    e.memory = bytes / mcf_card_stream(card, in_flight);
-    e.seconds = fmax(e.compute, e.memory);
-    return e;
-}
-
 static double largest(const mcf_launch *l)
 {
     double most = 0;
@@ -62,6 +51,13 @@ static double in_flight(const mcf_card *card, const mcf_launch *l)
     case MCF_OP_token_mse: // a thread a channel of an image
     case MCF_OP_token_mse_grad:
         threads = (double)(l->in[TOKEN_MSE_IN_a].shape.dim[0] * l->in[TOKEN_MSE_IN_a].shape.dim[2]);
+        break;
+    case MCF_OP_pixel_cross_entropy: // a thread a pixel
+        threads = (double)mcf_shape_count(&l->in[PIXEL_CROSS_ENTROPY_IN_labels].shape);
+        break;
+    case MCF_OP_heatmap_points: // a thread a row of a map
+    case MCF_OP_heatmap_bce:
+        threads = most / (double)l->in[0].shape.dim[2];
         break;
     case MCF_OP_reduce_sum: // chunks until 512 items run on each
     case MCF_OP_sum_squares:
@@ -85,8 +81,9 @@ static double in_flight(const mcf_card *card, const mcf_launch *l)
 static mcf_estimate shared(const mcf_card *card, const mcf_launch *l, double times, int kernels)
 {
     const mcf_cost cost = mcf_op_cost(l);
-    mcf_estimate e =
-        pass(card, MCF_WAY_SHARED, ELEMENT * times * largest(l), cost.bytes * times, in_flight(card, l), kernels);
+    const double own = mcf_map_instructions(l);
+    mcf_estimate e = mcf_estimate_pass(card, MCF_WAY_SHARED, own > 0 ? own : ELEMENT * times * largest(l),
+                                       cost.bytes * times, in_flight(card, l), kernels);
     e.flops = cost.flops;
     return e;
 }
@@ -95,7 +92,8 @@ static mcf_estimate shared(const mcf_card *card, const mcf_launch *l, double tim
 static mcf_estimate vectors(const mcf_card *card, const mcf_launch *l, double instructions, double more, int kernels)
 {
     const mcf_cost cost = mcf_op_cost(l);
-    mcf_estimate e = pass(card, MCF_WAY_VECTORS, instructions * largest(l), cost.bytes + more, FULL, kernels);
+    mcf_estimate e =
+        mcf_estimate_pass(card, MCF_WAY_VECTORS, instructions * largest(l), cost.bytes + more, FULL, kernels);
     e.flops = cost.flops;
     return e;
 }
@@ -148,28 +146,6 @@ static mcf_estimate reduce_sum(const mcf_card *card, const mcf_launch *l)
 
 // --- products
 
-// product_tile in sm_70's machine code (cuobjdump of instances/product_tile.cu.o in a tree of ci/cuda-toolchains):
-// four steps of k are 64 FFMA and 32 LDS of 102 instructions, the copies of two of a lane's four elements 138. So for
-// 16 steps a warp issues 256 FFMA, 128 LDS and 8 STS of a cycle of shared memory each, and 300 others. Pipes wait for
-// each other, as in attention.c. Eight warps make a tile of 64 x 64.
-double mcf_tiles_seconds(const mcf_card *card, double m, double n, double k, double batch)
-{
-    const double fp32 = 256, rest = 300, shared_cycles = 136; // a warp, 16 steps
-    const double lanes = card->f32 / 2 / card->units / card->clock / 4;
-    const double warp = (fp32 * 32 / lanes + rest * 2) / 4 + shared_cycles; // cycles of a multiprocessor
-    const double blocks = ceil(m / 64) * ceil(n / 64) * batch, waves = ceil(blocks / card->units);
-    return waves * 8 * warp * ceil(k / 16) / card->clock;
-}
-
-static void add(mcf_estimate *to, const mcf_estimate *e)
-{
-    to->kernels += e->kernels;
-    to->bytes += e->bytes;
-    to->compute += e->compute;
-    to->memory += e->memory;
-    to->seconds += e->seconds;
-}
-
 static mcf_product_shape shape_of(const mcf_launch *l)
 {
     const int rank = l->in[MATMUL_IN_a].shape.rank, ta = l->attr.matmul.trans_a != 0, tb = l->attr.matmul.trans_b != 0;
@@ -206,15 +182,16 @@ static mcf_estimate matmul(const mcf_card *card, const mcf_what_if *what, const 
     e.kernels += bias; // in the type of the product
     if (bias && what->bias_refused) {
         const double c = bytes_of(&l->out[0]);
-        const mcf_estimate epilogue = pass(card, MCF_WAY_SHARED, ELEMENT * (double)mcf_shape_count(&l->out[0].shape),
-                                           2 * c, mcf_card_threads(card) * (double)mcf_dtype_size(l->out[0].dtype), 1);
-        add(&e, &epilogue);
+        const mcf_estimate epilogue =
+            mcf_estimate_pass(card, MCF_WAY_SHARED, ELEMENT * (double)mcf_shape_count(&l->out[0].shape), 2 * c,
+                              mcf_card_threads(card) * (double)mcf_dtype_size(l->out[0].dtype), 1);
+        mcf_estimate_add(&e, &epilogue);
     }
     if (l->attr.matmul.activation == MCF_ACT_GELU && !what->gelu_in_product) {
         const double c = bytes_of(&l->out[MATMUL_OUT_out]);
-        const mcf_estimate gelu =
-            pass(card, MCF_WAY_VECTORS, GELU * (double)mcf_shape_count(&l->out[MATMUL_OUT_out].shape), 2 * c, FULL, 1);
-        add(&e, &gelu);
+        const mcf_estimate gelu = mcf_estimate_pass(
+            card, MCF_WAY_VECTORS, GELU * (double)mcf_shape_count(&l->out[MATMUL_OUT_out].shape), 2 * c, FULL, 1);
+        mcf_estimate_add(&e, &gelu);
     }
     return e;
 }
@@ -226,6 +203,10 @@ static mcf_estimate estimate(const mcf_card *card, const mcf_what_if *what, cons
     switch (l->op) {
     case MCF_OP_matmul:
         return matmul(card, what, l);
+    case MCF_OP_conv2d:
+    case MCF_OP_conv2d_grad_x:
+    case MCF_OP_conv2d_grad_weight:
+        return mcf_estimate_convolution(card, what, l);
     case MCF_OP_attention:
         if (cuda_attention_fits(card->sm / 10, l))
             return mcf_estimate_attention(card, what, l->in[ATTENTION_IN_qkv].shape.dim, false);
@@ -243,7 +224,7 @@ static mcf_estimate estimate(const mcf_card *card, const mcf_what_if *what, cons
         if (what->gelu_in_product) {
             // The product writes gelu(x) beside x: half of this pass is left.
             const mcf_cost cost = mcf_op_cost(l);
-            mcf_estimate e = pass(card, MCF_WAY_VECTORS, 0, cost.bytes / 2, FULL, 0);
+            mcf_estimate e = mcf_estimate_pass(card, MCF_WAY_VECTORS, 0, cost.bytes / 2, FULL, 0);
             return e;
         }
         return cuda_gelu_fits(l) ? vectors(card, l, GELU, 0, 1) : shared(card, l, 1, 1);
@@ -256,14 +237,18 @@ static mcf_estimate estimate(const mcf_card *card, const mcf_what_if *what, cons
     case MCF_OP_token_mse_grad: {
         mcf_estimate e = shared(card, l, 1, 1);
         const double again = bytes_of(&l->in[TOKEN_MSE_GRAD_IN_a]) + bytes_of(&l->in[TOKEN_MSE_GRAD_IN_b]);
-        const mcf_estimate more = pass(card, MCF_WAY_SHARED, 0, again, in_flight(card, l), 0);
-        add(&e, &more);
+        const mcf_estimate more = mcf_estimate_pass(card, MCF_WAY_SHARED, 0, again, in_flight(card, l), 0);
+        mcf_estimate_add(&e, &more);
         return e;
     }
     case MCF_OP_cross_entropy:
     case MCF_OP_sum_squares:
     case MCF_OP_batch_variance:
+    case MCF_OP_heatmap_points:
         return shared(card, l, 1, 2);
+    case MCF_OP_heatmap_bce: // and a sum in two kernels
+    case MCF_OP_pixel_cross_entropy:
+        return shared(card, l, 1, 3);
     case MCF_OP_batch_norm_sums:
         return shared(card, l, 1, 4);
     default:
@@ -287,7 +272,7 @@ mcf_estimate mcf_estimate_launch(const mcf_card *card, const mcf_what_if *what, 
 
 mcf_estimate mcf_estimate_copy(const mcf_card *card, double bytes)
 {
-    mcf_estimate e = pass(card, MCF_WAY_COPY, 0, 2 * bytes, FULL, 1);
+    mcf_estimate e = mcf_estimate_pass(card, MCF_WAY_COPY, 0, 2 * bytes, FULL, 1);
     e.seconds += card->gap;
     return e;
 }

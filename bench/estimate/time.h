@@ -19,6 +19,8 @@ typedef struct {
     bool links_in_turn;      // a card's links work one after the other
     double clock;            // of the card's boost clock; 0: 1
     double sum_latency;      // s, more for each sum over cards
+    bool pixels_from_memory; // a convolution reads its image anew for every place of the kernel: no cache holds a row
+    bool no_columns;         // convolutions as fast as their products alone: an implicit GEMM at cuBLAS's rate
 } mcf_what_if;
 
 // Which kernel an operation goes to.
@@ -29,6 +31,8 @@ typedef enum {
     MCF_WAY_VECTORS,   // vectors.cu, norm.cu: 16 bytes a lane
     MCF_WAY_SHARED,    // kernels of backends/kernels: an element a lane
     MCF_WAY_COPY,
+    MCF_WAY_COLUMNS, // convolutions: what each pixel sees, written to memory, and products by cuBLAS
+    MCF_WAYS,
 } mcf_way;
 const char *mcf_way_name(mcf_way way);
 
@@ -60,6 +64,17 @@ double mcf_product_efficiency(const mcf_card *card, const mcf_product_shape *sha
 
 // attention.cu: qkv [B,N,3,H,d], forward or back. Without gaps.
 mcf_estimate mcf_estimate_attention(const mcf_card *card, const mcf_what_if *what, const int64_t dim[5], bool backward);
+// conv2d and its gradients (estimate/convolution.c). Without gaps.
+mcf_estimate mcf_estimate_convolution(const mcf_card *card, const mcf_what_if *what, const mcf_launch *launch);
+// Instructions of all lanes of a shared kernel that works on maps or batch statistics (estimate/maps.c); 0: the operation is
+// another one.
+double mcf_map_instructions(const mcf_launch *launch);
+// A pass over memory: `instructions` of single lanes, one a cycle from each of four schedulers; beside them bytes at the
+// rate of so many bytes of loads in flight on a multiprocessor.
+mcf_estimate mcf_estimate_pass(const mcf_card *card, mcf_way way, double instructions, double bytes, double in_flight,
+                               int kernels);
+// Adds kernels, bytes, both sides of the roofline and seconds.
+void mcf_estimate_add(mcf_estimate *to, const mcf_estimate *e);
 // The shared kernel of products with tiles.
 double mcf_tiles_seconds(const mcf_card *card, double m, double n, double k, double batch);
 

@@ -375,6 +375,86 @@ static void a_measured_step_is_put_beside_its_prediction(void **state)
     mcf_config_free(&config);
 }
 
+// Both tasks as configs/align and configs/parse have them.
+static mcf_config dense_config(bool parse, const char *precision, int size)
+{
+    mcf_config config;
+    mcf_error err = {0};
+    char text[768];
+    snprintf(
+        text, sizeof text,
+        "task: %s\nprecision: %s\ndata: {layout: %s}\n"
+        "model: {image_size: %d, encoder: {dim: 768, depth: 12, heads: 12, mlp_ratio: 4}, features: [2, 4, 8, 12], "
+        "sync_batchnorm: true, head: {channels: 768, outputs: %d}%s}\n"
+        "batch: {per_device: 5, accumulate: 1}\nschedule: {epochs: 150}\n",
+        parse ? "parse" : "align", precision, parse ? "lapa" : "wflw", size, parse ? 11 : 98,
+        size > 224 ? ", recompute: blocks" : "");
+    if (mcf_config_parse(&config, text, strlen(text), "test", NULL, 0, &err) != MCF_OK)
+        fail_msg("%s", err.message);
+    return config;
+}
+
+static void a_convolution_is_its_columns_and_its_products(void **state)
+{
+    const mcf_card *card = card_of("v100");
+    mcf_launch l = {.op = MCF_OP_conv2d, .n_in = 2, .n_out = 1};
+    l.in[CONV2D_IN_x] = (mcf_operand){
+        .buffer = somewhere, .dtype = MCF_F16, .shape = MCF_SHAPE(5, 56, 56, 3072), .stride = {0, 0, 0, 1}};
+    l.in[CONV2D_IN_weight] = (mcf_operand){
+        .buffer = somewhere, .dtype = MCF_F16, .shape = MCF_SHAPE(768, 3072, 3, 3), .stride = {0, 0, 0, 1}};
+    l.out[CONV2D_OUT_y] = (mcf_operand){.buffer = somewhere, .dtype = MCF_F16, .shape = MCF_SHAPE(5, 56, 56, 768)};
+    l.attr.conv2d.stride = l.attr.conv2d.pad = l.attr.conv2d.groups = 1;
+    const mcf_estimate e = mcf_estimate_launch(card, &none, &l);
+    const double pixels = 5 * 56 * 56, depth = 9 * 3072;
+    assert_int_equal(e.way, MCF_WAY_COLUMNS);
+    near(e.flops, 2 * pixels * depth * 768, 1e-12);
+    // Written, read by the product, and the image once for each row of the kernel.
+    assert_true(e.bytes > 2 * pixels * depth * (1 + 1 + 1.0 / 3));
+    const mcf_what_if free_columns = {.no_columns = true}, uncached = {.pixels_from_memory = true};
+    const double products = mcf_estimate_launch(card, &free_columns, &l).seconds;
+    assert_true(products < e.seconds && e.flops / products < card->f16);
+    assert_true(e.seconds - products > 2 * pixels * depth / card->bandwidth);
+    assert_true(mcf_estimate_launch(card, &uncached, &l).seconds > e.seconds);
+    near(e.scratch[0], floor((256 << 20) / (2 * depth)) * 2 * depth, 1e-12);
+    // In fp32 four times as long at least: eight times fewer FLOPs, twice the bytes.
+    l.in[0].dtype = l.in[1].dtype = l.out[0].dtype = MCF_F32;
+    assert_true(mcf_estimate_launch(card, &none, &l).seconds > 4 * e.seconds);
+}
+
+// A convolution without a charge let figures of fp32 pass the card's peak.
+static void no_figure_of_alignment_or_parsing_passes_the_card(void **state)
+{
+    static const char *const precisions[] = {"fp16", "fp32"};
+    const mcf_card *card = card_of("v100");
+    for (int i = 0; i < 8; i++) {
+        mcf_config config = dense_config(i & 1, precisions[i >> 1 & 1], i & 4 ? 448 : 224);
+        mcf_recorded_step record = record_of(&config, 8);
+        mcf_prediction p = prediction_of("v100", &record);
+        const double peak = config.precision == MCF_PRECISION_FP16 ? card->f16 : card->f32;
+        double convolved = 0, flops = 0;
+        for (int r = 0; r < p.row_count; r++) {
+            const mcf_predicted_row *row = &p.rows[r];
+            if (row->flops > row->seconds * peak || row->bytes > row->seconds * card->bandwidth)
+                fail_msg("%s takes %g s for %g FLOPs and %g bytes", row->name, row->seconds, row->flops, row->bytes);
+            convolved += row->way == MCF_WAY_COLUMNS ? row->flops : 0;
+            flops += row->flops;
+        }
+        assert_true(p.flops < p.step * peak);
+        // The head's convolutions are most of a step, so most of what could be missed.
+        assert_true(convolved > 0.6 * p.flops);
+        assert_true(flops > 0.99 * p.flops && flops < 1.05 * p.flops);
+        mcf_prediction_free(&p);
+        mcf_record_free(&record);
+        mcf_config_free(&config);
+    }
+}
+
+static void published_sets_have_their_faces(void **state)
+{
+    assert_int_equal(mcf_predict_faces("wflw"), 7500);
+    assert_int_equal(mcf_predict_faces("points"), 0);
+}
+
 static void hours_are_images_by_rate(void **state)
 {
     near(mcf_predict_hours(3700, MCF_FULL_SET, MCF_SET_EPOCHS), 20e6 * 16 / 3700 / 3600, 1e-12);
@@ -397,6 +477,9 @@ int main(void)
         cmocka_unit_test(memory_is_the_sum_of_all_buffers),
         cmocka_unit_test(a_step_is_no_shorter_than_its_parts),
         cmocka_unit_test(changes_never_make_it_slower_and_the_wanted_rate_is_met),
+        cmocka_unit_test(a_convolution_is_its_columns_and_its_products),
+        cmocka_unit_test(no_figure_of_alignment_or_parsing_passes_the_card),
+        cmocka_unit_test(published_sets_have_their_faces),
         cmocka_unit_test(hours_are_images_by_rate),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
