@@ -39,7 +39,9 @@ dense parse 112 16 112 19 '1, 2, 3, 6' '' >parse_odd.yaml
 dense parse 40 8 72 11 '1, 2, 5' ', activation: quick-gelu, pre_norm: true, patch_bias: false' >parse_resized.yaml
 dense parse 64 8 64 3 '1, 4' '' >parse_plain.yaml
 
+agreed=0
 agree() { # WHAT CHECKPOINT
+    agreed=$((agreed + 1))
     "$mcf" export "$2" --format onnx --out file.onnx --quiet && "$build/onnx_case" ask "$2" answers.safetensors &&
         "$python" "$source_dir/tests/export/onnx_agrees.py" file.onnx answers.safetensors >said 2>&1
     if [ $? = 0 ]; then ok "$1: $(tr '\n' ';' <said)"; else
@@ -60,6 +62,12 @@ tiny_config tiny.yaml
 "$mcf" pretrain tiny.yaml --out run --set 'data.train=[faces/images]' --set schedule.epochs=1 \
     --set schedule.warmup_epochs=0 --quiet || exit 1
 agree "a run of pretrain" run
+"$mcf" export run --out backbone.safetensors --quiet && agree "a file of mcf export" backbone.safetensors
+"$mcf" import "$source_dir/tests/import/foreign/plain.pth" --kind timm --heads 3 --out imported.safetensors --quiet &&
+    agree "a file of mcf import" imported.safetensors
+sed '/^objective:/,/contrastive/d; /^  decoder/d; 1i method: moco-v3' tiny.yaml >moco.yaml
+"$mcf" pretrain moco.yaml --out moco --set 'data.train=[faces/images]' --set schedule.epochs=1 \
+    --set schedule.warmup_epochs=0 --quiet && agree "a run of MoCo-v3" moco
 for task in align parse; do
     [ $task = align ] && set=WFLW outputs=98 || set=LaPa outputs=11
     { dense $task 64 16 96 $outputs '1, 2' '' && cat; } >$task.yaml <<YAML
@@ -75,6 +83,8 @@ YAML
     agree "a run of finetune, $task" $task
     agree "its best.safetensors" $task/best.safetensors
 done
+
+check "all of them were tried" test $agreed = 15
 
 # --- the example
 # as_predicted WHAT NETWORK [BOX]: what the example finds in the picture, or in a box of it, is what `mcf predict` finds:
