@@ -198,6 +198,17 @@ static mcf_estimate matmul(const mcf_card *card, const mcf_what_if *what, const 
 
 // --- all of them
 
+// Attention by the shared kernels: products in fp32 at the rate of those with tiles.
+static mcf_estimate plain_attention(const mcf_card *card, const mcf_launch *l)
+{
+    const int64_t *d = l->in[ATTENTION_IN_qkv].shape.dim;
+    const double product = mcf_tiles_seconds(card, (double)d[1], (double)d[4], (double)d[1], (double)(d[0] * d[3]));
+    mcf_estimate e = shared(card, l, 1, l->op == MCF_OP_attention ? 1 : 3);
+    e.compute = product * (l->op == MCF_OP_attention ? 2 : 7);
+    e.seconds = fmax(e.compute, e.memory);
+    return e;
+}
+
 static mcf_estimate estimate(const mcf_card *card, const mcf_what_if *what, const mcf_launch *l)
 {
     switch (l->op) {
@@ -254,13 +265,7 @@ static mcf_estimate estimate(const mcf_card *card, const mcf_what_if *what, cons
     default:
         return shared(card, l, 1, 1);
     }
-    // Attention by the shared kernels: products in fp32 at the rate of those with tiles.
-    const int64_t *d = l->in[ATTENTION_IN_qkv].shape.dim;
-    const double product = mcf_tiles_seconds(card, (double)d[1], (double)d[4], (double)d[1], (double)(d[0] * d[3]));
-    mcf_estimate e = shared(card, l, 1, l->op == MCF_OP_attention ? 1 : 3);
-    e.compute = product * (l->op == MCF_OP_attention ? 2 : 7);
-    e.seconds = fmax(e.compute, e.memory);
-    return e;
+    return plain_attention(card, l);
 }
 
 mcf_estimate mcf_estimate_launch(const mcf_card *card, const mcf_what_if *what, const mcf_launch *launch)
