@@ -31,8 +31,8 @@ mcf_status mcf_bench_step(const mcf_config *config, const mcf_bench_options *opt
 // job.device_count: cards of one machine, 0: 8. MCF_ERR_USAGE with the known cards where there is no such card.
 mcf_status mcf_bench_predict(const mcf_config *config, const mcf_bench_options *options, mcf_bench_report *report,
                              mcf_error *err);
-// Each operation at the shapes it has in the config's step: GFLOP/s and GB/s. One that is asked for by name and is not in
-// the step is measured at the largest shape of the check's cases.
+// Each operation at the shapes it has in the config's step, which is recorded for that, and how often it comes there:
+// GFLOP/s and GB/s. Those that the step does not have are measured at the largest shapes of the check's cases.
 mcf_status mcf_bench_ops(const mcf_config *config, const mcf_bench_options *options, mcf_bench_report *report,
                          mcf_error *err);
 // The loader on data.train: images/s and images/s per worker.

@@ -1,12 +1,19 @@
-// An operation that a config's step does not have, at the largest shape that the check's list of cases has for it.
+// Operations on a device alone: what their inputs hold comes from the check's list of cases, so that an operation that is
+// in the list can be measured without being told about here.
 #ifndef MCF_BENCH_LISTED_H
 #define MCF_BENCH_LISTED_H
 
-#include "backends/backend.h"
+#include "backends/check/cases.h"
 
-// Fills the launch with shapes, types and buffers; float operands that have a choice are `type`. The inputs hold what the
-// check draws for the case. MCF_ERR_USAGE where the list has none. Buffers made so far stay the caller's after a failure.
-mcf_status mcf_bench_listed(const mcf_backend *backend, mcf_device *device, mcf_stream *stream, mcf_op op,
-                            mcf_dtype type, mcf_launch *launch, mcf_error *err);
+// The largest case of the list in which every output is wanted; float operands that have a choice are `type`.
+// MCF_ERR_USAGE where the list has none.
+mcf_status mcf_bench_listed(mcf_op op, mcf_dtype type, mcf_launch *launch, mcf_error *err);
+
+// Gives a launch that has shapes, strides and types buffers of the device, and the inputs the kind of values that the
+// list has for them. Operands without a buffer are absent if `recorded`, else all of the shape rule are there. Buffers made
+// so far stay after a failure: mcf_bench_release.
+mcf_status mcf_bench_give(const mcf_backend *backend, mcf_device *device, mcf_stream *stream, mcf_launch *launch,
+                          bool recorded, mcf_error *err);
+void mcf_bench_release(const mcf_backend *backend, mcf_launch *launch);
 
 #endif

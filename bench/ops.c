@@ -1,4 +1,5 @@
-// Each operation at the shapes it has in a config's training step, straight through the backend's interface.
+// Each operation at the shapes it has in a config's training step, straight through the backend's interface. The step is
+// recorded by the code that runs it; operations that it does not have are measured at the check's largest cases.
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
@@ -6,20 +7,10 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/rng.h"
-#include "model/pretrain.h"
 #include "bench/bench.h"
+#include "bench/estimate/record_step.h"
 #include "bench/listed.h"
-#include "train/engine.h"
-
-enum { WEIGHT = 1, INDEX = 2, POSITIVE = 4, SPAN = 8, ADAMW = 16 }; // how an input is made
-
-typedef struct {
-    mcf_shape shape;
-    mcf_dtype dtype;
-    int kind;
-    int64_t limit; // INDEX: below this, no value twice in a row of the last axis; SPAN: the values are 0, limit
-} input;
+#include "ops/rules.h"
 
 typedef struct {
     const mcf_backend *backend;
@@ -32,59 +23,6 @@ typedef struct {
     mcf_text *table;
     double best_gflops;
 } bench;
-
-// Random contents of an operand, made on the host.
-static mcf_status fill(bench *b, const mcf_operand *operand, const input *in, mcf_error *err)
-{
-    const int64_t count = mcf_shape_count(&operand->shape);
-    const size_t size = mcf_dtype_size(operand->dtype);
-    char *bytes = malloc((size_t)count * size + 1);
-    if (!bytes)
-        return mcf_fail(err, MCF_ERR_NOMEM, "no memory for %lld elements", (long long)count);
-    mcf_rng rng = mcf_rng_make(0, MCF_RNG_TEST, 0, 0);
-    const int64_t last = in->shape.rank > 0 ? in->shape.dim[in->shape.rank - 1] : 1;
-    if (in->kind & INDEX && in->limit >= last) {
-        int64_t *row = malloc((size_t)in->limit * sizeof *row);
-        for (int64_t i = 0; row && i + last <= count; i += last) {
-            mcf_rng_permutation(&rng, row, in->limit);
-            memcpy(bytes + (size_t)i * size, row, (size_t)last * size);
-        }
-        free(row);
-    } else if (in->kind & ADAMW) {
-        const float scalars[MCF_ADAMW_SCALARS] = {1e-4f, 0.9f, 0.95f, 1e-8f, 0.1f, 0.05f, 1, 0, 1};
-        memcpy(bytes, scalars, sizeof scalars);
-    } else if (in->kind & SPAN) {
-        memcpy(bytes, (int64_t[]){0, in->limit}, 2 * sizeof(int64_t));
-    } else {
-        // Products with a weight are of order 1, as in a network: far out GELU meets denormals, which are slow.
-        const double scale = in->kind & WEIGHT ? sqrt(3.0 / (double)last) : 1;
-        for (int64_t i = 0; i < count; i++) {
-            float x = (float)(in->kind & POSITIVE ? 0.5 + mcf_rng_float(&rng) : scale * (2 * mcf_rng_float(&rng) - 1));
-            if (operand->dtype == MCF_F32)
-                ((float *)bytes)[i] = x;
-            else if (operand->dtype == MCF_BF16)
-                ((uint16_t *)bytes)[i] = mcf_f32_to_bf16(x);
-            else if (operand->dtype == MCF_F16)
-                ((uint16_t *)bytes)[i] = mcf_f32_to_f16(x);
-            else if (operand->dtype == MCF_I64)
-                ((int64_t *)bytes)[i] = (int64_t)mcf_rng_below(&rng, (uint64_t)in->limit);
-            else
-                ((uint8_t *)bytes)[i] = (uint8_t)mcf_rng_below(&rng, in->limit ? (uint64_t)in->limit : 256);
-        }
-    }
-    mcf_status status = b->backend->upload(b->stream, operand->buffer, 0, bytes, (uint64_t)count * size, err);
-    if (status == MCF_OK)
-        status = b->backend->stream_synchronize(b->stream, err);
-    free(bytes);
-    return status;
-}
-
-static mcf_status make(bench *b, mcf_operand *operand, mcf_error *err)
-{
-    mcf_contiguous_strides(&operand->shape, operand->stride);
-    uint64_t bytes = (uint64_t)mcf_shape_count(&operand->shape) * mcf_dtype_size(operand->dtype);
-    return b->backend->buffer_create(b->device, bytes ? bytes : 64, &operand->buffer, err);
-}
 
 // Best time of one call, over b->seconds and at least three rounds. Calls shorter than a millisecond go in a row, since a
 // device's answer takes tens of microseconds.
@@ -115,31 +53,23 @@ static mcf_status measure(bench *b, const mcf_launch *launch, double *best, int6
     return MCF_OK;
 }
 
-static mcf_status prepare(bench *b, mcf_launch *launch, const input *in, mcf_error *err)
+// The type that a launch computes in: the low precision where an operand has one.
+static mcf_dtype compute_type(const mcf_launch *launch)
 {
-    for (int i = 0; i < launch->n_in; i++) {
-        mcf_operand *o = &launch->in[i];
-        o->dtype = in[i].dtype;
-        o->shape = in[i].shape;
-        o->version = in[i].kind & WEIGHT ? 1 : 0;
-        MCF_TRY(make(b, o, err));
-        MCF_TRY(fill(b, o, &in[i], err));
+    for (int i = 0; i < launch->n_in + launch->n_out; i++) {
+        const mcf_operand *o = i < launch->n_in ? &launch->in[i] : &launch->out[i - launch->n_in];
+        if (o->buffer && (o->dtype == MCF_BF16 || o->dtype == MCF_F16))
+            return o->dtype;
     }
-    MCF_TRY(mcf_infer_shapes(launch, 1, err));
-    if (launch->op == MCF_OP_ema || launch->op == MCF_OP_adamw) {
-        launch->out[0] = launch->in[0]; // in place
-        return MCF_OK;
-    }
-    for (int i = 0; i < launch->n_out; i++)
-        MCF_TRY(make(b, &launch->out[i], err));
-    return MCF_OK;
+    return MCF_F32;
 }
 
-static mcf_status report(bench *b, const char *label, const mcf_launch *launch, mcf_dtype compute, mcf_error *err)
+static mcf_status report(bench *b, const char *label, const mcf_launch *launch, int times, mcf_error *err)
 {
+    const mcf_dtype compute = compute_type(launch);
     if (!b->backend->supports(b->device, launch)) {
         if (b->table)
-            mcf_text_add(b->table, "%-34s %5s  not supported\n", label, mcf_dtype_name(compute));
+            mcf_text_add(b->table, "%-44s %5s  not supported\n", label, mcf_dtype_name(compute));
         return MCF_OK;
     }
     double best;
@@ -150,175 +80,120 @@ static mcf_status report(bench *b, const char *label, const mcf_launch *launch, 
     if (gflops > b->best_gflops)
         b->best_gflops = gflops;
     if (b->table)
-        mcf_text_add(b->table, "%-34s %5s %10.3f ms %9.1f GFLOP/s %8.1f GB/s\n", label, mcf_dtype_name(compute),
-                     best * 1e3, gflops, gbytes);
+        mcf_text_add(b->table,
+                     times ? "%-44s %5s %10.3f ms %9.1f GFLOP/s %8.1f GB/s  x %d\n"
+                           : "%-44s %5s %10.3f ms %9.1f GFLOP/s %8.1f GB/s  not in the step\n",
+                     label, mcf_dtype_name(compute), best * 1e3, gflops, gbytes, times);
     if (b->rows)
-        json_array_append_new(b->rows,
-                              json_pack("{s:s, s:s, s:s, s:f, s:f, s:f, s:I}", "name", label, "op",
-                                        mcf_op_describe(launch->op)->name, "dtype", mcf_dtype_name(compute), "seconds",
-                                        best, "gflops", gflops, "gbytes_per_s", gbytes, "calls", (json_int_t)calls));
+        json_array_append_new(b->rows, json_pack("{s:s, s:s, s:s, s:f, s:f, s:f, s:I, s:i}", "name", label, "op",
+                                                 mcf_op_describe(launch->op)->name, "dtype", mcf_dtype_name(compute),
+                                                 "seconds", best, "gflops", gflops, "gbytes_per_s", gbytes, "calls",
+                                                 (json_int_t)calls, "times_in_step", times));
     return MCF_OK;
 }
 
-// Outputs take the element type `out`, except those that the table fixes.
-static mcf_status row(bench *b, const char *label, mcf_op op, const mcf_attr *attr, int n_in, const input *in,
-                      mcf_dtype compute, mcf_dtype out, uint32_t accumulate, mcf_error *err)
+// Measures a launch with buffers and values of its own. `times`: how often a step has it. `recorded`: as mcf_bench_give.
+static mcf_status row(bench *b, const char *label, const mcf_launch *launch, int times, bool recorded, mcf_error *err)
 {
-    if (b->only && strcmp(b->only, mcf_op_describe(op)->name))
-        return MCF_OK;
-    mcf_launch launch = {.op = op, .n_in = n_in, .n_out = mcf_op_describe(op)->outputs, .accumulate = accumulate};
-    if (attr)
-        launch.attr = *attr;
-    for (int i = 0; i < launch.n_out; i++)
-        launch.out[i].dtype = out;
-    mcf_status status = prepare(b, &launch, in, err);
+    mcf_launch own = *launch;
+    mcf_status status = mcf_bench_give(b->backend, b->device, b->stream, &own, recorded, err);
     if (status == MCF_OK)
-        status = report(b, label, &launch, compute, err);
-    for (int i = 0; i < launch.n_in; i++)
-        if (launch.in[i].buffer)
-            b->backend->buffer_destroy(launch.in[i].buffer);
-    for (int i = 0; i < launch.n_out; i++)
-        if (launch.out[i].buffer && launch.out[i].buffer != launch.in[0].buffer)
-            b->backend->buffer_destroy(launch.out[i].buffer);
+        status = report(b, label, &own, times, err);
+    mcf_bench_release(b->backend, &own);
     return status == MCF_OK ? MCF_OK : mcf_add_context(err, status, "%s", label);
 }
 
-// --- the shapes of a transformer block over `rows` = images * tokens
+// --- what a step asks for
 
-static mcf_status products(bench *b, const char *where, int64_t rows, int64_t k, int64_t n, mcf_activation act,
-                           mcf_dtype t, bool gradients, mcf_error *err)
+typedef struct {
+    mcf_launch launch;
+    int times;      // in a step
+    char label[80]; // operations that differ in what it does not show are numbered
+} distinct;
+
+static bool is_same_operand(const mcf_operand *a, const mcf_operand *b)
 {
-    char label[96];
-    snprintf(label, sizeof label, "matmul %s %lldx%lldx%lld", where, (long long)rows, (long long)n, (long long)k);
-    mcf_attr attr = {.matmul = {.trans_b = 1, .activation = act}};
-    const input forward[] = {
-        {MCF_SHAPE(rows, k), t, 0, 0}, {MCF_SHAPE(n, k), t, WEIGHT, 0}, {MCF_SHAPE(n), MCF_F32, 0, 0}};
-    MCF_TRY(row(b, label, MCF_OP_matmul, &attr, 3, forward, t, t, 0, err));
-    if (!gradients)
-        return MCF_OK;
-    snprintf(label, sizeof label, "matmul %s dx", where);
-    mcf_attr dx = {.matmul = {0}};
-    const input back[] = {{MCF_SHAPE(rows, n), t, 0, 0}, {MCF_SHAPE(n, k), t, WEIGHT, 0}};
-    MCF_TRY(row(b, label, MCF_OP_matmul, &dx, 2, back, t, t, 0, err));
-    snprintf(label, sizeof label, "matmul %s dw", where);
-    mcf_attr dw = {.matmul = {.trans_a = 1}};
-    const input weight[] = {{MCF_SHAPE(rows, n), t, 0, 0}, {MCF_SHAPE(rows, k), t, 0, 0}};
-    return row(b, label, MCF_OP_matmul, &dw, 2, weight, t, MCF_F32, 1, err);
+    return !a->buffer == !b->buffer &&
+           (!a->buffer || (a->dtype == b->dtype && !a->version == !b->version && a->shape.rank == b->shape.rank &&
+                           !memcmp(a->shape.dim, b->shape.dim, (size_t)a->shape.rank * sizeof *a->shape.dim) &&
+                           !memcmp(a->stride, b->stride, (size_t)a->shape.rank * sizeof *a->stride)));
 }
 
-static mcf_status block(bench *b, const char *where, int64_t batch, int64_t tokens, const mcf_vit_options *v,
-                        mcf_dtype t, mcf_error *err)
+static bool is_same_launch(const mcf_launch *a, const mcf_launch *b)
 {
-    const int64_t rows = batch * tokens, d = v->dim, hidden = (int64_t)(d * v->mlp_ratio);
-    char label[96];
-    snprintf(label, sizeof label, "%s qkv", where);
-    MCF_TRY(products(b, label, rows, d, 3 * d, MCF_ACT_NONE, t, true, err));
-    snprintf(label, sizeof label, "%s proj", where);
-    MCF_TRY(products(b, label, rows, d, d, MCF_ACT_NONE, t, true, err));
-    snprintf(label, sizeof label, "%s fc1+gelu", where);
-    MCF_TRY(products(b, label, rows, d, hidden, MCF_ACT_GELU, t, true, err));
-    snprintf(label, sizeof label, "%s fc2", where);
-    MCF_TRY(products(b, label, rows, hidden, d, MCF_ACT_NONE, t, true, err));
-
-    const int64_t heads = v->heads, width = d / heads;
-    mcf_attr scale = {.attention = {1 / sqrt((double)width)}};
-    const input qkv = {MCF_SHAPE(batch, tokens, 3, heads, width), t, 0, 0};
-    const input out = {MCF_SHAPE(batch, tokens, heads, width), t, 0, 0};
-    const input lse = {MCF_SHAPE(batch, heads, tokens), MCF_F32, POSITIVE, 0};
-    snprintf(label, sizeof label, "attention %s N=%lld", where, (long long)tokens);
-    MCF_TRY(row(b, label, MCF_OP_attention, &scale, 1, &qkv, t, t, 0, err));
-    snprintf(label, sizeof label, "attention_grad %s", where);
-    MCF_TRY(row(b, label, MCF_OP_attention_grad, &scale, 4, (const input[]){qkv, out, lse, out}, t, t, 0, err));
-
-    const input x = {MCF_SHAPE(rows, d), MCF_F32, 0, 0}, y = {MCF_SHAPE(rows, d), t, 0, 0};
-    const input vector = {MCF_SHAPE(d), MCF_F32, 0, 0}, column = {MCF_SHAPE(rows), MCF_F32, POSITIVE, 0};
-    const input wide = {MCF_SHAPE(rows, hidden), t, 0, 0};
-    mcf_attr norm = {.norm = {MCF_VIT_NORM_EPS}};
-    snprintf(label, sizeof label, "layer_norm %s", where);
-    MCF_TRY(row(b, label, MCF_OP_layer_norm, &norm, 3, (const input[]){x, vector, vector}, t, t, 0, err));
-    snprintf(label, sizeof label, "layer_norm_grad %s", where);
-    MCF_TRY(row(b, label, MCF_OP_layer_norm_grad, &norm, 6, (const input[]){x, vector, column, column, y, x}, t,
-                MCF_F32, 6, err));
-    snprintf(label, sizeof label, "gelu_grad %s", where);
-    return row(b, label, MCF_OP_gelu_grad, NULL, 2, (const input[]){wide, wide}, t, t, 0, err);
+    if (a->op != b->op || a->accumulate != b->accumulate || memcmp(&a->attr, &b->attr, sizeof a->attr))
+        return false;
+    for (int i = 0; i < a->n_in; i++)
+        if (!is_same_operand(&a->in[i], &b->in[i]))
+            return false;
+    for (int i = 0; i < a->n_out; i++)
+        if (!is_same_operand(&a->out[i], &b->out[i]))
+            return false;
+    return true;
 }
 
-static mcf_status rest(bench *b, const mcf_config *c, const mcf_pretrain_model *m, int64_t batch, mcf_dtype t,
-                       mcf_error *err)
+static void add_shape(char *label, size_t size, const char *before, const mcf_shape *shape)
 {
-    const int64_t d = c->model.encoder.dim, side = c->model.image_size, patches = m->patches, visible = m->visible;
-    const int64_t trained = m->store.role_count[MCF_ROLE_TRAINED];
-    const input image = {MCF_SHAPE(batch, side, side, 3), MCF_U8, 0, 0}, flip = {MCF_SHAPE(batch), MCF_U8, 0, 2};
-    mcf_attr pixels = {.normalize_image = {{0.5f, 0.5f, 0.5f}, {0.25f, 0.25f, 0.25f}}};
-    MCF_TRY(row(b, "normalize_image", MCF_OP_normalize_image, &pixels, 2, (const input[]){image, flip}, MCF_F32,
-                MCF_F32, 0, err));
-    const input tokens = {MCF_SHAPE(batch, patches, d), MCF_F32, 0, 0};
-    const input kept = {MCF_SHAPE(batch, visible, d), MCF_F32, 0, 0};
-    const input ids = {MCF_SHAPE(batch, visible), MCF_I64, INDEX, patches};
-    MCF_TRY(row(b, "gather_rows", MCF_OP_gather_rows, NULL, 2, (const input[]){tokens, ids}, MCF_F32, MCF_F32, 0, err));
-    mcf_attr scatter = {.scatter_rows = {patches}};
-    MCF_TRY(
-        row(b, "scatter_rows", MCF_OP_scatter_rows, &scatter, 2, (const input[]){kept, ids}, MCF_F32, MCF_F32, 0, err));
-    if (m->feature) {
-        const int64_t wide = c->model.teacher.dim, all = 1 + patches;
-        const input a = {MCF_SHAPE(batch, all, wide), MCF_F32, 0, 0};
-        const input norms = {MCF_SHAPE(batch, wide), MCF_F32, POSITIVE, 0}, one = {MCF_SHAPE(1), MCF_F32, 0, 0};
-        mcf_attr mse = {.norm = {1e-12}};
-        MCF_TRY(row(b, "token_mse", MCF_OP_token_mse, &mse, 2, (const input[]){a, a}, MCF_F32, MCF_F32, 0, err));
-        MCF_TRY(row(b, "token_mse_grad", MCF_OP_token_mse_grad, &mse, 5, (const input[]){a, a, norms, norms, one},
-                    MCF_F32, MCF_F32, 0, err));
+    for (int i = 0; i < shape->rank; i++) {
+        const size_t at = strlen(label);
+        snprintf(label + at, size - at, "%s%lld", i ? "x" : before, (long long)shape->dim[i]);
     }
-    const input flat = {MCF_SHAPE(trained), MCF_F32, POSITIVE, 0};
-    MCF_TRY(row(b, "sum_squares", MCF_OP_sum_squares, NULL, 1, &flat, MCF_F32, MCF_F32, 0, err));
-    const input span = {MCF_SHAPE(1, 2), MCF_I64, SPAN, trained}, rates = {MCF_SHAPE(1, 2), MCF_F32, POSITIVE, 0};
-    const input scalars = {MCF_SHAPE(MCF_ADAMW_SCALARS), MCF_F32, ADAMW, 0};
-    mcf_attr ema = {.ema = {0.99, 1}};
-    MCF_TRY(row(b, "adamw", MCF_OP_adamw, NULL, 7, (const input[]){flat, flat, flat, flat, span, rates, scalars},
-                MCF_F32, MCF_F32, 0, err));
-    return row(b, "ema", MCF_OP_ema, &ema, 2, (const input[]){flat, flat}, MCF_F32, MCF_F32, 0, err);
 }
 
-// --- a 3 x 3 convolution with as many channels out as in, and its gradients
-
-static mcf_status convolutions(bench *b, const char *where, int64_t batch, int64_t side, int64_t channels, mcf_dtype t,
-                               double rates[3], mcf_error *err)
+// "matmul 392x2304x768 nt gelu": rows, columns, depth, which operands are transposed, what is fused. Others: the shapes
+// of the first input, and of the second where it is another matrix.
+static void write_label(const mcf_launch *l, char *label, size_t size)
 {
-    static const char *const names[3] = {"forward", "dx", "dw"};
-    static const mcf_op ops[3] = {MCF_OP_conv2d, MCF_OP_conv2d_grad_x, MCF_OP_conv2d_grad_weight};
-    const input image = {MCF_SHAPE(batch, side, side, channels), t, 0, 0};
-    const input weight = {MCF_SHAPE(channels, channels, 3, 3), t, WEIGHT, 0};
-    for (int i = 0; i < 3; i++) {
-        const input in[] = {image, ops[i] == MCF_OP_conv2d_grad_weight ? image : weight};
-        const int64_t size = ops[i] == MCF_OP_conv2d_grad_x ? side : ops[i] == MCF_OP_conv2d_grad_weight ? 3 : 0;
-        const bool is_weight = ops[i] == MCF_OP_conv2d_grad_weight;
-        const mcf_attr attr = {.conv2d = {.stride = 1, .pad = 1, .groups = 1, .height = size, .width = size}};
-        char label[96];
-        snprintf(label, sizeof label, "conv2d %s %s", where, names[i]);
-        b->best_gflops = 0;
-        MCF_TRY(row(b, label, ops[i], &attr, 2, in, t, is_weight ? MCF_F32 : t,
-                    is_weight ? 1u << CONV2D_GRAD_WEIGHT_OUT_dweight : 0, err));
-        rates[i] = b->best_gflops;
+    snprintf(label, size, "%s", mcf_op_describe(l->op)->name);
+    const mcf_shape *a = l->n_in ? &l->in[0].shape : &l->out[0].shape, *b = l->n_in > 1 ? &l->in[1].shape : a;
+    if (l->op == MCF_OP_matmul) {
+        static const char *const fused[] = {"", " relu", " gelu"};
+        mcf_shape product = l->out[MATMUL_OUT_out].shape;
+        product.dim[product.rank++] = a->dim[a->rank - (l->attr.matmul.trans_a ? 2 : 1)];
+        add_shape(label, size, " ", &product);
+        const size_t at = strlen(label);
+        snprintf(label + at, size - at, " %c%c%s", l->attr.matmul.trans_a ? 't' : 'n',
+                 l->attr.matmul.trans_b ? 't' : 'n', fused[l->attr.matmul.activation]);
+        return;
+    }
+    add_shape(label, size, " ", a);
+    if (l->n_in > 1 && l->in[1].buffer && b->rank > 1 &&
+        (a->rank != b->rank || memcmp(a->dim, b->dim, (size_t)a->rank * sizeof *a->dim)))
+        add_shape(label, size, ", ", b);
+}
+
+// The launches of a step that differ, in the order in which they first come. The caller frees *list.
+static mcf_status list_launches(const mcf_recording *recording, distinct **list, int *count, mcf_error *err)
+{
+    *count = 0;
+    *list = calloc((size_t)recording->count + 1, sizeof **list);
+    if (!*list)
+        return mcf_fail(err, MCF_ERR_NOMEM, "bench: no memory for the step's operations");
+    for (int c = 0; c < recording->count; c++) {
+        const mcf_launch *launch = &recording->calls[c].launch;
+        if (recording->calls[c].kind != MCF_RECORDED_LAUNCH || mcf_op_is_collective(launch->op))
+            continue;
+        int i = 0;
+        while (i < *count && !is_same_launch(&(*list)[i].launch, launch))
+            i++;
+        distinct *d = &(*list)[i];
+        if (i < *count) {
+            d->times++;
+            continue;
+        }
+        *d = (distinct){.launch = *launch, .times = 1};
+        write_label(launch, d->label, sizeof d->label - 8);
+        const size_t own = strlen(d->label);
+        int alike = 0;
+        for (int before = 0; before < *count; before++) {
+            const char *other = (*list)[before].label;
+            alike += !strncmp(other, d->label, own) && (!other[own] || other[own + 1] == '#');
+        }
+        if (alike)
+            snprintf(d->label + own, sizeof d->label - own, " #%d", alike + 1);
+        ++*count;
     }
     return MCF_OK;
-}
-
-// --- an operation that the step does not have
-
-static mcf_status listed(bench *b, mcf_op op, mcf_dtype type, mcf_error *err)
-{
-    char label[96];
-    mcf_launch launch = {.op = op};
-    snprintf(label, sizeof label, "%s (as in mcf check)", b->only);
-    mcf_status status = mcf_bench_listed(b->backend, b->device, b->stream, op, type, &launch, err);
-    if (status == MCF_OK)
-        status = report(b, label, &launch, type, err);
-    for (int i = 0; i < launch.n_in; i++)
-        if (launch.in[i].buffer)
-            b->backend->buffer_destroy(launch.in[i].buffer);
-    for (int i = 0; i < launch.n_out; i++)
-        if (launch.out[i].buffer && launch.out[i].buffer != launch.in[0].buffer)
-            b->backend->buffer_destroy(launch.out[i].buffer);
-    return status;
 }
 
 // --- entry points
@@ -327,32 +202,56 @@ typedef struct {
     bench b;
     mcf_job *job;
     const mcf_config *config;
-    const mcf_pretrain_model *model;
     const mcf_bench_options *options;
     double fp32, bf16;
     double convolution[2][3]; // fp32 and bf16: forward, dx, dw
 } ops_task;
+
+static bool is_wanted(const bench *b, mcf_op op)
+{
+    return !b->only || !strcmp(b->only, mcf_op_describe(op)->name);
+}
+
+// Operations of the table that no launch of the step has.
+static mcf_status rest(bench *b, const distinct *list, int count, mcf_dtype type, mcf_error *err)
+{
+    for (int op = 0; op < MCF_OP_COUNT; op++) {
+        bool seen = mcf_op_is_collective((mcf_op)op) || !is_wanted(b, (mcf_op)op);
+        for (int i = 0; i < count && !seen; i++)
+            seen = list[i].launch.op == (mcf_op)op;
+        if (seen)
+            continue;
+        mcf_launch launch;
+        distinct d;
+        MCF_TRY(mcf_bench_listed((mcf_op)op, mcf_op_describe((mcf_op)op)->changed ? MCF_F32 : type, &launch, err));
+        write_label(&launch, d.label, sizeof d.label);
+        MCF_TRY(row(b, d.label, &launch, 0, false, err));
+    }
+    return MCF_OK;
+}
 
 static mcf_status ops(int rank, void *context, mcf_error *err)
 {
     ops_task *t = context;
     if (rank != 0)
         return MCF_OK;
-    const mcf_config *c = t->config;
-    const int64_t batch = t->options->batch ? t->options->batch : c->batch.per_device;
-    const mcf_dtype dtype = mcf_precision_dtype(c->precision);
-    MCF_TRY(t->b.backend->stream_create(t->b.device, &t->b.stream, err));
-    mcf_status status = block(&t->b, "encoder", batch, 1 + t->model->visible, &c->model.encoder, dtype, err);
-    if (status == MCF_OK && t->model->feature)
-        status = block(&t->b, "M_1", batch, 1 + t->model->patches, &c->model.teacher, dtype, err);
-    if (status == MCF_OK && t->model->decodes)
-        status = block(&t->b, "decoder", batch, 1 + t->model->patches, &c->model.decoder, dtype, err);
+    mcf_recorded_step step;
+    distinct *list = NULL;
+    int count;
+    MCF_TRY(
+        mcf_record_step(t->config, t->options->batch ? t->options->batch : t->config->batch.per_device, 1, &step, err));
+    mcf_status status = list_launches(&step.recording, &list, &count, err);
     if (status == MCF_OK)
-        status = rest(&t->b, c, t->model, batch, dtype, err);
-    const mcf_op only = t->b.only ? mcf_op_find(t->b.only) : MCF_OP_COUNT;
-    if (status == MCF_OK && !json_array_size(t->b.rows) && only != MCF_OP_COUNT && !mcf_op_is_collective(only))
-        status = listed(&t->b, only, mcf_op_describe(only)->changed ? MCF_F32 : dtype, err);
-    t->b.backend->stream_destroy(t->b.stream);
+        status = t->b.backend->stream_create(t->b.device, &t->b.stream, err);
+    for (int i = 0; status == MCF_OK && i < count; i++)
+        if (is_wanted(&t->b, list[i].launch.op))
+            status = row(&t->b, list[i].label, &list[i].launch, list[i].times, true, err);
+    if (status == MCF_OK)
+        status = rest(&t->b, list, count, mcf_precision_dtype(t->config->precision), err);
+    if (t->b.stream)
+        t->b.backend->stream_destroy(t->b.stream);
+    free(list);
+    mcf_record_free(&step);
     return status;
 }
 
@@ -363,14 +262,7 @@ mcf_status mcf_bench_ops(const mcf_config *config, const mcf_bench_options *opti
     MCF_TRY(mcf_config_check_task(config, err));
     mcf_text table = {0};
     ops_task task = {.config = config, .options = options};
-    mcf_pretrain_model *model = NULL;
-    json_t *root = NULL;
-    mcf_status status = mcf_pretrain_create(&config->model, &config->objective, &model, err);
-    if (status == MCF_OK)
-        status = mcf_job_create(&task.job, &options->job, err);
-    if (status != MCF_OK)
-        goto done;
-    task.model = model;
+    MCF_TRY(mcf_job_create(&task.job, &options->job, err));
     task.b = (bench){.backend = mcf_job_backend(task.job),
                      .device = mcf_job_device(task.job, 0),
                      .seconds = options->seconds > 0 ? options->seconds : 0.5,
@@ -378,21 +270,74 @@ mcf_status mcf_bench_ops(const mcf_config *config, const mcf_bench_options *opti
                      .only = options->op,
                      .rows = json_array(),
                      .table = &table};
-    status = mcf_job_run(task.job, ops, &task, err);
+    mcf_status status = mcf_job_run(task.job, ops, &task, err);
     if (status == MCF_OK && !table.size)
         status = mcf_fail(err, MCF_ERR_USAGE,
                           "bench: no operation '%s' to measure alone; the names are those that `mcf check` prints",
                           options->op ? options->op : "");
-    root = json_pack("{s:s, s:I, s:o}", "backend", task.b.backend->name, "batch",
-                     (json_int_t)(options->batch ? options->batch : config->batch.per_device), "ops", task.b.rows);
+    json_t *root =
+        json_pack("{s:s, s:I, s:o}", "backend", task.b.backend->name, "batch",
+                  (json_int_t)(options->batch ? options->batch : config->batch.per_device), "ops", task.b.rows);
     if (status == MCF_OK)
         status = mcf_bench_finish(out, root, &table, err);
-done:
     json_decref(root);
     mcf_text_free(&table);
     mcf_job_destroy(task.job);
-    mcf_pretrain_destroy(model);
     return status;
+}
+
+// --- the yardstick: rates that a backend's own products and convolutions reach alone
+
+static mcf_status best_of(bench *b, const char *label, mcf_launch *launch, mcf_error *err)
+{
+    MCF_TRY(mcf_infer_shapes(launch, 1, err));
+    return row(b, label, launch, 0, false, err);
+}
+
+static mcf_operand operand(mcf_dtype type, mcf_shape shape, uint64_t version)
+{
+    mcf_operand o = {.dtype = type, .shape = shape, .version = version};
+    mcf_contiguous_strides(&o.shape, o.stride);
+    return o;
+}
+
+// The products of a ViT-B/16 block over 8 images of 197 tokens: M_1's, the largest share of a step.
+static mcf_status products(bench *b, mcf_dtype t, double *rate, mcf_error *err)
+{
+    static const int64_t shapes[][2] = {{768, 2304}, {768, 768}, {768, 3072}, {3072, 768}};
+    b->best_gflops = 0;
+    for (int s = 0; s < 4; s++) {
+        mcf_launch l = {.op = MCF_OP_matmul, .attr = {.matmul = {.trans_b = 1}}, .n_in = 3, .n_out = 1};
+        l.in[MATMUL_IN_a] = operand(t, MCF_SHAPE(8 * 197, shapes[s][0]), 0);
+        l.in[MATMUL_IN_b] = operand(t, MCF_SHAPE(shapes[s][1], shapes[s][0]), 1);
+        l.in[MATMUL_IN_bias] = operand(MCF_F32, MCF_SHAPE(shapes[s][1]), 0);
+        l.out[MATMUL_OUT_out].dtype = t;
+        MCF_TRY(best_of(b, "yardstick: product", &l, err));
+    }
+    *rate = b->best_gflops;
+    return MCF_OK;
+}
+
+// A 3 x 3 convolution with as many channels out as in, and its gradients.
+static mcf_status convolutions(bench *b, mcf_dtype t, double rates[3], mcf_error *err)
+{
+    enum { SIDE = 28, CHANNELS = 384 };
+    static const mcf_op ops[3] = {MCF_OP_conv2d, MCF_OP_conv2d_grad_x, MCF_OP_conv2d_grad_weight};
+    const mcf_operand image = operand(t, MCF_SHAPE(1, SIDE, SIDE, CHANNELS), 0);
+    for (int i = 0; i < 3; i++) {
+        const bool is_weight = ops[i] == MCF_OP_conv2d_grad_weight;
+        const int64_t size = ops[i] == MCF_OP_conv2d_grad_x ? SIDE : is_weight ? 3 : 0;
+        mcf_launch l = {.op = ops[i], .n_in = 2, .n_out = 1, .accumulate = is_weight};
+        l.attr.conv2d.stride = l.attr.conv2d.pad = l.attr.conv2d.groups = 1;
+        l.attr.conv2d.height = l.attr.conv2d.width = size;
+        l.in[CONV2D_IN_x] = image;
+        l.in[CONV2D_IN_weight] = is_weight ? image : operand(t, MCF_SHAPE(CHANNELS, CHANNELS, 3, 3), 1);
+        l.out[CONV2D_OUT_y].dtype = is_weight ? MCF_F32 : t;
+        b->best_gflops = 0;
+        MCF_TRY(best_of(b, "yardstick: convolution", &l, err));
+        rates[i] = b->best_gflops;
+    }
+    return MCF_OK;
 }
 
 static mcf_status yardstick(int rank, void *context, mcf_error *err)
@@ -400,22 +345,17 @@ static mcf_status yardstick(int rank, void *context, mcf_error *err)
     ops_task *t = context;
     if (rank != 0)
         return MCF_OK;
-    // The products of a ViT-B/16 block over 8 images of 197 tokens: M_1's, the largest share of a step.
-    static const int64_t shapes[][2] = {{768, 2304}, {768, 768}, {768, 3072}, {3072, 768}};
     mcf_device_info info;
     MCF_TRY(t->b.backend->device_info(mcf_job_device_index(t->job, 0), &info, err));
     MCF_TRY(t->b.backend->stream_create(t->b.device, &t->b.stream, err));
     mcf_status status = MCF_OK;
     const mcf_dtype types[] = {MCF_F32, MCF_BF16};
     for (int i = 0; i < 2 && status == MCF_OK; i++) {
-        t->b.best_gflops = 0;
-        if (info.dtypes >> types[i] & 1)
-            for (int s = 0; s < 4 && status == MCF_OK; s++)
-                status = products(&t->b, "yardstick", 8 * 197, shapes[s][0], shapes[s][1], MCF_ACT_NONE, types[i],
-                                  false, err);
-        *(i ? &t->bf16 : &t->fp32) = t->b.best_gflops;
-        if (info.dtypes >> types[i] & 1 && status == MCF_OK)
-            status = convolutions(&t->b, "yardstick", 1, 28, 384, types[i], t->convolution[i], err);
+        if (!(info.dtypes >> types[i] & 1))
+            continue;
+        status = products(&t->b, types[i], i ? &t->bf16 : &t->fp32, err);
+        if (status == MCF_OK)
+            status = convolutions(&t->b, types[i], t->convolution[i], err);
     }
     t->b.backend->stream_destroy(t->b.stream);
     return status;

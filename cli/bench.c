@@ -144,11 +144,13 @@ const mcf_command mcf_command_bench = {
     .most = 1,
     .summary = "Measure operations, training steps or the loader",
     .description =
-        "WHAT is one of `ops` (each operation at the shapes of the config's step: GFLOP/s and GB/s), `step` "
-        "(optimiser "
-        "steps on random images: images a second, FLOP/s, memory; time, FLOP/s and bandwidth by operation), `data` "
-        "(the loader on "
-        "data.train: images a second, per worker) and `yardstick` (the best rate of the backend's own matrix "
+        "WHAT is one of `ops` (each operation at the shapes of the config's step, and how often it comes there: "
+        "GFLOP/s "
+        "and GB/s; operations that the step does not have at the largest shapes of `mcf check`), `step` (optimiser "
+        "steps "
+        "on random images: images a second, FLOP/s, memory; time, FLOP/s and bandwidth by operation), `data` (the "
+        "loader "
+        "on data.train: images a second, per worker) and `yardstick` (the best rate of the backend's own matrix "
         "product "
         "at ViT-B shapes, by precision). Several backends, as in --backend cpu,opencl, are printed side by side.",
     .options = options,

@@ -59,6 +59,21 @@ static void set_layout(mcf_check_case *c, int i, enum layout layout)
     }
 }
 
+int64_t mcf_case_limit(const mcf_check_case *c)
+{
+    const mcf_launch *l = &c->launch;
+    const mcf_shape *first = &l->in[0].shape;
+    for (int i = 0; i < l->n_in; i++) {
+        if (c->values[i] == MCF_VALUES_ROWS)
+            return l->op == MCF_OP_scatter_rows ? l->attr.scatter_rows.rows : first->dim[1];
+        if (c->values[i] == MCF_VALUES_LABELS)
+            return first->dim[first->rank - 1];
+        if (c->values[i] == MCF_VALUES_RANGES)
+            return first->dim[0];
+    }
+    return 0;
+}
+
 mcf_status mcf_case_emit(mcf_case_maker *m, const mcf_check_case *c, bool mixed, mcf_error *err)
 {
     const char *in = mcf_op_input_types(c->launch.op), *out = mcf_op_output_types(c->launch.op);
@@ -74,6 +89,7 @@ mcf_status mcf_case_emit(mcf_case_maker *m, const mcf_check_case *c, bool mixed,
         floats_out += *letter == 'f' || *letter == 'a';
     for (int mix = 0; mix < count; mix++) {
         mcf_check_case typed = *c;
+        typed.limit = mcf_case_limit(c);
         // A mixture that is the same as another one for this operation is left out.
         if ((mix && !floats_out) || (mix >= 3 && floats_in < 2) || ((mix == 1 || mix == 2) && !floats_in))
             continue;
@@ -202,7 +218,6 @@ static mcf_status cases_gather_rows(mcf_case_maker *m, mcf_op op, mcf_error *err
             set_layout(&c, GATHER_ROWS_IN_x, layout);
             mcf_case_shape(&c, GATHER_ROWS_IN_ids, MCF_SHAPE(rows[i][0], rows[i][2]));
             c.values[GATHER_ROWS_IN_ids] = MCF_VALUES_ROWS;
-            c.limit = rows[i][1];
             MCF_TRY(mcf_case_emit(m, &c, false, err));
         }
     return MCF_OK;
@@ -216,7 +231,7 @@ static mcf_status cases_scatter_rows(mcf_case_maker *m, mcf_op op, mcf_error *er
         mcf_case_shape(&c, SCATTER_ROWS_IN_x, MCF_SHAPE(rows[i][0], rows[i][2], rows[i][3]));
         mcf_case_shape(&c, SCATTER_ROWS_IN_ids, MCF_SHAPE(rows[i][0], rows[i][2]));
         c.values[SCATTER_ROWS_IN_ids] = MCF_VALUES_ROWS;
-        c.limit = c.launch.attr.scatter_rows.rows = rows[i][1];
+        c.launch.attr.scatter_rows.rows = rows[i][1];
         MCF_TRY(mcf_case_emit(m, &c, true, err));
     }
     return MCF_OK;

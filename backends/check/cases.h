@@ -30,9 +30,9 @@ typedef struct {
     mcf_launch launch; // shapes, strides, types, attributes; no buffers. Absent inputs have rank 0
     mcf_check_values values[MCF_MAX_INPUTS];
     uint32_t unwanted; // bit per output
-    int64_t limit;
-    double floor;  // results smaller than this (root mean square) count as zero: where the exact result is
-    bool required; // the backend must support these types
+    int64_t limit;     // what ids and ranges stay below; mcf_case_emit sets it
+    double floor;      // results smaller than this (root mean square) count as zero: where the exact result is
+    bool required;     // the backend must support these types
 } mcf_check_case;
 
 typedef struct mcf_case_maker mcf_case_maker;
@@ -55,6 +55,8 @@ static inline int mcf_case_some(const mcf_case_maker *m, int all, int few)
 mcf_check_case mcf_case_start(mcf_op op);
 void mcf_case_shape(mcf_check_case *c, int input, mcf_shape shape);
 mcf_status mcf_case_emit(mcf_case_maker *m, const mcf_check_case *c, bool mixed, mcf_error *err);
+// Rows that there are to be picked, classes of labels, elements that ranges lie in: by the kinds of values and the shapes.
+int64_t mcf_case_limit(const mcf_check_case *c);
 
 // The list of cases: which function makes those of an operation. Check, gradient test and `mcf bench ops` read it.
 typedef struct {

@@ -216,7 +216,6 @@ static mcf_status cases_pixel_cross_entropy(mcf_case_maker *m, mcf_op op, mcf_er
             mcf_case_shape(&c, PIXEL_CROSS_ENTROPY_IN_labels, MCF_SHAPE(s[0], s[4], s[5]));
             c.values[PIXEL_CROSS_ENTROPY_IN_logits] = large ? MCF_VALUES_LARGE : MCF_VALUES_NORMAL;
             c.values[PIXEL_CROSS_ENTROPY_IN_labels] = MCF_VALUES_LABELS;
-            c.limit = s[3];
             if (op == MCF_OP_pixel_cross_entropy_grad) {
                 mcf_case_shape(&c, PIXEL_CROSS_ENTROPY_GRAD_IN_lse, MCF_SHAPE(s[0], s[4], s[5]));
                 mcf_case_shape(&c, PIXEL_CROSS_ENTROPY_GRAD_IN_dloss, MCF_SHAPE(1));

@@ -272,7 +272,6 @@ static mcf_status cases_cross_entropy(mcf_case_maker *m, mcf_op op, mcf_error *e
             mcf_case_shape(&c, CROSS_ENTROPY_IN_labels, MCF_SHAPE(s[0]));
             c.values[CROSS_ENTROPY_IN_logits] = large ? MCF_VALUES_LARGE : MCF_VALUES_NORMAL;
             c.values[CROSS_ENTROPY_IN_labels] = MCF_VALUES_LABELS;
-            c.limit = s[1];
             if (op == MCF_OP_cross_entropy_grad) {
                 mcf_case_shape(&c, CROSS_ENTROPY_GRAD_IN_lse, MCF_SHAPE(s[0]));
                 mcf_case_shape(&c, CROSS_ENTROPY_GRAD_IN_dloss, MCF_SHAPE(1));
@@ -360,7 +359,6 @@ static mcf_status cases_adamw(mcf_case_maker *m, mcf_op op, mcf_error *err)
             c.values[ADAMW_IN_ranges] = MCF_VALUES_RANGES;
             c.values[ADAMW_IN_rates] = MCF_VALUES_RATES;
             c.values[ADAMW_IN_scalars] = kind;
-            c.limit = n;
             c.floor = 0.1;
             if (m->type == MCF_F32)
                 MCF_TRY(mcf_case_emit(m, &c, false, err));

@@ -124,7 +124,12 @@ check "reconstruct writes a PNG an image" test "$(ls pictures | grep -c '\.png$'
 check "bench step" sh -c "'$mcf' bench step --config tiny.yaml --steps 1 --json | grep -q images_per_second"
 check "bench ops of an operation that the step does not have" sh -c \
     "'$mcf' bench ops --config tiny.yaml --seconds 0.01 --op batch_norm_grad | grep -q 'batch_norm_grad.*GFLOP'"
-check "bench ops" sh -c "'$mcf' bench ops --config tiny.yaml --seconds 0.01 | grep -qi 'flop'"
+"$mcf" bench ops --config tiny.yaml --seconds 0.01 >ops.txt
+check "bench ops has the products of the step" grep -q '^matmul .*GFLOP/s.* x [0-9]' ops.txt
+check "bench ops has operations that the step has not" grep -q '^heatmap_bce .*not in the step' ops.txt
+check "bench ops misses no operation" sh -c \
+    "! sed -n 's/^MCF_OP(\([a-z0-9_]*\), .*/\1/p' '$source_dir/ops/ops.def' | while read -r op; do
+        grep -q \"^\$op \" ops.txt || echo \"\$op\"; done | grep ."
 check "bench data" sh -c "'$mcf' bench data --config tiny.yaml --seconds 0.2 --set 'data.train=[faces]' --json |
     grep -q images_per_second"
 check "check of one operation" sh -c "'$mcf' check --backend cpu-reference --op gelu --tiny --quiet |

@@ -45,13 +45,13 @@ static bool split_row(char *line, char **figures, double *ms, double *gflops, do
     return true;
 }
 
-// M_1's products and rows are the largest part of a step; one line of the page each.
+// Products and attention are the largest part of a step, the update is what memory bounds: a line of the page each.
 static bool on_the_page(const char *label)
 {
-    return strstr(label, " M_1") || !strcmp(label, "adamw");
+    return !strncmp(label, "matmul ", 7) || !strncmp(label, "attention", 9) || !strncmp(label, "adamw ", 6);
 }
 
-enum { ROWS = 64, CELL = 80 };
+enum { ROWS = 96, CELL = 80 };
 typedef struct {
     char label[64], cell[PRECISIONS][CELL];
 } row;
@@ -87,7 +87,7 @@ static mcf_status operations(const gpu_options *o, mcf_error *err)
 {
     static row rows[ROWS];
     int count = 0;
-    mcf_bench_options options = {.batch = o->tiny ? 2 : 64, .seconds = o->tiny ? 1e-3 : 0.1};
+    mcf_bench_options options = {.batch = o->tiny ? 2 : 64, .seconds = o->tiny ? 1e-3 : 0.03};
     options.job = (mcf_job_options){.backend = o->backend->name, .device_count = 1};
     for (int i = 0; i < 2; i++) {
         mcf_config config;
