@@ -26,6 +26,8 @@ mcf_status mcf_bench_listed(mcf_op op, mcf_dtype type, mcf_launch *launch, mcf_e
     largest l = {.work = 0};
     mcf_case_maker maker = {.type = type, .emit = look_for_largest, .context = &l};
     MCF_TRY(mcf_check_make_cases(&maker, op, err));
+    if (l.work <= 0 && type != MCF_F32)
+        return mcf_bench_listed(op, MCF_F32, launch, err);
     if (l.work <= 0)
         return mcf_fail(err, MCF_ERR_USAGE, "bench: '%s' has no shape to measure in %s", mcf_op_describe(op)->name,
                         mcf_dtype_name(type));

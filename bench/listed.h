@@ -5,8 +5,8 @@
 
 #include "backends/check/cases.h"
 
-// The largest case of the list in which every output is wanted; float operands that have a choice are `type`.
-// MCF_ERR_USAGE where the list has none.
+// The largest case of the list in which every output is wanted; float operands that have a choice are `type`,
+// or fp32 where the list has no others. MCF_ERR_USAGE where it has none.
 mcf_status mcf_bench_listed(mcf_op op, mcf_dtype type, mcf_launch *launch, mcf_error *err);
 
 // Gives a launch that has shapes, strides and types buffers of the device, and the inputs the kind of values that the

@@ -223,7 +223,7 @@ static mcf_status rest(bench *b, const distinct *list, int count, mcf_dtype type
             continue;
         mcf_launch launch;
         distinct d;
-        MCF_TRY(mcf_bench_listed((mcf_op)op, mcf_op_describe((mcf_op)op)->changed ? MCF_F32 : type, &launch, err));
+        MCF_TRY(mcf_bench_listed((mcf_op)op, type, &launch, err));
         write_label(&launch, d.label, sizeof d.label);
         MCF_TRY(row(b, d.label, &launch, 0, false, err));
     }
