@@ -11,6 +11,13 @@ static void on_progress(void *context, int64_t done, int64_t total)
     mcf_bar_update(context, (double)done, (double)total, 0, NULL);
 }
 
+// --detect takes the usual weights, --detector FILE others.
+static const char *options_detector(const mcf_call *call)
+{
+    const char *file = mcf_call_value(call, "detector");
+    return file ? file : mcf_call_flag(call, "detect") ? "weights/mtcnn.safetensors" : NULL;
+}
+
 static void print(const mcf_call *call, const mcf_embed_result *r)
 {
     const char *out = mcf_call_value(call, "out");
@@ -24,9 +31,21 @@ static void print(const mcf_call *call, const mcf_embed_result *r)
                                 json_pack("{s:f, s:f, s:I, s:I}", "rank1", r->retrieval.rank1, "map", r->retrieval.map,
                                           "queries", (json_int_t)r->retrieval.queries, "people",
                                           (json_int_t)r->retrieval.people));
+        if (options_detector(call)) {
+            json_object_set_new(json, "faces", json_integer(r->faces));
+            json_object_set_new(json, "without_face", json_integer(r->without_face));
+        }
         json_dumpf(json, stdout, JSON_REAL_PRECISION(9));
         putchar('\n');
         json_decref(json);
+        return;
+    }
+    if (options_detector(call)) {
+        if (!call->quiet)
+            mcf_say(mcf_words_beside(out),
+                    "%lld face%s in %lld image%s, %lld without any; %d features each, written to %s",
+                    (long long)r->faces, r->faces == 1 ? "" : "s", (long long)r->images, r->images == 1 ? "" : "s",
+                    (long long)r->without_face, r->dim, out);
         return;
     }
     if (!call->quiet || !retrieval)
@@ -43,7 +62,7 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
     mcf_config config;
     mcf_embed_result result = {0};
     int64_t batch, workers;
-    bool retrieval = mcf_call_flag(call, "retrieval");
+    bool retrieval = mcf_call_flag(call, "retrieval"), workers_given = mcf_call_value(call, "workers") != NULL;
 
     if (!mcf_call_value(call, "checkpoint") == !path)
         return mcf_fail(err, MCF_ERR_USAGE,
@@ -52,6 +71,9 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
         return mcf_fail(err, MCF_ERR_USAGE, "embed: --out FILE is missing (it may be left out only with --retrieval)");
     if (!path)
         MCF_TRY(mcf_call_sets_of_data(call, err));
+    if (options_detector(call) && (retrieval || workers_given))
+        return mcf_fail(err, MCF_ERR_USAGE, "embed: --%s does not go with --detect; crop the faces with mcf crop first",
+                        retrieval ? "retrieval" : "workers");
     MCF_TRY(mcf_call_integer(call, "batch", 0, 1, 65536, &batch, err));
     MCF_TRY(mcf_call_integer(call, "workers", 0, 1, 1024, &workers, err));
     if (path)
@@ -70,6 +92,7 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
         .path_count = (size_t)call->argument_count,
         .workers = (int)workers,
         .out = mcf_call_value(call, "out"),
+        .detector = options_detector(call),
         .retrieval = retrieval,
         .progress = on_progress,
         .notice = mcf_bar_notice,
@@ -98,6 +121,12 @@ static const mcf_option options[] = {
      "Judge the cls features: an image's folder is the person's name, every image asks for the "
      "others of its person; prints rank 1 and mAP",
      false},
+    {"detect", NULL,
+     "The images are photographs: embed each face in them, aligned as mcf crop does it; box, points and score are "
+     "written too",
+     false},
+    {"detector", "FILE",
+     "As --detect, with these weights (default weights/mtcnn.safetensors; ci/detector-weights makes it)", false},
     {"batch", "N", "Images at once (default 32)", false},
     {"workers", "N", "Decoding threads (default: the config's data.workers)", false},
     {"json", NULL, "Print JSON", false},
@@ -119,6 +148,7 @@ const mcf_command mcf_command_embed = {
     .options = options,
     .common = MCF_TAKES_SET | MCF_TAKES_BACKEND | MCF_TAKES_DEVICES | MCF_TAKES_QUIET,
     .examples = "mcf embed --checkpoint runs/small --out features.safetensors face.jpg folder/\n"
+                "mcf embed --checkpoint runs/small --out features.safetensors --detect photographs/\n"
                 "mcf embed --checkpoint runs/small --retrieval faces/\n"
                 "mcf embed --config configs/small/faces96.yaml --retrieval faces/",
     .run = run,

@@ -69,7 +69,8 @@ static const drawn_tensor drawn_tensors[] = {
 };
 enum { DRAWN_TENSORS = sizeof drawn_tensors / sizeof *drawn_tensors };
 
-static mcf_status write_drawn_detector(const char *path, uint32_t seed, mcf_error *err)
+// lean is added to the logit of "a face" of all three networks: the more, the more is taken for one.
+static mcf_status write_drawn_detector(const char *path, uint32_t seed, float lean, mcf_error *err)
 {
     mcf_named_tensor tensors[DRAWN_TENSORS];
     uint32_t state = seed;
@@ -90,6 +91,8 @@ static mcf_status write_drawn_detector(const char *path, uint32_t seed, mcf_erro
             state = 1664525u * state + 1013904223u;
             values[k] = ((float)(state >> 8) / 8388608.0f - 1.0f) * scale;
         }
+        if (shape.rank == 1 && count == 2)
+            values[1] += lean;
         tensors[i] = (mcf_named_tensor){.name = t->name, .dtype = MCF_F32, .shape = shape, .data = values};
     }
     static const char *const metadata[] = {"kind", "mtcnn", NULL};

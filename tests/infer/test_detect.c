@@ -23,7 +23,7 @@ static int write_weights(void **state)
     (void)state;
     mcf_error err;
     snprintf(weights, sizeof weights, "/tmp/mcf-test-detector-%d.safetensors", (int)getpid());
-    return write_drawn_detector(weights, 4, &err) == MCF_OK ? 0 : -1;
+    return write_drawn_detector(weights, 4, 0, &err) == MCF_OK ? 0 : -1;
 }
 
 static int remove_weights(void **state)
