@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "cli/commands.h"
-#include "infer/embed.h"
+#include "infer/embed_detect.h"
 
 static void on_progress(void *context, int64_t done, int64_t total)
 {
@@ -100,7 +100,7 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
         .stop = mcf_interrupt_flag(),
     };
     mcf_interrupt_install(MCF_PATIENCE);
-    mcf_status status = mcf_embed(&options, &result, err);
+    mcf_status status = (options.detector ? mcf_embed_detected : mcf_embed)(&options, &result, err);
     mcf_bar_end(progress);
     if (path)
         mcf_config_free(&config);

@@ -277,6 +277,7 @@ static mcf_status settle(dedup *d, int64_t number, mcf_error *err)
         crop_release(lock);
         return MCF_OK;
     }
+    crop_sweep(d->options->out, number);
     settling s = {0};
     mcf_status status = write_settled(d, &s, number, err);
     if (status == MCF_OK) {

@@ -315,8 +315,6 @@ static mcf_status embed(embed_job *j, const mcf_embed_options *options, mcf_embe
 
 mcf_status mcf_embed(const mcf_embed_options *options, mcf_embed_result *result, mcf_error *err)
 {
-    if (options->detector)
-        return mcf_embed_detected(options, result, err);
     *result = (mcf_embed_result){0};
     embed_job j = {0};
     mcf_status status = embed(&j, options, result, err);

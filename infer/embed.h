@@ -42,7 +42,7 @@ typedef struct {
     mcf_source_format format;
     int workers;          // decoding threads; 0: as the config says
     const char *out;      // safetensors: cls [N,D], mean [N,D]; names as a JSON list in the metadata; NULL: none
-    const char *detector; // NULL, or a detector's weights: the faces in the images are embedded, not the images
+    const char *detector; // of mcf_embed_detected alone: a detector's weights
     bool retrieval;       // judge by the folder of each image (mcf_source_identity) as the person
     void (*progress)(void *context, int64_t done, int64_t total);
     void (*notice)(void *context, const char *line); // NULL, or: what the images' sources have to say
@@ -62,10 +62,5 @@ typedef struct {
 } mcf_embed_result;
 
 mcf_status mcf_embed(const mcf_embed_options *options, mcf_embed_result *result, mcf_error *err);
-// What mcf_embed does with a detector (infer/embed_detect.c): every face is aligned to `lapa` at 256 x 256 with black
-// beyond the picture, as `mcf crop` writes it, and embedded as such a crop would be. `out` receives cls [N,D], mean [N,D],
-// box [N,4], points [N,5,2] and score [N] in pixels of the upright image, and the names "IMAGE#FACE". Errors as of
-// mcf_embed and mcf_detector_open; MCF_ERR_USAGE for retrieval or no `out`.
-mcf_status mcf_embed_detected(const mcf_embed_options *options, mcf_embed_result *result, mcf_error *err);
 
 #endif

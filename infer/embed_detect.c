@@ -1,4 +1,6 @@
-// Features of the faces in photographs: detected, aligned and cropped as `mcf crop` does it, then embedded.
+// Photographs in, their faces' features out: detected, aligned and cropped as `mcf crop` does it, then embedded.
+#include "infer/embed_detect.h"
+
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,7 +11,6 @@
 #include "data/faces/crop_face.h"
 #include "data/formats/safetensors.h"
 #include "infer/detect.h"
-#include "infer/embed.h"
 #include "infer/network.h"
 #include "run/config/data.h"
 #include "run/output.h"
