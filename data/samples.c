@@ -15,7 +15,7 @@ static mcf_status read_one(const mcf_source *source, int64_t sample, const mcf_c
     const int shorter = crop->shorter ? crop->shorter : crop->side;
     const mcf_decode_options options = {.channels = 4, .min_side = crop->fast_decode ? shorter : 0};
     mcf_decoded decoded;
-    MCF_TRY(mcf_source_read(source, sample, &s->file, err));
+    MCF_TRY(mcf_source_read_patiently(source, sample, &s->file, err));
     MCF_TRY(mcf_image_decode(s->file.data, s->file.size, &options, &s->decoded, &decoded, err));
     mcf_resize_plan plan = mcf_resize_then_crop(&decoded, shorter, crop->side, crop->filter);
     return mcf_resize(&s->resizer, &decoded.image, &plan, out, (size_t)crop->side * 3, err);
@@ -39,7 +39,7 @@ mcf_status mcf_samples_read(const mcf_source *source, int wanted, const mcf_cent
                 samples[(*got)++] = place;
                 break;
             }
-            if (status == MCF_ERR_NOMEM)
+            if (status == MCF_ERR_NOMEM || status == MCF_ERR_IO)
                 goto done;
         }
     }

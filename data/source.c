@@ -10,6 +10,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define XXH_INLINE_ALL
@@ -305,7 +306,7 @@ uint64_t mcf_source_contents(const mcf_source *source)
     }
     for (int64_t i = 0; i < READ && i < source->count; i++) {
         const int64_t at = source->count <= READ ? i : source->count * i / READ;
-        const bool read = mcf_source_read(source, at, &bytes, NULL) == MCF_OK;
+        const bool read = mcf_source_read_patiently(source, at, &bytes, NULL) == MCF_OK;
         XXH64_update(&state, read ? (const void *)bytes.data : "unread", read ? bytes.size : 6);
     }
     mcf_bytes_free(&bytes);
@@ -390,6 +391,18 @@ mcf_status mcf_source_read(const mcf_source *source, int64_t i, mcf_bytes *out, 
     if (write_path(container, name, path, sizeof path) >= (int)sizeof path)
         return mcf_fail(err, MCF_ERR_FORMAT, "its path is too long");
     return read_file(path, out, err);
+}
+
+mcf_status mcf_source_read_patiently(const mcf_source *source, int64_t i, mcf_bytes *out, mcf_error *err)
+{
+    enum { TRIES = 4 };
+    mcf_status status = mcf_source_read(source, i, out, err);
+    for (int try = 1; try < TRIES && (status == MCF_ERR_IO || status == MCF_ERR_NOMEM); try++) {
+        const struct timespec pause = {0, 50000000L << try};
+        nanosleep(&pause, NULL);
+        status = mcf_source_read(source, i, out, err);
+    }
+    return status;
 }
 
 mcf_status mcf_source_read_sidecar(const mcf_source *source, int64_t i, mcf_sidecar kind, mcf_bytes *out, bool *found,

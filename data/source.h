@@ -68,6 +68,9 @@ uint64_t mcf_source_contents(const mcf_source *source);
 
 // Encoded bytes of sample i; any thread. Errors (MCF_ERR_IO, MCF_ERR_FORMAT) do not repeat the sample's name.
 mcf_status mcf_source_read(const mcf_source *source, int64_t i, mcf_bytes *out, mcf_error *err);
+// The same, tried again after 0.1, 0.2 and 0.4 s where the system refused (MCF_ERR_IO, MCF_ERR_NOMEM): what passes is
+// nobody's damage, and what stays is no broken picture either but an error for the caller to end with.
+mcf_status mcf_source_read_patiently(const mcf_source *source, int64_t i, mcf_bytes *out, mcf_error *err);
 // KEY.txt or KEY.json of sample i; *found is false, and out untouched, where there is none.
 mcf_status mcf_source_read_sidecar(const mcf_source *source, int64_t i, mcf_sidecar kind, mcf_bytes *out, bool *found,
                                    mcf_error *err);

@@ -101,15 +101,18 @@ static mcf_status read_photograph(const crop_unit *unit, photograph *p, mcf_erro
 {
     static const mcf_decode_options options = {.channels = 3, .upright = true, .over_white = true};
     mcf_error why = {0};
-    mcf_status status = mcf_source_read(unit->source, p->sample, &p->file, &why);
+    mcf_status status = mcf_source_read_patiently(unit->source, p->sample, &p->file, &why);
     p->turned = 1;
     p->refused = status == MCF_OK ? MCF_IMAGE_ACCEPTED : MCF_CROP_UNREADABLE;
     if (status == MCF_OK) {
         status = mcf_image_decode(p->file.data, p->file.size, &options, &p->pixels, &p->decoded, &why);
         p->refused = p->decoded.refusal;
     }
-    if (status == MCF_ERR_NOMEM)
-        return mcf_fail(err, status, "%s", why.message);
+    if (status == MCF_ERR_NOMEM || status == MCF_ERR_IO) {
+        char name[1024];
+        return mcf_fail(err, status, "%s: %s", mcf_source_name(unit->source, p->sample, name, sizeof name),
+                        why.message);
+    }
     if (status != MCF_OK)
         snprintf(p->message, sizeof p->message, "%.255s", why.message);
     return MCF_OK;

@@ -374,7 +374,7 @@ static mcf_status try_picture(prediction *p, const mcf_source *source, int64_t i
     char name[4096], line[5200];
     mcf_error why = {0};
     mcf_source_name(source, index, name, sizeof name);
-    mcf_status status = mcf_source_read(source, index, &p->encoded, &why);
+    mcf_status status = mcf_source_read_patiently(source, index, &p->encoded, &why);
     if (status == MCF_OK)
         status = one_picture(p, name, number, faces, count, result, &why);
     if (status == MCF_OK)

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "backends/cpu/guard.h"
@@ -95,6 +96,10 @@ static mcf_status device_open(int index, const mcf_device_options *options, mcf_
 {
     MCF_TRY(check_index(index, err));
     MCF_TRY(probe(err));
+    struct rlimit stack;
+    const int team = options && options->threads > 0 ? options->threads : cores();
+    const bool known = getrlimit(RLIMIT_STACK, &stack) == 0 && stack.rlim_cur != RLIM_INFINITY;
+    MCF_TRY(mcf_cpu_check_room(MCF_CPU_ROOM + (size_t)team * (known ? (size_t)stack.rlim_cur : 8 << 20), err));
     mcf_device *d = calloc(1, sizeof *d);
     if (!d)
         return mcf_fail(err, MCF_ERR_NOMEM, "no memory for a device");

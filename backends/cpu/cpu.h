@@ -35,6 +35,11 @@ struct mcf_buffer {
 void *mcf_cpu_allocate(size_t bytes);
 void mcf_cpu_release(void *memory, size_t bytes);
 
+// Under a limit of the address space (ulimit -v): that `bytes` more can be had now. oneDNN and the OpenMP library do not
+// check all that they ask for, and what they ask for is not much. MCF_ERR_NOMEM.
+mcf_status mcf_cpu_check_room(size_t bytes, mcf_error *err);
+enum { MCF_CPU_ROOM = 16 << 20 }; // what a launch may take beside its buffers: a primitive's code, a scratchpad
+
 // Memory for one launch; valid until the next call. Grows to the largest request and stays.
 mcf_status mcf_cpu_scratch(mcf_device *device, size_t bytes, void **memory, mcf_error *err);
 

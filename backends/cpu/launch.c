@@ -53,6 +53,7 @@ mcf_status mcf_cpu_launch(mcf_stream *stream, const mcf_launch *launch, mcf_erro
 {
     if ((unsigned)launch->op >= MCF_OP_COUNT || !operations[launch->op])
         return mcf_fail(err, MCF_ERR_UNSUPPORTED, "cpu: operation %d is not one to launch", (int)launch->op);
+    MCF_TRY(mcf_cpu_check_room(MCF_CPU_ROOM, err));
     // oneDNN takes as many threads as the calling thread's setting says.
     int before = omp_get_max_threads(), threads = stream->device->threads;
     if (before != threads)

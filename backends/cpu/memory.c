@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 #include "backends/cpu/cpu.h"
 
@@ -33,6 +34,22 @@ void *mcf_cpu_allocate(size_t bytes)
         munmap(mapped + before + used, (room - before - used) / page * page);
     madvise(mapped + before, used, MADV_HUGEPAGE);
     return mapped + before;
+}
+
+mcf_status mcf_cpu_check_room(size_t bytes, mcf_error *err)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+        return MCF_OK;
+    void *room = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (room == MAP_FAILED)
+        return mcf_fail(
+            err, MCF_ERR_NOMEM,
+            "out of memory: %zu MB more are needed than the limit of the address space (ulimit -v, %llu MB) "
+            "leaves; raise it, or take a smaller batch or fewer --threads",
+            bytes >> 20, (unsigned long long)limit.rlim_cur >> 20);
+    munmap(room, bytes);
+    return MCF_OK;
 }
 
 void mcf_cpu_release(void *memory, size_t bytes)

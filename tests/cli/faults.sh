@@ -71,4 +71,22 @@ for calls in open,read,pread memory; do
     check "$calls while a tar is indexed: $tried points, $said errors, nothing lost in silence" test -z "$bad" -a $said -gt 5
     [ -z "$bad" ] || echo "  $bad"
 done
+# Under every limit of the address space a run ends well or says in one line what it lacks, before its libraries find out.
+signals= lines= ended=0
+for limit in 90 110 130 140 150 160 170 180 190 200 220 260 300; do
+    rm -rf limited
+    (
+        ulimit -v $((limit * 1000))
+        timeout 60 "$mcf" pretrain tiny.yaml --out limited --quiet --backend cpu --threads 2 --set model.image_size=64 \
+            --set schedule.epochs=1 >words 2>errors
+    ) 2>/dev/null
+    code=$?
+    ended=$((ended + (code != 0)))
+    case $code in 0 | 1 | 2) ;; *) signals="$signals $limit($code)" ;; esac
+    [ $code = 0 ] || [ "$(grep -c . errors)" = 1 ] || lines="$lines $limit"
+done
+check "13 limits of the address space, $ended too small: no signal" test -z "$signals"
+[ -z "$signals" ] || echo "  limits in MB:$signals"
+check "one line each" test -z "$lines"
+[ -z "$lines" ] || echo "  limits in MB:$lines"
 done_testing
