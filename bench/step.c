@@ -191,6 +191,18 @@ static mcf_status bench_step(stepper *s, const mcf_bench_options *options, mcf_b
     return status;
 }
 
+// Of the parameters with their copies in low precision, gradients and moments, as core/runtime.c allocates them.
+static uint64_t state_bytes(const mcf_store *store, mcf_dtype compute)
+{
+    uint64_t bytes = (uint64_t)store->role_count[MCF_ROLE_TRAINED] * 3 * sizeof(float);
+    for (int role = 0; role < MCF_ROLE_COUNT; role++) {
+        const bool copied = compute != MCF_F32 && mcf_store_has_low(store, (mcf_role)role);
+        const uint64_t master = copied && role == MCF_ROLE_FROZEN_WEIGHTS ? 0 : sizeof(float);
+        bytes += (uint64_t)store->role_count[role] * (master + (copied ? mcf_dtype_size(compute) : 0));
+    }
+    return bytes;
+}
+
 static mcf_status print_plan(stepper *s, const mcf_bench_options *options, mcf_bench_report *report, mcf_error *err)
 {
     mcf_text table = {0};
@@ -198,10 +210,12 @@ static mcf_status print_plan(stepper *s, const mcf_bench_options *options, mcf_b
     MCF_TRY(mcf_engine_create(&s->engine, s->config, &options->job, true, err));
     const mcf_micro_options micro = mcf_step_micro(s->engine, &s->plan, 0);
     MCF_TRY(mcf_engine_program(s->engine, 0, &micro, &program, err));
+    const uint64_t state = state_bytes(s->engine->objective.store, mcf_precision_dtype(s->config->precision));
+    mcf_text_add(&table, "besides %.1f MiB of parameters, gradients and moments\n", (double)state / (1 << 20));
     mcf_program_print(program, &table);
-    json_t *root = table.failed
-                       ? NULL
-                       : json_pack("{s:s, s:s}", "backend", mcf_job_backend(s->engine->job)->name, "plan", table.text);
+    json_t *root = table.failed ? NULL
+                                : json_pack("{s:s, s:I, s:s}", "backend", mcf_job_backend(s->engine->job)->name,
+                                            "state_bytes", (json_int_t)state, "plan", table.text);
     mcf_status status = mcf_bench_finish(report, root, &table, err);
     json_decref(root);
     mcf_text_free(&table);

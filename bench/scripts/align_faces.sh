@@ -16,6 +16,7 @@ faces=$shared/faces,$shared/portraits
 config=$here/configs/small/align_$set.yaml
 score=nme.inter-ocular
 if [ "$set" = face68 ]; then
+    size=64
     set -- --set "data.train=[$shared/face68/train]" --set "data.validation=[$shared/face68/test]"
 else
     set -- --set "data.train=[$shared/300w_part/helen/trainset,$shared/300w_part/afw]" \

@@ -7,8 +7,16 @@
 #   EPOCHS    of pre-training (default 200), FINETUNE of finetuning (default: the config's), SEEDS (default "0 1 2")
 epochs=${EPOCHS:-200}
 seeds=${SEEDS:-0 1 2}
-encoder='{dim: 192, depth: 6, heads: 3, mlp_ratio: 4}'
+# The encoder of configs/small/dense.yaml, unless the caller's config has that of dense64.yaml. The feature term's weight goes
+# with the tokens: 1000 * 37 / 197, 1000 * 65 / 197.
+size=${size:-96}
+encoder='{dim: 192, depth: 6, heads: 3, mlp_ratio: 4}' blocks='[2, 3, 4, 6]' feature=188
 small="--set model.image_size=96 --set model.patch_size=16"
+if [ "$size" = 64 ]; then
+    encoder='{dim: 96, depth: 4, heads: 3, mlp_ratio: 4}' blocks='[1, 2, 3, 4]' feature=330
+    small="--set model.image_size=64 --set model.patch_size=8"
+fi
+teacher=$(echo "$encoder" | sed 's/}$//')
 
 pretrain() { # RUN CONFIG [--set KEY=VALUE]...
     run=$1 of=$2
@@ -20,7 +28,8 @@ pretrain() { # RUN CONFIG [--set KEY=VALUE]...
 
 mkdir -p "$out"
 pretrain m1 demo_m1.yaml
-pretrain mcf demo.yaml --set "model.teacher={dim: 192, depth: 6, heads: 3, blocks: [2, 3, 4, 6], checkpoint: $out/m1}"
+pretrain mcf demo.yaml --set objective.feature.weight=$feature \
+    --set "model.teacher=$teacher, blocks: $blocks, checkpoint: $out/m1}"
 pretrain mae demo.yaml --set objective.feature.weight=0 --set objective.contrastive.weight=0 --set objective.pixel.weight=1
 
 for start in mcf mae scratch; do

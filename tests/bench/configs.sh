@@ -9,7 +9,7 @@ for config in "$source_dir"/configs/*/*.yaml; do
         --set 'model.init=""'
     teacher="--set model.teacher.checkpoint=random"
     case $name in
-    align/* | parse/* | small/align_* | small/parse_* | small/dense.yaml)
+    align/* | parse/* | small/align_* | small/parse_* | small/dense*.yaml)
         teacher=
         set -- "$@" --set model.encoder.depth=4 --set 'model.features=[1, 2, 3, 4]' --set model.head.channels=16
         ;;
