@@ -43,6 +43,22 @@ bool cuda_attention_fits(int major, const mcf_launch *l)
            3 * dim[3] * dim[4] <= INT_MAX / CUDA_ATTENTION_ROWS && dim[0] <= INT_MAX / (dim[3] > 0 ? dim[3] : 1);
 }
 
+bool cuda_attention_fits_volta(int capability, mcf_dtype type)
+{
+    return capability >= 70 && capability < 75 && type == MCF_F16;
+}
+
+// With 32 rows a warp reads each tile half as often; with few tokens half the warps would have none.
+int cuda_attention_volta_rows(int64_t tokens)
+{
+    return tokens > CUDA_ATTENTION_ROWS ? 2 * CUDA_ATTENTION_ROWS : CUDA_ATTENTION_ROWS;
+}
+
+uint64_t cuda_attention_volta_scores(const int64_t dim[5])
+{
+    return (uint64_t)(dim[0] * dim[3] * dim[1] * ((dim[1] + 15) / 16 * 16)) * 2;
+}
+
 // --- layer norm
 
 static bool begins_at_vector(const mcf_operand *operand)

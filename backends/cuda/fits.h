@@ -5,7 +5,10 @@
 
 #include "ops/node.h"
 
-enum { CUDA_ATTENTION_ROWS = 64 }; // of a block of attention.cu
+enum {
+    CUDA_ATTENTION_ROWS = 64,  // of a block of attention.cu
+    CUDA_ATTENTION_FIVE = 256, // tokens up to which attention_volta.cu takes five products for the gradient
+};
 
 // Products of this type go to cuBLAS. major: of the compute capability.
 bool cuda_product_type_fits(int major, mcf_dtype type);
@@ -13,6 +16,13 @@ bool cuda_product_type_fits(int major, mcf_dtype type);
 // attention and attention_grad, attention.cu: one 16-bit type, heads of 32 or 64 channels, rows that begin at multiples
 // of 16 bytes.
 bool cuda_attention_fits(int major, const mcf_launch *launch);
+// Of those, which go to attention_volta.cu. capability: of the card, ten times the major plus the minor.
+bool cuda_attention_fits_volta(int capability, mcf_dtype type);
+// Bytes of the gradients of scores that it keeps for that.
+uint64_t cuda_attention_volta_scores(const int64_t dim[5]);
+// Rows of a block forward: 16 or 32 a warp, by the count of tokens. Backward it has CUDA_ATTENTION_ROWS, twice as many
+// where those scores are read.
+int cuda_attention_volta_rows(int64_t tokens);
 // layer_norm and add_layer_norm, layer_norm_grad, norm.cu: an fp32 input of up to 1024 columns, a multiple of 4,
 // and operands that begin where vectors do.
 bool cuda_layer_norm_fits(const mcf_launch *launch);

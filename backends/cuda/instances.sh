@@ -87,7 +87,7 @@ BEGIN {split("T0 T1 T2 TO", slot_name, " ")}
 
 END {
     # First the tables of kernels that are written for CUDA alone, in *.cu of this folder: cuda_kernels_NAME.
-    count = split("attention_tensor norm_rows vectors" units, name, " ")
+    count = split("attention_tensor attention_volta norm_rows vectors" units, name, " ")
     out = folder "/tables.c"
     print "#include \"backends/cuda/kernel_table.h\"\n" >out
     for (i = 1; i <= count; i++)

@@ -239,7 +239,7 @@ static void write_changes(const page *p)
     mcf_text_add(p->table,
                  "  products, with their bias and GELU, reach %.0f %% of the peak here; for %.0f they would have to "
                  "reach %.0f %% with nothing else "
-                 "changed, %.0f %% with all of the first four%s\n",
+                 "changed, %.0f %% with all of the first three%s\n",
                  100 * c->share_now, c->wanted, 100 * c->share, 100 * c->share_all,
                  c->share_all > 1 ? ": out of reach" : "");
     json_object_update_new(p->root, json_pack("{s:f, s:f, s:f, s:f}", "wanted_images_per_second_per_device", c->wanted,

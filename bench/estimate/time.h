@@ -11,7 +11,6 @@
 // What a change of the code or of the card would bring. All zero: as it is.
 typedef struct {
     bool attention_overlaps; // its pipes work at the same time, where now each waits for the others
-    bool attention_five;     // its gradient in one kernel of five products, sums over blocks by atomic operations
     bool gelu_in_product;    // GELU is written by the product before it, also where the backward pass needs its input
     bool norm16;             // the sums between blocks (the residual stream) lie in 16 bits
     double product_factor;   // of the share that cuBLAS reaches; 0: 1
@@ -27,7 +26,7 @@ typedef struct {
 typedef enum {
     MCF_WAY_CUBLAS,    // tensor cores, or fp32
     MCF_WAY_TILES,     // the shared kernel of products with tiles, fp32
-    MCF_WAY_ATTENTION, // attention.cu
+    MCF_WAY_ATTENTION, // attention.cu, attention_volta.cu
     MCF_WAY_VECTORS,   // vectors.cu, norm.cu: 16 bytes a lane
     MCF_WAY_SHARED,    // kernels of backends/kernels: an element a lane
     MCF_WAY_COPY,
@@ -62,7 +61,7 @@ mcf_estimate mcf_estimate_product(const mcf_card *card, double factor, const mcf
 // What cuBLAS would have to reach of f16 for that shape, tiles and waves counted: 0 to 1.
 double mcf_product_efficiency(const mcf_card *card, const mcf_product_shape *shape);
 
-// attention.cu: qkv [B,N,3,H,d], forward or back. Without gaps.
+// attention.cu, attention_volta.cu: qkv [B,N,3,H,d], forward or back. Without gaps.
 mcf_estimate mcf_estimate_attention(const mcf_card *card, const mcf_what_if *what, const int64_t dim[5], bool backward);
 // conv2d and its gradients (estimate/convolution.c). Without gaps.
 mcf_estimate mcf_estimate_convolution(const mcf_card *card, const mcf_what_if *what, const mcf_launch *launch);

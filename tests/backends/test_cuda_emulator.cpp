@@ -149,6 +149,29 @@ __global__ void square_tile(const float *x, float *out, int wrong)
         out[i] = result[i];
 }
 
+// out [4][8][8] = a b + 1 of four groups of eight lanes with a [4][8][4] and b [4][4][8], by mma.sync.m8n8k4: where the
+// elements lie is written down here as the PTX ISA has it. wrong: a lane takes the rows of sums for its row on the left.
+__global__ void four_products(const float *a, const float *b, float *out, int turned_a, int turned_b, int wrong)
+{
+    const unsigned lane = threadIdx.x, group = lane / 4 % 4;
+    unsigned left[2] = {0, 0}, right[2] = {0, 0};
+    float sums[8];
+    for (unsigned i = 0; i < 4; i++) {
+        const unsigned by_lane = lane < 16 ? lane % 4 : lane % 4 + 4, by_element = lane < 16 ? i : i + 4;
+        const unsigned row = turned_a ? by_element : by_lane, k_left = turned_a ? lane % 4 : i;
+        const unsigned column = turned_b ? by_lane : by_element, k = turned_b ? i : lane % 4;
+        left[i / 2] |= (unsigned)__half_as_ushort(__float2half_rn(a[group * 32 + row * 4 + k_left])) << 16 * (i % 2);
+        right[i / 2] |= (unsigned)__half_as_ushort(__float2half_rn(b[group * 32 + k * 8 + column])) << 16 * (i % 2);
+    }
+    for (float &x : sums)
+        x = 1;
+    emulator_mma_884(turned_a, turned_b, sums, left, right);
+    for (unsigned i = 0; i < 8; i++) {
+        const unsigned x = wrong ? lane % 4 : (lane & 1) + (i & 2), row = lane < 16 ? x : x + 4;
+        out[group * 64 + row * 8 + (i & 4) + (lane & 2) + (i & 1)] = sums[i];
+    }
+}
+
 // Memory of 64 ones, and the sum that a kernel makes of them.
 static float sum_by(void (*kernel)(const float *, float *), const char *name)
 {
@@ -327,6 +350,44 @@ static void a_missing_syncwarp_is_caught(void **)
 static void fragments_have_no_fixed_places(void **)
 {
     assert_true(error_of_square(3) > 0);
+}
+
+// Small whole numbers, so sums are exact.
+static int errors_of_four_products(int turned_a, int turned_b, int wrong)
+{
+    cudaStream_t s = stream_on(0);
+    float *a = floats(128), *b = floats(128), *out = floats(256), x[128], y[128], got[256];
+    int errors = 0;
+    for (int i = 0; i < 128; i++) {
+        x[i] = (float)(i * 7 % 11 - 5);
+        y[i] = (float)(i * 5 % 13 - 6);
+    }
+    OK(cudaMemcpyAsync(a, x, sizeof x, cudaMemcpyHostToDevice, s));
+    OK(cudaMemcpyAsync(b, y, sizeof y, cudaMemcpyHostToDevice, s));
+    OK(cudaMemsetAsync(out, 0, sizeof got, s));
+    OK(LAUNCH(four_products, 1, 32, s, a, b, out, turned_a, turned_b, wrong));
+    OK(cudaMemcpyAsync(got, out, sizeof got, cudaMemcpyDeviceToHost, s));
+    OK(cudaStreamSynchronize(s));
+    for (int i = 0; i < 256; i++) {
+        const int group = i / 64, row = i / 8 % 8, column = i % 8;
+        float sum = 1;
+        for (int k = 0; k < 4; k++)
+            sum += x[group * 32 + row * 4 + k] * y[group * 32 + k * 8 + column];
+        errors += got[i] != sum;
+    }
+    OK(cudaStreamDestroy(s));
+    OK(cudaFree(a));
+    OK(cudaFree(b));
+    OK(cudaFree(out));
+    return errors;
+}
+
+static void products_in_registers_work(void **)
+{
+    for (int turned = 0; turned < 4; turned++) {
+        assert_int_equal(errors_of_four_products(turned & 1, turned >> 1, 0), 0);
+        assert_true(errors_of_four_products(turned & 1, turned >> 1, 1) > 50);
+    }
 }
 
 static void tiles_out_of_line_are_caught(void **)
@@ -709,6 +770,7 @@ int main(void)
         cmocka_unit_test(a_missing_barrier_is_caught),
         cmocka_unit_test(shuffles_work),
         cmocka_unit_test(products_of_tiles_work),
+        cmocka_unit_test(products_in_registers_work),
         cmocka_unit_test(a_missing_syncwarp_is_caught),
         cmocka_unit_test(fragments_have_no_fixed_places),
         cmocka_unit_test(tiles_out_of_line_are_caught),

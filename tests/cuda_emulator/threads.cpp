@@ -362,6 +362,28 @@ void emulator_fragment_product(const float a[EMULATOR_HELD], const float b[EMULA
     }
 }
 
+// The lanes of a group put their elements down as rows of A [8, 4] and columns of B [8, 4], 64 numbers a group.
+void emulator_mma_884(bool turned_a, bool turned_b, float c[8], const unsigned a[2], const unsigned b[2])
+{
+    const unsigned own = block.current, lane = own % WARP, turn = block.products[own]++ % 2;
+    const unsigned quad = lane % 4, upper = lane / 16, group = lane / 4 % 4;
+    float *left = block.rooms[own / WARP].a[turn] + group * 64, *right = left + 32;
+    for (unsigned i = 0; i < 4; i++) {
+        const unsigned row = (turned_a ? i : quad) + 4 * upper, k_left = turned_a ? quad : i;
+        const unsigned column = (turned_b ? quad : i) + 4 * upper, k = turned_b ? i : quad;
+        left[row * 4 + k_left] = __half2float({(unsigned short)(a[i / 2] >> 16 * (i % 2))});
+        right[column * 4 + k] = __half2float({(unsigned short)(b[i / 2] >> 16 * (i % 2))});
+    }
+    emulator::wait(AT_WARP);
+    for (unsigned i = 0; i < 8; i++) {
+        const unsigned row = (lane & 1) + (i & 2) + 4 * upper, column = (i & 4) + (lane & 2) + (i & 1);
+        float sum = 0;
+        for (unsigned k = 0; k < 4; k++)
+            sum += left[row * 4 + k] * right[column * 4 + k];
+        c[i] += sum;
+    }
+}
+
 void emulator_check_tile(const void *address, unsigned ld, unsigned step)
 {
     if ((uintptr_t)address % 32)

@@ -17,6 +17,10 @@ void emulator_fragment_product(const float a[EMULATOR_HELD], const float b[EMULA
 // The kernel fails where a tile begins at no multiple of 32 bytes, or its lines are no multiple of `step` apart.
 void emulator_check_tile(const void *address, unsigned ld, unsigned step);
 
+// mma.sync.m8n8k4 with fp32 sums, by the layout of the PTX ISA: four products of 8 x 8 over 4, each by eight lanes
+// {4q .. 4q+3, 16+4q .. 16+4q+3}; turned: column by column, else row by row.
+void emulator_mma_884(bool turned_a, bool turned_b, float c[8], const unsigned a[2], const unsigned b[2]);
+
 inline float emulator_float(__half x)
 {
     return __half2float(x);
