@@ -14,7 +14,7 @@
 
 #include <mma.h>
 
-// C += A B, of two elements a word.
+// C += A B, of two elements a word. Volatile, for all lanes take part: it may not move to where some have left.
 #if defined(MCF_CUDA_EMULATED)
 template <bool TURNED_A, bool TURNED_B>
 __device__ __forceinline__ void mma_884(float (&c)[8], unsigned a0, unsigned a1, unsigned b0, unsigned b1)
@@ -24,10 +24,10 @@ __device__ __forceinline__ void mma_884(float (&c)[8], unsigned a0, unsigned a1,
 }
 #else
 #define MMA_884(layouts)                                                                                               \
-    asm("mma.sync.aligned.m8n8k4." layouts ".f32.f16.f16.f32 {%0,%1,%2,%3,%4,%5,%6,%7}, {%8,%9}, {%10,%11}, "          \
-        "{%0,%1,%2,%3,%4,%5,%6,%7};"                                                                                   \
-        : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3]), "+f"(c[4]), "+f"(c[5]), "+f"(c[6]), "+f"(c[7])               \
-        : "r"(a0), "r"(a1), "r"(b0), "r"(b1))
+    asm volatile("mma.sync.aligned.m8n8k4." layouts ".f32.f16.f16.f32 {%0,%1,%2,%3,%4,%5,%6,%7}, {%8,%9}, {%10,%11}, " \
+                 "{%0,%1,%2,%3,%4,%5,%6,%7};"                                                                          \
+                 : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3]), "+f"(c[4]), "+f"(c[5]), "+f"(c[6]), "+f"(c[7])      \
+                 : "r"(a0), "r"(a1), "r"(b0), "r"(b1))
 template <bool TURNED_A, bool TURNED_B>
 __device__ __forceinline__ void mma_884(float (&c)[8], unsigned a0, unsigned a1, unsigned b0, unsigned b1)
 {
