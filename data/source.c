@@ -223,26 +223,6 @@ char *mcf_source_name(const mcf_source *source, int64_t i, char *buffer, size_t 
     return buffer;
 }
 
-char *mcf_source_label(const mcf_source *source, int64_t i, char *buffer, size_t size)
-{
-    const source_container *container;
-    const char *name = sample_name(source, i, &container);
-    char path[8192];
-    if (container->tar)
-        snprintf(path, sizeof path, "%s", name);
-    else
-        write_path(container, name, path, sizeof path);
-    char *slash = strrchr(path, '/');
-    if (!slash) {
-        snprintf(buffer, size, "%s", "");
-        return buffer;
-    }
-    *slash = 0;
-    slash = strrchr(path, '/');
-    snprintf(buffer, size, "%s", slash ? slash + 1 : path);
-    return buffer;
-}
-
 char *mcf_source_identity(const mcf_source *source, int64_t i)
 {
     const source_container *container;

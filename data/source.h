@@ -53,8 +53,6 @@ const char *mcf_source_note(const mcf_source *source, int i);
 char *mcf_source_name(const mcf_source *source, int64_t i, char *buffer, size_t size);
 // Every note to `notice`, where there is one.
 void mcf_source_tell(const mcf_source *source, void (*notice)(void *context, const char *line), void *context);
-// Name of the directory the file lies in: the class of folder data sets. "" where there is none.
-char *mcf_source_label(const mcf_source *source, int64_t i, char *buffer, size_t size);
 // What tells one person's folder from all others: the whole path of the directory, from the root that was given (for
 // shards: the tar, or the folder of shards, and the directory in the tar). Equal names under two roots are two people.
 // malloc'd; NULL without memory.

@@ -171,11 +171,6 @@ const char *mcf_detector_sha256(const mcf_detector *d)
     return d->sha256;
 }
 
-double mcf_detector_threshold(const mcf_detector *d)
-{
-    return d->options.threshold[d->kind == MCF_DETECTOR_YUNET ? 0 : 2];
-}
-
 mcf_detector_times mcf_detector_spent(const mcf_detector *d)
 {
     return d->spent;

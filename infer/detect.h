@@ -38,8 +38,6 @@ void mcf_detector_close(mcf_detector *detector); // NULL is fine
 mcf_detector_kind mcf_detector_kind_of(const mcf_detector *detector);
 // SHA-256 of the weight file in hexadecimal; belongs to the detector.
 const char *mcf_detector_sha256(const mcf_detector *detector);
-// The last stage's threshold: the lowest score a face can have.
-double mcf_detector_threshold(const mcf_detector *detector);
 
 // The faces of each of `count` pictures (RGB, 3 or 4 channels, upright). faces[i] is filled, the caller frees each; on an
 // error all are empty. Windows of all pictures share batches: several at once are faster. One thread at a time.

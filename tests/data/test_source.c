@@ -69,10 +69,6 @@ static void folder_order_and_labels(void **state)
     expect_names(source, dir, 5, expected);
     for (int i = 0; i < 5; i++)
         expect_bytes(source, i, expected[i] + 1);
-    char label[64];
-    assert_string_equal(mcf_source_label(source, 2, label, sizeof label), "b");
-    assert_string_equal(mcf_source_label(source, 4, label, sizeof label), "d");
-    assert_string_equal(mcf_source_label(source, 1, label, sizeof label), strrchr(dir, '/') + 1);
     uint64_t before = mcf_source_fingerprint(source);
     mcf_source_close(source);
     write_file(dir, "b/11.jpg", "x", 1);
@@ -173,8 +169,6 @@ static void tar_members(void **state)
             assert_true(found && text.size == 18);
             assert_int_equal(mcf_source_read_sidecar(source, 2, MCF_SIDECAR_TEXT, &text, &found, NULL), MCF_OK);
             assert_false(found);
-            char label[32];
-            assert_string_equal(mcf_source_label(source, 2, label, sizeof label), "people");
             mcf_bytes_free(&text);
             mcf_source_close(source);
         }
