@@ -15,7 +15,7 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
     const char *images = mcf_call_value(call, "images"), *out = mcf_call_value(call, "out");
     mcf_report_result result;
     int64_t limit;
-    MCF_TRY(mcf_call_integer(call, "limit", MCF_REPORT_LIMIT, 2, 1000000, &limit, err));
+    MCF_TRY(mcf_call_integer(call, "limit", 0, 2, 1000000, &limit, err));
     mcf_bar *progress = mcf_bar_start(call->quiet, "img");
     mcf_report_options options = {
         .job = call->job,
@@ -50,11 +50,13 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
 static const mcf_option options[] = {
     {"out", "FILE", "Receives the page, one self-contained HTML file", true},
     {"images", "PATH",
-     "Pictures to look at and to search in, best a folder for each person (default: the config's validation images, "
-     "else its training images)",
+     "Of pre-training: pictures to look at and to search in, best a folder for each person (default: the config's "
+     "validation images, else its training images)",
      false},
-    {"limit", "N", "Search among at most this many images (default 600)", false},
-    {"quick", NULL, "Compute nothing: leave out attention, features and retrieval", false},
+    {"limit", "N",
+     "Search among at most this many images (default 600); score at most this many labelled faces (default: all)",
+     false},
+    {"quick", NULL, "Compute nothing: leave out attention, features, retrieval, scores and drawn faces", false},
     {0},
 };
 
@@ -67,11 +69,15 @@ const mcf_command mcf_command_report = {
     .description =
         "Writes an HTML page that needs nothing else: loss curves, rate and speed, reconstructions over "
         "time, attention and feature maps, retrieval, the paper's scores, the config, the machine and how to "
-        "go on. A run may still be going. What is missing is said in its place on the page.",
+        "go on. A run may still be going. What is missing is said in its place on the page.\n\n"
+        "Runs of `mcf finetune` are scored on their config's data.validation as by `mcf eval`: tables by subset and "
+        "class beside the paper's rows, cumulative errors, the confusion of classes, and the best and worst faces "
+        "drawn. Several of one task stand in one table, their curves in one picture, and on the same faces.",
     .options = options,
     .common = MCF_TAKES_BACKEND | MCF_TAKES_DEVICES | MCF_TAKES_QUIET,
     .examples = "mcf report runs/small --out report.html\n"
                 "mcf report runs/a runs/b --images faces/ --out report.html\n"
-                "mcf report runs/going --quick --out report.html",
+                "mcf report runs/going --quick --out report.html\n"
+                "mcf report runs/wflw_scratch runs/wflw_mae runs/wflw_mcf --out starts.html",
     .run = run,
 };

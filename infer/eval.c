@@ -18,7 +18,10 @@ typedef struct {
     mcf_face_set set;
     mcf_dense_inference network;
     mcf_face_judge judge;
-    double *pixels; // align: [faces, points, 2], the points found
+    double *pixels;  // align: [faces, points, 2], the points found
+    int64_t *before; // parse: the confusion without the face being judged
+    mcf_bytes found; // parse: its classes in the crop
+    int number;      // of the network
     int64_t done;
 } evaluation;
 
@@ -73,6 +76,10 @@ static mcf_status score_norm(const evaluation *e, const char *norm, bool curve, 
     MCF_TRY(mcf_point_score_make(errors, count, threshold, &score, err));
     add(to, e->options->exact_auc ? score.fr_exact : score.fr_farl, "fr", NULL);
     add(to, e->options->exact_auc ? score.auc_exact : score.auc_farl, "auc", NULL);
+    const mcf_eval_judged judged = {
+        .network = e->number, .set = &e->set, .errors = errors, .count = count, .norm = norm, .threshold = threshold};
+    if (e->options->judged)
+        e->options->judged(e->options->context, &judged);
     return MCF_OK;
 }
 
@@ -105,9 +112,62 @@ static void score_masks(const evaluation *e, mcf_eval_network *to)
         if (!isnan(f1[c]))
             add(to, f1[c], "f1", name ? name : number);
     }
+    const mcf_eval_judged judged = {
+        .network = e->number, .set = &e->set, .confusion = e->judge.confusion, .classes = classes};
+    if (e->options->judged)
+        e->options->judged(e->options->context, &judged);
 }
 
 // --- one network
+
+// The mean F1 of a face's classes, from what it has added to the confusion.
+static double face_f1(evaluation *e)
+{
+    const int classes = e->judge.classes;
+    double f1[MCF_FACE_MAX_CLASSES];
+    for (int i = 0; i < classes * classes; i++)
+        e->before[i] = e->judge.confusion[i] - e->before[i];
+    const double mean = mcf_f1(e->before, classes, 0, f1).mean;
+    memcpy(e->before, e->judge.confusion, (size_t)(classes * classes) * sizeof *e->before);
+    return mean;
+}
+
+// The largest of the logits [classes, side, side] at each pixel of the crop.
+static mcf_status find_classes(evaluation *e, const float *logits, mcf_error *err)
+{
+    const int64_t pixels = (int64_t)e->judge.still.size * e->judge.still.size;
+    MCF_TRY(mcf_bytes_resize(&e->found, (size_t)pixels, err));
+    for (int64_t i = 0; i < pixels; i++) {
+        int best = 0;
+        for (int c = 1; c < e->judge.classes; c++)
+            if (logits[c * pixels + i] > logits[best * pixels + i])
+                best = c;
+        e->found.data[i] = (uint8_t)best;
+    }
+    return MCF_OK;
+}
+
+// extra: behind its head stand the true points, or the label map of the crop where it was asked for.
+static mcf_status show(evaluation *e, const mcf_batch *batch, int row, const uint8_t *extra, int64_t face,
+                       const float *out, mcf_error *err)
+{
+    const bool align = e->config->task == MCF_TASK_ALIGN;
+    mcf_eval_face one = {.network = e->number,
+                         .face = face,
+                         .score = align ? e->judge.errors[face] : face_f1(e),
+                         .side = batch->width,
+                         .crop = batch->pixels + (size_t)row * (size_t)batch->width * (size_t)batch->height * 3};
+    if (align) {
+        one.points = out;
+        one.truth = (const void *)(extra + sizeof(mcf_face_extra));
+    } else if (e->options->draw) {
+        MCF_TRY(find_classes(e, out, err));
+        one.found = e->found.data;
+        one.label = extra + sizeof(mcf_face_extra);
+    }
+    e->options->look(e->options->context, &one);
+    return MCF_OK;
+}
 
 static mcf_status judge(evaluation *e, const mcf_batch *batch, size_t stride, const float *out, mcf_eval_network *to,
                         mcf_error *err)
@@ -127,6 +187,8 @@ static mcf_status judge(evaluation *e, const mcf_batch *batch, size_t stride, co
         else
             MCF_TRY(mcf_face_judge_logits(&e->judge, extra.face, extra.width, extra.height, of, NULL, err));
         to->faces++;
+        if (e->options->look)
+            MCF_TRY(show(e, batch, row, batch->extra + (size_t)row * stride, extra.face, of, err));
     }
     return MCF_OK;
 }
@@ -178,12 +240,17 @@ static mcf_status check(const evaluation *e, const char *checkpoint, mcf_error *
     return MCF_OK;
 }
 
-static mcf_status evaluate(evaluation *e, const char *checkpoint, mcf_eval_network *to, mcf_error *err)
+// same: NULL, or the scores of another network of the run, which are these where it is of the same step.
+static mcf_status evaluate(evaluation *e, const char *checkpoint, const mcf_eval_network *same, mcf_eval_network *to,
+                           mcf_error *err)
 {
     const bool align = e->config->task == MCF_TASK_ALIGN;
     const int batch = e->options->batch ? e->options->batch : 8;
     const mcf_face_augment augment = mcf_config_face_augment(e->config);
-    const mcf_face_sample_options sample = {.set = &e->set, .augment = mcf_face_augment_still(&augment)};
+    const mcf_face_sample_options sample = {.set = &e->set,
+                                            .augment = mcf_face_augment_still(&augment),
+                                            .labels = !align && e->options->draw,
+                                            .classes = align ? 0 : e->config->dense.head.outputs};
     const mcf_transform transform = mcf_face_transform(&sample);
     const mcf_loader_options options = {.batch = batch,
                                         .workers = e->config->data.workers,
@@ -195,6 +262,11 @@ static mcf_status evaluate(evaluation *e, const char *checkpoint, mcf_eval_netwo
     mcf_loader *loader = NULL;
     float *out = NULL;
     mcf_status status = mcf_dense_open(&e->network, &e->options->job, checkpoint, batch, err);
+    if (status == MCF_OK && same && same->step >= 0 && same->step == e->network.weights.step) {
+        *to = *same; // the last network is the best one
+        mcf_dense_close(&e->network);
+        return MCF_OK;
+    }
     if (status == MCF_OK)
         status = check(e, checkpoint, err);
     if (status == MCF_OK)
@@ -204,7 +276,9 @@ static mcf_status evaluate(evaluation *e, const char *checkpoint, mcf_eval_netwo
         status = mcf_face_source(&e->set, e->set.count, &source, err);
     if (status == MCF_OK)
         status = mcf_loader_create(&loader, source, &transform, &options, err);
-    if (status == MCF_OK && !(out = malloc((size_t)(batch * e->network.row) * sizeof *out)))
+    const size_t cells = (size_t)e->judge.classes * (size_t)e->judge.classes;
+    if (status == MCF_OK && (!(out = malloc((size_t)(batch * e->network.row) * sizeof *out)) ||
+                             !(e->before = calloc(cells + 1, sizeof *e->before))))
         status = mcf_fail(err, MCF_ERR_NOMEM, "no memory for a batch");
     if (status == MCF_OK)
         status = judge_all(e, loader, source, mcf_face_extra_size(&sample), out, to, err);
@@ -214,6 +288,8 @@ static mcf_status evaluate(evaluation *e, const char *checkpoint, mcf_eval_netwo
         score_masks(e, to);
     to->step = e->network.weights.step;
     free(out);
+    free(e->before);
+    e->before = NULL;
     mcf_loader_destroy(loader);
     mcf_source_close(source);
     mcf_face_judge_close(&e->judge);
@@ -232,19 +308,25 @@ mcf_status mcf_eval(const mcf_config *config, const mcf_eval_options *options, m
     MCF_TRY(mcf_config_faces_read(&e.set, config, true, err));
     result->layout = e.set.layout->name;
     mcf_status status = MCF_OK;
-    if (config->task == MCF_TASK_ALIGN &&
+    if (options->limit > 0)
+        status = mcf_face_set_subset(&e.set, (double)options->limit / (double)e.set.count, 0, err);
+    if (status == MCF_OK && options->only)
+        mcf_face_set_keep(&e.set, options->only);
+    if (status == MCF_OK && config->task == MCF_TASK_ALIGN &&
         !(e.pixels = calloc((size_t)(e.set.count * e.set.points * 2) + 1, sizeof *e.pixels)))
         status = mcf_fail(err, MCF_ERR_NOMEM, "no memory for the points");
     snprintf(best, sizeof best, "%s/%s", options->checkpoint, MCF_RUN_BEST);
     const bool run = mcf_path_exists(best);
     snprintf(result->network[0].network, sizeof result->network[0].network, "%s", run ? "last" : "given");
     if (status == MCF_OK)
-        status = evaluate(&e, options->checkpoint, &result->network[result->count++], err);
-    if (status == MCF_OK && run) {
+        status = evaluate(&e, options->checkpoint, NULL, &result->network[result->count++], err);
+    if (status == MCF_OK && run && !options->last_only) {
+        e.number = 1;
+        status = evaluate(&e, best, &result->network[0], &result->network[result->count++], err);
         snprintf(result->network[1].network, sizeof result->network[1].network, "best");
-        status = evaluate(&e, best, &result->network[result->count++], err);
     }
     free(e.pixels);
+    mcf_bytes_free(&e.found);
     mcf_face_set_free(&e.set);
     return status;
 }

@@ -5,6 +5,7 @@
 #include <signal.h>
 
 #include "core/job.h"
+#include "data/faces/faces.h"
 #include "run/config/config.h"
 
 enum { MCF_EVAL_NAME = 64, MCF_EVAL_MOST = 300 };
@@ -32,6 +33,33 @@ typedef struct {
     int image_size;     // of the network's input
 } mcf_eval_result;
 
+// A face that a network has been asked about. What it points to lasts until the call returns.
+typedef struct {
+    int network;  // 0 or 1: of the result
+    int64_t face; // its number among those asked for
+    // Points: the error in parts of the normaliser. Classes: the mean F1 of those that occur but the background; NAN
+    // where there is none.
+    double score;
+    int side;             // of the crop
+    const uint8_t *crop;  // RGB [side, side, 3]
+    const float *points;  // [N, 2] in parts of the crop's sides; NULL: classes
+    const float *truth;   // the same
+    const uint8_t *found; // [side, side] classes in the crop; NULL: points, or `draw` is not set
+    const uint8_t *label; // the same
+} mcf_eval_face;
+
+// All that a network has been asked, before it is put into scores.
+typedef struct {
+    int network;
+    const mcf_face_set *set;
+    const double *errors; // points: what fr and auc are taken of, in parts of `norm`; NULL: classes
+    int64_t count;
+    const char *norm;
+    double threshold;
+    const int64_t *confusion; // [classes, classes], true by predicted
+    int classes;
+} mcf_eval_judged;
+
 typedef struct {
     mcf_job_options job;
     const char
@@ -40,6 +68,14 @@ typedef struct {
     double threshold;       // of fr and auc in parts of the normaliser; 0: 0.07 of the box for AFLW-19, else 0.1
     bool exact_auc;         // else as FaRL computes fr and auc
     int batch;              // 0: 8
+    int64_t limit;          // 0: all faces; else a part of so many, drawn at random, always the same one
+    const bool *only;       // NULL, or: of these, the faces i with only[i]
+    bool last_only;         // a run's best network is left out
+    bool draw;              // classes of the crops are made for `look`; a face without label map counts as broken
+    // NULL, or called for each face, and for each network when all are judged. A run's best network that is the last one
+    // is not asked again.
+    void (*look)(void *context, const mcf_eval_face *face);
+    void (*judged)(void *context, const mcf_eval_judged *judged);
     const volatile sig_atomic_t *stop;
     void (*progress)(void *context, int64_t done, int64_t total);
     void *context;

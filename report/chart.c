@@ -230,7 +230,7 @@ static void tick_text(char *text, size_t size, double value)
         snprintf(text, size, "%.6g", value);
 }
 
-static void draw_axes(mcf_html *html, const frame *f)
+static void draw_axes(mcf_html *html, const mcf_chart *chart, const frame *f)
 {
     double ticks[MCF_CHART_TICKS];
     char text[32];
@@ -246,7 +246,7 @@ static void draw_axes(mcf_html *html, const frame *f)
     }
     count = mcf_chart_ticks(f->x0, f->x1, 5, false, ticks);
     for (int i = 0; i < count; i++) {
-        if (ticks[i] != floor(ticks[i]))
+        if (!chart->x_title && ticks[i] != floor(ticks[i]))
             continue; // there is no half step
         const double x = place_x(f, ticks[i]);
         tick_text(text, sizeof text, ticks[i]);
@@ -256,10 +256,14 @@ static void draw_axes(mcf_html *html, const frame *f)
                         x, HEIGHT - BOTTOM, fmin(x, WIDTH - 2), HEIGHT - BOTTOM + 18,
                         x > WIDTH - RIGHT - 16 ? "end" : "middle", text);
     }
+    if (chart->x_mark > f->x0 && chart->x_mark <= f->x1)
+        mcf_html_format(html, "<path class=\"cursor\" d=\"M%.1f %dV%d\"/>", place_x(f, chart->x_mark), TOP,
+                        HEIGHT - BOTTOM);
     mcf_html_format(html,
                     "<path class=\"axis\" d=\"M%d %dV%dH%d\"/><text class=\"tick\" x=\"%d\" y=\"%d\" "
-                    "text-anchor=\"middle\">optimiser step</text>",
-                    LEFT, TOP, HEIGHT - BOTTOM, WIDTH - RIGHT, LEFT + COLUMNS / 2, HEIGHT - 6);
+                    "text-anchor=\"middle\">%s</text>",
+                    LEFT, TOP, HEIGHT - BOTTOM, WIDTH - RIGHT, LEFT + COLUMNS / 2, HEIGHT - 6,
+                    chart->x_title ? chart->x_title : "optimiser step");
 }
 
 static double last_value(const mcf_curve *c)
@@ -283,17 +287,18 @@ bool mcf_html_chart(mcf_html *html, const mcf_chart *chart, int id)
         mcf_html_format(html, "<span class=\"note\">%s</span>", chart->note);
     mcf_html_format(html,
                     "</figcaption><svg viewBox=\"0 0 %d %d\" role=\"img\" aria-labelledby=\"chart-%d\" "
-                    "data-box=\"%d %d %d %d\" data-range=\"%.9g %.9g %.9g %.9g\" data-log=\"%d\">"
-                    "<title id=\"chart-%d\">%s over optimiser steps; last value",
-                    WIDTH, HEIGHT, id, LEFT, TOP, COLUMNS, ROWS, f.x0, f.x1, f.y0, f.y1, f.logarithmic, id,
-                    chart->title);
+                    "data-box=\"%d %d %d %d\" data-range=\"%.9g %.9g %.9g %.9g\" data-log=\"%d\" data-x=\"%s\">"
+                    "<title id=\"chart-%d\">%s over %s; last value",
+                    WIDTH, HEIGHT, id, LEFT, TOP, COLUMNS, ROWS, f.x0, f.x1, f.y0, f.y1, f.logarithmic,
+                    chart->x_word ? chart->x_word : "step", id, chart->title,
+                    chart->x_title ? chart->x_title : "optimiser steps");
     for (int i = 0; i < chart->count; i++) {
         mcf_html_text_format(html, "%s %s: ", i ? "," : "", chart->series[i].name);
         mcf_html_number(html, last_value(chart->series[i].line ? chart->series[i].line : chart->series[i].marks));
     }
     mcf_html_format(html, "</title><clipPath id=\"clip-%d\"><path d=\"M%d %dH%dV%dH%dz\"/></clipPath>", id, LEFT,
                     TOP - 4, WIDTH - RIGHT + 4, HEIGHT - BOTTOM, LEFT);
-    draw_axes(html, &f);
+    draw_axes(html, chart, &f);
     mcf_html_format(html, "<g clip-path=\"url(#clip-%d)\">", id);
     for (int i = 0; i < chart->count; i++)
         if (chart->series[i].line && chart->series[i].line->count)

@@ -1,4 +1,4 @@
-// Charts of the report: curves over steps as inline SVG with axes, ticks and units. Colours are classes that the
+// Charts of the report: curves, mostly over steps, as inline SVG with axes, ticks and units. Colours are classes that the
 // page's style sheet fills for light and dark; without scripts and styles the lines are still there.
 #ifndef MCF_REPORT_CHART_H
 #define MCF_REPORT_CHART_H
@@ -20,6 +20,9 @@ typedef struct {
     const char *note;         // a sentence below the title, or NULL
     bool smooth;              // the line is a mean over some 1/20 of the points, the points pale behind it
     bool zero;                // the axis begins at 0
+    const char *x_title;      // markup below the axis; NULL: optimiser steps, which are whole numbers
+    const char *x_word;       // what a place on it is called, "error"; NULL: step
+    double x_mark;            // a line across the plot there; 0: none
     mcf_chart_series series[MCF_CHART_SERIES];
     int count;
 } mcf_chart;

@@ -77,6 +77,36 @@ static void card(mcf_html *html, const char *value, const char *what)
     mcf_html_format(html, "</b><span>%s</span></div>", what);
 }
 
+// The evaluation network's score after the last epoch, and its best after any; false: none is logged.
+static bool validation_score(const mcf_report_run *run, const char **name, double *last, double *best, double *step)
+{
+    const mcf_curve *nme = mcf_run_log_curve(&run->log, "validation.nme"),
+                    *c = nme ? nme : mcf_run_log_curve(&run->log, "validation.f1");
+    if (!c || c->count == 0)
+        return false;
+    *name = nme ? "error (NME)" : "mean F1";
+    *last = c->y[c->count - 1];
+    *best = NAN;
+    for (size_t i = 0; i < c->count; i++)
+        if (isfinite(c->y[i]) && !(nme ? c->y[i] >= *best : c->y[i] <= *best)) {
+            *best = c->y[i];
+            *step = c->x[i];
+        }
+    return true;
+}
+
+static void score_card(mcf_html *h, const mcf_report_run *run)
+{
+    const char *name;
+    char text[64], what[160];
+    double last, best, step;
+    if (!validation_score(run, &name, &last, &best, &step))
+        return;
+    snprintf(text, sizeof text, "%.2f %%", 100 * last);
+    snprintf(what, sizeof what, "%s on validation faces; best %.2f %% at step %.0f", name, 100 * best, step);
+    card(h, text, what);
+}
+
 static void cards(mcf_report_page *page, const mcf_report_run *run)
 {
     mcf_html *h = &page->html;
@@ -101,6 +131,7 @@ static void cards(mcf_report_page *page, const mcf_report_run *run)
     const mcf_curve *validation = mcf_run_log_curve(&run->log, "validation.loss");
     if (validation && validation->count)
         card(h, mcf_report_number(text, sizeof text, validation->y[validation->count - 1]), "validation loss");
+    score_card(h, run);
     if (isfinite(median_rate(run))) {
         snprintf(what, sizeof what, "images a second; %s in all", duration(text, sizeof text, computing_seconds(run)));
         card(h, mcf_report_number(text, sizeof text, median_rate(run)), what);
@@ -185,6 +216,22 @@ static void say_map(const mcf_report_run *run, char *text, size_t size)
     say_share(run, run->found.map, run->found_untrained.map, text, size);
 }
 
+static void say_error(const mcf_report_run *run, char *text, size_t size)
+{
+    const char *name;
+    double last, best, step;
+    const bool known = validation_score(run, &name, &last, &best, &step) && name[0] == 'e';
+    snprintf(text, size, known ? "%.2f %% (%.2f %%)" : "-", 100 * last, 100 * best);
+}
+
+static void say_f1(const mcf_report_run *run, char *text, size_t size)
+{
+    const char *name;
+    double last, best, step;
+    const bool known = validation_score(run, &name, &last, &best, &step) && name[0] == 'm';
+    snprintf(text, size, known ? "%.2f %% (%.2f %%)" : "-", 100 * last, 100 * best);
+}
+
 static void say_broken(const mcf_report_run *run, char *text, size_t size)
 {
     snprintf(text, size, "%lld", (long long)run->log.broken);
@@ -201,6 +248,8 @@ static void summary_table(mcf_report_page *page)
                 {"Images a step", say_batch},
                 {"Loss now <small>(terms and weights as in each config)</small>", say_loss},
                 {"Validation loss", say_validation},
+                {"Error (NME) on validation faces <small>(best epoch)</small>", say_error},
+                {"Mean F1 on validation faces <small>(best epoch)</small>", say_f1},
                 {"Images a second", say_rate},
                 {"Computing time", say_time},
                 {"Retrieval, rank 1 <small>(untrained)</small>", say_rank1},
@@ -269,15 +318,17 @@ static void legend(mcf_report_page *page, bool validation)
     mcf_html_add(h, "body:has(#show-raw:not(:checked)) svg .raw{display:none}</style>");
 }
 
-// One chart of a key of all runs, with its validation counterpart.
-static bool chart_of(mcf_report_page *page, const char *key, const char *title, const char *unit, const char *note,
-                     bool smooth, bool zero)
+// One chart of a key of all runs of a group, with its validation counterpart.
+static bool chart_of(mcf_report_page *page, int group, const char *key, const char *title, const char *unit,
+                     const char *note, bool smooth, bool zero)
 {
     mcf_chart chart = {.title = title, .unit = unit, .note = note, .smooth = smooth, .zero = zero};
     char validation[80];
     snprintf(validation, sizeof validation, "validation.%s", key);
     for (int i = 0; i < page->count && chart.count < MCF_CHART_SERIES; i++) {
         const mcf_run_log *log = &page->runs[i].log;
+        if (page->runs[i].group != group)
+            continue;
         const mcf_curve *line = mcf_run_log_curve(log, key), *marks = mcf_run_log_curve(log, validation);
         if (line || marks)
             chart.series[chart.count++] = (mcf_chart_series){line, marks, i, page->runs[i].name};
@@ -287,10 +338,36 @@ static bool chart_of(mcf_report_page *page, const char *key, const char *title, 
     return drawn;
 }
 
+// What is measured on validation faces, in percent.
+static void score_chart(mcf_report_page *page, int group, const char *key, const char *title)
+{
+    mcf_chart chart = {.title = title, .unit = "%", .zero = true};
+    mcf_curve curves[MCF_REPORT_RUNS] = {0};
+    for (int i = 0; i < page->count; i++) {
+        const mcf_curve *c = mcf_run_log_curve(&page->runs[i].log, key);
+        if (page->runs[i].group != group || !c || c->count == 0)
+            continue;
+        curves[i] = *c;
+        curves[i].y = malloc(c->count * sizeof *c->y);
+        if (!curves[i].y) {
+            page->html.failed = true;
+            continue;
+        }
+        for (size_t k = 0; k < c->count; k++)
+            curves[i].y[k] = 100 * c->y[k];
+        chart.series[chart.count++] = (mcf_chart_series){NULL, &curves[i], i, page->runs[i].name};
+    }
+    page->charts += chart.count > 0 && mcf_html_chart(&page->html, &chart, page->charts);
+    for (int i = 0; i < page->count; i++)
+        free(curves[i].y);
+}
+
 // fp16 only: elsewhere the scale is 1 all the time.
-static bool scale_moves(const mcf_report_page *page)
+static bool scale_moves(const mcf_report_page *page, int group)
 {
     for (int i = 0; i < page->count; i++) {
+        if (page->runs[i].group != group)
+            continue;
         const mcf_curve *c = mcf_run_log_curve(&page->runs[i].log, "loss_scale");
         for (size_t k = 0; c && k < c->count; k++)
             if (c->y[k] != 1)
@@ -316,13 +393,13 @@ static const char *title_of(const char *key)
     return NULL;
 }
 
-static void loss_charts(mcf_report_page *page)
+static void loss_charts(mcf_report_page *page, int group)
 {
     char done[MCF_CURVES_MOST][64];
     int count = 0;
-    chart_of(page, "loss", title_of("loss"), "", "weighted sum of the terms", true, false);
+    chart_of(page, group, "loss", title_of("loss"), "", "weighted sum of the terms", true, false);
     for (int i = 0; i < page->count; i++)
-        for (int k = 0; k < page->runs[i].log.count; k++) {
+        for (int k = 0; k < page->runs[i].log.count && page->runs[i].group == group; k++) {
             const char *key = page->runs[i].log.curves[k].name;
             bool known = strncmp(key, "loss.", 5) != 0 || !title_of(key);
             for (int d = 0; d < count && !known; d++)
@@ -330,7 +407,7 @@ static void loss_charts(mcf_report_page *page)
             if (known || count == MCF_CURVES_MOST)
                 continue;
             strcpy(done[count++], key);
-            chart_of(page, key, title_of(key), "", "unweighted", true, false);
+            chart_of(page, group, key, title_of(key), "", "unweighted", true, false);
         }
 }
 
@@ -364,6 +441,21 @@ static void log_remarks(mcf_report_page *page)
     }
 }
 
+static void charts(mcf_report_page *page, int group)
+{
+    mcf_report_group_heading(page, &page->runs[group]);
+    mcf_html_add(&page->html, "<div class=\"charts\">");
+    loss_charts(page, group);
+    score_chart(page, group, "validation.nme", "Error (NME) on validation faces");
+    score_chart(page, group, "validation.f1", "Mean F1 on validation faces");
+    chart_of(page, group, "lr", "Learning rate", "", NULL, false, true);
+    chart_of(page, group, "images_per_second", "Speed", "images/s", NULL, true, true);
+    chart_of(page, group, "gradient_norm", "Gradient norm", "", "before clipping, without the loss scale", true, false);
+    if (scale_moves(page, group))
+        chart_of(page, group, "loss_scale", "Loss scale", "", NULL, false, false);
+    mcf_html_add(&page->html, "</div>");
+}
+
 void mcf_report_curves(mcf_report_page *page)
 {
     bool validation = false;
@@ -372,12 +464,7 @@ void mcf_report_curves(mcf_report_page *page)
     mcf_html_add(&page->html, "<h2 id=\"curves\">Curves</h2>");
     log_remarks(page);
     legend(page, validation);
-    mcf_html_add(&page->html, "<div class=\"charts\">");
-    loss_charts(page);
-    chart_of(page, "lr", "Learning rate", "", NULL, false, true);
-    chart_of(page, "images_per_second", "Speed", "images/s", NULL, true, true);
-    chart_of(page, "gradient_norm", "Gradient norm", "", "before clipping, without the loss scale", true, false);
-    if (scale_moves(page))
-        chart_of(page, "loss_scale", "Loss scale", "", NULL, false, false);
-    mcf_html_add(&page->html, "</div>");
+    for (int group = 0; group < page->count; group++)
+        if (page->runs[group].group == group)
+            charts(page, group);
 }

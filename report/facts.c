@@ -31,8 +31,9 @@ static void paper_table(mcf_report_page *page, const mcf_paper_row *row)
     mcf_html_format(
         h,
         "</tbody></table></div><p class=\"note\">The paper's own figures, %s, at 224 %spixels; &#8593; more is "
-        "better, &#8595; less is. They come after fine-tuning on these sets, which this version does not do: this run "
-        "has no figures of its own to set beside them. What it has is <a href=\"#retrieval\">retrieval</a>.</p>",
+        "better, &#8595; less is. They come after fine-tuning on these sets, so this run has no figures of its own to "
+        "set beside them; those of <code>mcf finetune</code> that start from it have. What it has is "
+        "<a href=\"#retrieval\">retrieval</a>.</p>",
         row->source, larger ? "and 448 " : "");
 }
 
@@ -43,6 +44,8 @@ void mcf_report_scores(mcf_report_page *page)
     for (int r = 0; r < page->count; r++) {
         const mcf_report_run *run = &page->runs[r];
         char differences[800];
+        if (mcf_report_is_dense(run))
+            continue;
         mcf_report_run_heading(page, run);
         if (!run->has_config) {
             mcf_report_missing(page, "The config tells which row of the paper this is, and it is missing.",
@@ -71,6 +74,7 @@ void mcf_report_scores(mcf_report_page *page)
         mcf_html_add(h, "</p>");
         paper_table(page, row);
     }
+    mcf_report_dense_scores(page);
 }
 
 // --- configs
@@ -316,13 +320,19 @@ void mcf_report_next(mcf_report_page *page)
         mcf_report_run_heading(page, run);
         mcf_html_add(h, "<pre>");
         if (run->config_text && !mcf_report_run_complete(run) && !run->running) {
-            mcf_html_add(h, "# take the run up where it stopped\nmcf pretrain ");
+            mcf_html_format(h, "# take the run up where it stopped\nmcf %s ",
+                            mcf_report_is_dense(run) ? "finetune" : "pretrain");
             word(h, run->path);
             mcf_html_add(h, "/config.yaml --resume --out ");
             word(h, run->path);
             mcf_html_add(h, "\n");
         }
-        if (run->checkpoint) {
+        if (run->checkpoint && mcf_report_is_dense(run)) {
+            command(h, "scores beside the paper's, also as JSON", "mcf eval CONFIG --checkpoint ", run->path,
+                    " --out scores.json");
+            command(h, "what it finds on your own pictures", "mcf predict --checkpoint ", run->path,
+                    " --out drawn PICTURES/");
+        } else if (run->checkpoint) {
             command(h, "features of your own pictures, for search or a classifier", "mcf embed --checkpoint ",
                     run->path, " --out features.safetensors PICTURES/");
             command(h, "the encoder with timm's names, for PyTorch", "mcf export ", run->path,
@@ -333,6 +343,15 @@ void mcf_report_next(mcf_report_page *page)
                     " --out pictures PICTURES/");
         command(h, "this page again, or beside other runs", "mcf report ", run->path, " OTHER_RUN --out report.html");
         mcf_html_add(h, "</pre>");
+    }
+    bool pretraining = false;
+    for (int r = 0; r < page->count; r++)
+        pretraining |= !mcf_report_is_dense(&page->runs[r]);
+    if (!pretraining) {
+        mcf_html_add(h,
+                     "<p>With the paper's data sets: <code>configs/align/</code> and <code>configs/parse/</code> hold "
+                     "one config for each of its rows, at 224 and 448 pixels.</p>");
+        return;
     }
     mcf_html_add(
         h, "<p>With real data: a folder of face pictures, or tar shards of them, and M<sub>1</sub>'s weights are "

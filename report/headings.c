@@ -12,6 +12,28 @@ void mcf_report_missing(mcf_report_page *page, const char *what, const char *why
         snprintf(page->result->first, sizeof page->result->first, "%s %s", what, why);
 }
 
+bool mcf_report_is_dense(const mcf_report_run *run)
+{
+    return run->has_config && run->config.task != MCF_TASK_PRETRAIN;
+}
+
+void mcf_report_group_heading(mcf_report_page *page, const mcf_report_run *run)
+{
+    bool several = false;
+    for (int i = 0; i < page->count; i++)
+        several |= page->runs[i].group != page->runs[0].group;
+    if (!several)
+        return;
+    if (!mcf_report_is_dense(run)) {
+        mcf_html_add(&page->html, "<h3>Pre-training</h3>");
+        return;
+    }
+    const bool align = run->config.task == MCF_TASK_ALIGN;
+    mcf_html_format(&page->html, "<h3>Face %s, %d %s, layout %s</h3>", align ? "alignment" : "parsing",
+                    run->config.dense.head.outputs, align ? "points" : "classes",
+                    mcf_config_face_layout(&run->config)->name);
+}
+
 void mcf_report_run_heading(mcf_report_page *page, const mcf_report_run *run)
 {
     if (page->count == 1)

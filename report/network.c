@@ -254,6 +254,8 @@ static mcf_status search_images(mcf_report_run *run, const mcf_report_options *o
 
 mcf_status mcf_report_run_compute(mcf_report_run *run, const mcf_report_options *options, mcf_error *err)
 {
+    if (mcf_report_is_dense(run))
+        return mcf_report_run_judge(run, options, err);
     const char *const *paths = NULL, *why = NULL;
     size_t count = 0;
     mcf_error reason = {0};

@@ -6,6 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "run/config/faces.h"
+#include "run/weights.h"
+
 const mcf_paper_measure mcf_paper_measures[MCF_PAPER_MEASURES] = {
     {"LaPa", "F1, mean of 10 classes", "Table 5", true, 2},
     {"CelebAMask-HQ", "F1, mean of 18 classes", "Table 6", true, 2},
@@ -137,4 +140,87 @@ void mcf_paper_differences(const mcf_config *c, const mcf_paper_row *row, char *
     note(text, size, c->schedule.epochs != epochs, line);
     snprintf(line, sizeof line, "%.3g of the faces (%s)", c->data.fraction, full ? "all" : "0.1");
     note(text, size, full ? c->data.fraction != 1 : fabs(c->data.fraction - 0.1) > 1e-9, line);
+}
+
+// --- alignment and parsing
+
+void mcf_paper_dense_row(const mcf_config *c, mcf_report_dense_row *row)
+{
+    mcf_weights start = {0};
+    mcf_error err = {0};
+    const bool freeze = c->dense.freeze_backbone;
+    *row = (mcf_report_dense_row){0};
+    if (!c->model.init[0]) {
+        row->name = freeze ? NULL : "Scratch";
+        snprintf(row->why, sizeof row->why, "random weights are not frozen there");
+        return;
+    }
+    if (mcf_weights_open(&start, c->model.init, &err) != MCF_OK) {
+        snprintf(row->why, sizeof row->why, "what model.init was trained for cannot be read: %.500s", err.message);
+        return;
+    }
+    const mcf_paper_row *of = start.config.task == MCF_TASK_PRETRAIN ? mcf_paper_row_of(&start.config) : NULL;
+    const char *id = of ? of->id : "";
+    if (strcmp(id, "mcf_in1k") == 0)
+        row->name = freeze ? "Ours_+IN1K&Freeze" : "Ours_+IN1K";
+    else if (freeze)
+        snprintf(row->why, sizeof row->why, "of this start it has none with a frozen encoder");
+    else if (strcmp(id, "mcf_full") == 0 || strcmp(id, "mcf_light") == 0)
+        row->name = id[4] == 'f' ? "Ours" : "Ours_0.1";
+    else if (of)
+        row->other = of;
+    else
+        snprintf(row->why, sizeof row->why, "it has none that starts from such a pre-training");
+    mcf_weights_close(&start);
+}
+
+double mcf_paper_value(const mcf_paper_row *row, const char *layout, const char *measure)
+{
+    static const char *const names[MCF_PAPER_MEASURES][2] = {{"lapa", "f1"},
+                                                             {"celebamask-hq", "f1"},
+                                                             {"aflw-19", "nme.diagonal"},
+                                                             {"aflw-19", "nme.diagonal.frontal"},
+                                                             {"aflw-19", "nme.box"},
+                                                             {"aflw-19", "auc"},
+                                                             {"wflw", "nme.inter-ocular"},
+                                                             {"wflw", "fr"},
+                                                             {"wflw", "auc"},
+                                                             {"300w", "nme.inter-ocular.common"},
+                                                             {"300w", "nme.inter-ocular.challenge"},
+                                                             {"300w", "nme.inter-ocular"}};
+    for (int i = 0; i < MCF_PAPER_MEASURES; i++)
+        if (strcmp(names[i][0], layout) == 0 && strcmp(names[i][1], measure) == 0)
+            return row->at_224[i];
+    return 0;
+}
+
+void mcf_paper_dense_differences(const mcf_config *c, int64_t faces, char *text, size_t size)
+{
+    static const struct {
+        const char *layout;
+        int faces, epochs;
+    } sets[] = {{"aflw-19", 4386, 150},
+                {"wflw", 2500, 150},
+                {"300w", 689, 250},
+                {"lapa", 2000, 300},
+                {"celebamask-hq", 2824, 300}};
+    const mcf_model_options *m = &c->model;
+    char line[128];
+    text[0] = '\0';
+    snprintf(line, sizeof line, "images of %d pixels (224 and 448)", m->image_size);
+    note(text, size, m->image_size != 224 && m->image_size != 448, line);
+    snprintf(line, sizeof line, "patches of %d pixels (16)", m->patch_size);
+    note(text, size, m->patch_size != 16, line);
+    snprintf(line, sizeof line, "an encoder of %d blocks of width %d (12 of 768)", m->encoder.depth, m->encoder.dim);
+    note(text, size, m->encoder.depth != 12 || m->encoder.dim != 768, line);
+    snprintf(line, sizeof line, "a head of width %d (768)", c->dense.head.channels);
+    note(text, size, c->dense.head.channels != 768, line);
+    for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
+        if (strcmp(sets[i].layout, mcf_config_face_layout(c)->name) != 0)
+            continue;
+        snprintf(line, sizeof line, "%d epochs (%d)", c->schedule.epochs, sets[i].epochs);
+        note(text, size, c->schedule.epochs != sets[i].epochs, line);
+        snprintf(line, sizeof line, "scored on %lld faces (%d)", (long long)faces, sets[i].faces);
+        note(text, size, faces > 0 && faces != sets[i].faces, line);
+    }
 }

@@ -31,4 +31,18 @@ extern const mcf_paper_row mcf_paper_scratch; // without pre-training
 // where nothing does.
 void mcf_paper_differences(const mcf_config *config, const mcf_paper_row *row, char *text, size_t size);
 
+// --- alignment and parsing: rows of infer/published.h
+typedef struct {
+    const char *name;           // of the row there; NULL: none of them
+    const mcf_paper_row *other; // a row of Tables 8, 11 and 12; NULL: none either
+    char why[600];              // there is none
+} mcf_report_dense_row;
+
+// The row that a config of alignment or parsing stands for, whatever its size: what model.init was trained for decides.
+void mcf_paper_dense_row(const mcf_config *config, mcf_report_dense_row *row);
+// A measure of mcf_eval's in a pre-training row, in percent, at 224; 0: the paper prints none.
+double mcf_paper_value(const mcf_paper_row *row, const char *layout, const char *measure);
+// As mcf_paper_differences. faces: how many were scored; 0: not known.
+void mcf_paper_dense_differences(const mcf_config *config, int64_t faces, char *text, size_t size);
+
 #endif

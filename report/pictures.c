@@ -97,6 +97,8 @@ void mcf_report_reconstructions(mcf_report_page *page)
                     "always the same images and masks.</p>");
     for (int r = 0; r < page->count; r++) {
         const mcf_report_run *run = &page->runs[r];
+        if (mcf_report_is_dense(run))
+            continue;
         mcf_report_run_heading(page, run);
         if (run->picture_count == 0 && without_decoder(run)) {
             mcf_html_add(h, "<p class=\"note\">This network has no decoder: it was trained on contrast alone, so there "
@@ -244,6 +246,8 @@ void mcf_report_attention(mcf_report_page *page)
     for (int r = 0; r < page->count; r++) {
         const mcf_report_run *run = &page->runs[r];
         mcf_error err = {0};
+        if (mcf_report_is_dense(run))
+            continue;
         mcf_report_run_heading(page, run);
         if (!run->looked) {
             mcf_report_missing(page, "No attention maps.", run->look_error);
@@ -285,6 +289,8 @@ void mcf_report_features(mcf_report_page *page)
         const mcf_report_run *run = &page->runs[r];
         const mcf_look *look = &run->look;
         mcf_error err = {0};
+        if (mcf_report_is_dense(run))
+            continue;
         mcf_report_run_heading(page, run);
         if (!run->looked) {
             mcf_report_missing(page, "No feature maps.", run->look_error);
@@ -397,6 +403,8 @@ void mcf_report_retrieval(mcf_report_page *page)
            "go: &#10003; the same person, &#10007; another one.</p>");
     for (int r = 0; r < page->count; r++) {
         const mcf_report_run *run = &page->runs[r];
+        if (mcf_report_is_dense(run))
+            continue;
         mcf_report_run_heading(page, run);
         if (!run->searched) {
             mcf_report_missing(page, "No search.", run->search_error);

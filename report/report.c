@@ -21,7 +21,11 @@ static void describe(mcf_html *h, const mcf_report_run *run)
     if (!run->has_config)
         return;
     if (c->task != MCF_TASK_PRETRAIN) {
-        mcf_html_add(h, c->task == MCF_TASK_ALIGN ? "face alignment" : "face parsing");
+        const bool align = c->task == MCF_TASK_ALIGN;
+        mcf_html_format(h, "face %s, %d %s, ", align ? "alignment" : "parsing", c->dense.head.outputs,
+                        align ? "points" : "classes");
+        mcf_html_text_format(h, "%s%s", c->model.init[0] ? "from " : "from random weights", c->model.init);
+        mcf_html_add(h, c->dense.freeze_backbone ? ", the encoder frozen" : "");
     } else if (c->objective.method == MCF_METHOD_MOCO_V3) {
         mcf_html_add(h, "MoCo-v3");
     } else {
@@ -41,6 +45,51 @@ static void describe(mcf_html *h, const mcf_report_run *run)
     }
     mcf_html_format(h, "; encoder of %d blocks, width %d, patches of %d on %d&#215;%d pixels", c->model.encoder.depth,
                     c->model.encoder.dim, c->model.patch_size, c->model.image_size, c->model.image_size);
+}
+
+// Which runs a section is about.
+typedef enum { OF_ALL, OF_PRETRAINING, OF_DENSE, OF_ALIGNMENT, OF_PARSING } whom;
+
+static const struct {
+    const char *id, *title; // in the list of contents; NULL: not there
+    void (*write)(mcf_report_page *page);
+    whom of;
+} sections[] = {{NULL, NULL, mcf_report_summary, OF_ALL},
+                {"curves", "Curves", mcf_report_curves, OF_ALL},
+                {"reconstructions", "Reconstructions", mcf_report_reconstructions, OF_PRETRAINING},
+                {"attention", "Attention", mcf_report_attention, OF_PRETRAINING},
+                {"features", "Features", mcf_report_features, OF_PRETRAINING},
+                {"retrieval", "Retrieval", mcf_report_retrieval, OF_PRETRAINING},
+                {"scores", "Scores", mcf_report_scores, OF_ALL},
+                {"errors", "Errors", mcf_report_errors, OF_ALIGNMENT},
+                {"confusion", "Confusion", mcf_report_confusion, OF_PARSING},
+                {"faces", "Faces", mcf_report_faces, OF_DENSE},
+                {"config", "Config", mcf_report_configs, OF_ALL},
+                {"machine", "Machine", mcf_report_machines, OF_ALL},
+                {"next", "How to go on", mcf_report_next, OF_ALL}};
+
+enum { SECTIONS = sizeof sections / sizeof *sections };
+
+static bool wanted(const mcf_report_page *page, whom of)
+{
+    bool any = of == OF_ALL;
+    for (int i = 0; i < page->count; i++) {
+        const mcf_report_run *run = &page->runs[i];
+        const bool dense = mcf_report_is_dense(run);
+        any |= (of == OF_PRETRAINING && !dense) || (of == OF_DENSE && dense) ||
+               (of == OF_ALIGNMENT && dense && run->config.task == MCF_TASK_ALIGN) ||
+               (of == OF_PARSING && dense && run->config.task == MCF_TASK_PARSE);
+    }
+    return any;
+}
+
+static void nav(mcf_report_page *page)
+{
+    mcf_html_add(&page->html, "<nav>");
+    for (int i = 0; i < SECTIONS; i++)
+        if (sections[i].id && wanted(page, sections[i].of))
+            mcf_html_format(&page->html, "<a href=\"#%s\">%s</a>", sections[i].id, sections[i].title);
+    mcf_html_add(&page->html, "</nav>");
 }
 
 static void head(mcf_report_page *page)
@@ -78,21 +127,18 @@ static void head(mcf_report_page *page)
         describe(h, &page->runs[i]);
         mcf_html_add(h, "</p>");
     }
-    mcf_html_add(h, "<nav><a href=\"#curves\">Curves</a><a href=\"#reconstructions\">Reconstructions</a>"
-                    "<a href=\"#attention\">Attention</a><a href=\"#features\">Features</a>"
-                    "<a href=\"#retrieval\">Retrieval</a><a href=\"#scores\">Scores</a><a href=\"#config\">Config</a>"
-                    "<a href=\"#machine\">Machine</a><a href=\"#next\">How to go on</a></nav></header>\n<main>\n");
+    nav(page);
+    mcf_html_add(h, "</header>\n<main>\n");
 }
 
 static mcf_status write_page(mcf_report_page *page, mcf_error *err)
 {
     mcf_html *h = &page->html;
-    static void (*const sections[])(mcf_report_page *) = {
-        mcf_report_summary,   mcf_report_curves, mcf_report_reconstructions, mcf_report_attention, mcf_report_features,
-        mcf_report_retrieval, mcf_report_scores, mcf_report_configs,         mcf_report_machines,  mcf_report_next};
     head(page);
-    for (size_t i = 0; i < sizeof sections / sizeof *sections; i++) {
-        sections[i](page);
+    for (int i = 0; i < SECTIONS; i++) {
+        if (!wanted(page, sections[i].of))
+            continue;
+        sections[i].write(page);
         mcf_html_add(h, "\n");
     }
     mcf_html_add(h, "</main>\n<footer>Made by mcf " MCF_VERSION
@@ -116,6 +162,30 @@ static mcf_status check_place(const mcf_report_options *options, mcf_error *err)
     return mcf_check_output(options->out, options->images, options->image_count, err);
 }
 
+static bool of_one_group(const mcf_report_run *a, const mcf_report_run *b)
+{
+    if (!mcf_report_is_dense(a) || !mcf_report_is_dense(b))
+        return !mcf_report_is_dense(a) && !mcf_report_is_dense(b);
+    return a->config.task == b->config.task && a->config.dense.head.outputs == b->config.dense.head.outputs &&
+           mcf_config_face_layout(&a->config) == mcf_config_face_layout(&b->config);
+}
+
+static mcf_status open_runs(mcf_report_page *page, mcf_error *err)
+{
+    page->runs = calloc((size_t)page->count, sizeof *page->runs);
+    if (!page->runs)
+        return mcf_fail(err, MCF_ERR_NOMEM, "no memory for the runs");
+    for (int i = 0; i < page->count; i++) {
+        mcf_report_run *run = &page->runs[i];
+        MCF_TRY(mcf_report_run_open(run, page->options->runs[i], err));
+        run->index = run->group = i;
+        for (int k = i - 1; k >= 0; k--)
+            if (of_one_group(run, &page->runs[k]))
+                run->group = page->runs[k].group;
+    }
+    return MCF_OK;
+}
+
 mcf_status mcf_report(const mcf_report_options *options, mcf_report_result *result, mcf_error *err)
 {
     mcf_report_page page = {.options = options, .count = (int)options->run_count, .result = result};
@@ -123,14 +193,11 @@ mcf_status mcf_report(const mcf_report_options *options, mcf_report_result *resu
     if (options->run_count < 1 || options->run_count > MCF_REPORT_RUNS)
         return mcf_fail(err, MCF_ERR_USAGE, "%zu runs: a report takes 1 to %d", options->run_count, MCF_REPORT_RUNS);
     MCF_TRY(check_place(options, err));
-    page.runs = calloc((size_t)page.count, sizeof *page.runs);
-    mcf_status status = page.runs ? MCF_OK : mcf_fail(err, MCF_ERR_NOMEM, "no memory for the runs");
-    for (int i = 0; i < page.count && status == MCF_OK; i++) {
-        status = mcf_report_run_open(&page.runs[i], options->runs[i], err);
-        page.runs[i].index = i;
-    }
+    mcf_status status = open_runs(&page, err);
     for (int i = 0; i < page.count && status == MCF_OK; i++)
         status = mcf_report_run_compute(&page.runs[i], options, err);
+    if (status == MCF_OK)
+        status = mcf_report_draw_faces(&page, err);
     if (status == MCF_OK)
         status = write_page(&page, err);
     for (int i = 0; page.runs && i < page.count; i++)

@@ -11,13 +11,15 @@
 enum { MCF_REPORT_RUNS = 12 };
 
 typedef struct {
-    mcf_job_options job;       // the first device works
-    const char *const *runs;   // directories of runs, going on or done
-    size_t run_count;          // 1 to MCF_REPORT_RUNS
-    const char *out;           // the page; its folder is made if missing
-    const char *const *images; // to look at and to search in; NULL: the config's validation, else training images
+    mcf_job_options job;     // the first device works
+    const char *const *runs; // directories of runs, going on or done
+    size_t run_count;        // 1 to MCF_REPORT_RUNS
+    const char *out;         // the page; its folder is made if missing
+    // Pre-training: to look at and to search in; NULL: the config's validation, else training images. Alignment and
+    // parsing are scored on the config's data.validation.
+    const char *const *images;
     size_t image_count;
-    int64_t limit; // images searched in; 0: MCF_REPORT_LIMIT
+    int64_t limit; // images searched in; 0: MCF_REPORT_LIMIT; labelled faces scored; 0: all
     bool quick;    // nothing is computed with the networks
     void (*progress)(void *context, int64_t done, int64_t total);
     void (*notice)(void *context, const char *line); // NULL, or: what the images' sources have to say

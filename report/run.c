@@ -29,6 +29,7 @@ void mcf_report_run_close(mcf_report_run *run)
     free(run->look_images);
     free(run->search_label);
     free(run->search_thumb);
+    mcf_report_faces_free(run);
     *run = (mcf_report_run){0};
 }
 
@@ -146,8 +147,10 @@ mcf_status mcf_report_run_open(mcf_report_run *run, const char *path, mcf_error 
 {
     *run = (mcf_report_run){.path = path, .checkpoint_step = -1};
     if (!mcf_path_is_directory(path))
-        return mcf_fail(err, MCF_ERR_USAGE, "%s: %s; give the directory of a run, what `mcf pretrain --out` was given",
-                        path, mcf_path_exists(path) ? "not a directory" : "there is no such directory");
+        return mcf_fail(
+            err, MCF_ERR_USAGE,
+            "%s: %s; give the directory of a run, what `mcf pretrain --out` or `mcf finetune --out` was given", path,
+            mcf_path_exists(path) ? "not a directory" : "there is no such directory");
     run->name = name_of(path);
     char *log = mcf_path_join(path, "log.jsonl");
     if (!run->name || !log) {

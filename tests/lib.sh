@@ -69,3 +69,31 @@ batch: {per_device: 8, accumulate: 1}
 checkpoint: {every: 2 steps, keep: 3}
 YAML
 }
+
+# align.yaml and parse.yaml: networks small enough for a test, of the faces that `mcf synth` has
+# drawn in the folder given, or in faces.
+tiny_dense_configs() {
+base='seed: 3
+model:
+  image_size: 32
+  patch_size: 8
+  encoder: {dim: 16, depth: 4, heads: 2, mlp_ratio: 2}
+  features: [1, 2, 3, 4]
+  head: {channels: 16, outputs: OUTPUTS}
+optimizer: {lr: 1e-3, betas: [0.9, 0.999], weight_decay: 1e-5, rates: {backbone: 1e-4}}
+ema: 0.9
+schedule: {epochs: 3, milestones: [2], factor: 0.1}
+batch: {per_device: 5, accumulate: 1}
+checkpoint: {every: 1 epoch, keep: 20}'
+cat >align.yaml <<YAML
+task: align
+data: {train: [${1:-faces}/WFLW], validation: [${1:-faces}/WFLW], layout: wflw, crop_size: 48, workers: 2}
+$(echo "$base" | sed s/OUTPUTS/98/)
+objective: {heatmap_size: 24, heatmap_radius: 3}
+YAML
+cat >parse.yaml <<YAML
+task: parse
+data: {train: [${1:-faces}/LaPa], validation: [${1:-faces}/LaPa], layout: lapa, crop_size: 48, workers: 2}
+$(echo "$base" | sed s/OUTPUTS/11/)
+YAML
+}

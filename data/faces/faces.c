@@ -184,9 +184,27 @@ void mcf_face_set_free(mcf_face_set *set)
     *set = (mcf_face_set){0};
 }
 
+void mcf_face_set_keep(mcf_face_set *set, const bool *kept)
+{
+    int64_t out = 0;
+    for (int64_t i = 0; i < set->count; i++) {
+        if (!kept[i]) {
+            free(set->faces[i].image);
+            free(set->faces[i].mask);
+            continue;
+        }
+        set->faces[out] = set->faces[i];
+        if (set->points)
+            memmove(set->xy + out * set->points * 2, set->xy + i * set->points * 2,
+                    (size_t)set->points * 2 * sizeof *set->xy);
+        out++;
+    }
+    set->count = out;
+}
+
 mcf_status mcf_face_set_subset(mcf_face_set *set, double fraction, uint64_t seed, mcf_error *err)
 {
-    int64_t keep = llround(fraction * (double)set->count), out = 0;
+    int64_t keep = llround(fraction * (double)set->count);
     keep = keep < 1 ? 1 : keep;
     if (keep >= set->count)
         return MCF_OK;
@@ -201,19 +219,7 @@ mcf_status mcf_face_set_subset(mcf_face_set *set, double fraction, uint64_t seed
     mcf_rng_permutation(&rng, order, set->count);
     for (int64_t i = 0; i < keep; i++)
         kept[order[i]] = true;
-    for (int64_t i = 0; i < set->count; i++) {
-        if (!kept[i]) {
-            free(set->faces[i].image);
-            free(set->faces[i].mask);
-            continue;
-        }
-        set->faces[out] = set->faces[i];
-        if (set->points)
-            memmove(set->xy + out * set->points * 2, set->xy + i * set->points * 2,
-                    (size_t)set->points * 2 * sizeof *set->xy);
-        out++;
-    }
-    set->count = out;
+    mcf_face_set_keep(set, kept);
     free(order);
     free(kept);
     return MCF_OK;

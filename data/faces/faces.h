@@ -24,6 +24,8 @@ mcf_status mcf_face_set_read(mcf_face_set *set, const mcf_face_query *query, mcf
 void mcf_face_set_free(mcf_face_set *set); // zeros are fine
 // Keeps a seeded subset of max(1, round(fraction * count)) faces in their order (as mcf_source_subset).
 mcf_status mcf_face_set_subset(mcf_face_set *set, double fraction, uint64_t seed, mcf_error *err);
+// Keeps the faces with kept[i], [count], in their order.
+void mcf_face_set_keep(mcf_face_set *set, const bool *kept);
 extern const mcf_face_layout mcf_face_layouts[]; // ends with a row without name
 // NULL: none of this name.
 const mcf_face_layout *mcf_face_layout_find(const char *name);

@@ -20,6 +20,13 @@ for seed in 1 2; do
 done
 check "one run" "$mcf" report "run 1" --threads 1 --out one.html
 check "two runs" "$mcf" report "run 1" "run 2" --threads 1 --out both.html
+"$mcf" synth --out labelled --count 40 --per-identity 4 --size 64 --seed 5 --framing close --quiet || exit 1
+tiny_dense_configs labelled
+for task in align parse; do
+    check "a run of $task" "$mcf" finetune $task.yaml --threads 1 --quiet --set schedule.epochs=2 \
+        --set schedule.milestones=[] --out $task
+done
+check "two tasks" "$mcf" report align parse --threads 1 --out dense.html
 
 # browse PAGE [OPTION]...: what the browser says is in errors, what it prints in output
 browse() {
@@ -47,7 +54,7 @@ probe() {
     sed -e "s|</body>|<script>addEventListener('load',()=>{const q=s=>[...document.querySelectorAll(s)];\
 for(const s of q('.chart svg')){const b=s.getBoundingClientRect();s.dispatchEvent(new PointerEvent('pointermove',\
 {clientX:b.left+b.width/2,clientY:b.top+b.height/2}))}\
-parent.postMessage(['tips',q('.tip').filter(t=>!t.hidden\&\&/step [0-9]+.+: [-0-9.e]+/.test(t.textContent)).length,'of',\
+parent.postMessage(['tips',q('.tip').filter(t=>!t.hidden\&\&/(step|error) [0-9]+.+: [-0-9.e]+/.test(t.textContent)).length,'of',\
 q('.chart').length,'broken',q('img').filter(i=>!i.complete\|\|!i.naturalWidth).length,'width',innerWidth,'wide',\
 document.documentElement.scrollWidth>innerWidth?1:0,'requests',performance.getEntriesByType('resource')\
 .filter(e=>!e.name.startsWith('data:')).length,'ground',getComputedStyle(document.body).backgroundColor].join(' '),'*')})\
@@ -61,7 +68,7 @@ says() {
     check "$1" sh -c "echo '$title' | grep -Eq '$2' || { echo 'the page says: $title'; exit 1; }"
 }
 dark=--blink-settings=preferredColorScheme=0
-for page in one.html both.html; do
+for page in one.html both.html dense.html; do
     for width in 1200 390; do
         frame $page $width
         browse frame.html --window-size=$width,2600 --screenshot="$work/light.png"
