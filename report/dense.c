@@ -11,8 +11,6 @@
 
 enum { CURVE_POINTS = 240, PICTURE_QUALITY = 88, NAMES_MOST = MCF_EVAL_MOST };
 
-const uint8_t mcf_report_truth_colour[3] = {255, 255, 255}, mcf_report_found_colour[3] = {0, 120, 255};
-
 // The next run of this one's group that was scored; NULL: none. run NULL: the first.
 static const mcf_report_run *next_judged(const mcf_report_page *page, int group, const mcf_report_run *run)
 {

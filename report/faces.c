@@ -11,6 +11,8 @@
 #include "report/internal.h"
 #include "run/config/faces.h"
 
+const uint8_t mcf_report_truth_colour[3] = {255, 255, 255}, mcf_report_found_colour[3] = {0, 120, 255};
+
 // --- scores of all faces
 
 // A run, and what becomes of its faces.

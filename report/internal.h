@@ -117,6 +117,7 @@ mcf_status mcf_report_run_judge(mcf_report_run *run, const mcf_report_options *o
 mcf_status mcf_report_draw_faces(mcf_report_page *page, mcf_error *err);
 bool mcf_report_same_faces(const mcf_report_run *a, const mcf_report_run *b); // both were judged on them
 void mcf_report_faces_free(mcf_report_run *run);
+extern const uint8_t mcf_report_truth_colour[3], mcf_report_found_colour[3]; // of points
 
 // --- sections: report/curves.c, pictures.c, facts.c, dense.c
 void mcf_report_summary(mcf_report_page *page);
@@ -130,7 +131,6 @@ void mcf_report_dense_scores(mcf_report_page *page);
 void mcf_report_errors(mcf_report_page *page);
 void mcf_report_confusion(mcf_report_page *page);
 void mcf_report_faces(mcf_report_page *page);
-extern const uint8_t mcf_report_truth_colour[3], mcf_report_found_colour[3]; // of points
 void mcf_report_configs(mcf_report_page *page);
 void mcf_report_machines(mcf_report_page *page);
 void mcf_report_next(mcf_report_page *page);

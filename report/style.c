@@ -64,7 +64,7 @@ const char mcf_report_style[] =
     ".pics.faces{--w:190px}.faces td{font-size:.8rem;color:var(--muted);padding-bottom:8px}.faces thead "
     "th{text-align:left;"
     "padding-bottom:4px}.scores .own{background:var(--panel);font-weight:700}.scores td,.scores th{padding-left:8px}"
-    ".scores td:first-child,.scores th:first-child{padding-left:0}.scores td{white-space:nowrap}"
+    ".scores td:first-child,.scores th:first-child{padding-left:0}.scores td,.scores th{white-space:nowrap}"
     ".matrix th{font-weight:400;font-size:.8rem;white-space:nowrap;vertical-align:bottom;padding:3px 8px 3px 0}"
     ".matrix thead th span{writing-mode:vertical-rl;transform:rotate(180deg)}"
     ".matrix td{font-size:.78rem;text-align:right;padding:3px 5px;min-width:44px}\n"
