@@ -54,7 +54,7 @@ probe() {
     sed -e "s|</body>|<script>addEventListener('load',()=>{const q=s=>[...document.querySelectorAll(s)];\
 for(const s of q('.chart svg')){const b=s.getBoundingClientRect();s.dispatchEvent(new PointerEvent('pointermove',\
 {clientX:b.left+b.width/2,clientY:b.top+b.height/2}))}\
-parent.postMessage(['tips',q('.tip').filter(t=>!t.hidden\&\&/(step|error) [0-9]+.+: [-0-9.e]+/.test(t.textContent)).length,'of',\
+parent.postMessage(['tips',q('.tip').filter(t=>!t.hidden\&\&/(step\|error) [0-9]+.+: [-0-9.e]+/.test(t.textContent)).length,'of',\
 q('.chart').length,'broken',q('img').filter(i=>!i.complete\|\|!i.naturalWidth).length,'width',innerWidth,'wide',\
 document.documentElement.scrollWidth>innerWidth?1:0,'requests',performance.getEntriesByType('resource')\
 .filter(e=>!e.name.startsWith('data:')).length,'ground',getComputedStyle(document.body).backgroundColor].join(' '),'*')})\
