@@ -38,6 +38,17 @@ void mcf_draw_point(const mcf_canvas *canvas, double x, double y, double radius,
         }
 }
 
+void mcf_draw_line(const mcf_canvas *canvas, double x0, double y0, double x1, double y1, const uint8_t rgb[3])
+{
+    const double length = fmax(fabs(x1 - x0), fabs(y1 - y0));
+    if (!(length < 1e5))
+        return;
+    for (int i = 0, n = (int)ceil(length) + 1; i <= n; i++) {
+        const double t = (double)i / n;
+        put(canvas, (int)lround(x0 + t * (x1 - x0)), (int)lround(y0 + t * (y1 - y0)), rgb, 1);
+    }
+}
+
 void mcf_draw_classes(const mcf_canvas *canvas, const uint8_t *labels, int columns, int rows, double weight)
 {
     uint8_t colours[256][3];

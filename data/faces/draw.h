@@ -16,6 +16,8 @@ typedef struct {
 void mcf_draw_colour(int number, uint8_t rgb[3]);
 // A filled circle with a dark rim, its centre at pixel coordinates x, y (which may lie outside).
 void mcf_draw_point(const mcf_canvas *canvas, double x, double y, double radius, const uint8_t rgb[3]);
+// A line of about a pixel's width.
+void mcf_draw_line(const mcf_canvas *canvas, double x0, double y0, double x1, double y1, const uint8_t rgb[3]);
 // Blends each class's colour over the canvas with this weight, the background left as it is. labels [rows, columns] are
 // spread over the whole canvas, nearest.
 void mcf_draw_classes(const mcf_canvas *canvas, const uint8_t *labels, int columns, int rows, double weight);
