@@ -8,7 +8,8 @@
 // The gradient is two kernels, and no sum crosses blocks, so no atomics and the same bits. With up to
 // CUDA_ATTENTION_FIVE tokens it is five products of N x N x d: the kernel of dk and dv leaves the gradients of scores,
 // rounded as they enter products, in memory, and a product by them is the other. With more, whose scores would take too
-// much memory, it is seven: dq by rows of q, dk and dv by rows of k.
+// much memory, it is seven: dq by rows of q, dk and dv by rows of k. All share the fragments of one layout, hence the length;
+// the functions are long where a tile's products are unrolled over registers.
 #include "backends/cuda/mma_volta.h"
 
 namespace
@@ -204,6 +205,7 @@ __device__ __forceinline__ void soften(float (&s)[CHUNKS][M][8], float (&o)[M][D
     }
 }
 
+// Rows of q against all keys. Long: the passes of a tile share registers.
 template <int D, int M, int KEYS>
 __device__ __forceinline__ void forward_rows(const grid_shape &grid_, const __half *qkv, __half *out, float *lse,
                                              int tokens, int heads, float scale, int wanted)
@@ -403,7 +405,8 @@ __device__ __forceinline__ void load_along(__half *to, float *along, const __hal
 
 // dk and dv of the warp's rows, by tiles of rows of q and dout. Rows of k that do not exist may come to anything: nobody
 // reads them. Those of q are zeros with lse 0. FIVE: the gradients of scores go to `scores`, for ds_rows, a line of a
-// multiple of 16 elements for each row of k, and the sums of dout and out are made here; else those are in `along`.
+// multiple of 16 elements for each row of k, and the sums of dout and out are made here; else those are in `along`. Long:
+// the five products of a tile share registers.
 template <int D, int QUERIES, bool FIVE>
 __device__ __forceinline__ void backward_kv_rows(const grid_shape &grid_, const __half *qkv, const __half *out,
                                                  const __half *dout, const float *lse, const float *along,

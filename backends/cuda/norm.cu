@@ -76,7 +76,8 @@ __global__ void __launch_bounds__(THREADS)
     }
 }
 
-// dx, and sums of this block's rows into part [2, blocks, width]. has: dsum is there; sums: part is wanted.
+// dx, and sums of this block's rows into part [2, blocks, width]. has: dsum is there; sums: part is wanted. Long: a row
+// stays in registers from its sums to dx.
 template <typename D, int N>
 __global__ void __launch_bounds__(THREADS)
     norm_rows_grad(const grid_shape grid_, const float *x, I64 x_at, const float *gamma, I64 gamma_at,

@@ -590,7 +590,9 @@ static mcf_status memo_number(reader *r, int bytes, mcf_status (*use)(reader *, 
     return use(r, n);
 }
 
-static mcf_status step(reader *r, uint8_t opcode)
+// The families of opcodes. Each sets *known to false, and does nothing, where the opcode is not one of its own.
+// The protocol, frames and the stack itself.
+static mcf_status step_stack(reader *r, uint8_t opcode, bool *known)
 {
     mcf_pickle_node *node;
     const uint8_t *skipped;
@@ -615,6 +617,16 @@ static mcf_status step(reader *r, uint8_t opcode)
     case '2':
         MCF_TRY(top(r, &node));
         return push(r, node);
+    default:
+        *known = false;
+        return MCF_OK;
+    }
+}
+
+// None, truth values, numbers, texts and bytes.
+static mcf_status step_value(reader *r, uint8_t opcode, bool *known)
+{
+    switch (opcode) {
     case 'N':
         return push_int(r, MCF_PICKLE_NONE, 0);
     case 0x88:
@@ -659,6 +671,16 @@ static mcf_status step(reader *r, uint8_t opcode)
     case 0x8e:
     case 0x96:
         return push_text(r, MCF_PICKLE_BYTES, 8);
+    default:
+        *known = false;
+        return MCF_OK;
+    }
+}
+
+// Lists, tuples, dicts and sets.
+static mcf_status step_collection(reader *r, uint8_t opcode, bool *known)
+{
+    switch (opcode) {
     case ']':
         return push_collected(r, MCF_PICKLE_LIST, r->depth, 0);
     case ')':
@@ -691,6 +713,16 @@ static mcf_status step(reader *r, uint8_t opcode)
         return extend(r, MCF_PICKLE_DICT);
     case 0x90:
         return extend(r, MCF_PICKLE_SET);
+    default:
+        *known = false;
+        return MCF_OK;
+    }
+}
+
+// Values that are named and used again.
+static mcf_status step_memo(reader *r, uint8_t opcode, bool *known)
+{
+    switch (opcode) {
     case 'p':
         return memo_line(r, put);
     case 'q':
@@ -705,6 +737,16 @@ static mcf_status step(reader *r, uint8_t opcode)
         return memo_number(r, 1, get);
     case 'j':
         return memo_number(r, 4, get);
+    default:
+        *known = false;
+        return MCF_OK;
+    }
+}
+
+// Globals, calls, objects and storages.
+static mcf_status step_object(reader *r, uint8_t opcode, bool *known)
+{
+    switch (opcode) {
     case 'c':
         return push_global_lines(r);
     case 0x93:
@@ -725,13 +767,26 @@ static mcf_status step(reader *r, uint8_t opcode)
         return persistent(r, true);
     case 'Q':
         return persistent(r, false);
-    default: {
-        char what[64];
-        snprintf(what, sizeof what, "opcode 0x%02x is not known", opcode);
-        r->at--;
-        return bad(r, what);
+    default:
+        *known = false;
+        return MCF_OK;
     }
+}
+
+static mcf_status step(reader *r, uint8_t opcode)
+{
+    mcf_status (*const families[])(reader *, uint8_t, bool *) = {step_stack, step_value, step_collection, step_memo,
+                                                                 step_object};
+    for (size_t i = 0; i < sizeof families / sizeof *families; i++) {
+        bool known = true;
+        mcf_status status = families[i](r, opcode, &known);
+        if (known)
+            return status;
     }
+    char what[64];
+    snprintf(what, sizeof what, "opcode 0x%02x is not known", opcode);
+    r->at--;
+    return bad(r, what);
 }
 
 mcf_status mcf_pickle_read(const void *bytes, size_t size, mcf_pickle **pickle, size_t *used, mcf_error *err)

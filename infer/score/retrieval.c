@@ -23,6 +23,22 @@ static int by_similarity(const void *a, const void *b)
     return (x->index > y->index) - (x->index < y->index);
 }
 
+// Rows of length 1, or 0 where they are 0.
+static mcf_status to_unit_length(const float *features, int64_t n, int dim, float *unit, mcf_error *err)
+{
+    for (int64_t i = 0; i < n; i++) {
+        double norm = 0;
+        for (int d = 0; d < dim; d++)
+            norm += (double)features[i * dim + d] * features[i * dim + d];
+        if (!isfinite(norm))
+            return mcf_fail(err, MCF_ERR_NUMERIC, "the features of image %lld are not finite", (long long)i);
+        norm = norm > 0 ? 1 / sqrt(norm) : 0;
+        for (int d = 0; d < dim; d++)
+            unit[i * dim + d] = (float)(features[i * dim + d] * norm);
+    }
+    return MCF_OK;
+}
+
 mcf_status mcf_retrieve(const float *features, const int32_t *labels, int64_t n, int dim,
                         const volatile sig_atomic_t *stop, mcf_retrieval *result, mcf_error *err)
 {
@@ -36,18 +52,9 @@ mcf_status mcf_retrieve(const float *features, const int32_t *labels, int64_t n,
         status = mcf_fail(err, MCF_ERR_NOMEM, "no memory to compare %lld images", (long long)n);
         goto done;
     }
-    for (int64_t i = 0; i < n; i++) {
-        double norm = 0;
-        for (int d = 0; d < dim; d++)
-            norm += (double)features[i * dim + d] * features[i * dim + d];
-        if (!isfinite(norm)) {
-            status = mcf_fail(err, MCF_ERR_NUMERIC, "the features of image %lld are not finite", (long long)i);
-            goto done;
-        }
-        norm = norm > 0 ? 1 / sqrt(norm) : 0;
-        for (int d = 0; d < dim; d++)
-            unit[i * dim + d] = (float)(features[i * dim + d] * norm);
-    }
+    status = to_unit_length(features, n, dim, unit, err);
+    if (status != MCF_OK)
+        goto done;
     double first = 0, precision_sum = 0;
     for (int64_t i = 0; i < n; i++) {
         int64_t count = 0, relevant = 0;
