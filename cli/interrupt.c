@@ -8,6 +8,7 @@
 static volatile sig_atomic_t interrupted;
 static const char *answer; // said once, on the first signal
 static unsigned seconds_left;
+static enum { NOT_ASKED, HANDLED, IGNORED } hangup;
 
 static void on_alarm(int number)
 {
@@ -37,6 +38,10 @@ void mcf_interrupt_answer(const char *line)
 
 void mcf_interrupt_install(unsigned patience)
 {
+    // nohup has SIGHUP ignored, and means it. Asked the first time only: LLVM, in OpenCL's drivers, handles it later.
+    struct sigaction before;
+    if (hangup == NOT_ASKED)
+        hangup = sigaction(SIGHUP, NULL, &before) == 0 && before.sa_handler != SIG_IGN ? HANDLED : IGNORED;
     struct sigaction action;
     memset(&action, 0, sizeof action);
     seconds_left = patience;
@@ -49,9 +54,7 @@ void mcf_interrupt_install(unsigned patience)
     action.sa_flags = SA_RESTART;
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
-    // nohup has SIGHUP ignored, and means it
-    struct sigaction before;
-    if (sigaction(SIGHUP, NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+    if (hangup != IGNORED)
         sigaction(SIGHUP, &action, NULL);
 }
 

@@ -9,7 +9,8 @@ for config in "$source_dir"/configs/*/*.yaml; do
         --set 'model.init=""'
     teacher="--set model.teacher.checkpoint=random"
     case $name in
-    align/* | parse/* | small/align_* | small/parse_* | small/dense*.yaml)
+    align/* | parse/* | small/align_* | small/parse_* | small/dense*.yaml | small/demo_align.yaml | \
+        small/demo_parse.yaml | small/demo_dense.yaml)
         teacher=
         set -- "$@" --set model.encoder.depth=4 --set 'model.features=[1, 2, 3, 4]' --set model.head.channels=16
         ;;

@@ -103,7 +103,7 @@ done
 # --- the first signal is enough
 mkdir many
 i=0
-while [ $i -lt 15 ]; do
+while [ $i -lt 40 ]; do
     mkdir many/$i
     n=0
     while [ $n -lt 400 ]; do ln "$picture" many/$i/$n.jpg && n=$((n + 1)); done
@@ -111,12 +111,12 @@ while [ $i -lt 15 ]; do
 done
 "$mcf" embed --checkpoint run --retrieval many --quiet >words 2>errors &
 pid=$!
-sleep 4 # by now it compares 6,000 images, or still embeds them
+sleep 4 # by now it compares 16,000 images, or still embeds them
 kill -TERM $pid
 begin=$(date +%s)
 wait $pid
 code=$? took=$(($(date +%s) - begin))
-check "retrieval among 6,000 images hears the first signal ($took s)" test $code = 130 -a $took -le 3
+check "retrieval among 16,000 images hears the first signal ($took s)" test $code = 130 -a $took -le 3
 "$mcf" pretrain tiny.yaml --out heard --quiet --set 'data.train=[many]' --set batch.per_device=8 --set schedule.epochs=1000 >words 2>errors &
 pid=$!
 sleep 1
