@@ -9,7 +9,9 @@ page() {
     check "$1: no number went wrong" sh -c "! grep -Eiq '[ ,\">](nan|-?inf)[ ,\"<]' '$1'"
     if command -v xmllint >/dev/null; then
         # libxml2 knows no HTML 5: complaints about its names are none
-        xmllint --html --noout "$1" 2>"$work/errors"
+        # pictures are left out: it once lost its place in a long line
+        sed 's/base64,[A-Za-z0-9+/=]*/base64,/g' "$1" >"$work/short.html"
+        xmllint --html --noout "$work/short.html" 2>"$work/errors"
         check "$1: xmllint finds no other fault" sh -c "! grep 'error :' '$work/errors' | grep -v ' invalid\$'"
     else
         echo "skipped - $1: xmllint is not here"
