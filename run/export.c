@@ -53,6 +53,13 @@ mcf_status mcf_export(const char *checkpoint, const char *out, bool allow_nonfin
     mcf_weights weights;
     MCF_TRY(mcf_check_output(out, &checkpoint, 1, err));
     MCF_TRY(mcf_weights_open(&weights, checkpoint, err));
+    if (weights.config.task != MCF_TASK_PRETRAIN) {
+        mcf_weights_close(&weights);
+        return mcf_fail(err, MCF_ERR_USAGE,
+                        "%s: a network of alignment or parsing has no last norm, which timm's names want; say --format "
+                        "onnx, or use best.safetensors of its run",
+                        checkpoint);
+    }
     mcf_objective_options none = weights.config.objective;
     none.method = MCF_METHOD_MCF;
     none.feature_weight = none.pixel_weight = none.contrastive_weight = 0;

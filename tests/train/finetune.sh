@@ -90,6 +90,7 @@ fails 2 "task pretrain" "a network of pre-training" sh -c "'$mcf' synth --out ti
     printf 'data: {train: [tiny/images]}\nmodel: {image_size: 32, patch_size: 16, encoder: {dim: 8, depth: 1, heads: 1}, decoder: {dim: 8, depth: 1, heads: 1}}\nobjective: {feature: {weight: 0}, pixel: {weight: 1}, contrastive: {weight: 0}}\nschedule: {epochs: 1}\nbatch: {per_device: 4, accumulate: 1}\n' >pre.yaml
     '$mcf' pretrain pre.yaml --out pre --quiet && '$mcf' predict --checkpoint pre --out none '$picture' --quiet"
 
+fails 2 "say --format onnx" "export with timm's names of alignment" "$mcf" export align --out timm.safetensors --quiet
 fails 2 "mcf finetune" "pretrain refuses the task" "$mcf" pretrain align.yaml --out no --quiet
 fails 2 "mcf pretrain" "finetune refuses pre-training" sh -c "echo 'task: pretrain' >p.yaml; '$mcf' finetune p.yaml --out no --quiet"
 fails 2 "task: pretrain" "eval of pre-training" "$mcf" eval p.yaml --checkpoint align --quiet

@@ -7,29 +7,9 @@ cd "$work" || exit 1
 
 # 11 faces are for testing: three devices of 2 leave the last batch unequal.
 "$mcf" synth --out faces --count 44 --per-identity 4 --size 64 --seed 5 --framing close --quiet || exit 1
-base='seed: 3
-model:
-  image_size: 32
-  patch_size: 8
-  encoder: {dim: 16, depth: 4, heads: 2, mlp_ratio: 2}
-  features: [1, 2, 3, 4]
-  head: {channels: 16, outputs: OUTPUTS}
-optimizer: {lr: 1e-3, betas: [0.9, 0.999], weight_decay: 1e-5, rates: {backbone: 1e-4}}
-ema: 0.9
-schedule: {epochs: 2}
-batch: {per_device: 2, accumulate: 2}
-checkpoint: {every: 1 epoch, keep: 20}'
-cat >align.yaml <<YAML
-task: align
-data: {train: [faces/WFLW], validation: [faces/WFLW], layout: wflw, crop_size: 48, workers: 1}
-$(echo "$base" | sed s/OUTPUTS/98/)
-objective: {heatmap_size: 24, heatmap_radius: 3}
-YAML
-cat >parse.yaml <<YAML
-task: parse
-data: {train: [faces/LaPa], validation: [faces/LaPa], layout: lapa, crop_size: 48, workers: 1}
-$(echo "$base" | sed s/OUTPUTS/11/)
-YAML
+tiny_dense_configs
+sed -i 's/^schedule: .*/schedule: {epochs: 2}/; s/^batch: .*/batch: {per_device: 2, accumulate: 2}/; s/workers: 2/workers: 1/' \
+    align.yaml parse.yaml
 
 same_weights() {
     for folder in "$1"/checkpoints/*; do
