@@ -145,7 +145,7 @@ static mcf_status add_picture(face_job *j, int64_t sample, mcf_error *err)
     mcf_status status = mcf_source_read(j->source, sample, &j->encoded, &why);
     if (status == MCF_OK)
         status = mcf_image_decode(j->encoded.data, j->encoded.size, &upright, &j->decoded, &decoded, &why);
-    if (status == MCF_ERR_NOMEM)
+    if (status == MCF_ERR_NOMEM || status == MCF_ERR_IO) // of the system, not of the picture
         return mcf_fail(err, status, "%s: %s", picture, why.message);
     if (status != MCF_OK)
         return leave_out(j, picture, &why);
