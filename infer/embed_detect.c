@@ -142,7 +142,7 @@ static mcf_status add_picture(face_job *j, int64_t sample, mcf_error *err)
     mcf_error why = {0};
     mcf_faces faces = {0};
     mcf_source_name(j->source, sample, picture, sizeof picture);
-    mcf_status status = mcf_source_read(j->source, sample, &j->encoded, &why);
+    mcf_status status = mcf_source_read_patiently(j->source, sample, &j->encoded, &why);
     if (status == MCF_OK)
         status = mcf_image_decode(j->encoded.data, j->encoded.size, &upright, &j->decoded, &decoded, &why);
     if (status == MCF_ERR_NOMEM || status == MCF_ERR_IO) // of the system, not of the picture
