@@ -13,7 +13,7 @@ typedef struct {
     const char *checkpoint;   // a run, its best.safetensors, a checkpoint
     const char *const *paths; // pictures, folders, shards, lists; none with `faces`
     size_t path_count;
-    FILE *input;              // NULL, or in place of paths: a picture, or a list of paths, to its end
+    FILE *input;          // NULL, or in place of paths: a picture, or a list of paths, to its end
     const char *faces;    // NULL, or a CSV or JSON list of pictures with points and boxes (the layout `points`)
     const char *detector; // NULL, or a detector's weights
     const char *out;      // a folder

@@ -9,7 +9,7 @@ case $("$formatter" --version) in
 *"version 14."*) ;;
 *) exit 77 ;;
 esac
-files=$(find ops backends core data model train cli include examples bench fuzz tests \
-    -name '*.c' -o -name '*.h' -o -name '*.cu' -o -name '*.cpp' -o -name '*.cl')
+files=$(find . \( -name 'build*' -o -name out -o -name shared -o -name .git -o -name .venv \) -prune -o \
+    \( -name '*.c' -o -name '*.h' -o -name '*.cu' -o -name '*.cpp' -o -name '*.cl' \) -print)
 check "every file is as .clang-format says" "$formatter" --dry-run -Werror $files
 done_testing
