@@ -4,38 +4,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-static mcf_status start_runtime(int rank, void *context, mcf_error *err)
+static mcf_status load(mcf_runtime *runtime, void *context, mcf_error *err)
 {
     mcf_dense_inference *in = context;
-    if (rank != 0)
-        return MCF_OK;
-    const mcf_backend *backend = mcf_job_backend(in->job);
-    mcf_device_info info;
-    MCF_TRY(backend->device_info(mcf_job_device_index(in->job, 0), &info, err));
-    in->compute = mcf_precision_dtype(in->weights.config.precision);
-    if (!(info.dtypes >> in->compute & 1))
-        in->compute = MCF_F32;
-    const mcf_runtime_options options = {.backend = backend,
-                                         .device_index = mcf_job_device_index(in->job, 0),
-                                         .member = {.world = 1},
-                                         .low_precision = in->compute};
     mcf_params params;
     MCF_TRY(mcf_params_create(&in->model->store, &params, err));
     mcf_status status = mcf_dense_load(in->model, in->weights.file, &params, err);
     if (status == MCF_OK)
-        status = mcf_runtime_create(&in->model->store, &options, mcf_job_device(in->job, 0), &in->runtime, err);
-    if (status == MCF_OK)
-        status = mcf_params_upload(&params, in->runtime, err);
+        status = mcf_params_upload(&params, runtime, err);
     mcf_params_free(&params);
     return status;
-}
-
-static mcf_status end_runtime(int rank, void *context, mcf_error *err)
-{
-    mcf_dense_inference *in = context;
-    if (rank == 0 && in->runtime)
-        mcf_runtime_destroy(in->runtime);
-    return MCF_OK;
 }
 
 static mcf_status open_network(mcf_dense_inference *in, const mcf_job_options *job, const char *checkpoint,
@@ -52,10 +30,8 @@ static mcf_status open_network(mcf_dense_inference *in, const mcf_job_options *j
     in->model->crop = in->model->label_height = in->model->label_width = c->data.crop_size;
     const int64_t side = c->data.crop_size, outputs = c->dense.head.outputs;
     in->row = c->task == MCF_TASK_ALIGN ? outputs * 2 : outputs * side * side;
-    mcf_job_options alone = *job;
-    alone.device_count = alone.device_count ? 1 : 0;
-    MCF_TRY(mcf_job_create(&in->job, &alone, err));
-    return mcf_job_run(in->job, start_runtime, in, err);
+    return mcf_inference_device_open(&in->device, job, &in->model->store, mcf_precision_dtype(c->precision), load, in,
+                                     err);
 }
 
 mcf_status mcf_dense_open(mcf_dense_inference *in, const mcf_job_options *job, const char *checkpoint, int batch,
@@ -70,9 +46,7 @@ mcf_status mcf_dense_open(mcf_dense_inference *in, const mcf_job_options *job, c
 
 void mcf_dense_close(mcf_dense_inference *in)
 {
-    if (in->job)
-        mcf_job_run(in->job, end_runtime, in, NULL);
-    mcf_job_destroy(in->job);
+    mcf_inference_device_close(&in->device);
     mcf_dense_destroy(in->model);
     mcf_weights_close(&in->weights);
     *in = (mcf_dense_inference){0};
@@ -85,15 +59,15 @@ const mcf_config *mcf_dense_config(const mcf_dense_inference *in)
 
 static mcf_status program_of(mcf_dense_inference *in, mcf_program **program, mcf_error *err)
 {
-    *program = mcf_runtime_cached(in->runtime, "predict");
+    *program = mcf_runtime_cached(in->device.runtime, "predict");
     if (*program)
         return MCF_OK;
     const mcf_dense_graph_options options = {
-        .mode = MCF_DENSE_PREDICT, .batch = in->batch, .world = 1, .compute = in->compute, .image_u8 = true};
+        .mode = MCF_DENSE_PREDICT, .batch = in->batch, .world = 1, .compute = in->device.compute, .image_u8 = true};
     mcf_graph *graph;
     MCF_TRY(mcf_dense_graph(in->model, &options, &graph, err));
-    MCF_TRY(mcf_program_create(in->runtime, graph, program, err));
-    return mcf_runtime_cache(in->runtime, "predict", *program, err);
+    MCF_TRY(mcf_program_create(in->device.runtime, graph, program, err));
+    return mcf_runtime_cache(in->device.runtime, "predict", *program, err);
 }
 
 typedef struct {
@@ -137,7 +111,7 @@ mcf_status mcf_dense_run(mcf_dense_inference *in, const uint8_t *crops, int coun
         task.out = all;
     }
     if (status == MCF_OK)
-        status = mcf_job_run(in->job, run, &task, err);
+        status = mcf_job_run(in->device.job, run, &task, err);
     if (status == MCF_OK && all)
         memcpy(out, all, (size_t)(count * in->row) * sizeof *out);
     free(flips);

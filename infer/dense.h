@@ -2,18 +2,16 @@
 #ifndef MCF_INFER_DENSE_H
 #define MCF_INFER_DENSE_H
 
-#include "core/job.h"
+#include "infer/device.h"
 #include "model/dense.h"
 #include "run/weights.h"
 
 typedef struct {
-    mcf_job *job;
+    mcf_inference_device device; // computes in the config's precision, or in fp32
     mcf_weights weights;
     mcf_dense_model *model; // does not train: the averaged network where the file has one
-    mcf_runtime *runtime;
-    mcf_dtype compute; // the config's precision, or fp32 where the device lacks it
-    int batch;         // crops at a time
-    int64_t row;       // elements of a crop's answer
+    int batch;              // crops at a time
+    int64_t row;            // elements of a crop's answer
 } mcf_dense_inference;
 
 // checkpoint: as mcf_weights_open. Errors: MCF_ERR_USAGE where it is of another task.

@@ -69,29 +69,14 @@ typedef struct {
     const mcf_safetensors *file;
 } start_task;
 
-static mcf_status start_runtime(int rank, void *context, mcf_error *err)
+static mcf_status load(mcf_runtime *runtime, void *context, mcf_error *err)
 {
     const start_task *t = context;
     mcf_detector *d = t->detector;
-    if (rank != 0)
-        return MCF_OK;
-    const mcf_runtime_options options = {.backend = mcf_job_backend(d->job),
-                                         .device_index = mcf_job_device_index(d->job, 0),
-                                         .member = {.world = 1},
-                                         .low_precision = MCF_F32};
-    MCF_TRY(mcf_runtime_create(&d->store, &options, mcf_job_device(d->job, 0), &d->runtime, err));
     if (d->kind == MCF_DETECTOR_YUNET)
-        MCF_TRY(mcf_yunet_load(&d->yunet, t->file, d->runtime, err));
-    MCF_TRY(mcf_mtcnn_load(&d->mtcnn, t->file, d->runtime, err));
-    return mcf_runtime_refresh(d->runtime, err);
-}
-
-static mcf_status end_runtime(int rank, void *context, mcf_error *err)
-{
-    mcf_detector *d = context;
-    if (rank == 0 && d->runtime)
-        mcf_runtime_destroy(d->runtime);
-    return MCF_OK;
+        MCF_TRY(mcf_yunet_load(&d->yunet, t->file, runtime, err));
+    MCF_TRY(mcf_mtcnn_load(&d->mtcnn, t->file, runtime, err));
+    return mcf_runtime_refresh(runtime, err);
 }
 
 static mcf_status open_networks(mcf_detector *d, const mcf_safetensors *file, mcf_error *err)
@@ -105,16 +90,14 @@ static mcf_status open_networks(mcf_detector *d, const mcf_safetensors *file, mc
         nets = mcf_safetensors_find(file, "onet.conv1.weight") ? MCF_MTCNN_O : 0;
     }
     MCF_TRY(mcf_mtcnn_add(&d->mtcnn, nets, &d->store, err));
-    mcf_job_options alone = d->options.job;
-    alone.device_count = alone.device_count ? 1 : 0;
-    MCF_TRY(mcf_job_create(&d->job, &alone, err));
+    start_task task = {d, file};
+    MCF_TRY(mcf_inference_device_open(&d->device, &d->options.job, &d->store, MCF_F32, load, &task, err));
     // A processor keeps a batch's activations in its cache; a card wants work for all its units.
-    const bool host = !strncmp(mcf_job_backend(d->job)->name, "cpu", 3);
+    const bool host = !strncmp(mcf_job_backend(d->device.job)->name, "cpu", 3);
     d->r_batch = host ? 32 : 256;
     d->o_batch = host ? 8 : 64;
     d->canvas = host ? 256 : 1024;
-    start_task task = {d, file};
-    return mcf_job_run(d->job, start_runtime, &task, err);
+    return MCF_OK;
 }
 
 mcf_status mcf_detector_open(mcf_detector **out, const mcf_detector_options *options, mcf_error *err)
@@ -150,9 +133,7 @@ void mcf_detector_close(mcf_detector *d)
 {
     if (!d)
         return;
-    if (d->job)
-        mcf_job_run(d->job, end_runtime, d, NULL);
-    mcf_job_destroy(d->job);
+    mcf_inference_device_close(&d->device);
     mcf_store_free(&d->store);
     mcf_area_scratch_free(&d->area);
     mcf_bytes_free(&d->image);
@@ -294,7 +275,7 @@ mcf_status mcf_detector_run(mcf_detector *d, const mcf_image *pictures, int coun
     run_task task = {d, pictures, count, faces};
     for (int i = 0; i < count; i++)
         faces[i] = (mcf_faces){0};
-    mcf_status status = mcf_job_run(d->job, run, &task, err);
+    mcf_status status = mcf_job_run(d->device.job, run, &task, err);
     for (int i = 0; i < count && status != MCF_OK; i++)
         mcf_faces_free(&faces[i]);
     const mcf_detector_times *s = &d->spent;

@@ -161,13 +161,13 @@ static mcf_status program_of_p(mcf_detector *d, int height, int width, mcf_progr
 {
     char key[64];
     snprintf(key, sizeof key, "P %dx%d", height, width);
-    *program = mcf_runtime_cached(d->runtime, key);
+    *program = mcf_runtime_cached(d->device.runtime, key);
     if (*program)
         return MCF_OK;
     mcf_graph *graph;
     MCF_TRY(mcf_mtcnn_p_graph(&d->mtcnn, &d->store, height, width, &graph, err));
-    MCF_TRY(mcf_program_create(d->runtime, graph, program, err));
-    return mcf_runtime_cache(d->runtime, key, *program, err);
+    MCF_TRY(mcf_program_create(d->device.runtime, graph, program, err));
+    return mcf_runtime_cache(d->device.runtime, key, *program, err);
 }
 
 // The cells of one piece that may be faces.
@@ -291,7 +291,7 @@ mcf_status mcf_detect_p(mcf_detector *d, mcf_detection *picture, mcf_error *err)
 static mcf_status program_of_windows(mcf_detector *d, bool last, mcf_program **program, mcf_error *err)
 {
     const char *key = last ? "O" : "R";
-    *program = mcf_runtime_cached(d->runtime, key);
+    *program = mcf_runtime_cached(d->device.runtime, key);
     if (*program)
         return MCF_OK;
     mcf_graph *graph;
@@ -299,8 +299,8 @@ static mcf_status program_of_windows(mcf_detector *d, bool last, mcf_program **p
         MCF_TRY(mcf_mtcnn_o_graph(&d->mtcnn, &d->store, d->o_batch, &graph, err));
     else
         MCF_TRY(mcf_mtcnn_r_graph(&d->mtcnn, &d->store, d->r_batch, &graph, err));
-    MCF_TRY(mcf_program_create(d->runtime, graph, program, err));
-    return mcf_runtime_cache(d->runtime, key, *program, err);
+    MCF_TRY(mcf_program_create(d->device.runtime, graph, program, err));
+    return mcf_runtime_cache(d->device.runtime, key, *program, err);
 }
 
 // Windows waiting for a run, and whose they are.

@@ -2,7 +2,7 @@
 #ifndef MCF_INFER_DETECT_INTERNAL_H
 #define MCF_INFER_DETECT_INTERNAL_H
 
-#include "core/runtime.h"
+#include "infer/device.h"
 #include "infer/detect.h"
 #include "infer/detect_area.h"
 #include "infer/detect_boxes.h"
@@ -13,11 +13,10 @@ struct mcf_detector {
     mcf_detector_options options; // with the defaults filled in
     mcf_detector_kind kind;
     char sha256[65];
-    mcf_job *job;
+    mcf_inference_device device;
     mcf_store store;
     mcf_mtcnn mtcnn; // of YuNet O alone, where its file has one
     mcf_yunet yunet;
-    mcf_runtime *runtime;
     int r_batch, o_batch; // windows at once
     int canvas;           // longest side of a canvas of P
     mcf_area_scratch area;

@@ -16,13 +16,13 @@ static mcf_status program_of(mcf_detector *d, int height, int width, mcf_program
 {
     char key[64];
     snprintf(key, sizeof key, "Y %dx%d", height, width);
-    *program = mcf_runtime_cached(d->runtime, key);
+    *program = mcf_runtime_cached(d->device.runtime, key);
     if (*program)
         return MCF_OK;
     mcf_graph *graph;
     MCF_TRY(mcf_yunet_graph(&d->yunet, &d->store, height, width, &graph, err));
-    MCF_TRY(mcf_program_create(d->runtime, graph, program, err));
-    return mcf_runtime_cache(d->runtime, key, *program, err);
+    MCF_TRY(mcf_program_create(d->device.runtime, graph, program, err));
+    return mcf_runtime_cache(d->device.runtime, key, *program, err);
 }
 
 static float sigmoid(float x)

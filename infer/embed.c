@@ -82,16 +82,20 @@ static mcf_status program_for(mcf_embedder *e, int64_t batch, bool tokens, mcf_p
     const mcf_inference *n = &e->network;
     char key[64];
     snprintf(key, sizeof key, "embed%s b%lld", tokens ? " tokens" : "", (long long)batch);
-    *program = mcf_runtime_cached(n->runtime, key);
+    *program = mcf_runtime_cached(n->device.runtime, key);
     if (*program)
         return MCF_OK;
     const int side = n->config.model.image_size;
-    const mcf_embed_graph_options options = {
-        .batch = batch, .height = side, .width = side, .compute = n->compute, .image_u8 = true, .tokens = tokens};
+    const mcf_embed_graph_options options = {.batch = batch,
+                                             .height = side,
+                                             .width = side,
+                                             .compute = n->device.compute,
+                                             .image_u8 = true,
+                                             .tokens = tokens};
     mcf_graph *graph;
     MCF_TRY(mcf_embed_graph(n->model, &options, &graph, err));
-    MCF_TRY(mcf_program_create(n->runtime, graph, program, err));
-    return mcf_runtime_cache(n->runtime, key, *program, err);
+    MCF_TRY(mcf_program_create(n->device.runtime, graph, program, err));
+    return mcf_runtime_cache(n->device.runtime, key, *program, err);
 }
 
 static mcf_status run(int rank, void *context, mcf_error *err)
@@ -130,7 +134,7 @@ mcf_status mcf_embedder_tokens(mcf_embedder *e, const uint8_t *images, int64_t c
                                float *tokens, mcf_error *err)
 {
     run_task task = {e, images, count, cls, mean, tokens};
-    return mcf_job_run(e->network.job, run, &task, err);
+    return mcf_job_run(e->network.device.job, run, &task, err);
 }
 
 // --- a set of images

@@ -177,8 +177,8 @@ static mcf_status run(int rank, void *context, mcf_error *err)
     const int64_t side = n->config.model.image_size, tokens = 1 + n->model->patches, dim = n->model->online.stack.dim;
     mcf_graph *graph;
     mcf_program *program;
-    MCF_TRY(mcf_inspect_graph(n->model, t->count, n->compute, &graph, err));
-    MCF_TRY(mcf_program_create(n->runtime, graph, &program, err));
+    MCF_TRY(mcf_inspect_graph(n->model, t->count, n->device.compute, &graph, err));
+    MCF_TRY(mcf_program_create(n->device.runtime, graph, &program, err));
     mcf_status status =
         mcf_program_write(program, "image", t->images, (size_t)(t->count * 3 * side * side) * sizeof *t->images, err);
     if (status == MCF_OK)
@@ -247,7 +247,7 @@ mcf_status mcf_look_run(mcf_inference *network, const uint8_t *images, int count
             for (size_t c = 0; c < 3; c++)
                 input[(i * 3 + c) * pixels + p] = (images[(i * pixels + p) * 3 + c] / 255.0f - mean[c]) / std[c];
     if (status == MCF_OK)
-        status = mcf_job_run(network->job, run, &task, err);
+        status = mcf_job_run(network->device.job, run, &task, err);
     if (status == MCF_OK)
         status = digest(&task, look, err);
     free(input);

@@ -9,21 +9,9 @@
 
 // --- the network
 
-static mcf_status start_runtime(int rank, void *context, mcf_error *err)
+static mcf_status load(mcf_runtime *runtime, void *context, mcf_error *err)
 {
     mcf_inference *in = context;
-    if (rank != 0)
-        return MCF_OK;
-    const mcf_backend *backend = mcf_job_backend(in->job);
-    mcf_device_info info;
-    MCF_TRY(backend->device_info(mcf_job_device_index(in->job, 0), &info, err));
-    in->compute = mcf_precision_dtype(in->config.precision);
-    if (!(info.dtypes >> in->compute & 1))
-        in->compute = MCF_F32;
-    const mcf_runtime_options options = {.backend = backend,
-                                         .device_index = mcf_job_device_index(in->job, 0),
-                                         .member = {.world = 1},
-                                         .low_precision = in->compute};
     mcf_params params;
     MCF_TRY(mcf_params_create(&in->model->store, &params, err));
     params.allow_nonfinite = in->allow_nonfinite || in->config.model.allow_nonfinite;
@@ -35,19 +23,9 @@ static mcf_status start_runtime(int rank, void *context, mcf_error *err)
     else
         status = mcf_vit_load(&in->model->store, &in->model->online, in->weights.file, "online_encoder.", &params, err);
     if (status == MCF_OK)
-        status = mcf_runtime_create(&in->model->store, &options, mcf_job_device(in->job, 0), &in->runtime, err);
-    if (status == MCF_OK)
-        status = mcf_params_upload(&params, in->runtime, err);
+        status = mcf_params_upload(&params, runtime, err);
     mcf_params_free(&params);
     return status;
-}
-
-static mcf_status end_runtime(int rank, void *context, mcf_error *err)
-{
-    mcf_inference *in = context;
-    if (rank == 0 && in->runtime)
-        mcf_runtime_destroy(in->runtime);
-    return MCF_OK;
 }
 
 static mcf_status open_network(mcf_inference *in, const mcf_inference_options *options, mcf_part part, mcf_error *err)
@@ -77,10 +55,8 @@ static mcf_status open_network(mcf_inference *in, const mcf_inference_options *o
     if (checkpoint)
         o->method = MCF_METHOD_MCF;
     MCF_TRY(mcf_pretrain_create(&in->config.model, o, &in->model, err));
-    mcf_job_options alone = options->job;
-    alone.device_count = alone.device_count ? 1 : 0;
-    MCF_TRY(mcf_job_create(&in->job, &alone, err));
-    return mcf_job_run(in->job, start_runtime, in, err);
+    return mcf_inference_device_open(&in->device, &options->job, &in->model->store,
+                                     mcf_precision_dtype(in->config.precision), load, in, err);
 }
 
 mcf_status mcf_inference_open(mcf_inference *in, const mcf_inference_options *options, mcf_part part, mcf_error *err)
@@ -94,9 +70,7 @@ mcf_status mcf_inference_open(mcf_inference *in, const mcf_inference_options *op
 
 void mcf_inference_close(mcf_inference *in)
 {
-    if (in->job)
-        mcf_job_run(in->job, end_runtime, in, NULL);
-    mcf_job_destroy(in->job);
+    mcf_inference_device_close(&in->device);
     mcf_pretrain_destroy(in->model);
     mcf_weights_close(&in->weights);
     *in = (mcf_inference){0};

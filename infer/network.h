@@ -3,21 +3,19 @@
 #define MCF_INFER_NETWORK_H
 
 #include "data/loader.h"
+#include "infer/device.h"
 #include "model/pretrain.h"
-#include "core/job.h"
 #include "run/weights.h"
 
 // --- the network
 typedef enum { MCF_PART_ENCODER, MCF_PART_DECODER } mcf_part; // DECODER: encoder and decoder
 
 typedef struct {
-    mcf_job *job;
-    mcf_weights weights; // empty where an untrained network was asked for
-    mcf_config config;   // with what is not needed switched off; strings belong to `weights` or the caller
+    mcf_inference_device device; // computes in the config's precision, or in fp32
+    mcf_weights weights;         // empty where an untrained network was asked for
+    mcf_config config;           // with what is not needed switched off; strings belong to `weights` or the caller
     mcf_pretrain_model *model;
-    mcf_runtime *runtime;
     bool allow_nonfinite;
-    mcf_dtype compute; // the config's precision, or fp32 where the device lacks it
 } mcf_inference;
 
 typedef struct {

@@ -39,15 +39,15 @@ static mcf_status run(int rank, void *context, mcf_error *err)
     mcf_inference *n = &r->network;
     if (rank != 0)
         return MCF_OK;
-    const mcf_reconstruct_graph_options options = {.batch = t->rows, .compute = n->compute, .image_u8 = true};
+    const mcf_reconstruct_graph_options options = {.batch = t->rows, .compute = n->device.compute, .image_u8 = true};
     char key[64];
     snprintf(key, sizeof key, "reconstruct b%d", t->rows);
-    mcf_program *program = mcf_runtime_cached(n->runtime, key);
+    mcf_program *program = mcf_runtime_cached(n->device.runtime, key);
     if (!program) {
         mcf_graph *graph;
         MCF_TRY(mcf_reconstruct_graph(n->model, &options, &graph, err));
-        MCF_TRY(mcf_program_create(n->runtime, graph, &program, err));
-        MCF_TRY(mcf_runtime_cache(n->runtime, key, program, err));
+        MCF_TRY(mcf_program_create(n->device.runtime, graph, &program, err));
+        MCF_TRY(mcf_runtime_cache(n->device.runtime, key, program, err));
     }
     const int64_t side = n->config.model.image_size;
     mcf_inputs_begin(&r->inputs, t->rows);
@@ -138,7 +138,7 @@ static mcf_status one_batch(reconstruction *r, const mcf_reconstruct_options *op
         mcf_rng_permutation(&rng, r->ids + i * patches, patches);
     }
     run_task task = {r, batch, rows};
-    MCF_TRY(mcf_job_run(n->job, run, &task, err));
+    MCF_TRY(mcf_job_run(n->device.job, run, &task, err));
     bool *masked = malloc((size_t)patches * sizeof *masked);
     if (!masked)
         return mcf_fail(err, MCF_ERR_NOMEM, "no memory for a mask");
