@@ -267,7 +267,8 @@ mcf_status mcf_detect_p(mcf_detector *d, mcf_detection *picture, mcf_error *err)
     for (int i = 0; i < count; i++) {
         mcf_candidates *level = &of_levels[i];
         if (status == MCF_OK) {
-            qsort(level->items, (size_t)level->count, sizeof *level->items, by_place);
+            if (level->count) // qsort takes no NULL
+                qsort(level->items, (size_t)level->count, sizeof *level->items, by_place);
             bool done = mcf_suppress(level, 0, MCF_OVERLAP_UNION, 0.5f);
             for (int k = 0; k < level->count && done; k++)
                 done = mcf_candidates_add(&picture->boxes, &level->items[k]);

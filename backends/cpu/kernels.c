@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stddef.h>
 
+#include "backends/cpu/kernels_dots.h"
 #include "backends/cpu/simd.h"
 
 #define GEMM_NAME(part) gemm_##part
@@ -421,6 +422,7 @@ const mcf_cpu_kernels PASTE(mcf_cpu_kernels_, MCF_CPU_ISA) = {
     .normalize_sums = normalize_sums,
     .normalize_grad = normalize_grad,
     .softmax_slope = softmax_slope,
+    .dots = dots,
     .gemm = gemm_all,
 #if defined(__AVX512BF16__)
     .gemm_pairs = gemm_pairs_all,

@@ -122,6 +122,12 @@ typedef struct {
     void (*gemm_pairs)(float *c, int64_t ldc, const uint32_t *a, int64_t a_row, int64_t a_column, const uint32_t *b,
                        int64_t ldb, int64_t m, int64_t n, int64_t k, bool accumulate);
 
+    // -- products of few rows
+    // c [m, n] = a [m, k] b^T + bias, b [n, k], bias [n] or NULL; rows lda, ldb and ldc apart. A row of c has the same
+    // bits whatever m is and whatever the other rows hold.
+    void (*dots)(float *c, int64_t ldc, const float *a, int64_t lda, const float *b, int64_t ldb, int64_t m, int64_t n,
+                 int64_t k, const float *bias);
+
     // -- products on a matrix unit; NULL where the processor has none
     const mcf_cpu_tiles *tiles;
 

@@ -3,6 +3,10 @@
 // Types: products run in bf16 where both operands are bf16 and the processor has it, else in fp32 (so bf16 operands
 // on older processors are multiplied exactly and added in fp32). Layouts: one stride of each matrix must be 1; other
 // operands are copied first. What oneDNN cannot write at once is formed in scratch.
+//
+// fp32 products of few rows with a matrix whose rows lie along the sum (a linear layer over a small batch) are our own
+// (kernels_dots.h): oneDNN's last rows, beyond a multiple of six with AVX2, have other bits than the same rows elsewhere,
+// and what a face detector says of a window must not depend on the windows beside it.
 #include <string.h>
 
 #include "backends/cpu/cpu.h"
@@ -12,6 +16,9 @@
 // Below this many rows packing a weight costs about what it saves. Part of the rule that fixes the bits of a result,
 // so it looks at nothing but shapes.
 enum { PACK_ROWS = 1024 };
+
+// Up to this many rows a product is our own. Of shapes alone, too.
+enum { FEW_ROWS = 32 };
 
 // A matrix operand, batches first.
 typedef struct {
@@ -149,6 +156,34 @@ static int64_t aligned(int64_t bytes)
     return (bytes + 63) / 64 * 64;
 }
 
+static bool suits_dots(const mcf_launch *l, const matrix *a, const matrix *b, int rank)
+{
+    return rank == 2 && a->dim[0] <= FEW_ROWS && a->dtype == MCF_F32 && b->dtype == MCF_F32 && a->stride[1] == 1 &&
+           b->stride[0] == 1 && l->out[MATMUL_OUT_out].dtype == MCF_F32 && !(l->accumulate & 1);
+}
+
+// a [rows, k] with k contiguous, b [k, n] with k contiguous, into contiguous fp32.
+static void run_dots(mcf_device *device, const mcf_launch *l, const matrix *a, const matrix *b)
+{
+    const mcf_cpu_kernels *kernels = device->kernels;
+    const int64_t rows = a->dim[0], k = a->dim[1], n = b->dim[1], shares = mcf_cpu_team(device, rows * n * k / 8);
+    const float *bias =
+        mcf_cpu_has_input(l, MATMUL_IN_bias) ? (const float *)mcf_cpu_address(&l->in[MATMUL_IN_bias]) : NULL;
+    const int activation = l->attr.matmul.activation;
+    float *c = (float *)mcf_cpu_address(&l->out[MATMUL_OUT_out]);
+#pragma omp parallel for schedule(static) num_threads((int)shares)
+    for (int64_t share = 0; share < shares; share++) {
+        int64_t begin, end;
+        mcf_cpu_share(n, shares, share, &begin, &end);
+        kernels->dots(c + begin, n, a->data, a->stride[0], (const float *)b->data + begin * b->stride[1], b->stride[1],
+                      rows, end - begin, k, bias ? bias + begin : NULL);
+        for (int64_t i = 0; i < rows && activation; i++) {
+            float *line = c + i * n + begin;
+            (activation == MCF_ACT_RELU ? kernels->relu : kernels->gelu)(line, line, end - begin);
+        }
+    }
+}
+
 // The product of operands that fit, into out (direct) or fp32 c.
 static mcf_status run_onednn(mcf_device *device, const mcf_launch *l, const matrix *a, const matrix *b, int rank,
                              bool direct, void *c, mcf_error *err)
@@ -208,6 +243,10 @@ mcf_status mcf_cpu_op_matmul(mcf_device *device, const mcf_launch *l, mcf_error 
     if (!repeated)
         settle(&a, rank);
     settle(&b, rank);
+    if (suits_dots(l, &a, &b, rank)) {
+        run_dots(device, l, &a, &b);
+        return MCF_OK;
+    }
     bool copy_a = repeated || a.dtype != compute || !is_fit(&a, rank), copy_b = b.dtype != compute || !is_fit(&b, rank);
     // Activated sums cannot be added to, and only products of bf16 are written as bf16.
     bool direct = (out->dtype == MCF_F32 || (out->dtype == MCF_BF16 && low)) && !(accumulate && activation);

@@ -425,6 +425,44 @@ static void test_matmul(void **state)
     matmul_case((int64_t[]){9, 17, 8, 0}, 0, 1, 0, MCF_F16, MCF_F16, MCF_F16);
 }
 
+// A linear layer over `rows` rows, as one product and cut into two: the same bits.
+static void few_rows_case(int64_t rows, int64_t n, int64_t k, int64_t first, int activation)
+{
+    test_case whole = make(MCF_OP_matmul, 1);
+    input(&whole, MCF_F32, ANY, 1, MCF_SHAPE(rows, k));
+    input(&whole, MCF_F32, ANY, 1, MCF_SHAPE(n, k));
+    input(&whole, MCF_F32, ANY, 1, MCF_SHAPE(n));
+    whole.launch.attr.matmul.trans_b = 1;
+    whole.launch.attr.matmul.activation = (uint8_t)activation;
+    whole.launch.out[0].dtype = MCF_F32;
+    check(&whole);
+    for (int part = 0; part < 2; part++) {
+        const int64_t from = part ? first : 0, count = part ? rows - first : first;
+        test_case c = make(MCF_OP_matmul, 1);
+        input(&c, MCF_F32, ANY, 1, MCF_SHAPE(count, k));
+        memcpy(c.data[0], (const float *)whole.data[0] + from * k, (size_t)(count * k) * sizeof(float));
+        input_again(&c, &whole, 1);
+        input_again(&c, &whole, 2);
+        c.launch.attr.matmul = whole.launch.attr.matmul;
+        c.launch.out[0].dtype = MCF_F32;
+        check(&c);
+        assert_memory_equal(c.result[0][0], (const float *)whole.result[0][0] + from * n,
+                            (size_t)(count * n) * sizeof(float));
+        release(&c);
+    }
+    release(&whole);
+}
+
+static void test_few_rows(void **state)
+{
+    // the dense layers of the detector, then odd ones
+    static const int64_t sizes[][4] = {{32, 128, 576, 31}, {32, 6, 128, 5}, {8, 256, 1152, 1}, {8, 16, 256, 7},
+                                       {7, 1, 1, 3},       {31, 3, 17, 2},  {13, 45, 100, 12}, {2, 9, 0, 1}};
+    for (int s = 0; s < LENGTH(sizes); s++)
+        for (int activation = MCF_ACT_NONE; activation <= MCF_ACT_GELU; activation++)
+            few_rows_case(sizes[s][0], sizes[s][1], sizes[s][2], sizes[s][3], activation);
+}
+
 static void test_matmul_rank4(void **state)
 {
     for (int t = 0; t < 2; t++) {
@@ -824,14 +862,23 @@ int main(int argc, char **argv)
             return 0;
     }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_movement),     cmocka_unit_test(test_elementwise),
-        cmocka_unit_test(test_reduce),       cmocka_unit_test(test_matmul),
-        cmocka_unit_test(test_matmul_rank4), cmocka_unit_test(test_layer_norm),
-        cmocka_unit_test(test_batch_norm),   cmocka_unit_test(test_l2_normalize),
-        cmocka_unit_test(test_softmax),      cmocka_unit_test(test_attention),
-        cmocka_unit_test(test_token_mse),    cmocka_unit_test(test_images),
-        cmocka_unit_test(test_state),        cmocka_unit_test(test_gelu_bf16),
-        cmocka_unit_test(test_not_a_number), cmocka_unit_test(test_not_a_number_product),
+        cmocka_unit_test(test_movement),
+        cmocka_unit_test(test_elementwise),
+        cmocka_unit_test(test_reduce),
+        cmocka_unit_test(test_matmul),
+        cmocka_unit_test(test_matmul_rank4),
+        cmocka_unit_test(test_few_rows),
+        cmocka_unit_test(test_layer_norm),
+        cmocka_unit_test(test_batch_norm),
+        cmocka_unit_test(test_l2_normalize),
+        cmocka_unit_test(test_softmax),
+        cmocka_unit_test(test_attention),
+        cmocka_unit_test(test_token_mse),
+        cmocka_unit_test(test_images),
+        cmocka_unit_test(test_state),
+        cmocka_unit_test(test_gelu_bf16),
+        cmocka_unit_test(test_not_a_number),
+        cmocka_unit_test(test_not_a_number_product),
         cmocka_unit_test(test_bad_indices),
     };
     return cmocka_run_group_tests(tests, open_both, close_both);

@@ -1,4 +1,5 @@
-// The detector against facenet-pytorch with drawn weights, its box arithmetic, pyramid and area resizing.
+// The detector against facenet-pytorch with drawn weights, its box arithmetic, pyramid and area resizing. The same program
+// runs for every instruction set the processor has.
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -241,8 +242,16 @@ static void pyramid_levels(void **state)
     assert_int_equal(mcf_pyramid(20, 500, 20, levels), 1);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    static const char *const isas[] = {"portable", "avx2", "avx512", "avx512_bf16"};
+    for (size_t i = 0; argc == 1 && i < sizeof isas / sizeof *isas; i++) {
+        char command[4200];
+        snprintf(command, sizeof command, "MCF_CPU_ISA=%s '%s' child", isas[i], argv[0]);
+        fprintf(stderr, "with %s:\n", isas[i]);
+        if (system(command) != 0)
+            return 1;
+    }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(equals_facenet_pytorch_on_the_reference),
         cmocka_unit_test(equals_facenet_pytorch_on_the_cpu),
