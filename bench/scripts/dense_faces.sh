@@ -4,9 +4,11 @@
 #   config    of the finetuning; sets: further --set of it
 #   out       folder of the runs
 #   score     name of the score in mcf eval's JSON
-#   EPOCHS    of pre-training (default 200), FINETUNE of finetuning (default: the config's), SEEDS (default "0 1 2")
+#   EPOCHS    of pre-training (default 200), FINETUNE of finetuning (default: the config's), SEEDS (default "0 1 2"),
+#   THREADS   of each run (default: all cores)
 epochs=${EPOCHS:-200}
 seeds=${SEEDS:-0 1 2}
+threads=${THREADS:+--threads $THREADS}
 # The encoder of configs/small/dense.yaml, unless the caller's config has that of dense64.yaml. The feature term's weight goes
 # with the tokens: 1000 * 37 / 197, 1000 * 65 / 197.
 size=${size:-96}
@@ -22,7 +24,7 @@ pretrain() { # RUN CONFIG [--set KEY=VALUE]...
     run=$1 of=$2
     shift 2
     # shellcheck disable=SC2086
-    "$mcf" pretrain "$here/configs/small/$of" --out "$out/$run" --resume --quiet --set "data.train=[$faces]" $small \
+    "$mcf" pretrain "$here/configs/small/$of" --out "$out/$run" --resume --quiet --set "data.train=[$faces]" $small $threads \
         --set "model.encoder=$encoder" --set "schedule.epochs=$epochs" "$@"
 }
 
@@ -37,9 +39,9 @@ for start in mcf mae scratch; do
     [ $start = scratch ] && init=
     for seed in $seeds; do
         # shellcheck disable=SC2086
-        "$mcf" finetune "$config" --out "$out/$start-$seed" --resume --quiet --set seed="$seed" \
+        "$mcf" finetune "$config" --out "$out/$start-$seed" --resume --quiet $threads --set seed="$seed" \
             --set "model.init='$init'" ${FINETUNE:+--set schedule.epochs=$FINETUNE --set schedule.milestones=[]} "$@"
-        "$mcf" eval "$config" --checkpoint "$out/$start-$seed" --out "$out/$start-$seed.json" --quiet "$@"
+        "$mcf" eval "$config" --checkpoint "$out/$start-$seed" --out "$out/$start-$seed.json" --quiet $threads "$@"
     done
 done
 
