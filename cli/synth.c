@@ -95,7 +95,7 @@ const mcf_command mcf_command_synth = {
                    "same labels stand in the "
                    "files of the published sets: WFLW's lists, HRNet's tables of WFLW and 300W, LaPa's "
                    "folders, CelebAMask-HQ's parts, "
-                   "and a plain list of AFLW's 19 points (AFLW's .mat file is not made).",
+                   "and tables of AFLW's 19 points for `data.layout: points` (AFLW's .mat file is not made).",
     .options = options,
     .common = MCF_TAKES_QUIET,
     .examples = "mcf synth --out faces --count 2000\n"

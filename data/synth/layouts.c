@@ -23,6 +23,14 @@ enum { PATH = 4096 };
 LANDMARK_HEAD(head_68, 68)
 LANDMARK_HEAD(head_98, 98)
 
+static void head_19(text *t)
+{
+    mcf_text_put(t, "image_name,x1,y1,x2,y2");
+    for (int i = 0; i < 19; i++)
+        mcf_text_add(t, ",original_%d_x,original_%d_y", i, i);
+    mcf_text_put(t, "\n");
+}
+
 static void head_mapping(text *t)
 {
     mcf_text_put(t, "idx\torig_idx\torig_file\n");
@@ -37,8 +45,8 @@ const list_entry mcf_layout_lists[LISTS] = {
     [LIST_WFLW_CSV_TEST] = {"WFLW/face_landmarks_wflw_test.csv", MCF_SYNTH_WFLW, head_98},
     [LIST_300W_TRAIN] = {"300W/face_landmarks_300w_train.csv", MCF_SYNTH_300W, head_68},
     [LIST_300W_TEST] = {"300W/face_landmarks_300w_test.csv", MCF_SYNTH_300W, head_68},
-    [LIST_AFLW_TRAIN] = {"AFLW/aflw19_train.txt", MCF_SYNTH_AFLW, NULL},
-    [LIST_AFLW_TEST] = {"AFLW/aflw19_test.txt", MCF_SYNTH_AFLW, NULL},
+    [LIST_AFLW_TRAIN] = {"AFLW/aflw19_train.csv", MCF_SYNTH_AFLW, head_19},
+    [LIST_AFLW_TEST] = {"AFLW/aflw19_test.csv", MCF_SYNTH_AFLW, head_19},
     [LIST_MAPPING] = {"CelebAMask-HQ/CelebA-HQ-to-CelebA-mapping.txt", MCF_SYNTH_CELEBA, head_mapping},
     [LIST_PARTITION] = {"CelebAMask-HQ/list_eval_partition.txt", MCF_SYNTH_CELEBA, NULL},
     [LIST_LABELS] = {"labels.jsonl", 0, NULL},
@@ -247,22 +255,16 @@ static void wflw_line(text *t, const char *image, const mcf_synth_face *f)
     mcf_text_put(t, "\n");
 }
 
+// AFLW's own file of MATLAB has its first 20,000 rows for training, so a table of a box and points stands in its place.
 static void aflw_line(text *t, const char *image, const mcf_synth_face *f)
 {
-    const mcf_synth_point *p = f->points[MCF_POINTS_19];
-    const float box[4] = {f->box[0], f->box[2], f->box[1], f->box[3]};
     mcf_text_put(t, image);
     for (int i = 0; i < 4; i++) {
-        mcf_text_put(t, " ");
-        mcf_lines_number(t, box[i], 2);
+        mcf_text_put(t, ",");
+        mcf_lines_number(t, f->box[i], 2);
     }
-    for (int axis = 0; axis < 2; axis++)
-        for (int i = 0; i < 19; i++) {
-            mcf_text_put(t, " ");
-            mcf_lines_number(t, axis ? p[i].y : p[i].x, 3);
-        }
-    for (int i = 0; i < 19; i++)
-        mcf_text_put(t, p[i].visible ? " 1" : " 0");
+    mcf_text_put(t, ",");
+    coordinates(t, f->points[MCF_POINTS_19], 19, ",", 0);
     mcf_text_put(t, "\n");
 }
 

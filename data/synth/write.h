@@ -7,8 +7,8 @@
 //   DIR/WFLW/                  WFLW_annotations/list_98pt_rect_attr_train_test/list_98pt_rect_attr_SPLIT.txt,
 //                              face_landmarks_wflw_SPLIT.csv (HRNet), WFLW_images -> ../images
 //   DIR/300W/                  face_landmarks_300w_SPLIT.csv (HRNet: points and centres 2 pixels on), images
-//   DIR/AFLW/                  aflw19_SPLIT.txt: path, box (left right top bottom), 19 x, 19 y, 19 visible;
-//                              images. The published set's .mat file is not made
+//   DIR/AFLW/                  aflw19_SPLIT.csv: path, box (x1,y1,x2,y2), 19 points, for data.layout points; images.
+//                              The published set's .mat file is not made
 //   DIR/LaPa/SPLIT/            images/*.jpg, labels/*.png (class ids), landmarks/*.txt (106)
 //   DIR/CelebAMask-HQ/         CelebA-HQ-img/I.jpg, CelebAMask-HQ-mask-anno/(I / 2000)/IIIII_PART.png (parts
 //                              that are there, of the picture's size), CelebA-HQ-to-CelebA-mapping.txt,

@@ -239,18 +239,21 @@ static void check_table(const char *out, json_t *labels, const char *kind, const
 
 static void check_aflw(const char *out, json_t *labels)
 {
-    char *train = read_text(out, "AFLW/aflw19_train.txt", NULL), *test = read_text(out, "AFLW/aflw19_test.txt", NULL);
+    char *train = read_text(out, "AFLW/aflw19_train.csv", NULL), *test = read_text(out, "AFLW/aflw19_test.csv", NULL);
+    assert_int_equal(strncmp(train, "image_name,x1,y1,x2,y2,original_0_x,original_0_y,", 49), 0);
     for (int n = 0; n < COUNT; n++) {
-        char *at = row_of(labels, n, train, test, 0);
+        char *at = row_of(labels, n, train, test, 1);
         assert_int_equal(strncmp(at, image_of(labels, n), strlen(image_of(labels, n))), 0);
         at += strlen(image_of(labels, n));
-        double left = strtod(at, &at), right = strtod(at, &at), top = strtod(at, &at), bottom = strtod(at, &at);
-        assert_true(left < right && top < bottom);
-        for (int i = 0; i < 38; i++)
-            assert_true(fabs(strtod(at, &at) - coordinate(labels, n, "19", i % 19, i / 19)) < 0.0061);
-        for (int i = 0; i < 19; i++)
-            assert_true(strtol(at, &at, 10) == (long)coordinate(labels, n, "19", i, 2));
+        double number[4 + 38];
+        for (int i = 0; i < 4 + 38; i++) {
+            assert_int_equal(*at, ',');
+            number[i] = strtod(at + 1, &at);
+        }
         assert_int_equal(*at, '\n');
+        assert_true(number[0] < number[2] && number[1] < number[3]);
+        for (int i = 0; i < 38; i++)
+            assert_true(fabs(number[4 + i] - coordinate(labels, n, "19", i / 2, i % 2)) < 0.0061);
     }
     free(train);
     free(test);
