@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -190,6 +191,15 @@ mcf_status mcf_directory_make(const char *path, mcf_error *err)
             *at = '\0';
         int made = mkdir(copy, 0777), why = errno;
         if (made != 0 && !mcf_path_is_directory(copy)) {
+            char target[PATH_MAX];
+            const ssize_t length = why == EEXIST ? readlink(copy, target, sizeof target) : -1;
+            if (length > 0)
+                status = mcf_fail(err, MCF_ERR_IO,
+                                  "%s: cannot make the directory: %s is a link to %.*s, which is not there; make that "
+                                  "folder first, or name another",
+                                  path, copy, (int)length, target);
+        }
+        if (status == MCF_OK && made != 0 && !mcf_path_is_directory(copy)) {
             errno = why;
             status = mcf_fail_errno(err, "make the directory", copy);
         }

@@ -5,6 +5,8 @@
 #include "cli/commands.h"
 #include "base/file.h"
 #include "bench/bench.h"
+#include "run/input_faces.h"
+#include "run/inputs.h"
 #include "run/output.h"
 
 // The yardstick depends on no config.
@@ -107,6 +109,14 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
     MCF_TRY(check_options(call, err));
     MCF_TRY(read_options(call, &options, err));
     MCF_TRY(read_config(call, &config, err));
+    const char *out = mcf_call_value(call, "out");
+    mcf_status place = out ? mcf_check_output_config(out, &config, err) : MCF_OK;
+    if (place == MCF_OK && out)
+        place = mcf_check_output_labels(out, &config, true, err);
+    if (place != MCF_OK) {
+        mcf_config_free(&config);
+        return place;
+    }
     const bool several = strchr(call->job.backend, ',') && function != mcf_bench_data && !predict;
     mcf_interrupt_install(MCF_PATIENCE);
     mcf_status status = mcf_call_flag(call, "tune") ? mcf_bench_tune(&options, &report, err)

@@ -169,6 +169,7 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
         o.paths = paths;
         o.path_count = count;
         o.progress = on_progress;
+        o.notice = mcf_bar_notice;
         o.context = progress;
         o.stop = mcf_interrupt_flag();
         mcf_interrupt_install(MCF_PATIENCE);

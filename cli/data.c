@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/printable.h"
 #include "base/file.h"
+#include "base/printable.h"
 #include "cli/commands.h"
 #include "data/faces/check.h"
 #include "data/faces/mask.h"
@@ -14,6 +14,9 @@
 #include "run/config/config.h"
 #include "run/config/data.h"
 #include "run/config/faces.h"
+#include "run/input_faces.h"
+#include "run/inputs.h"
+#include "run/output.h"
 
 enum { NAMED = 10, SHEET_FACES = 24, SHEET_COLUMNS = 8, SHEET_CELL = 192 };
 
@@ -29,6 +32,13 @@ typedef struct {
 static void on_progress(void *context, int64_t done, int64_t total)
 {
     mcf_bar_update(context, (double)done, (double)total, 0, NULL);
+}
+
+// Where the sheet goes; NULL: none is wanted.
+static const char *sheet_path(const mcf_call *call)
+{
+    const char *given = mcf_call_value(call, "sheet"), *path = given ? given : "data-check.jpg";
+    return strcmp(path, "none") ? path : NULL;
 }
 
 // --- labelled faces
@@ -107,6 +117,12 @@ static mcf_status check_faces(const mcf_call *call, const mcf_config *config, bo
     mcf_face_set set;
     mcf_face_check check = {0};
     MCF_TRY(mcf_config_faces_read(&set, config, validation, err));
+    const char *sheet = sheet_path(call);
+    const mcf_status place = sheet ? mcf_check_picture_faces(sheet, &set, err) : MCF_OK;
+    if (place != MCF_OK) {
+        mcf_face_set_free(&set);
+        return place;
+    }
     mcf_bar *bar = mcf_bar_start(call->quiet, "img");
     const mcf_face_check_options options = {.augment = &augment,
                                             .labels = labels,
@@ -139,7 +155,7 @@ static mcf_status check_faces(const mcf_call *call, const mcf_config *config, bo
 
 // --- pictures without labels
 
-static mcf_status read_pictures(const mcf_call *call, const mcf_config *config, const mcf_source *source, part *p,
+static mcf_status read_pictures(mcf_bar *bar, const mcf_config *config, const mcf_source *source, part *p,
                                 mcf_error *err)
 {
     const mcf_center_crop_options crop = mcf_data_crop(&config->data, SHEET_CELL);
@@ -154,7 +170,6 @@ static mcf_status read_pictures(const mcf_call *call, const mcf_config *config, 
     const int64_t count = mcf_source_count(source);
     mcf_loader *loader;
     MCF_TRY(mcf_loader_create(&loader, source, &transform, &options, err));
-    mcf_bar *bar = mcf_bar_start(call->quiet, "img");
     const mcf_batch *batch = NULL;
     json_t *named = json_array();
     int64_t unsupported = 0;
@@ -178,14 +193,13 @@ static mcf_status read_pictures(const mcf_call *call, const mcf_config *config, 
             break;
         }
     }
-    mcf_bar_end(bar);
     mcf_loader_destroy(loader);
     p->json = json_pack("{s:s, s:I, s:I, s:{}}", "part", p->name, "pictures", (json_int_t)count, "good",
                         (json_int_t)(count - p->bad), "faults");
     if (p->bad)
-        json_object_set(json_object_get(p->json, "faults"), "broken pictures",
-                        json_pack("{s:I, s:I, s:O}", "count", (json_int_t)p->bad, "unsupported",
-                                  (json_int_t)unsupported, "first", named));
+        json_object_set_new(json_object_get(p->json, "faults"), "broken pictures",
+                            json_pack("{s:I, s:I, s:O}", "count", (json_int_t)p->bad, "unsupported",
+                                      (json_int_t)unsupported, "first", named));
     json_decref(named);
     return status;
 }
@@ -220,7 +234,13 @@ static mcf_status check_pictures(const mcf_call *call, const mcf_config *config,
 {
     mcf_source *source;
     MCF_TRY(mcf_data_open(&source, &config->data, validation ? &config->data.validation : &config->data.train, err));
-    mcf_status status = read_pictures(call, config, source, p, err);
+    const char *sheet = sheet_path(call);
+    mcf_bar *bar = mcf_bar_start(call->quiet, "img");
+    mcf_source_tell(source, mcf_bar_notice, bar);
+    mcf_status status = sheet ? mcf_check_picture_source(sheet, source, err) : MCF_OK;
+    if (status == MCF_OK)
+        status = read_pictures(bar, config, source, p, err);
+    mcf_bar_end(bar);
     if (status == MCF_OK)
         status = picture_sheet(config, source, p, err);
     mcf_source_close(source);
@@ -303,7 +323,7 @@ static mcf_status write_sheet(const part *parts, int count, const char *path, mc
 
 static mcf_status say(const mcf_call *call, part *parts, int count, mcf_error *err)
 {
-    const char *given = mcf_call_value(call, "sheet"), *path = given ? given : "data-check.jpg";
+    const char *path = sheet_path(call);
     int64_t bad = 0;
     int height = 0;
     json_t *all = json_array();
@@ -314,7 +334,7 @@ static mcf_status say(const mcf_call *call, part *parts, int count, mcf_error *e
         if (!mcf_call_flag(call, "json"))
             print_part(parts[i].json);
     }
-    const bool wanted = strcmp(path, "none") != 0 && height > 0;
+    const bool wanted = path && height > 0;
     mcf_status status = wanted ? write_sheet(parts, count, path, err) : MCF_OK;
     if (status == MCF_OK && mcf_call_flag(call, "json")) {
         json_t *json = json_pack("{s:O, s:s?}", "parts", all, "sheet", wanted ? path : NULL);
@@ -347,6 +367,11 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
         config.data.train.count + config.data.validation.count
             ? MCF_OK
             : mcf_fail(err, MCF_ERR_USAGE, "%s: data.train and data.validation name nothing", call->arguments[1]);
+    const char *sheet = sheet_path(call);
+    if (status == MCF_OK && sheet)
+        status = mcf_check_output_picture(sheet, NULL, 0, err);
+    if (status == MCF_OK && sheet)
+        status = mcf_check_picture_config(sheet, &config, err);
     for (int validation = 0; validation < 2 && status == MCF_OK; validation++) {
         if (!(validation ? config.data.validation.count : config.data.train.count))
             continue;

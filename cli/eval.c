@@ -8,6 +8,8 @@
 #include "cli/commands.h"
 #include "infer/eval.h"
 #include "infer/published.h"
+#include "run/input_faces.h"
+#include "run/inputs.h"
 #include "run/output.h"
 
 static void on_progress(void *context, int64_t done, int64_t total)
@@ -110,6 +112,13 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
     if (out)
         MCF_TRY(mcf_check_output(out, inputs, 2, err));
     MCF_TRY(mcf_config_load(&config, call->arguments[0], call->sets, call->set_count, err));
+    mcf_status status = out ? mcf_check_output_config(out, &config, err) : MCF_OK;
+    if (status == MCF_OK && out)
+        status = mcf_check_output_labels(out, &config, false, err);
+    if (status != MCF_OK) {
+        mcf_config_free(&config);
+        return status;
+    }
     mcf_bar *bar = mcf_bar_start(call->quiet, "faces");
     const mcf_eval_options options = {.job = call->job,
                                       .checkpoint = mcf_call_value(call, "checkpoint"),
@@ -119,10 +128,11 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
                                       .batch = (int)batch,
                                       .stop = mcf_interrupt_flag(),
                                       .progress = on_progress,
+                                      .notice = mcf_bar_notice,
                                       .context = bar};
     static mcf_eval_result result;
     mcf_interrupt_install(MCF_PATIENCE);
-    mcf_status status = mcf_eval(&config, &options, &result, err);
+    status = mcf_eval(&config, &options, &result, err);
     mcf_bar_end(bar);
     mcf_config_free(&config);
     if (status == MCF_OK && out)

@@ -1,8 +1,10 @@
 // --help, man pages and docs/commands.md, all from the commands' tables.
-#include <errno.h>
+#define _GNU_SOURCE // open_memstream
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "cli/cli.h"
 
 enum { WIDTH = 96 };
@@ -189,16 +191,20 @@ mcf_status mcf_help_man_pages(const mcf_command *const *commands, const char *fo
             snprintf(path, sizeof path, "%s/mcf.1", folder);
         else
             snprintf(path, sizeof path, "%s/mcf-%s.1", folder, commands[i]->name);
-        FILE *out = fopen(path, "w");
+        char *text = NULL;
+        size_t size = 0;
+        FILE *out = open_memstream(&text, &size);
         if (!out)
-            return mcf_fail(err, MCF_ERR_IO, "%s: %s", path, strerror(errno));
+            return mcf_fail(err, MCF_ERR_NOMEM, "%s: out of memory", path);
         if (i < 0)
             man_program(commands, out);
         else
             man_command(out, commands[i]);
-        bool broken = ferror(out) != 0;
-        if (fclose(out) != 0 || broken)
-            return mcf_fail(err, MCF_ERR_IO, "%s: could not be written", path);
+        const bool broken = ferror(out) != 0;
+        mcf_status status = fclose(out) != 0 || broken ? mcf_fail(err, MCF_ERR_NOMEM, "%s: out of memory", path)
+                                                       : mcf_file_write(path, text, size, err);
+        free(text);
+        MCF_TRY(status);
     }
     return MCF_OK;
 }

@@ -18,6 +18,7 @@
 
 #include "base/rng.h"
 #include "base/file.h"
+#include "base/output.h"
 #include "base/printable.h"
 #include "data/formats/tar_index.h"
 #include "data/source_internal.h"
@@ -221,6 +222,67 @@ char *mcf_source_name(const mcf_source *source, int64_t i, char *buffer, size_t 
     else
         write_path(container, name, buffer, size);
     return buffer;
+}
+
+static bool uses(const mcf_source *source, const char *path)
+{
+    struct stat info;
+    char name[8192];
+    if (stat(path, &info) != 0)
+        return false;
+    for (size_t i = 0; i < source->container_count; i++)
+        if (source->containers[i].tar && mcf_same_file(source->containers[i].path, path))
+            return true;
+    for (int64_t i = 0; i < source->count; i++)
+        if (!source->containers[source->samples[i].container].tar &&
+            mcf_same_file(mcf_source_name(source, i, name, sizeof name), path))
+            return true;
+    return false;
+}
+
+// Whether the file lies in the folder; `before` [size] keeps its directory, so that files of one cost one question.
+static bool lies_in(const char *file, const char *folder, char *before, size_t size)
+{
+    char *parent = mcf_path_parent(file);
+    const bool new = parent &&strcmp(parent, before) != 0, in = new &&mcf_same_file(parent, folder);
+    if (new)
+        snprintf(before, size, "%s", parent);
+    free(parent);
+    return in;
+}
+
+bool mcf_source_lies_in(const mcf_source *source, const char *folder, bool shards, char *name, size_t size)
+{
+    char before[8192] = "";
+    for (size_t i = 0; shards && i < source->container_count; i++)
+        if (source->containers[i].tar && lies_in(source->containers[i].path, folder, before, sizeof before)) {
+            snprintf(name, size, "%s", source->containers[i].path);
+            return true;
+        }
+    for (int64_t i = 0; i < source->count; i++)
+        if (!source->containers[source->samples[i].container].tar &&
+            lies_in(mcf_source_name(source, i, name, size), folder, before, sizeof before))
+            return true;
+    return false;
+}
+
+mcf_status mcf_source_check_output(const mcf_source *source, const char *out, mcf_error *err)
+{
+    return uses(source, out) ? mcf_fail(err, MCF_ERR_USAGE,
+                                        "%s: is one of the pictures or shards that are read, which would be lost; name "
+                                        "another output",
+                                        out)
+                             : MCF_OK;
+}
+
+mcf_status mcf_source_check_folder(const mcf_source *source, const char *folder, mcf_error *err)
+{
+    char name[4096];
+    return mcf_source_lies_in(source, folder, true, name, sizeof name)
+               ? mcf_fail(err, MCF_ERR_USAGE,
+                          "%s: the image %s lies in it and might be replaced; name another folder for the results",
+                          folder, name)
+               : MCF_OK;
 }
 
 char *mcf_source_identity(const mcf_source *source, int64_t i)

@@ -53,6 +53,13 @@ const char *mcf_source_note(const mcf_source *source, int i);
 char *mcf_source_name(const mcf_source *source, int64_t i, char *buffer, size_t size);
 // Every note to `notice`, where there is one.
 void mcf_source_tell(const mcf_source *source, void (*notice)(void *context, const char *line), void *context);
+// Refuses (MCF_ERR_USAGE) an output that is one of the files that are read, a picture or a shard, by whatever name or
+// link; and a folder for results in which some of them lie, however they were named.
+mcf_status mcf_source_check_output(const mcf_source *source, const char *out, mcf_error *err);
+mcf_status mcf_source_check_folder(const mcf_source *source, const char *folder, mcf_error *err);
+// Whether a picture, or with `shards` a shard, lies in the folder itself, however either is named; `name` [size] receives
+// the first that does.
+bool mcf_source_lies_in(const mcf_source *source, const char *folder, bool shards, char *name, size_t size);
 // What tells one person's folder from all others: the whole path of the directory, from the root that was given (for
 // shards: the tar, or the folder of shards, and the directory in the tar). Equal names under two roots are two people.
 // malloc'd; NULL without memory.

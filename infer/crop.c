@@ -11,7 +11,6 @@
 #include "base/file.h"
 #include "data/formats/tar_write.h"
 #include "infer/crop_internal.h"
-#include "run/output.h"
 
 // --- a unit's pictures by several workers, in order
 
@@ -264,7 +263,7 @@ static mcf_status write_unit(crop_job *j, const crop_unit *unit, unit_output *o,
         crop_unit_path(j->options->out, unit->number, ".hashes.json", path, sizeof path);
         return crop_write_hashes(path, stats, o->hashes, o->hash_count, err);
     }
-    mcf_status status = crop_index_shard(path, o->counts.kept, err);
+    mcf_status status = crop_index_shard(j->options, path, o->counts.kept, err);
     if (status != MCF_OK) {
         json_decref(stats);
         return status;
@@ -390,9 +389,8 @@ static void close_workers(crop_job *j)
 static mcf_status run_job(crop_job *j, mcf_error *err)
 {
     const mcf_crop_options *o = j->options;
-    MCF_TRY(crop_inputs_open(&j->inputs, o->paths, o->path_count, o->shard_size, err));
-    if (o->detect_only)
-        MCF_TRY(mcf_check_output(o->out, o->paths, o->path_count, err));
+    MCF_TRY(crop_inputs_open(&j->inputs, o, err));
+    MCF_TRY(crop_inputs_check_out(j->inputs, o, err));
     MCF_TRY(open_workers(j, err));
     if (o->detect_only)
         return detect_all(j, err);

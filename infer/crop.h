@@ -64,6 +64,9 @@ typedef struct {
     int64_t shard_size; // 0: 10000
     int shard, shards;  // units n with n mod shards = shard; shards 0: all
     void (*progress)(void *context, int64_t done, int64_t total, int64_t faces);
+    // NULL, or called with what the user should know of the input and the output: cut shards, what is left out, indices
+    // of other programs. From the calling thread.
+    void (*notice)(void *context, const char *line);
     void *context;
     const volatile sig_atomic_t *stop; // NULL, or: non-zero asks to give up
 } mcf_crop_options;

@@ -245,7 +245,7 @@ static mcf_status write_settled(dedup *d, settling *s, int64_t number, mcf_error
     mcf_file_writer *writer = s->writer;
     s->writer = NULL;
     MCF_TRY(mcf_file_writer_commit(writer, NULL, NULL, err));
-    MCF_TRY(crop_index_shard(path, s->counts.kept, err));
+    MCF_TRY(crop_index_shard(d->options, path, s->counts.kept, err));
     json_object_del(s->stats, "dhash");
     json_object_set_new(s->stats, "counts", crop_counts_json(&s->counts));
     json_t *stats = s->stats;

@@ -12,11 +12,12 @@
 // All input as units. Shards are opened one at a time; folders and lists are one source that stays open.
 typedef struct crop_inputs crop_inputs;
 
-mcf_status crop_inputs_open(crop_inputs **inputs, const char *const *paths, size_t count, int64_t shard_size,
-                            mcf_error *err);
+mcf_status crop_inputs_open(crop_inputs **inputs, const mcf_crop_options *options, mcf_error *err);
 void crop_inputs_close(crop_inputs *inputs); // NULL is fine
 int64_t crop_inputs_units(const crop_inputs *inputs);
 int64_t crop_inputs_pictures(const crop_inputs *inputs); // -1: shards, not counted before they are opened
+// That nothing written at options->out replaces an input, the detector's weights, or would be taken for an input.
+mcf_status crop_inputs_check_out(const crop_inputs *inputs, const mcf_crop_options *options, mcf_error *err);
 // Tells two inputs apart: number, names and order of units and, of folders and lists, of pictures.
 uint64_t crop_inputs_fingerprint(const crop_inputs *inputs);
 
@@ -111,7 +112,7 @@ mcf_status crop_claim(const char *out, int64_t number, int *lock, mcf_error *err
 void crop_release(int lock);
 // Removes what a killed process left of the unit.
 void crop_sweep(const char *out, int64_t number);
-// Makes OUT, and writes or compares its crop.json.
+// Makes OUT, and writes or compares its crop.json. A folder without one must hold none of the files that the job writes.
 mcf_status crop_prepare_out(const mcf_crop_options *options, const crop_inputs *inputs, const char *detector_sha256,
                             mcf_error *err);
 // A unit's statistics; NULL: no memory.
@@ -121,7 +122,7 @@ void crop_counts_read(json_t *json, mcf_crop_counts *counts); // what is not the
 // Writes json and drops the reference; NULL is an error.
 mcf_status crop_write_json(const char *path, json_t *json, mcf_error *err);
 // The index beside a shard, so that whoever reads it finds it ready; an empty shard needs none.
-mcf_status crop_index_shard(const char *path, int64_t faces, mcf_error *err);
+mcf_status crop_index_shard(const mcf_crop_options *options, const char *path, int64_t faces, mcf_error *err);
 
 // --- near-duplicates (crop_dedup.c)
 

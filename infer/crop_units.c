@@ -5,15 +5,19 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
 #include "base/file.h"
+#include "base/output.h"
 #include "infer/crop_internal.h"
+#include "run/output.h"
 
 struct crop_inputs {
-    char **shards; // paths of tars, in order
+    const mcf_crop_options *options; // borrowed
+    char **shards;                   // paths of tars, in order
     size_t shard_count, shard_room;
     uint64_t *shard_names; // hashes of their base names, sorted
     mcf_source *source;    // pictures of folders and lists; NULL: none
@@ -68,32 +72,48 @@ static mcf_status add_folder(crop_inputs *in, const char *path, mcf_error *err)
     return status;
 }
 
+// One line of a list of shards. *is_one: a line before named a shard.
+static mcf_status add_line(crop_inputs *in, const char *path, const char *parent, const char *line, bool *is_one,
+                           bool *over, mcf_error *err)
+{
+    if (!ends_in_tar(line)) {
+        *over = true;
+        return !*is_one ? MCF_OK
+                        : mcf_fail(err, MCF_ERR_FORMAT,
+                                   "%s: '%.200s' is no tar; a list names shards or pictures, not both", path, line);
+    }
+    *is_one = true;
+    char *full = mcf_path_join(parent, line);
+    mcf_status status = full ? add_shard(in, full, err) : mcf_fail(err, MCF_ERR_NOMEM, "%s: out of memory", path);
+    free(full);
+    return status;
+}
+
 // Whether the first line of a file names a shard: then it is a list, and all of its lines do.
 static mcf_status add_list_of_shards(crop_inputs *in, const char *path, bool *is_one, mcf_error *err)
 {
     *is_one = false;
-    FILE *file = fopen(path, "re");
+    int fd;
+    MCF_TRY(mcf_file_open(path, &fd, NULL, err)); // waits for no pipe
+    FILE *file = fdopen(fd, "r");
+    if (!file)
+        close(fd);
     char *parent = mcf_path_parent(path), *line = NULL;
     size_t room = 0;
     ssize_t length;
-    mcf_status status = !file     ? mcf_fail(err, MCF_ERR_IO, "%s: %s", path, strerror(errno))
-                        : !parent ? mcf_fail(err, MCF_ERR_NOMEM, "%s: out of memory", path)
-                                  : MCF_OK;
-    while (status == MCF_OK && (length = getline(&line, &room, file)) >= 0) {
-        while (length > 0 && (line[length - 1] == '\n' || line[length - 1] == '\r'))
-            line[--length] = 0;
-        if (length == 0)
-            continue;
-        if (!ends_in_tar(line)) {
-            if (*is_one)
-                status = mcf_fail(err, MCF_ERR_FORMAT,
-                                  "%s: '%.200s' is no tar; a list names shards or pictures, not both", path, line);
-            break;
+    bool first = true, over = false;
+    mcf_status status = file && parent ? MCF_OK : mcf_fail(err, MCF_ERR_NOMEM, "%s: out of memory", path);
+    while (status == MCF_OK && !over && (length = getline(&line, &room, file)) >= 0) {
+        char *at = line;
+        if (first && length >= 3 && !memcmp(line, "\xef\xbb\xbf", 3)) { // a byte-order mark
+            at += 3;
+            length -= 3;
         }
-        *is_one = true;
-        char *full = mcf_path_join(parent, line);
-        status = full ? add_shard(in, full, err) : mcf_fail(err, MCF_ERR_NOMEM, "%s: out of memory", path);
-        free(full);
+        first = false;
+        while (length > 0 && (at[length - 1] == '\n' || at[length - 1] == '\r'))
+            at[--length] = 0;
+        if (length > 0)
+            status = add_line(in, path, parent, at, is_one, &over, err);
     }
     free(line);
     free(parent);
@@ -273,9 +293,10 @@ static mcf_status name_shards(crop_inputs *in, mcf_error *err)
     return MCF_OK;
 }
 
-mcf_status crop_inputs_open(crop_inputs **out, const char *const *paths, size_t count, int64_t shard_size,
-                            mcf_error *err)
+mcf_status crop_inputs_open(crop_inputs **out, const mcf_crop_options *options, mcf_error *err)
 {
+    const char *const *paths = options->paths;
+    const size_t count = options->path_count;
     *out = NULL;
     crop_inputs *in = calloc(1, sizeof *in);
     const char **pictures = malloc((count + 1) * sizeof *pictures);
@@ -284,17 +305,46 @@ mcf_status crop_inputs_open(crop_inputs **out, const char *const *paths, size_t 
     for (size_t i = 0; i < count && status == MCF_OK; i++)
         status = sort_out(in, paths[i], pictures, &picture_count, err);
     if (status == MCF_OK) {
-        in->shard_size = shard_size;
+        in->options = options;
+        in->shard_size = options->shard_size;
         status = name_shards(in, err);
     }
     if (status == MCF_OK)
         status = open_pictures(in, pictures, picture_count, err);
+    if (status == MCF_OK && in->source)
+        mcf_source_tell(in->source, options->notice, options->context);
     free(pictures);
     if (status == MCF_OK)
         *out = in;
     else
         crop_inputs_close(in);
     return status;
+}
+
+// Files of a job lie in no folder of its input: units of shards are named as others' shards are.
+static mcf_status check_folder(const crop_inputs *in, const mcf_crop_options *o, mcf_error *err)
+{
+    MCF_TRY(mcf_check_output_folder(o->out, o->paths, o->path_count, err));
+    for (size_t i = 0; i < in->shard_count; i++) {
+        char *parent = mcf_path_parent(in->shards[i]);
+        const bool same = parent && mcf_same_file(parent, o->out);
+        free(parent);
+        if (same)
+            return mcf_fail(err, MCF_ERR_USAGE,
+                            "%s: the input shard %s lies in it and might be replaced; name another folder", o->out,
+                            in->shards[i]);
+    }
+    return in->source ? mcf_source_check_folder(in->source, o->out, err) : MCF_OK;
+}
+
+mcf_status crop_inputs_check_out(const crop_inputs *in, const mcf_crop_options *o, mcf_error *err)
+{
+    if (!o->detect_only)
+        return check_folder(in, o, err);
+    MCF_TRY(mcf_check_output(o->out, o->paths, o->path_count, err));
+    MCF_TRY(mcf_output_differs(o->out, &o->detector.path, 1, err));
+    MCF_TRY(mcf_output_differs(o->out, (const char *const *)in->shards, in->shard_count, err));
+    return in->source ? mcf_source_check_output(in->source, o->out, err) : MCF_OK;
 }
 
 void crop_inputs_close(crop_inputs *in)
@@ -362,11 +412,14 @@ mcf_status crop_unit_open(const crop_inputs *in, int64_t number, crop_unit *unit
     mcf_error why = {0};
     const mcf_status status = mcf_source_open(&unit->source, &path, 1, MCF_SOURCE_TAR, &why);
     if (status == MCF_ERR_USAGE) { // a tar without pictures: an empty unit
+        if (in->options->notice)
+            in->options->notice(in->options->context, why.message);
         unit->source = NULL;
         return MCF_OK;
     }
     if (status != MCF_OK)
         return mcf_fail(err, status, "%s", why.message);
+    mcf_source_tell(unit->source, in->options->notice, in->options->context);
     unit->end = unit->key_count = mcf_source_count(unit->source);
     return hash_keys(in, unit->source, true, &unit->keys, err);
 }

@@ -117,12 +117,38 @@ static const char *difference(json_t *a, json_t *b)
     return NULL;
 }
 
+// A job begins in a folder where no file stands in the place of one of its own: the shards of many a download tool are
+// called 00000.tar too. Whether another process has begun in the meantime is asked last.
+static mcf_status check_new(const char *out, const char *crop_json, int64_t units, mcf_error *err)
+{
+    char found[300] = "";
+    DIR *folder = opendir(out);
+    for (const struct dirent *entry; folder && !found[0] && (entry = readdir(folder));) {
+        long long number;
+        int used = 0;
+        const char *name = entry->d_name;
+        const bool is_unit = sscanf(name, "%lld%n", &number, &used) == 1 && used >= 5 && number < units &&
+                             (!strcmp(name + used, ".tar") || !strcmp(name + used, ".stats.json"));
+        if (is_unit || !strcmp(name, "index.html"))
+            snprintf(found, sizeof found, "%s", name);
+    }
+    if (folder)
+        closedir(folder);
+    return !found[0] || mcf_path_exists(crop_json)
+               ? MCF_OK
+               : mcf_fail(err, MCF_ERR_USAGE,
+                          "%s: holds %s and no crop.json, so it is not this command's; name another folder", out,
+                          found);
+}
+
 mcf_status crop_prepare_out(const mcf_crop_options *options, const crop_inputs *inputs, const char *sha256,
                             mcf_error *err)
 {
     char path[4400];
     MCF_TRY(mcf_directory_make(options->out, err));
     snprintf(path, sizeof path, "%s/crop.json", options->out);
+    if (!mcf_path_exists(path))
+        MCF_TRY(check_new(options->out, path, crop_inputs_units(inputs), err));
     json_t *mine = options_json(options, inputs, sha256);
     char *text = mine ? json_dumps(mine, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) : NULL;
     json_decref(mine);
@@ -210,7 +236,7 @@ mcf_status crop_write_json(const char *path, json_t *json, mcf_error *err)
     return status;
 }
 
-mcf_status crop_index_shard(const char *path, int64_t faces, mcf_error *err)
+mcf_status crop_index_shard(const mcf_crop_options *options, const char *path, int64_t faces, mcf_error *err)
 {
     mcf_tar_index index;
     char note[1200];
@@ -218,5 +244,7 @@ mcf_status crop_index_shard(const char *path, int64_t faces, mcf_error *err)
         return MCF_OK;
     MCF_TRY(mcf_tar_index_open(path, &index, note, sizeof note, err));
     mcf_tar_index_free(&index);
+    if (note[0] && options->notice)
+        options->notice(options->context, note);
     return MCF_OK;
 }

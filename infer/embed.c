@@ -11,6 +11,7 @@
 #include "base/printable.h"
 #include "infer/network.h"
 #include "model/embed.h"
+#include "run/inputs.h"
 #include "run/output.h"
 
 enum { USUAL_BATCH = 32 };
@@ -284,6 +285,8 @@ static mcf_status embed(embed_job *j, const mcf_embed_options *options, mcf_embe
     if (options->out) {
         MCF_TRY(mcf_check_output(options->out, options->paths, options->path_count, err));
         MCF_TRY(mcf_check_output(options->out, &options->network.checkpoint, 1, err));
+        if (options->network.config)
+            MCF_TRY(mcf_check_output_config(options->out, options->network.config, err));
     }
     MCF_TRY(mcf_embedder_open(&j->embedder, &options->network, err));
     const mcf_config *c = &j->embedder->network.config;
@@ -297,6 +300,8 @@ static mcf_status embed(embed_job *j, const mcf_embed_options *options, mcf_embe
                                           .notice = options->notice,
                                           .context = options->context};
     MCF_TRY(mcf_image_set_open(&j->set, &images, err));
+    if (options->out)
+        MCF_TRY(mcf_source_check_output(j->set.source, options->out, err));
     if (options->out)
         MCF_TRY(check_size(j, options->out, err));
     MCF_TRY(embed_all(j, options, err));

@@ -13,6 +13,7 @@
 #include "infer/detect.h"
 #include "infer/network.h"
 #include "run/config/data.h"
+#include "run/inputs.h"
 #include "run/output.h"
 
 enum { FACES_AT_ONCE = 32 };
@@ -182,6 +183,8 @@ static mcf_status open_all(face_job *j, mcf_error *err)
     MCF_TRY(mcf_check_output(o->out, o->paths, o->path_count, err));
     MCF_TRY(mcf_check_output(o->out, &o->network.checkpoint, 1, err));
     MCF_TRY(mcf_check_output(o->out, &o->detector, 1, err));
+    if (o->network.config)
+        MCF_TRY(mcf_check_output_config(o->out, o->network.config, err));
     MCF_TRY(mcf_detector_open(&j->detector, &detector, err));
     MCF_TRY(mcf_embedder_open(&j->embedder, &o->network, err));
     const mcf_config *c = mcf_embedder_config(j->embedder);
@@ -189,6 +192,7 @@ static mcf_status open_all(face_job *j, mcf_error *err)
     MCF_TRY(mcf_source_open_keys(&j->source, o->paths, (int)o->path_count, o->format,
                                  (const char *const *)c->data.image_keys.items, c->data.image_keys.count, err));
     mcf_source_tell(j->source, o->notice, o->context);
+    MCF_TRY(mcf_source_check_output(j->source, o->out, err));
     const size_t side = (size_t)j->crop.side, pixels = MCF_CROP_SIDE * MCF_CROP_SIDE;
     j->images = malloc(FACES_AT_ONCE * side * side * 3);
     j->face = calloc(pixels, 4);

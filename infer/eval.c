@@ -307,6 +307,7 @@ mcf_status mcf_eval(const mcf_config *config, const mcf_eval_options *options, m
         return mcf_fail(err, MCF_ERR_USAGE, "task: pretrain; mcf eval scores align and parse");
     MCF_TRY(mcf_config_faces_read(&e.set, config, true, err));
     result->layout = e.set.layout->name;
+    mcf_face_set_tell(&e.set, "data.validation", options->notice, options->context);
     mcf_status status = MCF_OK;
     if (options->limit > 0)
         status = mcf_face_set_subset(&e.set, (double)options->limit / (double)e.set.count, 0, err);

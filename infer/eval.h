@@ -78,6 +78,7 @@ typedef struct {
     void (*judged)(void *context, const mcf_eval_judged *judged);
     const volatile sig_atomic_t *stop;
     void (*progress)(void *context, int64_t done, int64_t total);
+    void (*notice)(void *context, const char *line); // NULL, or: of what the labels leave out
     void *context;
 } mcf_eval_options;
 

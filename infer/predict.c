@@ -14,6 +14,7 @@
 #include "infer/letters.h"
 #include "infer/predict_input.h"
 #include "run/config/faces.h"
+#include "run/input_faces.h"
 #include "run/output.h"
 
 enum { READABLE = 512, LEGEND_SIDE = 14 };
@@ -407,7 +408,7 @@ static mcf_status found_pictures(prediction *p, const char *const *paths, size_t
     mcf_source *source;
     MCF_TRY(mcf_source_open(&source, paths, (int)count, MCF_SOURCE_AUTO, err));
     mcf_source_tell(source, p->options->notice, p->options->context);
-    mcf_status status = MCF_OK;
+    mcf_status status = mcf_source_check_folder(source, p->options->out, err);
     for (int64_t i = 0; status == MCF_OK && i < mcf_source_count(source); i++) {
         status = try_picture(p, source, i, i, NULL, 0, result, err);
         if (status == MCF_OK)
@@ -497,8 +498,11 @@ static mcf_status predict(prediction *p, mcf_predict_result *result, mcf_error *
     if (o->faces) {
         const mcf_face_query query = {.layout = "points", .paths = &o->faces, .path_count = 1};
         MCF_TRY(mcf_face_set_read(&set, &query, err));
+        mcf_face_set_tell(&set, "--faces", o->notice, o->context);
     }
-    mcf_status status = prepare(p, err);
+    mcf_status status = o->faces ? mcf_check_folder_faces(o->out, &set, err) : MCF_OK;
+    if (status == MCF_OK)
+        status = prepare(p, err);
     if (status == MCF_OK)
         status = mcf_directory_make(o->out, err);
     if (status == MCF_OK)

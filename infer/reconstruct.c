@@ -153,25 +153,6 @@ static mcf_status one_batch(reconstruction *r, const mcf_reconstruct_options *op
     return status;
 }
 
-// None of the images lies in the folder for the results, whose files might get its name.
-static mcf_status check_folder(const reconstruction *r, const char *out, mcf_error *err)
-{
-    char name[4096], before[4096] = "";
-    for (int64_t i = 0; i < mcf_source_count(r->set.source); i++) {
-        mcf_source_name(r->set.source, i, name, sizeof name);
-        char *parent = mcf_path_parent(name);
-        const bool known = parent && !strcmp(parent, before), same = parent && !known && mcf_same_file(parent, out);
-        if (parent && strlen(parent) < sizeof before)
-            strcpy(before, parent);
-        free(parent);
-        if (same)
-            return mcf_fail(err, MCF_ERR_USAGE,
-                            "%s: the image %s lies in it and might be replaced; name another folder for the results",
-                            out, name);
-    }
-    return MCF_OK;
-}
-
 static mcf_status reconstruct(reconstruction *r, const mcf_reconstruct_options *options, mcf_reconstruct_result *result,
                               mcf_error *err)
 {
@@ -193,7 +174,7 @@ static mcf_status reconstruct(reconstruction *r, const mcf_reconstruct_options *
                                           .context = options->context};
     MCF_TRY(mcf_image_set_open(&r->set, &images, err));
     MCF_TRY(mcf_directory_make(options->out, err));
-    MCF_TRY(check_folder(r, options->out, err));
+    MCF_TRY(mcf_source_check_folder(r->set.source, options->out, err));
     const size_t side = (size_t)c->model.image_size;
     r->ids = malloc(BATCH * (size_t)r->network.model->patches * sizeof *r->ids);
     r->pseudo = malloc(BATCH * 3 * side * side * sizeof *r->pseudo);

@@ -8,6 +8,8 @@
 
 #include "base/file.h"
 #include "report/internal.h"
+#include "run/input_faces.h"
+#include "run/inputs.h"
 #include "run/output.h"
 
 #ifndef MCF_VERSION
@@ -186,6 +188,15 @@ static mcf_status open_runs(mcf_report_page *page, mcf_error *err)
     return MCF_OK;
 }
 
+// What the run's config names may be read for the page.
+static mcf_status check_inputs(const mcf_report_run *run, const char *out, mcf_error *err)
+{
+    if (!run->has_config)
+        return MCF_OK;
+    MCF_TRY(mcf_check_output_config(out, &run->config, err));
+    return mcf_check_output_labels(out, &run->config, true, err);
+}
+
 mcf_status mcf_report(const mcf_report_options *options, mcf_report_result *result, mcf_error *err)
 {
     mcf_report_page page = {.options = options, .count = (int)options->run_count, .result = result};
@@ -194,6 +205,8 @@ mcf_status mcf_report(const mcf_report_options *options, mcf_report_result *resu
         return mcf_fail(err, MCF_ERR_USAGE, "%zu runs: a report takes 1 to %d", options->run_count, MCF_REPORT_RUNS);
     MCF_TRY(check_place(options, err));
     mcf_status status = open_runs(&page, err);
+    for (int i = 0; i < page.count && status == MCF_OK; i++)
+        status = check_inputs(&page.runs[i], options->out, err);
     for (int i = 0; i < page.count && status == MCF_OK; i++)
         status = mcf_report_run_compute(&page.runs[i], options, err);
     if (status == MCF_OK)

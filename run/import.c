@@ -198,6 +198,11 @@ mcf_status mcf_import_file(const char *in, const mcf_import_file_options *option
     char path[4096];
     MCF_TRY(mcf_weights_find(in, path, sizeof path, err));
     const char *file = path;
-    MCF_TRY(mcf_check_output(out, &file, 1, err));
+    char *folder = mcf_path_parent(file), *beside = folder ? mcf_path_join(folder, "config.json") : NULL;
+    const char *const inputs[] = {file, beside};
+    const mcf_status place = mcf_check_output(out, inputs, 2, err);
+    free(folder);
+    free(beside);
+    MCF_TRY(place);
     return import(file, options, out, result, err);
 }

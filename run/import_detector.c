@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/output.h"
 #include "data/formats/elf_symbols.h"
 #include "data/formats/pth.h"
 #include "data/formats/safetensors.h"
@@ -146,9 +147,24 @@ static mcf_status add_points(tensor_list *list, const char *path, mcf_error *err
     return status;
 }
 
+// Of a folder its files are the inputs.
+static mcf_status check_place(const char *in, const char *out, mcf_error *err)
+{
+    static const char *const names[] = {"pnet.pt", "rnet.pt", "onet.pt", "libfacedetection.so"};
+    mcf_status status = MCF_OK;
+    for (size_t i = 0; i < sizeof names / sizeof *names && status == MCF_OK && mcf_path_is_directory(in); i++) {
+        char *path = mcf_path_join(in, names[i]);
+        status = path ? mcf_output_differs(out, (const char *const *)&path, 1, err)
+                      : mcf_fail(err, MCF_ERR_NOMEM, "%s: out of memory", in);
+        free(path);
+    }
+    return status;
+}
+
 mcf_status mcf_import_detector(const char *in, mcf_detector_kind kind, const char *points, const char *out,
                                mcf_import_detector_result *result, mcf_error *err)
 {
+    MCF_TRY(check_place(in, out, err));
     tensor_list *list = calloc(1, sizeof *list);
     if (!list)
         return mcf_fail(err, MCF_ERR_NOMEM, "%s: out of memory", in);

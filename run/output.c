@@ -78,35 +78,91 @@ static mcf_status check_kept(const char *out, const char *path, mcf_error *err)
     return status;
 }
 
-// What no command's single result replaces: it is likely one of the inputs, found in a folder, a list or an include.
-static const char *precious(const char *path)
+static bool is_picture(const unsigned char *first, ssize_t size)
 {
-    unsigned char first[512] = {0};
+    static const struct {
+        const char *bytes;
+        size_t size;
+    } starts[] = {{"\xff\xd8\xff", 3}, {"\x89PNG", 4}, {"GIF8", 4}, {"II*\0", 4}, {"MM\0*", 4}, {"BM", 2}};
+    const bool text = size <= 0 || !memchr(first, 0, (size_t)size);
+    for (size_t i = 0; i < sizeof starts / sizeof *starts; i++)
+        if (size >= 4 && !text && !memcmp(first, starts[i].bytes, starts[i].size))
+            return true;
+    return size >= 12 &&
+           ((!memcmp(first, "RIFF", 4) && !memcmp(first + 8, "WEBP", 4)) || !memcmp(first + 4, "ftyp", 4));
+}
+
+// By the sum that every header holds of itself, so that tars without magic (v7) are known too.
+static bool is_tar(const unsigned char *first, ssize_t size)
+{
+    unsigned sum = 0;
+    if (size < 512)
+        return false;
+    for (int i = 0; i < 512; i++)
+        sum += i >= 148 && i < 156 ? ' ' : first[i];
+    return sum > 8 * ' ' && strtoul((const char *)first + 148, NULL, 8) == sum;
+}
+
+// What no command's single result replaces: it is likely one of the inputs, found in a folder, a list or an include.
+static const char *precious(const char *path, bool picture)
+{
+    unsigned char first[513] = {0};
     int fd;
     if (has_ending(path, ".yaml") || has_ending(path, ".yml"))
         return "a YAML file";
     if (mcf_file_open(path, &fd, NULL, NULL) != MCF_OK)
         return NULL;
-    const ssize_t got = pread(fd, first, sizeof first, 0);
+    const ssize_t got = pread(fd, first, sizeof first - 1, 0);
     close(fd);
-    if (got >= 4 && (!memcmp(first, "\xff\xd8\xff", 3) || !memcmp(first, "\x89PNG", 4)))
+    if (!picture && is_picture(first, got))
         return "a picture";
-    return got == (ssize_t)sizeof first && !memcmp(first + 257, "ustar", 5) ? "a tar" : NULL;
+    return is_tar(first, got) ? "a tar" : NULL;
 }
 
-mcf_status mcf_check_output(const char *out, const char *const *inputs, size_t count, mcf_error *err)
+// A folder's picture or shard, which the next reader would find.
+static mcf_status check_mixed(const char *out, const char *path, const char *const *inputs, size_t count,
+                              mcf_error *err)
+{
+    static const char *const endings[] = {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".tar"};
+    bool is_input = false;
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
+        is_input = is_input || has_ending(path, endings[i]);
+    char *folder = is_input ? mcf_path_parent(path) : NULL;
+    const mcf_status status = folder ? mcf_check_output_folder(folder, inputs, count, NULL) : MCF_OK;
+    free(folder);
+    return status == MCF_OK
+               ? MCF_OK
+               : mcf_fail(err, MCF_ERR_USAGE,
+                          "%s: would be taken for one of the inputs, among which it lies, by its name; name "
+                          "another output",
+                          out);
+}
+
+static mcf_status check_output(const char *out, const char *const *inputs, size_t count, bool picture, mcf_error *err)
 {
     mcf_output_place place;
     MCF_TRY(mcf_output_find(out, &place, err));
     mcf_status status = mcf_output_differs(out, inputs, count, err);
-    const char *stands = status == MCF_OK && place.kind == MCF_OUTPUT_REPLACE ? precious(place.path) : NULL;
+    const char *stands = status == MCF_OK && place.kind == MCF_OUTPUT_REPLACE ? precious(place.path, picture) : NULL;
     if (stands)
         status =
             mcf_fail(err, MCF_ERR_USAGE, "%s: %s stands there, which would be lost; name another output", out, stands);
     if (status == MCF_OK && place.path)
         status = check_kept(out, place.path, err);
+    if (status == MCF_OK && place.path)
+        status = check_mixed(out, place.path, inputs, count, err);
     mcf_output_place_free(&place);
     return status;
+}
+
+mcf_status mcf_check_output(const char *out, const char *const *inputs, size_t count, mcf_error *err)
+{
+    return check_output(out, inputs, count, false, err);
+}
+
+mcf_status mcf_check_output_picture(const char *out, const char *const *inputs, size_t count, mcf_error *err)
+{
+    return check_output(out, inputs, count, true, err);
 }
 
 mcf_status mcf_check_output_folder(const char *out, const char *const *inputs, size_t count, mcf_error *err)

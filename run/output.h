@@ -7,10 +7,13 @@
 #include "base/error.h"
 
 // Asked before long work. Refuses what base/output.h refuses, an output that is one of the inputs (NULL among them is
-// passed over), an existing YAML file, picture or tar (a config, what one includes, a part of a data set), and what a run keeps for itself: its config,
+// passed over), an existing YAML file, picture or tar (a config, what one includes, a part of a data set), a picture's or a
+// tar's name in a folder of inputs, where it would be taken for one of them, and what a run keeps for itself: its config,
 // log, events and machine, everything below its checkpoints and pictures, and the files of a checkpoint directory
 // wherever it lies. Errors: MCF_ERR_IO, MCF_ERR_USAGE.
 mcf_status mcf_check_output(const char *out, const char *const *inputs, size_t count, mcf_error *err);
+// The same of a picture for people, which may replace a picture; run/inputs.h tells whether it is one of the inputs.
+mcf_status mcf_check_output_picture(const char *out, const char *const *inputs, size_t count, mcf_error *err);
 
 // Refuses a folder for results that is, or lies in, one of the folders of pictures: the results would be taken for
 // inputs, the next time or this time.

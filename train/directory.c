@@ -73,7 +73,8 @@ mcf_status mcf_run_open(mcf_run *run, mcf_error *err)
     if (flock(run->lock, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
         return mcf_fail(err, MCF_ERR_USAGE, "%s: another process trains there now; wait for it or give another --out",
                         at);
-    if (!run->options->resume && (has(at, "config.yaml") || has(at, "log.jsonl") || has(at, "checkpoints")))
+    if (!run->options->resume && (has(at, "config.yaml") || has(at, "log.jsonl") || has(at, "checkpoints") ||
+                                  has(at, "best.safetensors") || has(at, "machine.json")))
         return mcf_fail(err, MCF_ERR_USAGE, "%s: holds a run already; give --resume to continue it or another --out",
                         at);
     remove_leftovers(at);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/path.h"
 #include "run/config/check.h"
 #include "train/run_state.h"
 #include "train/tasks/dense_run.h"
@@ -119,6 +120,22 @@ static mcf_status open_data_in_turn(mcf_run *run, mcf_error *err)
     return MCF_OK;
 }
 
+// Of lists and linked folders only now is known where their pictures lie; RUN/pictures is the run's own.
+static mcf_status check_pictures(const mcf_run *run, mcf_error *err)
+{
+    const mcf_source *const sources[] = {run->source, run->validation};
+    char name[4096], *own = mcf_path_join(run->options->run, "pictures");
+    mcf_status status = own ? MCF_OK : mcf_fail(err, MCF_ERR_NOMEM, "no memory for a path");
+    for (int i = 0; status == MCF_OK && i < 2 && sources[i] && mcf_run_rank(run) == 0; i++)
+        if (mcf_source_lies_in(sources[i], run->options->run, false, name, sizeof name) ||
+            mcf_source_lies_in(sources[i], own, false, name, sizeof name))
+            status =
+                mcf_fail(err, MCF_ERR_USAGE, "%s: the image %s lies in it and might be replaced; give another --out",
+                         run->options->run, name);
+    free(own);
+    return status;
+}
+
 static mcf_status open_loader(mcf_run *run, mcf_error *err)
 {
     const mcf_config *c = run->config;
@@ -162,6 +179,7 @@ static mcf_status train(mcf_run *run, mcf_error *err)
     if (mcf_run_rank(run) == 0)
         MCF_TRY(mcf_run_open(run, err));
     MCF_TRY(open_data_in_turn(run, err));
+    MCF_TRY(check_pictures(run, err));
     MCF_TRY(mcf_engine_create(&run->engine, run->config, &run->options->job, true, err));
     MCF_TRY(mcf_run_start(run, err));
     if (run->epoch >= run->config->schedule.epochs) {

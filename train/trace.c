@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/output.h"
 #include "run/output.h"
 #include "train/optimise.h"
 
@@ -164,6 +165,8 @@ static mcf_status run(trace *t, const mcf_config *config, const mcf_step_options
         return mcf_fail(err, MCF_ERR_USAGE, "steps: %d is not a number of steps; give 1 or more", steps);
     const char *const inputs[] = {options->init, options->batch, config->model.init, config->model.teacher_checkpoint};
     MCF_TRY(mcf_check_output(options->out, inputs, sizeof inputs / sizeof *inputs, err));
+    MCF_TRY(
+        mcf_output_differs(options->out, (const char *const *)config->files.items, (size_t)config->files.count, err));
     MCF_TRY(mcf_engine_create(&t->engine, config, &options->job, true, err));
     mcf_engine *e = t->engine;
     MCF_TRY(mcf_safetensors_open(&t->init, options->init, err));

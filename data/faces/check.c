@@ -3,12 +3,12 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "data/faces/draw.h"
+#include "data/faces/file.h"
 #include "data/faces/mask.h"
 
 const char *mcf_face_state_name(mcf_face_state state)
@@ -23,19 +23,14 @@ const char *mcf_face_state_name(mcf_face_state state)
 static mcf_status read_picture(const char *path, mcf_bytes *file, mcf_bytes *pixels, mcf_decoded *decoded,
                                bool *missing, mcf_error *err)
 {
-    FILE *stream = fopen(path, "rb");
-    *missing = !stream && errno == ENOENT;
-    if (!stream)
-        return mcf_fail(err, MCF_ERR_IO, "%s: %s", path, strerror(errno));
-    const long size = fseek(stream, 0, SEEK_END) == 0 ? ftell(stream) : -1;
-    rewind(stream);
-    mcf_status status = size < 0 || size > 256L << 20 ? mcf_fail(err, MCF_ERR_FORMAT, "is no file of at most 256 MiB")
-                                                      : mcf_bytes_resize(file, (size_t)size, err);
-    if (status == MCF_OK && fread(file->data, 1, (size_t)size, stream) != (size_t)size)
-        status = mcf_fail(err, MCF_ERR_IO, "cannot be read");
-    fclose(stream);
-    if (status == MCF_OK)
-        status = mcf_image_decode(file->data, (size_t)size, &(mcf_decode_options){.channels = 4}, pixels, decoded, err);
+    bool there;
+    *missing = false;
+    MCF_TRY(mcf_face_read_file(path, file, &there, err));
+    *missing = !there;
+    if (!there)
+        return mcf_fail(err, MCF_ERR_IO, "%s: %s", path, strerror(ENOENT));
+    const mcf_status status =
+        mcf_image_decode(file->data, file->size, &(mcf_decode_options){.channels = 4}, pixels, decoded, err);
     return status == MCF_OK ? MCF_OK : mcf_add_context(err, status, "%s", path);
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/output.h"
 #include "base/rng.h"
 #include "data/faces/read.h"
 
@@ -182,6 +183,74 @@ void mcf_face_set_free(mcf_face_set *set)
     free(set->faults);
     free(set->files);
     *set = (mcf_face_set){0};
+}
+
+// The i-th of the paths that a set names: label files, then pictures and maps; NULL where a face has no map.
+static const char *path_at(const mcf_face_set *set, int64_t i)
+{
+    if (i < set->file_count)
+        return set->files[i];
+    const mcf_face *face = &set->faces[(i - set->file_count) / 2];
+    return (i - set->file_count) % 2 ? face->mask : face->image;
+}
+
+static int64_t path_count(const mcf_face_set *set)
+{
+    return set->file_count + 2 * set->count;
+}
+
+bool mcf_face_set_lies_in(const mcf_face_set *set, const char *folder, char *name, size_t size)
+{
+    char before[8192] = "";
+    for (int64_t i = 0; i < path_count(set); i++) {
+        const char *path = path_at(set, i);
+        char *parent = path ? mcf_path_parent(path) : NULL;
+        const bool new = parent &&strcmp(parent, before) != 0, in = new &&mcf_same_file(parent, folder);
+        if (new)
+            snprintf(before, sizeof before, "%s", parent);
+        free(parent);
+        if (in) {
+            snprintf(name, size, "%s", path);
+            return true;
+        }
+    }
+    return false;
+}
+
+bool mcf_face_set_uses(const mcf_face_set *set, const char *path)
+{
+    const bool parts = strcmp(set->layout->name, "celebamask-hq") == 0;
+    if (!mcf_path_exists(path))
+        return false;
+    for (int64_t i = 0; i < path_count(set); i++) {
+        const char *used = path_at(set, i);
+        char *folder =
+                 parts && used && i >= set->file_count && (i - set->file_count) % 2 ? mcf_path_parent(used) : NULL,
+             *beside = folder ? mcf_path_parent(path) : NULL;
+        const bool same = used && (mcf_same_file(used, path) || (beside && mcf_same_file(beside, folder)));
+        free(folder);
+        free(beside);
+        if (same)
+            return true;
+    }
+    return false;
+}
+
+void mcf_face_set_tell(const mcf_face_set *set, const char *key, void (*notice)(void *context, const char *line),
+                       void *context)
+{
+    enum { SHOWN = 20 };
+    char line[2048], where[600];
+    for (int64_t i = 0; notice && i < set->fault_count && i < SHOWN; i++) {
+        const mcf_face_fault *fault = &set->faults[i];
+        snprintf(line, sizeof line, "%s: left out: %s: %.1000s", key,
+                 mcf_face_where(set, fault->file, fault->line, where, sizeof where), fault->what);
+        notice(context, line);
+    }
+    if (notice && set->fault_count > SHOWN) {
+        snprintf(line, sizeof line, "%s: and %lld more are left out", key, (long long)(set->fault_count - SHOWN));
+        notice(context, line);
+    }
 }
 
 void mcf_face_set_keep(mcf_face_set *set, const bool *kept)

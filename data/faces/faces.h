@@ -24,6 +24,14 @@ mcf_status mcf_face_set_read(mcf_face_set *set, const mcf_face_query *query, mcf
 void mcf_face_set_free(mcf_face_set *set); // zeros are fine
 // Keeps a seeded subset of max(1, round(fraction * count)) faces in their order (as mcf_source_subset).
 mcf_status mcf_face_set_subset(mcf_face_set *set, double fraction, uint64_t seed, mcf_error *err);
+// Whether `path` is one of the set's label files, pictures or label maps, by whatever name or link; of CelebAMask-HQ's
+// parts, whether it lies beside them.
+bool mcf_face_set_uses(const mcf_face_set *set, const char *path);
+// Whether one of its pictures, label maps or label files lies in the folder itself; `name` [size] receives the first.
+bool mcf_face_set_lies_in(const mcf_face_set *set, const char *folder, char *name, size_t size);
+// A line each about what was left out, at most twenty, `key` in front of them; where there is somebody to tell.
+void mcf_face_set_tell(const mcf_face_set *set, const char *key, void (*notice)(void *context, const char *line),
+                       void *context);
 // Keeps the faces with kept[i], [count], in their order.
 void mcf_face_set_keep(mcf_face_set *set, const bool *kept);
 extern const mcf_face_layout mcf_face_layouts[]; // ends with a row without name

@@ -1,11 +1,10 @@
 #include "data/faces/mask.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/file.h"
+#include "data/faces/file.h"
 
 // In the order of painting: label i + 1 is painted over labels 1 to i. `l_` is the subject's left, the image's right.
 static const char *const celeba_parts[] = {"neck",   "skin",  "cloth", "l_ear", "r_ear", "l_brow",
@@ -35,26 +34,11 @@ void mcf_mask_scratch_free(mcf_mask_scratch *s)
 static mcf_status read_map(const char *path, mcf_bytes *file, mcf_bytes *map, int *width, int *height, bool *there,
                            mcf_error *err)
 {
-    FILE *stream = fopen(path, "rb");
-    mcf_status status = MCF_OK;
-    *there = stream != NULL;
-    if (!stream)
-        return errno == ENOENT ? MCF_OK : mcf_fail(err, MCF_ERR_IO, "%s: %s", path, strerror(errno));
-    long size = fseek(stream, 0, SEEK_END) == 0 ? ftell(stream) : -1;
-    rewind(stream);
-    if (size < 0 || size > 256L << 20)
-        status = mcf_fail(err, MCF_ERR_FORMAT, "%s: is no file of at most 256 MiB", path);
-    if (status == MCF_OK)
-        status = mcf_bytes_resize(file, (size_t)size, err);
-    if (status == MCF_OK && fread(file->data, 1, (size_t)size, stream) != (size_t)size)
-        status = mcf_fail(err, MCF_ERR_IO, "%s: cannot be read", path);
-    fclose(stream);
-    if (status == MCF_OK) {
-        status = mcf_png_decode_indices(file->data, (size_t)size, map, width, height, err);
-        if (status != MCF_OK)
-            mcf_add_context(err, status, "%s", path);
-    }
-    return status;
+    MCF_TRY(mcf_face_read_file(path, file, there, err));
+    if (!*there)
+        return MCF_OK;
+    const mcf_status status = mcf_png_decode_indices(file->data, file->size, map, width, height, err);
+    return status == MCF_OK ? MCF_OK : mcf_add_context(err, status, "%s", path);
 }
 
 static mcf_status paint_parts(const char *begin, mcf_mask_scratch *s, mcf_face_mask *mask, mcf_error *err)

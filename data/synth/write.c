@@ -240,23 +240,38 @@ static mcf_status remove_part(const char *out, const char *name, mcf_error *err)
     return status;
 }
 
+// `force` is for faces of this command, which labels.jsonl beside them tells, and for links, whose targets stay.
+static bool may_go(const mcf_synth_write_options *o, bool made, const char *name)
+{
+    struct stat info;
+    char *path = mcf_path_join(o->out, name);
+    const bool link = path && lstat(path, &info) == 0 && S_ISLNK(info.st_mode);
+    free(path);
+    return made || link;
+}
+
 static mcf_status clear_folder(const mcf_synth_write_options *o, mcf_error *err)
 {
     static const char *const parts[] = {"labels.jsonl", "images", "WFLW", "300W", "AFLW", "LaPa", "CelebAMask-HQ"};
-    const bool own = o->force || stands(o->out, unfinished);
+    enum { PARTS = sizeof parts / sizeof *parts };
+    const bool made = stands(o->out, parts[0]), left = stands(o->out, unfinished);
     MCF_TRY(mcf_directory_make(o->out, err));
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
-        if (!stands(o->out, parts[i]))
-            continue;
-        if (!own)
+    for (size_t i = 0; i < PARTS && !left; i++) {
+        if (stands(o->out, parts[i]) && !o->force)
             return mcf_fail(err, MCF_ERR_USAGE,
                             "%s has %s already (%s); name another folder or remove it; --force replaces what is there",
                             o->out, i ? "something of that name" : "synthetic faces", parts[i]);
-        MCF_TRY(remove_part(o->out, parts[i], err)); // a link goes, what it leads to stays
+        if (stands(o->out, parts[i]) && !may_go(o, made, parts[i]))
+            return mcf_fail(err, MCF_ERR_USAGE,
+                            "%s has %s but no %s, so it was not made by this command; name another folder or remove it",
+                            o->out, parts[i], parts[0]);
     }
+    // The mark first: whoever is stopped while parts go may go on.
     char *path = mcf_path_join(o->out, unfinished);
     mcf_status status = path ? mcf_file_write(path, "", 0, err) : mcf_fail(err, MCF_ERR_NOMEM, "no memory for a path");
     free(path);
+    for (size_t i = 0; i < PARTS && status == MCF_OK; i++)
+        status = remove_part(o->out, parts[i], err);
     return status;
 }
 

@@ -25,6 +25,7 @@ static mcf_status no_memory(const char *label, mcf_error *err)
 
 void mcf_config_free(mcf_config *config)
 {
+    mcf_config_clear_paths(&config->files);
     mcf_config_clear_paths(&config->data.train);
     mcf_config_clear_paths(&config->data.validation);
     mcf_config_clear_paths(&config->data.image_keys);
@@ -64,9 +65,23 @@ typedef struct include_chain {
     const struct include_chain *below;
     const char *real;
     int depth;
+    mcf_path_list *files;
 } include_chain;
 
-static mcf_status read_file(mcf_yaml_node **root, const char *path, const include_chain *below, mcf_error *err);
+static mcf_status read_file(mcf_yaml_node **root, const char *path, const include_chain *below, mcf_path_list *files,
+                            mcf_error *err);
+
+static mcf_status remember_file(mcf_path_list *files, const char *real, mcf_error *err)
+{
+    char **grown = realloc(files->items, (size_t)(files->count + 1) * sizeof *grown);
+    if (!grown)
+        return no_memory(real, err);
+    files->items = grown;
+    if (!(grown[files->count] = strdup(real)))
+        return no_memory(real, err);
+    files->count++;
+    return MCF_OK;
+}
 
 static mcf_status read_include(mcf_yaml_node **root, const char *path, const include_chain *chain, mcf_error *err)
 {
@@ -81,7 +96,7 @@ static mcf_status read_include(mcf_yaml_node **root, const char *path, const inc
     if (!other)
         return no_memory(path, err);
     mcf_yaml_node *base = NULL;
-    mcf_status status = read_file(&base, other, chain, err);
+    mcf_status status = read_file(&base, other, chain, chain->files, err);
     if (status != MCF_OK && !chain->below)
         mcf_add_context(err, status, "included from %s:%d", path, include->line);
     free(other);
@@ -92,10 +107,11 @@ static mcf_status read_include(mcf_yaml_node **root, const char *path, const inc
     return merge(base, over) ? MCF_OK : no_memory(path, err);
 }
 
-static mcf_status read_file(mcf_yaml_node **root, const char *path, const include_chain *below, mcf_error *err)
+static mcf_status read_file(mcf_yaml_node **root, const char *path, const include_chain *below, mcf_path_list *files,
+                            mcf_error *err)
 {
     *root = NULL;
-    include_chain chain = {.below = below, .depth = below ? below->depth + 1 : 1};
+    include_chain chain = {.below = below, .depth = below ? below->depth + 1 : 1, .files = files};
     char *real = realpath(path, NULL), *text;
     if (!real)
         return mcf_fail(err, MCF_ERR_USAGE, "%s: cannot read the config: %s", path, strerror(errno));
@@ -116,6 +132,8 @@ static mcf_status read_file(mcf_yaml_node **root, const char *path, const includ
         free(text);
     }
     chain.real = real;
+    if (status == MCF_OK)
+        status = remember_file(files, real, err);
     if (status == MCF_OK)
         status = read_include(root, path, &chain, err);
     free(real);
@@ -255,9 +273,16 @@ mcf_status mcf_config_load(mcf_config *config, const char *path, const char *con
                            mcf_error *err)
 {
     mcf_yaml_node *root;
+    mcf_path_list files = {0};
     memset(config, 0, sizeof(*config));
-    MCF_TRY(read_file(&root, path, NULL, err));
-    return resolve(config, root, path, sets, set_count, err);
+    mcf_status status = read_file(&root, path, NULL, &files, err);
+    if (status == MCF_OK)
+        status = resolve(config, root, path, sets, set_count, err);
+    if (status == MCF_OK)
+        config->files = files;
+    else
+        mcf_config_clear_paths(&files);
+    return status;
 }
 
 mcf_status mcf_config_parse(mcf_config *config, const char *text, size_t size, const char *label,

@@ -83,6 +83,7 @@ typedef struct {
 } mcf_schedule_options;
 
 typedef struct {
+    mcf_path_list files; // read for it: the config's own, and what it includes
     mcf_task_kind task;
     uint64_t seed;
     mcf_precision precision;

@@ -12,8 +12,6 @@
 #include "train/schedule.h"
 #include "train/tasks/dense.h"
 
-enum { FAULTS_SHOWN = 20 };
-
 struct mcf_run_faces {
     mcf_face_set train, validation;
     mcf_face_sample_options random, still;
@@ -21,16 +19,9 @@ struct mcf_run_faces {
 
 // --- data
 
-static void tell_faults(const mcf_run *run, const mcf_face_set *set, const char *key)
+static void tell(void *context, const char *line)
 {
-    for (int64_t i = 0; i < set->fault_count && i < FAULTS_SHOWN; i++) {
-        char where[512];
-        mcf_run_notice(run, "%s: left out: %s: %s", key,
-                       mcf_face_where(set, set->faults[i].file, set->faults[i].line, where, sizeof where),
-                       set->faults[i].what);
-    }
-    if (set->fault_count > FAULTS_SHOWN)
-        mcf_run_notice(run, "%s: and %lld more are left out", key, (long long)(set->fault_count - FAULTS_SHOWN));
+    mcf_run_notice(context, "%s", line);
 }
 
 static mcf_face_sample_options sample_options(const mcf_config *config, const mcf_face_set *set, bool random)
@@ -51,14 +42,14 @@ static mcf_status open_data(mcf_run *run, mcf_error *err)
     if (!faces)
         return mcf_fail(err, MCF_ERR_NOMEM, "no memory for the faces");
     MCF_TRY(mcf_config_faces_read(&faces->train, c, false, err));
-    tell_faults(run, &faces->train, "data.train");
+    mcf_face_set_tell(&faces->train, "data.train", tell, run);
     MCF_TRY(mcf_face_source(&faces->train, faces->train.whole, &run->source, err));
     faces->random = sample_options(c, &faces->train, true);
     run->transform = mcf_face_transform(&faces->random);
     if (c->data.validation.count == 0)
         return MCF_OK;
     MCF_TRY(mcf_config_faces_read(&faces->validation, c, true, err));
-    tell_faults(run, &faces->validation, "data.validation");
+    mcf_face_set_tell(&faces->validation, "data.validation", tell, run);
     MCF_TRY(mcf_face_source(&faces->validation, faces->validation.count, &run->validation, err));
     faces->still = sample_options(c, &faces->validation, false);
     run->transform_still = mcf_face_transform(&faces->still);
