@@ -551,6 +551,15 @@ static mcf_status build(reader *r)
     return MCF_OK;
 }
 
+// ('module', class, file, source): old streams keep the source of a module's class beside it, and mean the class.
+static mcf_pickle_node *class_of_module(const mcf_pickle_node *id)
+{
+    return mcf_pickle_is(id, MCF_PICKLE_TUPLE) && id->count > 1 && mcf_pickle_text_equals(id->items[0], "module") &&
+                   mcf_pickle_is(id->items[1], MCF_PICKLE_GLOBAL)
+               ? id->items[1]
+               : NULL;
+}
+
 static mcf_status persistent(reader *r, bool line)
 {
     mcf_pickle_node *id;
@@ -558,6 +567,8 @@ static mcf_status persistent(reader *r, bool line)
         MCF_TRY(push_text_line(r, false));
     }
     MCF_TRY(pop(r, &id));
+    if (class_of_module(id))
+        return push(r, class_of_module(id));
     mcf_pickle_node *node = new_node(r, MCF_PICKLE_PERSISTENT);
     if (!node)
         return no_memory(r);

@@ -69,6 +69,8 @@ static const char *const allowed[] = {
     "random.Random",
     "re._compile",
     "signal.Signals",
+    "timm.layers.format.Format",
+    "timm.models.layers.format.Format",
     "types.MappingProxyType",
     "types.SimpleNamespace",
     "uuid.UUID",

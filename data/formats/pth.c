@@ -501,11 +501,27 @@ static mcf_status open_stream_file(mcf_pth *file, size_t *after, mcf_error *err)
     return MCF_OK;
 }
 
-// ('module', class, file, source): old streams keep the source of a module's class beside it.
+// ('module', ...) without a class that could be named.
 static bool is_module(const mcf_pickle_node *persistent)
 {
     const mcf_pickle_node *id = mcf_pickle_is(persistent, MCF_PICKLE_PERSISTENT) ? persistent->items[0] : NULL;
     return mcf_pickle_is(id, MCF_PICKLE_TUPLE) && id->count >= 1 && mcf_pickle_text_equals(id->items[0], "module");
+}
+
+// What stands in the place of a dict.
+static const char *describe(const mcf_pickle_node *node, char *words, size_t size)
+{
+    size_t length = 0;
+    const char *name = mcf_pickle_callable(node, &length);
+    if (name && length > 14 && !memcmp(name, "torch._utils._", 14))
+        return "a single tensor";
+    if (name) {
+        snprintf(words, size, "an object of class %.*s", (int)(length < 200 ? length : 200), name);
+        return words;
+    }
+    return mcf_pickle_is(node, MCF_PICKLE_LIST) || mcf_pickle_is(node, MCF_PICKLE_TUPLE) ? "a list"
+           : mcf_pickle_is(node, MCF_PICKLE_NONE)                                        ? "None"
+                                                                                         : "a plain value";
 }
 
 static mcf_status read_contents(mcf_pth *file, mcf_error *err)
@@ -517,11 +533,9 @@ static mcf_status read_contents(mcf_pth *file, mcf_error *err)
     MCF_TRY(file->bytes[0] == 'P' ? open_zip_file(file, err) : open_stream_file(file, &after, err));
     const mcf_pickle_node *root = mcf_pickle_root(file->pickle);
     if (!mcf_pickle_is(root, MCF_PICKLE_DICT)) {
-        size_t length = 0;
-        const char *name = mcf_pickle_callable(root, &length);
-        return mcf_fail(err, MCF_ERR_FORMAT, "%s: holds %s%.*s, not a dict of tensors; save model.state_dict() instead",
-                        file->label, name ? "an object of class " : "no dict", (int)(length < 200 ? length : 200),
-                        name ? name : "");
+        char words[240];
+        return mcf_fail(err, MCF_ERR_FORMAT, "%s: holds %s, not a dict of tensors; save model.state_dict() instead",
+                        file->label, describe(root, words, sizeof words));
     }
     MCF_TRY(collect(file, root, "", true, err));
     if (file->zip)

@@ -50,6 +50,7 @@ def main():
     save('same/bound_method', {'model': state, 'scheduler': {'rate': Named()}})
     save('same/layout', {'model': state, 'layout': torch.strided, 'dtype': torch.float32})
     save('same/module_class', {'model': state, 'args': args})
+    save('same/module_objects', {'model': state, 'act': nn.GELU(), 'args': argparse.Namespace(act=nn.Identity())})
     save('same/complex', {'model': state, 'freqs': torch.ones(3, dtype=torch.complex64)})
     save('same/complex_inside', state | {'freqs_cis': torch.ones(3, dtype=torch.complex128)})
     save('same/sparse', {'model': state, 'mask': torch.eye(3).to_sparse()})
@@ -92,6 +93,10 @@ def main():
     save('mixed', renamed('backbone.', state) | {'fc.weight': torch.zeros(2, DIM)}, both=False)
     save('empty', {}, both=False)
     save('whole', {'model': net.patch_embed.proj, 'epoch': 1}, both=False)
+    import timm
+    save('whole_timm', {'model': timm.layers.PatchEmbed(12, 4, 3, DIM), 'epoch': 1})
+    for name, value in (('tensor', state['cls_token']), ('list', [state]), ('none', None)):
+        save(f'no_dict_{name}', value, both=False)
     save('only_sparse', state | {'norm.bias': state['norm.bias'].to_sparse()}, both=False)
     save('only_quantised', state | {'norm.bias': torch.quantize_per_tensor(state['norm.bias'], 0.1, 0, torch.quint8)},
          both=False)

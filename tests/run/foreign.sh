@@ -57,6 +57,12 @@ check "is the plain network" cmp got.safetensors plain.safetensors
 refused empty "holds no tensors"
 refused whole "holds no tensors but an object of class torch.nn.modules.conv.Conv2d under 'model'; save its state_dict() instead"
 
+refused whole_timm "an object of class timm.layers.patch_embed.PatchEmbed under 'model'; save its state_dict() instead"
+refused whole_timm_stream "an object of class timm.layers.patch_embed.PatchEmbed under 'model'; save its state_dict() instead"
+refused no_dict_tensor "holds a single tensor, not a dict of tensors"
+refused no_dict_list "holds a list, not a dict of tensors"
+refused no_dict_none "holds None, not a dict of tensors"
+
 # --- not finite
 refused nan "tensor blocks.0.mlp.fc1.bias holds NaN (element 3)"
 refused infinite "tensor blocks.0.mlp.fc1.bias holds infinity (element 3)"
