@@ -3,13 +3,13 @@
 # SHARED/300w_part by `mcf crop`, pre-trains on the crops and, for the same number of steps, on the same photographs merely
 # cut to their middle square, and asks both networks the same: identity retrieval over SHARED/faces, aligned by `mcf crop`
 # and as the pictures are, and the points of drawn faces by a linear probe. Goes on where it was interrupted.
-#   DETECTOR  weights (default weights/mtcnn.safetensors), CONFIG (default configs/small/faces96.yaml),
+#   DETECTOR  weights (default weights/mtcnn.safetensors), CONFIG (default configs/small/crop_faces.yaml),
 #   EPOCHS    of pre-training (default: the config's), SEEDS (default "0 1 2"), THREADS of each run (default: all cores)
 set -eu
 here=$(cd "$(dirname "$0")/../.." && pwd)
 mcf=${MCF:-$here/build/mcf}
 detector=${DETECTOR:-$here/weights/mtcnn.safetensors}
-config=${CONFIG:-$here/configs/small/faces96.yaml}
+config=${CONFIG:-$here/configs/small/crop_faces.yaml}
 seeds=${SEEDS:-0 1 2}
 threads=${THREADS:+--threads $THREADS}
 if [ $# -lt 1 ] || [ ! -d "$1/portraits" ]; then
