@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 // Pickles of models are some hundred kilobytes; optimizer states some megabytes.
-enum { MAX_PICKLE = 256 << 20, MAX_KEY = 256, MAX_NAME = 1024, MAX_ENTRIES = 1 << 14 };
+enum { MAX_PICKLE = 256 << 20, MAX_KEY = 256, MAX_NAME = 1024, MAX_ENTRIES = 1 << 14, MAX_DEPTH = 64 };
 
 typedef struct {
     char key[MAX_KEY]; // name in the container
@@ -39,6 +39,7 @@ struct mcf_pth {
     int loaded_index;
     char **strings;
     size_t string_count, string_capacity;
+    int modules; // of an archive of torch.jit.save, as they are met
 };
 
 // OTHER: read as fp32 only. UNREAD: known by name and size, so that what lies behind it in a stream is found.
@@ -372,10 +373,11 @@ static const char *unread_kind(const mcf_pickle_node *value)
     return NULL;
 }
 
-static mcf_status add_value(mcf_pth *file, const char *group, const mcf_pickle_node *key, const mcf_pickle_node *value,
+// name: NULL where there was no memory for it.
+static mcf_status add_value(mcf_pth *file, const char *group, const char *name, const mcf_pickle_node *value,
                             mcf_error *err)
 {
-    mcf_pth_entry entry = {.group = group, .name = keep_string(file, key->text, key->length)};
+    mcf_pth_entry entry = {.group = group, .name = name};
     if (!entry.name)
         return no_memory(file, err);
     // A Parameter is a tensor with a flag.
@@ -419,8 +421,48 @@ static mcf_status collect(mcf_pth *file, const mcf_pickle_node *dict, const char
                 return no_memory(file, err);
             MCF_TRY(collect(file, value, name, false, err));
         } else {
-            MCF_TRY(add_value(file, group, key, value, err));
+            MCF_TRY(add_value(file, group, keep_string(file, key->text, key->length), value, err));
         }
+    }
+    return MCF_OK;
+}
+
+// --- archives of torch.jit.save
+
+// Modules are objects of classes whose code lies beside them, with their parameters, buffers and modules as attributes.
+static bool is_script_module(const mcf_pickle_node *node)
+{
+    static const char made_by[] = "__torch__.";
+    size_t length;
+    const char *class = mcf_pickle_callable(node, &length);
+    return class && length > sizeof made_by - 1 && !memcmp(class, made_by, sizeof made_by - 1) &&
+           mcf_pickle_is(node->state, MCF_PICKLE_DICT);
+}
+
+// The tensors of a module and of those inside it, under the names that they have in its state_dict.
+static mcf_status collect_script(mcf_pth *file, const mcf_pickle_node *module, const char *prefix, int depth,
+                                 mcf_error *err)
+{
+    // One module may stand in several places, so that few bytes can describe very many.
+    if (depth > MAX_DEPTH || ++file->modules > MAX_ENTRIES)
+        return mcf_fail(err, MCF_ERR_FORMAT, "%s: has more modules than any network, or they lie too deep; refused",
+                        file->label);
+    for (size_t i = 0; i + 1 < module->state->count; i += 2) {
+        const mcf_pickle_node *key = module->state->items[i], *value = module->state->items[i + 1];
+        const mcf_pickle_node *arguments;
+        const bool inner = is_script_module(value);
+        if (!mcf_pickle_is(key, MCF_PICKLE_STRING) || (!inner && !rebuilds(value, &arguments) && !unread_kind(value)))
+            continue;
+        char name[MAX_NAME];
+        const int made = snprintf(name, sizeof name, "%s%s%.*s", prefix, *prefix ? "." : "",
+                                  (int)(key->length < MAX_NAME ? key->length : MAX_NAME), key->text);
+        if (made < 0 || made >= MAX_NAME)
+            return mcf_fail(err, MCF_ERR_FORMAT, "%s: a name has over %d bytes; it is no PyTorch checkpoint",
+                            file->label, MAX_NAME);
+        if (inner)
+            MCF_TRY(collect_script(file, value, name, depth + 1, err));
+        else
+            MCF_TRY(add_value(file, "", keep_string(file, name, (size_t)made), value, err));
     }
     return MCF_OK;
 }
@@ -532,6 +574,8 @@ static mcf_status read_contents(mcf_pth *file, mcf_error *err)
     size_t after = 0;
     MCF_TRY(file->bytes[0] == 'P' ? open_zip_file(file, err) : open_stream_file(file, &after, err));
     const mcf_pickle_node *root = mcf_pickle_root(file->pickle);
+    if (file->zip && is_script_module(root))
+        return collect_script(file, root, "", 0, err);
     if (!mcf_pickle_is(root, MCF_PICKLE_DICT)) {
         char words[240];
         return mcf_fail(err, MCF_ERR_FORMAT, "%s: holds %s, not a dict of tensors; save model.state_dict() instead",

@@ -482,6 +482,13 @@ def write_hostile():
     pickled(b"\x80\x02}X\x01\x00\x00\x00a(X\x02\x00\x00\x00idios\nsystem\ns.", to / 'inst.pth')
     pickled(b"\x80\x04}\x8c\x01a\x8c\x02os\x8c\x06system\x93\x8c\x02id\x85Rs.", to / 'stack_global.pth')
 
+    def modules(depth):  # of torch.jit.save, each with the next one twice
+        inner = b'X\x01\x00\x00\x00a' + modules(depth - 1) + b'q%cX\x01\x00\x00\x00bh%c' % (depth, depth) if depth else b''
+        return b'c__torch__.m\nM\n)\x81}(' + inner + b'ub'
+
+    pickled(b'\x80\x02' + modules(40) + b'.', to / 'script_twice.pth')
+    pickled(b'\x80\x02' + modules(80) + b'.', to / 'script_deep.pth')
+
     hostile('class.pth', state | {'cls_token': settings()})
     hostile('class_patch.pth', state | {'patch_embed.proj.weight': Calls(collections.Counter, 'ab')})
     hostile('class_itself.pth', state | {'norm.bias': argparse.Namespace})

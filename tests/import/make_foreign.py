@@ -45,6 +45,12 @@ def main():
     state = {k: v for k, v in net.state_dict().items() if not k.startswith('head.')}
     save('plain', state, both=False)
 
+    # the same network as torch.jit.save writes it, with its code
+    net.forward = net.tokens
+    side = 4 * int((net.pos_embed.shape[1] - 1) ** 0.5)
+    torch.jit.save(torch.jit.trace(net, torch.zeros(1, 3, side, side)), TO / 'same/script.pth')
+    del net.forward
+
     # the same network with things beside it
     args = argparse.Namespace(norm=nn.LayerNorm, act=functools.partial(nn.GELU, approximate='tanh'), lr=1e-3)
     save('same/bound_method', {'model': state, 'scheduler': {'rate': Named()}})

@@ -94,6 +94,8 @@ rm -f x
 refused class "cls_token is an object of argparse.Namespace, not a tensor: refused"
 refused class_patch "patch_embed.proj.weight is an object of collections.Counter, not a tensor: refused"
 refused class_itself "norm.bias is an object of argparse.Namespace, not a tensor: refused"
+refused script_twice "has more modules than any network, or they lie too deep"
+refused script_deep "has more modules than any network, or they lie too deep"
 refused module "holds an object of class torch.nn.modules.conv.Conv2d, not a dict of tensors"
 refused list "not a dict of tensors"
 refused number "1 missing: norm.bias"
