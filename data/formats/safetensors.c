@@ -278,10 +278,10 @@ mcf_status mcf_safetensors_open(mcf_safetensors **file, const char *path, mcf_er
     *file = NULL;
     int fd;
     uint64_t size;
-    char first[256];
+    char first[512];
     MCF_TRY(mcf_file_open(path, &fd, &size, err));
     const ssize_t got = pread(fd, first, sizeof first, 0);
-    const char *impostor = got > 0 ? mcf_impostor(first, (size_t)got) : NULL;
+    const char *impostor = got > 0 ? mcf_impostor_weights(first, (size_t)got) : NULL;
     if (impostor) {
         close(fd);
         return mcf_fail(err, MCF_ERR_FORMAT, "%s: is %s", path, impostor);

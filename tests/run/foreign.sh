@@ -161,6 +161,15 @@ fails 1 "is a web page saved under this name" "a page as weights" "$mcf" import 
 fails 1 "is a web page saved under this name" "a page as checkpoint" "$mcf" embed --checkpoint page.safetensors --out x faces
 fails 1 "is a Git LFS pointer" "a pointer as a picture" "$mcf" embed --checkpoint half.safetensors --out x pointer.jpg
 fails 1 "is a web page" "a page as a tar" "$mcf" embed --checkpoint half.safetensors --out x page.tar
+printf '{"error": "Repository not found"}' >answer.bin && gzip -c answer.bin >packed.safetensors
+tar -cf packed.bin answer.bin && printf '\211HDF\r\n\032\n' >keras.h5 && printf '\223NUMPY' >array.npy
+for file in "answer.bin:a text" "packed.safetensors:compressed (gzip)" "packed.bin:a tar" "keras.h5:an HDF5 file" \
+    "array.npy:an array of NumPy"; do
+    fails 1 "${file%%:*}: is ${file#*:}" "${file%%:*} as weights" "$mcf" import ${file%%:*} --kind timm --out x
+done
+for file in plain same/module_class_stream; do
+    fails 1 "mcf import reads" "a PyTorch checkpoint where an import is wanted: $file" "$mcf" embed --checkpoint "$files/$file.pth" --out x faces
+done
 fails 2 "multiple of the patch" "an image size that embed could not use" "$mcf" import "$files/plain.pth" --kind timm --heads 3 --image-size 18 --out x
 
 # --- --set with a checkpoint
