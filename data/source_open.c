@@ -19,41 +19,36 @@ mcf_looks mcf_source_look(const uint8_t *bytes, size_t size, const char **packer
     static const struct {
         const char *bytes, *name;
         size_t size;
-        mcf_looks looks;
     } starts[] = {
-        {"\x1f\x8b", "gzip", 2, MCF_LOOKS_PACKED},
+        {"\x1f\x8b", "gzip", 2},
         {"\xfd"
          "7zXZ",
-         "xz", 5, MCF_LOOKS_PACKED},
-        {"\x28\xb5\x2f\xfd", "zstd", 4, MCF_LOOKS_PACKED},
-        {"\x04\x22\x4d\x18", "lz4", 4, MCF_LOOKS_PACKED},
-        {"LZIP", "lzip", 4, MCF_LOOKS_PACKED},
-        {"\x1f\x9d", "compress", 2, MCF_LOOKS_PACKED},
-        {"PK\3\4", "zip", 4, MCF_LOOKS_PACKED},
-        {"7z\xbc\xaf", "7z", 4, MCF_LOOKS_PACKED},
-        {"Rar!", "rar", 4, MCF_LOOKS_PACKED},
-        // pictures that are named as what they are when they are decoded
-        {"GIF8", NULL, 4, MCF_LOOKS_PICTURE},
-        {"BM", NULL, 2, MCF_LOOKS_PICTURE},
-        {"II*\0", NULL, 4, MCF_LOOKS_PICTURE},
-        {"MM\0*", NULL, 4, MCF_LOOKS_PICTURE},
+         "xz", 5},
+        {"\x28\xb5\x2f\xfd", "zstd", 4},
+        {"\x04\x22\x4d\x18", "lz4", 4},
+        {"LZIP", "lzip", 4},
+        {"\x1f\x9d", "compress", 2},
+        {"PK\3\4", "zip", 4},
+        {"7z\xbc\xaf", "7z", 4},
+        {"Rar!", "rar", 4},
     };
     if (mcf_image_format_of(bytes, size) != MCF_IMAGE_UNKNOWN)
         return MCF_LOOKS_PICTURE;
     if (size >= 262 && !memcmp(bytes + 257, "ustar", 5))
         return MCF_LOOKS_TAR;
-    if (size >= 12 && ((!memcmp(bytes, "RIFF", 4) && !memcmp(bytes + 8, "WEBP", 4)) || !memcmp(bytes + 4, "ftyp", 4)))
+    if (size >= 12 && !memcmp(bytes, "RIFF", 4) && !memcmp(bytes + 8, "WEBP", 4)) // also where it is not built in
         return MCF_LOOKS_PICTURE;
     if (size >= 10 && !memcmp(bytes, "BZh", 3) && !memcmp(bytes + 4, "1AY&SY", 6)) {
         *packer = "bzip2";
         return MCF_LOOKS_PACKED;
     }
     const bool text = size == 0 || !memchr(bytes, 0, size);
+    if (!text && mcf_image_other(bytes, size)) // named as what it is when it is decoded
+        return MCF_LOOKS_PICTURE;
     for (size_t i = 0; i < sizeof starts / sizeof *starts; i++)
-        if (size >= starts[i].size && !memcmp(bytes, starts[i].bytes, starts[i].size) &&
-            !(text && starts[i].looks == MCF_LOOKS_PICTURE)) {
+        if (size >= starts[i].size && !memcmp(bytes, starts[i].bytes, starts[i].size)) {
             *packer = starts[i].name;
-            return starts[i].looks;
+            return MCF_LOOKS_PACKED;
         }
     return text ? MCF_LOOKS_TEXT : MCF_LOOKS_OTHER;
 }

@@ -5,6 +5,49 @@
 #include "data/image/exif.h"
 #include "data/impostor.h"
 
+const char *mcf_image_other(const uint8_t *bytes, size_t size)
+{
+    static const struct {
+        const char *name, *magic;
+        size_t at, length;
+    } others[] = {{"a GIF picture", "GIF8", 0, 4},
+                  {"a TIFF picture", "II*\0", 0, 4},
+                  {"a TIFF picture", "MM\0*", 0, 4},
+                  {"a TIFF picture", "II+\0", 0, 4},
+                  {"an AVIF picture", "ftypavi", 4, 7},
+                  {"a HEIC picture", "ftyphei", 4, 7},
+                  {"a HEIC picture", "ftyphev", 4, 7},
+                  {"a HEIF picture", "ftypmif1", 4, 8},
+                  {"a HEIF picture", "ftypmsf1", 4, 8},
+                  {"a video, or another file of ISO media", "ftyp", 4, 4},
+                  {"a JPEG 2000 picture", "jP  \r\n", 4, 6},
+                  {"a JPEG 2000 picture", "\xff\x4f\xff\x51", 0, 4},
+                  {"a JPEG XL picture", "JXL \r\n", 4, 6},
+                  {"a JPEG XL picture", "\xff\x0a", 0, 2},
+                  {"an icon (ICO)", "\0\0\1\0", 0, 4},
+                  {"a Photoshop picture (PSD)", "8BPS", 0, 4},
+                  {"an OpenEXR picture", "\x76\x2f\x31\x01", 0, 4},
+                  {"a Radiance picture (HDR)", "#?RADIANCE", 0, 10},
+                  {"a QOI picture", "qoif", 0, 4},
+                  {"a DDS picture", "DDS \x7c\0\0\0", 0, 8},
+                  {"a raw picture of a camera", "FUJIFILMCCD-RAW", 0, 15},
+                  {"a PDF document", "%PDF-", 0, 5},
+                  {"an SVG drawing", "<svg", 0, 4},
+                  {"a Matroska or WebM video", "\x1a\x45\xdf\xa3", 0, 4},
+                  {"a RIFF file (sound or video)", "RIFF", 0, 4}};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (size >= others[i].at + others[i].length &&
+            memcmp(bytes + others[i].at, others[i].magic, others[i].length) == 0)
+            return others[i].name;
+    // Their first letters alone could begin a text.
+    if (size >= 18 && !memcmp(bytes, "BM", 2) && !memcmp(bytes + 6, "\0\0\0\0", 4) && bytes[15] == 0)
+        return "a BMP picture";
+    if (size >= 8 && bytes[0] == 'P' && bytes[1] >= '1' && bytes[1] <= '7' && (bytes[2] == '\n' || bytes[2] == ' ') &&
+        ((bytes[3] >= '0' && bytes[3] <= '9') || bytes[3] == '#' || bytes[1] == '7'))
+        return "a Netpbm picture (PPM, PGM, PBM)";
+    return NULL;
+}
+
 // Says what the bytes look like when they are no picture: the usual cases have an obvious cure.
 static mcf_status fail_unknown(const uint8_t *bytes, size_t size, mcf_image_refusal *refusal, mcf_error *err)
 {
@@ -14,18 +57,11 @@ static mcf_status fail_unknown(const uint8_t *bytes, size_t size, mcf_image_refu
     const char *impostor = mcf_impostor(bytes, size);
     if (impostor)
         return mcf_fail(err, MCF_ERR_FORMAT, "%s", impostor);
-    static const struct {
-        const char *name, *magic;
-        size_t at, length;
-    } others[] = {{"GIF", "GIF8", 0, 4},      {"TIFF", "II*\0", 0, 4},    {"TIFF", "MM\0*", 0, 4},
-                  {"AVIF", "ftypavif", 4, 8}, {"HEIC", "ftypheic", 4, 8}, {"JPEG 2000", "jP  \r\n", 4, 6}};
-    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-        if (size >= others[i].at + others[i].length &&
-            memcmp(bytes + others[i].at, others[i].magic, others[i].length) == 0) {
-            *refusal = MCF_IMAGE_UNSUPPORTED;
-            return mcf_fail(err, MCF_ERR_FORMAT, "a %s picture; only JPEG, PNG and WebP are read, convert it",
-                            others[i].name);
-        }
+    const char *other = mcf_image_other(bytes, size);
+    if (other) {
+        *refusal = MCF_IMAGE_UNSUPPORTED;
+        return mcf_fail(err, MCF_ERR_FORMAT, "%s; only JPEG, PNG and WebP are read, convert it", other);
+    }
     size_t look = size < 64 ? size : 64;
     bool text = true;
     for (size_t i = 0; i < look; i++)

@@ -33,6 +33,9 @@ typedef struct {
 
 typedef enum { MCF_IMAGE_UNKNOWN = 0, MCF_IMAGE_JPEG, MCF_IMAGE_PNG, MCF_IMAGE_WEBP } mcf_image_format;
 
+// What a picture, document or video is that is valid, as far as its first bytes tell, but not read here: "a GIF picture".
+// NULL: nothing known.
+const char *mcf_image_other(const uint8_t *bytes, size_t size);
 // Told by the first bytes, never by the name.
 mcf_image_format mcf_image_format_of(const uint8_t *bytes, size_t size);
 
