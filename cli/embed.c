@@ -102,6 +102,8 @@ static mcf_status run(const mcf_call *call, mcf_error *err)
     mcf_interrupt_install(MCF_PATIENCE);
     mcf_status status = (options.detector ? mcf_embed_detected : mcf_embed)(&options, &result, err);
     mcf_bar_end(progress);
+    if (status == MCF_OK && path && config.model.init[0])
+        mcf_say(stderr, "mcf: --config: the network is untrained, model.init is not read; --checkpoint takes its file");
     if (path)
         mcf_config_free(&config);
     if (status == MCF_OK) {

@@ -106,8 +106,7 @@ typedef struct {
 
 static mcf_status read_stats(const char *path, json_t **stats, mcf_error *err)
 {
-    json_error_t why;
-    *stats = json_load_file(path, 0, &why);
+    *stats = crop_read_json(path, NULL);
     if (!*stats || !json_is_array(json_object_get(*stats, "dhash"))) {
         json_decref(*stats);
         return mcf_fail(err, MCF_ERR_FORMAT, "%s: holds no hashes; remove it, and the same command makes it again",

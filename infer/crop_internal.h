@@ -36,7 +36,8 @@ mcf_status crop_unit_open(const crop_inputs *inputs, int64_t number, crop_unit *
 void crop_unit_close(crop_unit *unit); // zeros are fine
 
 enum { CROP_KEY = 88, CROP_NAME = 4200 };
-// Names of a picture: `source` for people and JSON (relative to the folder given, or shard:member), source_key (the name
+// Names of a picture: `source` for people and JSON (relative to the folder given, or shard:member; the whole path where
+// several inputs may have that name), source_key (the name
 // without its extension), and the key its faces' files begin with, unique over all units.
 typedef struct {
     char source[CROP_NAME], source_key[CROP_NAME], key[CROP_KEY];
@@ -85,6 +86,11 @@ void crop_worker_close(crop_worker *worker);
 // one of memory, of the device, or a stop.
 mcf_status crop_pictures(crop_worker *worker, const crop_unit *unit, int64_t begin, int64_t end, crop_result *result,
                          mcf_error *err);
+
+// A name as JSON, told from any other also where it is no UTF-8 (crop_json.c); NULL: no memory.
+json_t *crop_name_json(const char *name);
+// A JSON file of this command's own; NULL where it is none, or not there. Waits for no pipe.
+json_t *crop_read_json(const char *path, mcf_error *err);
 
 // A face's JSON (crop_json.c); malloc'd, NULL: no memory.
 typedef struct {

@@ -5,15 +5,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/printable.h"
 #include "infer/crop_internal.h"
 
 // Digits that bring every float32 back.
 enum { DIGITS = 9 };
 
-static json_t *text(const char *bytes)
+json_t *crop_name_json(const char *name)
 {
-    json_t *value = json_string(bytes);
-    return value ? value : json_string("?"); // no UTF-8: it has no place in JSON
+    char *stored = mcf_name_as_utf8(name); // JSON has no place for other bytes
+    json_t *value = stored ? json_string(stored) : NULL;
+    free(stored);
+    return value;
 }
 
 static json_t *numbers(const float *values, int count)
@@ -51,8 +54,8 @@ char *crop_face_json(const crop_facts *f)
     json_t *o = json_object();
     char hash[17];
     snprintf(hash, sizeof hash, "%016llx", (unsigned long long)f->dhash);
-    json_object_set_new(o, "source", text(f->names->source));
-    json_object_set_new(o, "source_key", text(f->names->source_key));
+    json_object_set_new(o, "source", crop_name_json(f->names->source));
+    json_object_set_new(o, "source_key", crop_name_json(f->names->source_key));
     json_object_set_new(o, "width", json_integer(f->width));
     json_object_set_new(o, "height", json_integer(f->height));
     json_object_set_new(o, "orientation", json_integer(f->orientation));
@@ -100,7 +103,7 @@ char *crop_detections_json(const char *path, const mcf_faces *faces, const char 
         json_object_set_new(entry, "boxes", boxes);
         json_object_set_new(entry, "points", points);
     }
-    json_t *key = text(path);
+    json_t *key = crop_name_json(path);
     json_object_set_new(o, json_string_value(key), entry);
     json_decref(key);
     char *line = json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(DIGITS));

@@ -120,7 +120,7 @@ mcf_status crop_write_sheet(const mcf_crop_options *o, const crop_inputs *inputs
     json_t *counts = json_object();
     for (int64_t n = 0; n < units; n++) {
         crop_unit_path(o->out, n, ".stats.json", path, sizeof path);
-        json_t *stats = json_load_file(path, 0, NULL);
+        json_t *stats = crop_read_json(path, NULL);
         if (!stats) { // not all are done: who does the last one writes the page
             json_decref(counts);
             return MCF_OK;

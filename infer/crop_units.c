@@ -242,8 +242,14 @@ void crop_name_picture(const crop_unit *unit, int64_t sample, crop_names *names)
     const crop_inputs *in = unit->inputs;
     relative_name(in, unit->source, unit->owned, sample, name, sizeof name);
     const size_t length = stem_length(name, unit->owned);
+    const char *shard = unit->owned ? in->shards[unit->number] : "";
     if (unit->owned)
-        snprintf(names->source, sizeof names->source, "%.1000s:%.3000s", base_name(in->shards[unit->number]), name);
+        snprintf(names->source, sizeof names->source, "%.1000s:%.3000s",
+                 twice(in->shard_names, (int64_t)in->shard_count, key_hash(base_name(shard), false)) ? shard
+                                                                                                     : base_name(shard),
+                 name);
+    else if (in->root_count > 1 && twice(in->keys, mcf_source_count(unit->source), key_hash(name, false)))
+        mcf_source_name(unit->source, sample, names->source, sizeof names->source);
     else
         snprintf(names->source, sizeof names->source, "%s", name);
     snprintf(names->source_key, sizeof names->source_key, "%.*s", (int)length, name);

@@ -19,11 +19,25 @@ void crop_unit_path(const char *out, int64_t number, const char *ending, char *p
     snprintf(path, size, "%s/%05lld%s", out, (long long)number, ending);
 }
 
+json_t *crop_read_json(const char *path, mcf_error *err)
+{
+    char *text;
+    size_t size;
+    json_error_t why;
+    if (mcf_file_read(path, (size_t)1 << 30, &text, &size, err) != MCF_OK)
+        return NULL;
+    json_t *json = json_loadb(text, size, 0, &why);
+    free(text);
+    if (!json)
+        mcf_fail(err, MCF_ERR_FORMAT, "%s: no JSON (%s)", path, why.text);
+    return json;
+}
+
 // --- done
 
 static bool had_failures(const char *path)
 {
-    json_t *stats = json_load_file(path, 0, NULL);
+    json_t *stats = crop_read_json(path, NULL);
     const bool some = json_array_size(json_object_get(stats, "failures")) > 0;
     json_decref(stats);
     return some;
@@ -157,12 +171,11 @@ mcf_status crop_prepare_out(const mcf_crop_options *options, const crop_inputs *
     mcf_status status = MCF_OK;
     if (!mcf_path_exists(path)) // several processes write the same bytes
         status = mcf_file_write(path, text, strlen(text), err);
-    json_error_t why;
-    json_t *stored = status == MCF_OK ? json_load_file(path, 0, &why) : NULL;
+    mcf_error why = {0};
+    json_t *stored = status == MCF_OK ? crop_read_json(path, &why) : NULL;
     json_t *again = json_loads(text, 0, NULL); // with the same rounding
     if (status == MCF_OK && !stored)
-        status =
-            mcf_fail(err, MCF_ERR_FORMAT, "%s: no JSON (%s); remove it if the folder holds no job", path, why.text);
+        status = mcf_fail(err, MCF_ERR_FORMAT, "%.1000s; remove it if the folder holds no job", why.message);
     const char *key = status == MCF_OK ? difference(again, stored) : NULL;
     if (status == MCF_OK && !key) // an option that only the stored job has
         key = difference(stored, again);
@@ -214,7 +227,7 @@ json_t *crop_stats_json(int64_t unit, const mcf_crop_counts *counts, const crop_
     json_object_set_new(json, "unit", json_integer(unit));
     json_object_set_new(json, "counts", crop_counts_json(counts));
     for (int i = 0; i < failure_count; i++) {
-        json_t *source = json_string(failures[i].source), *message = json_string(failures[i].message);
+        json_t *source = crop_name_json(failures[i].source), *message = json_string(failures[i].message);
         json_array_append_new(list, json_pack("{s:o, s:s, s:o}", "source", source ? source : json_string("?"), "reason",
                                               failures[i].reason, "message", message ? message : json_string("?")));
     }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/printable.h"
 #include "data/faces/crop_face.h"
 #include "data/faces/mask.h"
 #include "data/faces/sample.h"
@@ -288,11 +289,14 @@ static mcf_status write_results(prediction *p, const char *name, int64_t number,
                                .pixels = p->canvas.pixels};
     MCF_TRY(mcf_image_encode_png(&picture, &p->file, err));
     MCF_TRY(write_file(p, stem, ".png", p->file.data, p->file.size, err));
-    json_t *root = json_pack("{s:s%, s:i, s:i, s:O}", "image", name, strlen(name), "width", p->image.width, "height",
-                             p->image.height, "faces", p->faces);
+    char *stored = mcf_name_as_utf8(name);
+    json_t *root = stored ? json_pack("{s:s, s:i, s:i, s:O}", "image", stored, "width", p->image.width, "height",
+                                      p->image.height, "faces", p->faces)
+                          : NULL;
+    free(stored);
     char *text = root ? json_dumps(root, JSON_INDENT(1) | JSON_REAL_PRECISION(7)) : NULL;
     mcf_status status = text ? write_file(p, stem, ".json", text, strlen(text), err)
-                             : mcf_fail(err, MCF_ERR_NOMEM, "%s: no memory for the answer, or no name in UTF-8", name);
+                             : mcf_fail(err, MCF_ERR_NOMEM, "%s: no memory for the answer", name);
     free(text);
     json_decref(root);
     return status;

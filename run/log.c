@@ -22,11 +22,15 @@ struct mcf_log {
 static mcf_status past_length(const char *path, int64_t step, off_t *length, mcf_error *err)
 {
     *length = 0;
-    FILE *file = fopen(path, "re");
-    if (!file && errno == ENOENT)
+    int fd;
+    if (!mcf_path_exists(path))
         return MCF_OK;
-    if (!file)
-        return mcf_fail(err, MCF_ERR_IO, "%s: cannot open: %s", path, strerror(errno));
+    MCF_TRY(mcf_file_open(path, &fd, NULL, err));
+    FILE *file = fdopen(fd, "r");
+    if (!file) {
+        close(fd);
+        return mcf_fail(err, MCF_ERR_NOMEM, "%s: out of memory", path);
+    }
     char *line = NULL;
     size_t room = 0;
     ssize_t size;

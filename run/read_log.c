@@ -6,6 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
 
 enum { LINE_MOST = 1 << 16 };
 
@@ -151,11 +154,15 @@ static mcf_status read_lines(mcf_run_log *log, FILE *file, char *line, mcf_error
 mcf_status mcf_run_log_read(mcf_run_log *log, const char *path, mcf_error *err)
 {
     *log = (mcf_run_log){0};
-    FILE *file = fopen(path, "re");
-    if (!file && errno == ENOENT)
+    int fd;
+    if (!mcf_path_exists(path))
         return MCF_OK;
-    if (!file)
-        return mcf_fail(err, MCF_ERR_IO, "%s: cannot open: %s", path, strerror(errno));
+    MCF_TRY(mcf_file_open(path, &fd, NULL, err));
+    FILE *file = fdopen(fd, "r");
+    if (!file) {
+        close(fd);
+        return mcf_fail(err, MCF_ERR_NOMEM, "%s: out of memory", path);
+    }
     char *line = malloc(LINE_MOST);
     mcf_status status = line ? read_lines(log, file, line, err) : mcf_fail(err, MCF_ERR_NOMEM, "no memory for a line");
     if (status == MCF_OK && ferror(file))

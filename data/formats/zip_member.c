@@ -3,9 +3,12 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <archive.h>
 #include <archive_entry.h>
+
+#include "base/file.h"
 
 static mcf_status read_entry(struct archive *reader, const char *path, const char *name, size_t limit, char **bytes,
                              size_t *size, mcf_error *err)
@@ -43,13 +46,17 @@ static mcf_status read_entry(struct archive *reader, const char *path, const cha
 mcf_status mcf_zip_member(const char *path, const char *suffix, size_t limit, char **bytes, size_t *size,
                           mcf_error *err)
 {
+    int fd;
+    MCF_TRY(mcf_file_open(path, &fd, NULL, err)); // waits for no pipe
     struct archive *reader = archive_read_new();
-    if (!reader)
+    if (!reader) {
+        close(fd);
         return mcf_fail(err, MCF_ERR_NOMEM, "%s: out of memory", path);
+    }
     archive_read_support_format_zip(reader);
     mcf_status status = MCF_OK;
     bool found = false;
-    if (archive_read_open_filename(reader, path, 16384) != ARCHIVE_OK)
+    if (archive_read_open_fd(reader, fd, 16384) != ARCHIVE_OK)
         status =
             mcf_fail(err, MCF_ERR_FORMAT, "%s: no zip file can be read here: %s", path, archive_error_string(reader));
     while (status == MCF_OK && !found) {
@@ -68,6 +75,7 @@ mcf_status mcf_zip_member(const char *path, const char *suffix, size_t limit, ch
             status = read_entry(reader, path, name, limit, bytes, size, err);
     }
     archive_read_free(reader);
+    close(fd);
     if (status == MCF_OK && !found)
         return mcf_fail(err, MCF_ERR_FORMAT, "%s: holds no file that ends in %s", path, suffix);
     return status;

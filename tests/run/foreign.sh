@@ -172,6 +172,11 @@ for file in plain same/module_class_stream; do
 done
 fails 2 "multiple of the patch" "an image size that embed could not use" "$mcf" import "$files/plain.pth" --kind timm --heads 3 --image-size 18 --out x
 
+# --- an untrained network is one
+printf 'include: tiny.yaml\nmodel: {init: half.safetensors}\n' >init.yaml
+"$mcf" embed --config init.yaml --out x.safetensors --quiet faces >words 2>errors
+check "embed says that it reads no model.init" grep -q "the network is untrained, model.init is not read" errors
+
 # --- --set with a checkpoint
 fails 2 "of which --set changes data.* alone" "--set of the network with a checkpoint" "$mcf" embed --checkpoint half.safetensors --set model.image_size=8 --out x faces
 "$mcf" synth --out large --count 2 --per-identity 2 --size 100 --layouts none --quiet
