@@ -2,8 +2,9 @@
 //
 //   onnx_case draw CONFIG.yaml FILE   a checkpoint of that network with drawn weights, moving statistics that are no
 //                                     zeros and ones, and an averaged network (ema.*) that differs from the trained one
-//   onnx_case ask CHECKPOINT FILE     image f32 [3,3,S,S], drawn, and what `mcf embed` and `mcf predict` compute of it on
-//                                     cpu-reference: cls, mean, tokens; points; logits
+//   onnx_case ask CHECKPOINT FILE [BACKEND]
+//                                     image f32 [3,3,S,S], drawn, and what `mcf embed` and `mcf predict` compute of it
+//                                     (on cpu-reference): cls, mean, tokens; points; logits
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -144,9 +145,9 @@ static mcf_status ask_dense(const char *path, const mcf_job_options *job, answer
     return status;
 }
 
-static mcf_status ask(const char *path, const char *out, mcf_error *err)
+static mcf_status ask(const char *path, const char *out, const char *backend, mcf_error *err)
 {
-    const mcf_job_options job = {.backend = "cpu-reference", .device_count = 1};
+    const mcf_job_options job = {.backend = backend, .device_count = 1};
     answers a = {.count = 0};
     mcf_weights weights;
     MCF_TRY(mcf_weights_open(&weights, path, err));
@@ -164,8 +165,8 @@ int main(int argc, char **argv)
     mcf_error err = {0};
     if (argc == 4 && strcmp(argv[1], "draw") == 0)
         return draw(argv[2], argv[3], &err) == MCF_OK ? 0 : failed(&err);
-    if (argc == 4 && strcmp(argv[1], "ask") == 0)
-        return ask(argv[2], argv[3], &err) == MCF_OK ? 0 : failed(&err);
-    fprintf(stderr, "usage: onnx_case draw CONFIG FILE | onnx_case ask CHECKPOINT FILE\n");
+    if ((argc == 4 || argc == 5) && strcmp(argv[1], "ask") == 0)
+        return ask(argv[2], argv[3], argc == 5 ? argv[4] : "cpu-reference", &err) == MCF_OK ? 0 : failed(&err);
+    fprintf(stderr, "usage: onnx_case draw CONFIG FILE | onnx_case ask CHECKPOINT FILE [BACKEND]\n");
     return 2;
 }
