@@ -62,7 +62,12 @@ mcf_status crop_worker_open(crop_worker *w, const mcf_crop_options *options, mcf
     mcf_detector_options detector = options->detector;
     detector.job.threads = 1;
     detector.job.cluster = NULL;
-    return mcf_detector_open(&w->detector, &detector, err);
+    const mcf_status status = mcf_detector_open(&w->detector, &detector, err);
+    if (status != MCF_OK) {
+        free(w->crop);
+        w->crop = NULL;
+    }
+    return status;
 }
 
 void crop_worker_close(crop_worker *w)
